@@ -1,0 +1,81 @@
+"""One exception tree. Every message names the bad value, what is allowed, the nearest match and the way on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NasbenchError(Exception):
+    """Root of everything this package raises on purpose; the command line turns it into one line and exit code 2."""
+
+
+class UnknownNameError(NasbenchError, LookupError):
+    """A name that is in no registry: a task, method, space, metric, data set or preset."""
+
+
+class InvalidArchitectureError(NasbenchError, ValueError):
+    """An architecture that is not a point of the search space."""
+
+
+class InvalidValueError(NasbenchError, ValueError):
+    """A fidelity, split, seed, budget or option outside what is allowed."""
+
+
+class MissingCellError(NasbenchError, LookupError):
+    """A cell that no table holds. It is never imputed."""
+
+
+class TableError(NasbenchError):
+    """A table that is absent, truncated, of another schema, or whose checksum is wrong."""
+
+
+class RecipeMismatchError(TableError):
+    """Rows trained by another recipe than the task's."""
+
+
+class MissingExtraError(NasbenchError, ImportError):
+    """An optional dependency that is not installed; the message names the extra to install."""
+
+
+class BudgetExhausted(NasbenchError):  # noqa: N818  (a signal that ends a search, as StopIteration is)
+    """A search asked for more than its budget holds. Nothing was charged."""
+
+
+class TestDataError(NasbenchError):
+    """A search asked for the test split, which reports alone may read."""
+
+    __test__ = False  # the name is no pytest class
+
+
+def nearest(value: object, allowed: Iterable[object]) -> str | None:
+    """The allowed name closest in spelling to ``value``, or None when nothing is close."""
+    by_lower = {str(name).lower(): str(name) for name in allowed}
+    close = difflib.get_close_matches(str(value).lower(), list(by_lower), n=1, cutoff=0.5)
+    return by_lower[close[0]] if close else None
+
+
+def describe_unknown(kind: str, value: object, allowed: Iterable[object], hint: str = "") -> str:
+    """One line: ``unknown task 'x'; did you mean 'y'? allowed: …. hint``."""
+    names = [str(name) for name in allowed]
+    close = nearest(value, names)
+    parts = [f"unknown {kind} {value!r}"]
+    if close is not None:
+        parts[0] += f"; did you mean {close!r}?"
+    shown = ", ".join(names[:30]) + (f", … ({len(names)} in all)" if len(names) > 30 else "")
+    parts.append(f"allowed: {shown or '(none installed)'}.")
+    if hint:
+        parts.append(hint)
+    return " ".join(parts)
+
+
+def unknown(kind: str, value: object, allowed: Iterable[object], hint: str = "") -> UnknownNameError:
+    """The exception for an unknown name, ready to raise."""
+    return UnknownNameError(describe_unknown(kind, value, allowed, hint))
+
+
+def missing_extra(module: str, extra: str, purpose: str) -> MissingExtraError:
+    """The exception for an absent optional dependency, ready to raise."""
+    return MissingExtraError(
+        f"{purpose} needs {module!r}, which is not installed; run: pip install 'nasbench-rl[{extra}]'"
+    )

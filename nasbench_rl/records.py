@@ -1,0 +1,103 @@
+"""The frozen records that cross the public interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Split = Literal["validation", "test"]
+Source = Literal["table", "surrogate", "live"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an evaluation cost when it was trained.
+
+    Attributes:
+        amount: training effort in ``unit``, summed over nothing: one training.
+        unit: ``"env_steps"`` or ``"epochs"``.
+        cpu_seconds: CPU seconds of one training on the machine named in the table, mean over the seeds read.
+    """
+
+    amount: int
+    unit: Literal["env_steps", "epochs"]
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a network scores.
+
+    Attributes:
+        task: task id, ``"<space>/<environment>@<recipe>"``.
+        arch: the architecture's canonical string.
+        fidelity: training effort in the task's unit (env steps or epochs).
+        split: ``"validation"`` (what searches see) or ``"test"`` (what reports use).
+        seeds: the train seeds averaged over.
+        score: mean of the metric over ``seeds``.
+        score_std: sample standard deviation over ``seeds``; NaN for one seed.
+        metrics: every stored metric, each the mean over ``seeds``.
+        cost: cost of one training to ``fidelity``.
+        params: trainable parameters.
+        flops: floating point operations of one forward pass of one observation (2 x multiply-accumulates).
+        source: ``"table"``, ``"surrogate"`` (a guess, never a measurement) or ``"live"``.
+    """
+
+    task: str
+    arch: str
+    fidelity: int
+    split: Split
+    seeds: tuple[int, ...]
+    score: float
+    score_std: float
+    metrics: Mapping[str, float]
+    cost: Cost
+    params: int
+    flops: int
+    source: Source
+
+    def __post_init__(self) -> None:
+        """Freeze the mapping too, so that a cached record cannot be changed by a caller."""
+        object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
+
+    def __repr__(self) -> str:
+        spread = "" if self.score_std != self.score_std else f" ± {self.score_std:.3g}"
+        unit = self.cost.unit.replace("_", " ")
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
+        seeds = ", ".join(map(str, self.seeds))
+        return (
+            f"Evaluation({self.task} {self.arch}: {self.split} score {self.score:.4g}{spread} "
+            f"at {self.fidelity:,} {unit}, seeds ({seeds}); {metrics}; "
+            f"{self.params:,} params, {self.flops:,} FLOPs, {self.cost.cpu_seconds:,.0f} CPU s; from {self.source})"
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as a plain dictionary of metrics: a mapping proxy does not pickle."""
+        fields = (self.task, self.arch, self.fidelity, self.split, self.seeds, self.score, self.score_std)
+        rest = (dict(self.metrics), self.cost, self.params, self.flops, self.source)
+        return (Evaluation, (*fields, *rest))
+
+
+@dataclass(frozen=True, slots=True)
+class TrajectoryPoint:
+    """One evaluation of a run.
+
+    Attributes:
+        spent: budget spent after it, in the task's unit.
+        cpu_seconds: CPU seconds those trainings took, or would have taken, after it.
+        arch: canonical string of what was evaluated.
+        fidelity: at what training effort.
+        seed: the validation train seed drawn.
+        score: the validation score seen.
+        incumbent: canonical string of the best architecture so far by validation score.
+    """
+
+    spent: int
+    cpu_seconds: float
+    arch: str
+    fidelity: int
+    seed: int
+    score: float
+    incumbent: str

@@ -1,0 +1,93 @@
+"""What every search space offers: enumerate, sample, mutate, encode, and one canonical string per architecture."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+ArchLike: TypeAlias = "Architecture | str | tuple[Any, ...] | list[Any] | np.ndarray[Any, Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """One point of a search space.
+
+    Attributes:
+        space: name of the space it belongs to.
+        choices: the choices themselves (kernel sizes, not their indices; NSC vectors), hashable.
+        name: the canonical string; ``str(arch)``.
+    """
+
+    space: str
+    choices: tuple[Any, ...]
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SearchSpace(ABC):
+    """A finite set of architectures in a fixed order.
+
+    Subclasses implement the abstract methods; everything else is derived. ``space[i]`` and ``space.index(arch)`` are
+    inverse to each other over ``range(len(space))``.
+    """
+
+    name: str
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of architectures."""
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Architecture:
+        """The architecture at ``index``; IndexError outside ``range(len(space))``."""
+
+    @abstractmethod
+    def parse(self, arch: ArchLike) -> Architecture:
+        """The Architecture for choices, a canonical string or an Architecture.
+
+        Raises:
+            InvalidArchitectureError: not a point of this space; the message says what is.
+        """
+
+    @abstractmethod
+    def index(self, arch: ArchLike) -> int:
+        """Position of ``arch`` in the space's order."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """One architecture, uniform over the space unless the space says otherwise."""
+
+    @abstractmethod
+    def neighbours(self, arch: ArchLike) -> list[Architecture]:
+        """Every architecture one edit away, in a fixed order, without ``arch`` itself."""
+
+    @abstractmethod
+    def encode(self, arch: ArchLike) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """A fixed-size float32 encoding for controllers and predictors."""
+
+    def mutate(self, arch: ArchLike, rng: np.random.Generator) -> Architecture:
+        """One of the neighbours, drawn uniformly."""
+        near = self.neighbours(arch)
+        return near[int(rng.integers(len(near)))]
+
+    def __iter__(self) -> Iterator[Architecture]:
+        for index in range(len(self)):
+            yield self[index]
+
+    def __contains__(self, arch: object) -> bool:
+        from nasbench_rl.errors import InvalidArchitectureError
+
+        try:
+            self.parse(arch)  # type: ignore[arg-type]
+        except (InvalidArchitectureError, TypeError):
+            return False
+        return True
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: {len(self)} architectures>"
