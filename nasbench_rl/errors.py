@@ -18,6 +18,10 @@ class InvalidArchitectureError(NasbenchError, ValueError):
     """An architecture that is not a point of the search space."""
 
 
+class NotEnumerableError(NasbenchError, TypeError):
+    """A search space whose architectures are not counted or indexed."""
+
+
 class InvalidValueError(NasbenchError, ValueError):
     """A fidelity, split, seed, budget or option outside what is allowed."""
 
