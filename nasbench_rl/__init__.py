@@ -1,0 +1,1 @@
+"""nasbench-rl."""

@@ -1,0 +1,3 @@
+"""The version of the code; the tables carry their own (MANIFEST.json)."""
+
+__version__ = "0.1.0"

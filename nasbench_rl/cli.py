@@ -1,0 +1,51 @@
+"""What every command line of the package shares: help with examples, one console, one line for an error."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+
+from nasbench_rl.errors import NasbenchError
+
+console = Console(soft_wrap=False)
+errors = Console(stderr=True, soft_wrap=True)
+
+
+class Parser(argparse.ArgumentParser):
+    """Keeps the line breaks of the examples and ends in exit code 2 with one line."""
+
+    def __init__(self, prog: str, description: str, examples: Sequence[str]) -> None:
+        """``prog``: as the user types it; ``examples``: whole command lines."""
+        epilog = "examples:\n" + "\n".join(f"  {line}" for line in examples)
+        super().__init__(
+            prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Raise instead of printing the whole usage."""
+        raise NasbenchError(f"{message}; see {self.prog} --help")
+
+
+def run(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:
+    """Exit code of ``main``: its own, 2 for bad input (one line on stderr), 130 when interrupted."""
+    try:
+        return main(sys.argv[1:] if arguments is None else arguments)
+    except NasbenchError as error:
+        errors.print(f"error: {error}", style="bold red", markup=False, highlight=False)
+        return 2
+    except KeyboardInterrupt:
+        errors.print("interrupted; what was finished is kept, the same command goes on from there", style="yellow")
+        return 130
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        return 0
+
+
+def positive(text: str) -> int:
+    """Type for argparse: a whole number of at least 1."""
+    value = int(text) if text.lstrip("-").isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return value

@@ -1,0 +1,336 @@
+"""Everything that touches Parquet: where tables lie, their schema, checksums, atomic shards, folding and merging.
+
+A folder of tables holds ``MANIFEST.json``, one Parquet file a task under its family (``rl/``, ``nsc/``, …) and, while
+something trains, hidden shards of one cell each under ``.shards/``. ``fold`` moves finished shards into the task's
+file. A process killed at any instant leaves either the old file or the new one, and the manifest accepts both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from nasbench_rl.errors import NasbenchError, RecipeMismatchError, TableError, nearest
+
+if TYPE_CHECKING:
+    from nasbench_rl.tasks import Task
+
+SCHEMA_VERSION = 1
+MANIFEST = "MANIFEST.json"
+KEY = ("arch", "seed", "fidelity")
+ENVIRONMENT_VARIABLE = "NASBENCH_RL_TABLES"
+
+_HEAD = [("arch", pa.string()), ("seed", pa.int32()), ("fidelity", pa.int64())]
+_TAIL = [
+    ("cpu_seconds", pa.float64()),
+    ("wall_seconds", pa.float64()),
+    ("params", pa.int64()),
+    ("flops", pa.int64()),
+    ("recipe", pa.string()),
+    ("code_version", pa.string()),
+    ("machine", pa.string()),
+]
+SCHEMAS: dict[str, pa.Schema] = {
+    "rl": pa.schema(
+        [
+            *_HEAD,
+            ("return_last100", pa.float64()),
+            ("return_all", pa.float64()),
+            ("games", pa.int64()),
+            ("return_eval", pa.float64()),
+            ("return_eval_std", pa.float64()),
+            ("eval_games", pa.int64()),
+            *_TAIL,
+        ]
+    ),
+}
+"""Columns of each family. A return is null before a first game has finished; ``return_eval`` is null but at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the manifest says of one table.
+
+    Attributes:
+        sha256: of the file.
+        rows: rows in it.
+        architectures: architectures with at least one complete cell.
+        train_seeds: train seeds present, ascending.
+        cells: complete (architecture, train seed) cells.
+        recipe: digest of the task's recipe; empty for tables without one.
+        next_sha256: of the file that is about to replace it; left behind when a fold was killed in between.
+    """
+
+    sha256: str
+    rows: int
+    architectures: int
+    train_seeds: tuple[int, ...]
+    cells: int
+    recipe: str
+    next_sha256: str = ""
+
+
+def table_name(task: Task) -> str:
+    """Path of a task's table inside a folder of tables."""
+    return f"{task.family}/{task.id.replace('/', '.').replace('@', '.')}.parquet"
+
+
+def table_folders(tables: str | os.PathLike[str] | None = None) -> list[Path]:
+    """Folders where tables are looked for, in order: the argument alone, or the variable, the package, the checkout."""
+    if tables is not None:
+        return [Path(tables)]
+    package = Path(__file__).resolve().parent
+    variable = os.environ.get(ENVIRONMENT_VARIABLE)
+    return [*([Path(variable)] if variable else []), package / "_tables", package.parent / "tables"]
+
+
+def find_tables(tables: str | os.PathLike[str] | None = None) -> Path:
+    """The first folder that has a manifest.
+
+    Raises:
+        TableError: none has; the message lists every place tried.
+    """
+    tried = table_folders(tables)
+    for folder in tried:
+        if (folder / MANIFEST).is_file():
+            return folder
+    places = ", ".join(map(str, tried))
+    raise TableError(f"no {MANIFEST} found; tried: {places}. Name a folder of tables or set ${ENVIRONMENT_VARIABLE}")
+
+
+def read_manifest(folder: Path) -> dict[str, Entry]:
+    """Entries by table name; empty when the folder has no manifest yet.
+
+    Raises:
+        TableError: it cannot be read or is of another schema version.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text())
+        version = content["schema_version"]
+        entries = content["tables"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise TableError(f"{path} is no readable manifest ({error}); restore it, or run: build repair") from error
+    if version != SCHEMA_VERSION:
+        raise TableError(f"{path} has schema version {version!r}; this version of nasbench-rl reads {SCHEMA_VERSION}")
+    return {name: Entry(**{**fields, "train_seeds": tuple(fields["train_seeds"])}) for name, fields in entries.items()}
+
+
+def write_manifest(folder: Path, entries: Mapping[str, Entry]) -> None:
+    """Replace the manifest atomically."""
+    tables = {}
+    for name, entry in sorted(entries.items()):
+        fields = asdict(entry)
+        if not entry.next_sha256:
+            del fields["next_sha256"]
+        tables[name] = fields
+    text = json.dumps({"schema_version": SCHEMA_VERSION, "tables": tables}, indent=1) + "\n"
+    _replace(folder / MANIFEST, text.encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside ``path``, sync, rename over it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise TableError(f"cannot write {path}: {error.strerror}; choose a folder that can be written") from error
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def lock(folder: Path, name: str, wait: bool = True) -> Iterator[bool]:
+    """Hold ``folder/.locks/name`` for the block; the operating system lets go of it however the process ends.
+
+    Yields:
+        Whether the lock is held; False only with ``wait=False`` when another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        (folder / ".locks").mkdir(parents=True, exist_ok=True)
+        held = FileLock(folder / ".locks" / f"{name}.lock", timeout=-1 if wait else 0)
+        held.acquire()
+    except Timeout:
+        yield False
+        return
+    except OSError as error:
+        raise TableError(f"cannot write in {folder}: {error.strerror}; choose a folder that can be written") from error
+    try:
+        yield True
+    finally:
+        held.release()
+
+
+def read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
+    """A Parquet file whose columns must be ``schema``'s.
+
+    Raises:
+        TableError: truncated, unreadable, or of another schema.
+    """
+    try:
+        table = pq.read_table(path, partitioning=None, memory_map=False)
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(f"{path} is no readable Parquet file ({str(error).splitlines()[0]})") from error
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        close = nearest(missing[0], table.column_names)
+        hint = f" (has {close!r})" if close else ""
+        raise TableError(f"{path} is of another schema: column {missing[0]!r} is missing{hint}")
+    try:
+        return table.select(schema.names).cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise TableError(f"{path} is of another schema: {error}") from error
+
+
+def read_table(folder: Path, task: Task) -> pa.Table:
+    """A task's rows, checked against the manifest and the task's recipe; no row when the task has no table.
+
+    Raises:
+        TableError: the file is absent though listed, its checksum is wrong, it is truncated or of another schema.
+        RecipeMismatchError: it was trained by another recipe.
+    """
+    name, schema = table_name(task), SCHEMAS[task.family]
+    entry = read_manifest(folder).get(name)
+    if entry is None:
+        return schema.empty_table()
+    path = folder / name
+    if not path.is_file():
+        raise TableError(f"{path} is listed in {MANIFEST} but absent; restore it, or name another folder of tables")
+    found = sha256(path)
+    if found not in (entry.sha256, entry.next_sha256):
+        raise TableError(
+            f"{path} has a wrong checksum: sha256 {found[:12]}…, {MANIFEST} says {entry.sha256[:12]}…. "
+            "The file was changed or cut short; restore it"
+        )
+    table = read_parquet(path, schema)
+    check_recipe(table, task, path)
+    return table
+
+
+def check_recipe(table: pa.Table, task: Task, path: Path) -> None:
+    """Raise RecipeMismatchError unless every row was trained by the task's recipe."""
+    others = set(pc.unique(table["recipe"]).to_pylist()) - {task.digest}
+    if others:
+        raise RecipeMismatchError(
+            f"{path} holds rows of recipe {', '.join(sorted(map(str, others)))}; {task.id} is {task.digest}"
+        )
+
+
+def encode_rows(task: Task, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Rows as a table of the task's schema; the recipe's digest is filled in."""
+    return pa.Table.from_pylist([{**row, "recipe": task.digest} for row in rows], schema=SCHEMAS[task.family])
+
+
+def shard_folder(folder: Path, task: Task) -> Path:
+    """Where the task's finished cells wait to be folded in."""
+    return folder / ".shards" / Path(table_name(task)).stem
+
+
+def write_shard(folder: Path, task: Task, cell: str, table: pa.Table) -> Path:
+    """Write one finished cell atomically; ``cell`` names it within the task."""
+    path = shard_folder(folder, task) / f"{cell}.parquet"
+    _replace(path, _parquet_bytes(table))
+    return path
+
+
+def _parquet_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", use_dictionary=True)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def fold(folder: Path, task: Task) -> int:
+    """Move every finished shard of a task into its table; returns how many cells were new.
+
+    The manifest first names the coming file beside the present one, then the file is renamed, then the manifest names
+    it alone: whichever step a kill falls on, table and manifest agree. Shards go last; a shard left behind is folded
+    again to no effect.
+    """
+    shards = sorted(shard_folder(folder, task).glob("*.parquet"))
+    if not shards:
+        return 0
+    with lock(folder, "fold"):
+        new = []
+        for path in shards:
+            if path.is_file():  # another process may have folded it while this one waited
+                table = read_parquet(path, SCHEMAS[task.family])
+                check_recipe(table, task, path)
+                new.append(table)
+        added = write_table(folder, task, new) if new else 0
+        for path in shards:
+            path.unlink(missing_ok=True)
+    return added
+
+
+def write_table(folder: Path, task: Task, new: Sequence[pa.Table]) -> int:
+    """Add cells to a task's table; the caller holds the fold lock. A cell that is there already is kept as it is."""
+    old = read_table(folder, task)
+    known = _cells(old)
+    fresh = []
+    for table in new:
+        keep = [cell not in known for cell in _cell_column(table)]
+        known.update(_cell_column(table))
+        fresh.append(table.filter(pa.array(keep)))
+    added = sum(len(_cells(table)) for table in fresh)
+    if added:
+        _commit(folder, task, pa.concat_tables([old, *fresh]))
+    return added
+
+
+def _commit(folder: Path, task: Task, table: pa.Table) -> None:
+    table = table.sort_by([(column, "ascending") for column in KEY])
+    content, name = _parquet_bytes(table), table_name(task)
+    entry = Entry(
+        sha256=hashlib.sha256(content).hexdigest(),
+        rows=len(table),
+        architectures=len(pc.unique(table["arch"])),
+        train_seeds=tuple(sorted(pc.unique(table["seed"]).to_pylist())),
+        cells=len(_cells(table)),
+        recipe=task.digest,
+    )
+    entries = read_manifest(folder)
+    if name in entries:  # a file that no manifest names is no table yet, so a first one needs no announcing
+        write_manifest(folder, {**entries, name: replace(entries[name], next_sha256=entry.sha256)})
+    _replace(folder / name, content)
+    write_manifest(folder, {**entries, name: entry})
+
+
+def _cell_column(table: pa.Table) -> list[tuple[str, int]]:
+    return list(zip(table["arch"].to_pylist(), table["seed"].to_pylist(), strict=True))
+
+
+def _cells(table: pa.Table) -> set[tuple[str, int]]:
+    return set(_cell_column(table))
+
+
+def trained_cells(folder: Path, task: Task) -> set[tuple[str, int]]:
+    """(architecture, train seed) of every cell in the table or waiting as a shard."""
+    cells = _cells(read_table(folder, task))
+    for path in shard_folder(folder, task).glob("*.parquet"):
+        try:
+            cells |= _cells(read_parquet(path, SCHEMAS[task.family]))
+        except (NasbenchError, FileNotFoundError):
+            continue  # folded by another process in between, or torn: then it is trained again
+    return cells

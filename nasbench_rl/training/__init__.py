@@ -1,0 +1,1 @@
+"""Trainers: PPO on games, and classifiers on images. Everything here needs the extra `live`."""
