@@ -1,0 +1,376 @@
+"""Regret, aggregates, intervals, profiles and the random-search expectation, against SciPy, rliable and enumeration."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from nasbench_rl import stats
+from nasbench_rl.errors import InvalidValueError
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def scores(rng: np.random.Generator) -> np.ndarray:
+    """(runs, tasks), tasks of different level and spread, with ties."""
+    return np.round(rng.normal([0.0, 1.0, 5.0], [1.0, 0.5, 2.0], size=(30, 3)), 1)
+
+
+@pytest.fixture
+def others(rng: np.random.Generator) -> np.ndarray:
+    return np.round(rng.normal([0.3, 0.8, 6.0], 1.0, size=(25, 3)), 1)
+
+
+def rliable_library() -> ModuleType:
+    """rliable's bootstrap; skipped where the ``arch`` it rests on cannot be imported (arch 7.2 beside pandas 3)."""
+    pytest.importorskip("rliable")
+    try:
+        from rliable import library
+    except Exception as error:  # noqa: BLE001  (arch fails with a TypeError, not an ImportError)
+        pytest.skip(f"rliable.library cannot be imported: {error}")
+    return library
+
+
+# Regret curves
+
+
+def test_regret_is_a_step_function_of_the_budget() -> None:
+    curve = stats.regret_curve([10, 20, 30], [4.0, 1.0, 0.0], [9.9, 10, 19.9, 20, 30, 1000])
+    np.testing.assert_array_equal(curve, [np.nan, 4.0, 4.0, 1.0, 0.0, 0.0])
+
+
+def test_regret_may_rise_and_the_last_of_equal_budgets_counts() -> None:
+    # The incumbent is chosen on validation data, so its regret on test data need not fall.
+    np.testing.assert_array_equal(stats.regret_curve([1, 2, 2], [1.0, 9.0, 3.0], [1, 2]), [1.0, 3.0])
+
+
+def test_regret_of_a_run_without_evaluations_is_missing() -> None:
+    assert np.isnan(stats.regret_curve([], [], [0, 1])).all()
+
+
+@pytest.mark.parametrize(("spent", "regret"), [([2, 1], [0.0, 0.0]), ([1], [0.0, 0.0]), ([np.nan], [0.0])])
+def test_regret_refuses_a_run_out_of_order(spent: list[float], regret: list[float]) -> None:
+    with pytest.raises(InvalidValueError, match="spent"):
+        stats.regret_curve(spent, regret, [1])
+
+
+# Interquartile mean
+
+
+@pytest.mark.parametrize("runs", [1, 3, 4, 5, 7, 8, 30])
+def test_iqm_is_scipys_trimmed_mean(runs: int, scores: np.ndarray) -> None:
+    scipy_stats = pytest.importorskip("scipy.stats")
+    part = scores[:runs]
+    assert stats.interquartile_mean(part) == pytest.approx(scipy_stats.trim_mean(part, 0.25, axis=None))
+    np.testing.assert_allclose(stats.interquartile_mean(part, axis=0), scipy_stats.trim_mean(part, 0.25, axis=0))
+
+
+def test_iqm_is_rliables(scores: np.ndarray) -> None:
+    metrics = pytest.importorskip("rliable.metrics", exc_type=ImportError)
+    assert stats.interquartile_mean(scores) == pytest.approx(metrics.aggregate_iqm(scores))
+
+
+def test_iqm_of_curves_pools_runs_and_tasks(rng: np.random.Generator) -> None:
+    curves = rng.random((6, 3, 4))
+    pooled = stats.interquartile_mean(curves, axis=(0, 1))
+    assert pooled.shape == (4,)
+    for point in range(4):
+        assert pooled[point] == pytest.approx(stats.interquartile_mean(curves[:, :, point]))
+
+
+def test_iqm_never_trims_a_missing_score_away() -> None:
+    assert np.isnan(stats.interquartile_mean([1.0, 2.0, 3.0, np.nan]))
+    np.testing.assert_array_equal(
+        stats.interquartile_mean([[1.0, 1.0], [np.nan, 1.0], [1.0, 1.0], [1.0, 1.0]], axis=0), [np.nan, 1.0]
+    )
+
+
+def test_iqm_refuses_nothing() -> None:
+    with pytest.raises(InvalidValueError, match="no score"):
+        stats.interquartile_mean(np.empty((0, 3)))
+
+
+# Bootstrap
+
+
+@pytest.mark.filterwarnings("ignore:random_state is deprecated:FutureWarning")  # arch's, at rliable's call
+def test_bootstrap_matches_rliable(scores: np.ndarray) -> None:
+    library = rliable_library()
+    _, expected = library.get_interval_estimates(
+        {"a": scores},
+        lambda x: np.array([stats.interquartile_mean(x)]),
+        reps=4000,
+        random_state=np.random.RandomState(1),  # noqa: NPY002
+    )
+    interval = stats.bootstrap_interval(scores, stats.interquartile_mean, np.random.default_rng(1), resamples=4000)
+    # Two Monte Carlo estimates of the same bounds: 4000 resamples leave about 3 % of the width.
+    np.testing.assert_allclose(interval, expected["a"][:, 0], atol=0.06 * np.ptp(interval))
+
+
+def test_bootstrap_of_a_mean_has_the_stratified_standard_error(scores: np.ndarray) -> None:
+    low, high = stats.bootstrap_interval(scores, np.mean, np.random.default_rng(2), resamples=4000)
+    runs, tasks = scores.shape
+    # Strata are tasks, so the spread between tasks (levels 0, 1 and 5) does not enter.
+    error = np.sqrt((scores.var(axis=0) / runs).sum()) / tasks
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.06)
+    assert low < scores.mean() < high
+
+
+def test_tasks_are_strata() -> None:
+    constant_per_task = np.tile([1.0, 100.0], (5, 1))
+    np.testing.assert_array_equal(stats.bootstrap_interval(constant_per_task, np.mean, np.random.default_rng(0)), 50.5)
+
+
+def test_tasks_are_resampled_independently(rng: np.random.Generator) -> None:
+    # Each run's two scores cancel: drawing whole runs would leave no spread at all.
+    opposed = rng.normal(size=(30, 1)) * [1.0, -1.0]
+    expected = 2 * 1.96 * opposed[:, 0].std() / np.sqrt(30) / np.sqrt(2)
+    assert np.ptp(stats.bootstrap_interval(opposed, np.mean, rng)) == pytest.approx(expected, rel=0.1)
+    nested = np.tile(opposed[:, np.newaxis], (1, 5, 1))  # 30 train seeds, their 5 runs alike
+    assert np.ptp(stats.two_level_interval(nested, np.mean, rng)) == pytest.approx(expected, rel=0.1)
+
+
+def test_bootstrap_depends_on_its_generator_alone(scores: np.ndarray) -> None:
+    np.random.seed(0)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    draw = [stats.bootstrap_interval(scores, np.mean, np.random.default_rng(seed), 50) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(draw[0], draw[1])
+    assert not np.array_equal(draw[0], draw[2])
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_bootstrap_gives_bands_of_curves(rng: np.random.Generator) -> None:
+    curves = rng.random((8, 2, 5))
+    low, high = stats.bootstrap_interval(curves, lambda x: x.mean(axis=(0, 1)), rng, resamples=200)
+    assert low.shape == high.shape == (5,)
+    assert (low < curves.mean(axis=(0, 1))).all() and (curves.mean(axis=(0, 1)) < high).all()
+
+
+def test_a_wider_level_gives_a_wider_interval(scores: np.ndarray) -> None:
+    narrow = stats.bootstrap_interval(scores, np.mean, np.random.default_rng(0), level=0.5)
+    wide = stats.bootstrap_interval(scores, np.mean, np.random.default_rng(0), level=0.99)
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_a_single_run_has_no_interval() -> None:
+    assert np.isnan(stats.bootstrap_interval([[1.0, 2.0]], np.mean, np.random.default_rng(0))).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rng": 0}, "default_rng"),
+        ({"resamples": 0}, "resamples"),
+        ({"level": 95}, "level"),
+        ({"scores": [1.0, 2.0]}, "shape"),
+        ({"scores": np.empty((3, 0))}, "shape"),
+    ],
+)
+def test_bootstrap_refuses(change: dict[str, object], message: str) -> None:
+    arguments = {"scores": np.ones((3, 2)), "statistic": np.mean, "rng": np.random.default_rng(0)} | change
+    with pytest.raises(InvalidValueError, match=message):
+        stats.bootstrap_interval(**arguments)
+
+
+# Two levels
+
+
+def test_two_levels_count_the_noise_between_train_seeds(rng: np.random.Generator) -> None:
+    seeds, runs = 8, 50
+    level = rng.normal(size=(seeds, 1, 1))
+    nested = level + 0.01 * rng.normal(size=(seeds, runs, 1))
+    pooled = nested.reshape(seeds * runs, 1)
+    low, high = stats.two_level_interval(nested, np.mean, rng, resamples=3000)
+    assert high - low == pytest.approx(2 * 1.96 * level.std() / np.sqrt(seeds), rel=0.1)
+    flat_low, flat_high = stats.bootstrap_interval(pooled, np.mean, rng)
+    assert high - low > 3 * (flat_high - flat_low)
+
+
+def test_two_levels_count_the_noise_between_runs_too(rng: np.random.Generator) -> None:
+    nested = np.tile(rng.normal(size=(1, 40, 1)), (6, 1, 1))  # every train seed alike
+    low, high = stats.two_level_interval(nested, np.mean, rng, resamples=3000)
+    assert high - low == pytest.approx(2 * 1.96 * nested.std() / np.sqrt(6 * 40), rel=0.1)
+
+
+def test_two_levels_keep_tasks_apart() -> None:
+    constant = np.broadcast_to([1.0, 100.0], (3, 4, 2))
+    np.testing.assert_array_equal(stats.two_level_interval(constant, np.mean, np.random.default_rng(0), 50), 50.5)
+
+
+def test_one_train_seed_says_nothing_about_their_noise(rng: np.random.Generator) -> None:
+    interval = stats.two_level_interval(rng.random((1, 9, 2)), lambda x: x.mean(axis=0), rng)
+    assert interval.shape == (2, 2) and np.isnan(interval).all()
+
+
+# Performance profiles
+
+
+def test_profile_is_rliables(scores: np.ndarray) -> None:
+    library = rliable_library()
+    thresholds = np.linspace(-1, 6, 15)
+    expected = [library.run_score_deviation(scores, threshold) for threshold in thresholds]
+    np.testing.assert_allclose(stats.performance_profile(scores, thresholds), expected)
+
+
+def test_profile_of_scores_is_strict_and_of_regrets_is_not() -> None:
+    regrets = [[0.0, 1.0], [0.0, 3.0]]
+    np.testing.assert_array_equal(stats.performance_profile(regrets, [0, 1, 3], higher_is_better=False), [0.5, 0.75, 1])
+    np.testing.assert_array_equal(stats.performance_profile(regrets, [0, 1, 3]), [0.5, 0.25, 0])
+
+
+def test_profile_has_an_interval(scores: np.ndarray, rng: np.random.Generator) -> None:
+    def profile(x: np.ndarray) -> np.ndarray:
+        return stats.performance_profile(x, [0.0, 5.0])
+
+    low, high = stats.bootstrap_interval(scores, profile, rng, resamples=300)
+    assert (low <= profile(scores)).all() and (profile(scores) <= high).all() and (low < high).all()
+
+
+# Probability of improvement
+
+
+def test_probability_of_improvement_is_mann_whitneys_u(scores: np.ndarray, others: np.ndarray) -> None:
+    scipy_stats = pytest.importorskip("scipy.stats")
+    u = [scipy_stats.mannwhitneyu(scores[:, task], others[:, task]).statistic / (30 * 25) for task in range(3)]
+    assert stats.probability_of_improvement(scores, others) == pytest.approx(np.mean(u))
+
+
+def test_probability_of_improvement_is_rliables(scores: np.ndarray, others: np.ndarray) -> None:
+    metrics = pytest.importorskip("rliable.metrics", exc_type=ImportError)
+    expected = metrics.probability_of_improvement(scores, others)
+    assert stats.probability_of_improvement(scores, others) == pytest.approx(expected)
+
+
+def test_probability_of_improvement_by_direction(scores: np.ndarray, others: np.ndarray) -> None:
+    forward = stats.probability_of_improvement(scores, others)
+    assert stats.probability_of_improvement(others, scores) == pytest.approx(1 - forward)
+    assert stats.probability_of_improvement(scores, others, higher_is_better=False) == pytest.approx(1 - forward)
+    assert stats.probability_of_improvement(scores, scores) == pytest.approx(0.5)
+
+
+def test_probability_of_improvement_interval_is_the_bootstraps(scores: np.ndarray, others: np.ndarray) -> None:
+    interval = stats.probability_of_improvement_interval(scores, others, np.random.default_rng(0), resamples=4000)
+    # The same by resampling the runs themselves.
+    rng, estimates = np.random.default_rng(1), []
+    for _ in range(1500):
+        x = np.column_stack([rng.choice(scores[:, task], 30) for task in range(3)])
+        y = np.column_stack([rng.choice(others[:, task], 25) for task in range(3)])
+        estimates.append(stats.probability_of_improvement(x, y))
+    np.testing.assert_allclose(interval, np.quantile(estimates, [0.025, 0.975]), atol=0.01)
+
+
+@pytest.mark.filterwarnings("ignore:random_state is deprecated:FutureWarning")  # arch's, at rliable's call
+def test_probability_of_improvement_interval_matches_rliable(scores: np.ndarray, others: np.ndarray) -> None:
+    library = rliable_library()
+    metrics = pytest.importorskip("rliable.metrics", exc_type=ImportError)
+    _, expected = library.get_interval_estimates(
+        {"a,b": (scores, others)},
+        lambda x, y: np.array([metrics.probability_of_improvement(x, y)]),
+        reps=1000,
+        random_state=np.random.RandomState(1),  # noqa: NPY002
+    )
+    interval = stats.probability_of_improvement_interval(scores, others, np.random.default_rng(0), resamples=4000)
+    np.testing.assert_allclose(interval, expected["a,b"][:, 0], atol=0.015)
+
+
+def test_probability_of_improvement_needs_the_same_tasks(scores: np.ndarray) -> None:
+    with pytest.raises(InvalidValueError, match="same tasks"):
+        stats.probability_of_improvement(scores, scores[:, :2])
+
+
+def test_a_fixed_reference_has_an_interval_from_the_others_runs(scores: np.ndarray, rng: np.random.Generator) -> None:
+    reference = np.array([[0.0, 1.0, 5.0]])
+    low, high = stats.probability_of_improvement_interval(scores, reference, rng)
+    assert low < stats.probability_of_improvement(scores, reference) < high
+    assert np.isnan(stats.probability_of_improvement_interval(reference, reference, rng)).all()
+
+
+# Random search
+
+
+def enumerate_subsets(search: np.ndarray, report: np.ndarray, drawn: int) -> float:
+    """Mean over every subset of the report score of its best, ties shared evenly."""
+    outcomes = []
+    for subset in itertools.combinations(range(len(search)), drawn):
+        best = max(search[i] for i in subset)
+        outcomes.append(np.mean([report[i] for i in subset if search[i] == best]))
+    return float(np.mean(outcomes))
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        pytest.param([3.0, 1.0, 4.0, 1.5, 9.0, 2.0, 6.0], id="distinct"),
+        pytest.param([3.0, 1.0, 4.0, 1.0, 4.0, 4.0, 2.0], id="ties, also of the best"),
+        pytest.param([5.0] * 7, id="all the same"),
+    ],
+)
+def test_expectation_is_that_of_every_subset(search: list[float], rng: np.random.Generator) -> None:
+    report = rng.normal(size=7)
+    expected = [enumerate_subsets(np.array(search), report, drawn) for drawn in range(1, 8)]
+    np.testing.assert_allclose(stats.expected_best_after(search, report), expected)
+    lowest = stats.expected_best_after(-np.array(search), report, higher_is_better=False)
+    np.testing.assert_allclose(lowest, expected)
+
+
+def test_expectation_of_one_draw_is_the_mean_and_of_all_the_best(rng: np.random.Generator) -> None:
+    search, report = rng.random(25), rng.random(25)
+    curve = stats.expected_best_after(search, report)
+    assert curve.shape == (25,)
+    assert curve[0] == pytest.approx(report.mean())
+    assert curve[-1] == pytest.approx(report[search.argmax()])
+    np.testing.assert_array_equal(stats.expected_best_after(search, report, n=3), curve[:3])
+
+
+def test_the_best_of_25_is_found_after_13_draws_on_average() -> None:
+    found = stats.expected_best_after(np.arange(25), np.arange(25) == 24)
+    np.testing.assert_allclose(found, np.arange(1, 26) / 25)
+    assert 1 + (1 - found).sum() == pytest.approx(13)  # mean number of draws until it is found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([1.0, 2.0], [1.0]), "values_report"),
+        (([1.0, np.nan], [1.0, 2.0]), "missing"),
+        (([1.0, 2.0], [1.0, 2.0], 3), "between 1 and the 2"),
+        (([1.0, 2.0], [1.0, 2.0], 0), "between 1 and the 2"),
+        (([], []), "empty"),
+    ],
+)
+def test_expectation_refuses(arguments: tuple[object, ...], message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        stats.expected_best_after(*arguments)
+
+
+# All of them
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: stats.performance_profile(x, [0.0]),
+        lambda x: stats.probability_of_improvement(x, x),
+        lambda x: stats.two_level_interval(x[np.newaxis], np.mean, np.random.default_rng(0)),
+    ],
+)
+def test_a_missing_score_is_refused(function: Callable[[np.ndarray], object]) -> None:
+    with pytest.raises(InvalidValueError, match="nothing is imputed"):
+        function(np.array([[1.0, np.nan], [1.0, 2.0]]))
+
+
+@pytest.mark.parametrize("module", ["stats", "ranks"])
+def test_import_does_not_load_scipy(module: str) -> None:
+    code = f"import nasbench_rl.{module}, sys; print('scipy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
