@@ -152,6 +152,20 @@ class KernelSpace(SearchSpace):
         """Position in lexicographic order."""
         return self._index[self.parse(arch).choices]
 
+    def indices(self, choices: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Positions of many architectures at once; ``choices``: (n, depth) kernel sizes.
+
+        Raises:
+            InvalidArchitectureError: a row is no point of this space.
+        """
+        if choices.ndim != 2 or choices.shape[1] != self.depth:
+            raise self._refuse(choices.tolist() if choices.size < 20 else f"array of shape {choices.shape}", None)
+        digit = np.searchsorted(self.kernels, choices)
+        wrong = np.take((*self.kernels, -1), digit) != choices
+        if wrong.any():
+            return np.array([self.index(choices[wrong.any(axis=1)][0])])  # raises
+        return digit @ (len(self.kernels) ** np.arange(self.depth - 1, -1, -1))  # type: ignore[no-any-return]
+
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Uniform over the space."""
         return self._points[int(rng.integers(len(self)))]

@@ -1,0 +1,41 @@
+"""Regularized evolution, "aging evolution" (Real, Aggarwal, Huang and Le, 2019, "Regularized evolution for image
+classifier architecture search", https://arxiv.org/abs/1802.01548, Algorithm 1)."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from nasbench_rl import Run
+from nasbench_rl.spaces import Architecture
+
+
+@dataclass(frozen=True)
+class RegularizedEvolution:
+    """Tournaments in a population from which the oldest dies.
+
+    Attributes:
+        population: individuals alive at once. The paper's 100 is larger than these spaces of 25 and 32; 10 leaves room
+            for as many births as deaths at the default budget.
+        tournament: individuals that compete to be a parent; the paper's 25 of 100, kept at a quarter of the population.
+    """
+
+    population: int = 10
+    tournament: int = 3
+
+    def __call__(self, run: Run) -> None:
+        """Search; ends in BudgetExhausted, or when a repeated evaluation has become free everywhere."""
+        alive: deque[tuple[Architecture, float]] = deque()
+        free = 0
+        while run.remaining > 0 and free < 20 * len(run.space):
+            if len(alive) < self.population:
+                arch = run.space.sample(run.rng)
+            else:
+                rivals = run.rng.choice(len(alive), size=self.tournament, replace=False)
+                parent = max((alive[i] for i in rivals), key=lambda individual: individual[1])[0]
+                arch = run.space.mutate(parent, run.rng)
+            before = run.spent
+            alive.append((arch, run.evaluate(arch)))
+            free = free + 1 if run.spent == before else 0
+            if len(alive) > self.population:
+                alive.popleft()

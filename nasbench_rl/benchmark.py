@@ -1,0 +1,300 @@
+"""One interface to a task's scores: looked up in a table, or trained live and then looked up."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from nasbench_rl import store
+from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, MissingCellError, TableError, unknown
+from nasbench_rl.records import Evaluation, Split
+from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
+from nasbench_rl.table import Table
+from nasbench_rl.tasks import Task, get_task, task_ids
+
+if TYPE_CHECKING:
+    from nasbench_rl.run import Run
+
+Mode = Literal["tabular", "surrogate", "live"]
+MODES: tuple[Mode, ...] = ("tabular", "surrogate", "live")
+_CACHE_LIMIT = 200_000
+
+
+class Benchmark(ABC):
+    """A task's scores, whatever they come from. Made by ``load``."""
+
+    task: Task
+    mode: Mode
+
+    @property
+    def space(self) -> SearchSpace:
+        """The task's search space."""
+        return self.task.space
+
+    @abstractmethod
+    def query(
+        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
+        metric: str | None = None,
+    ) -> Evaluation:  # fmt: skip
+        """What a network scores.
+
+        Args:
+            arch: a tuple of choices ``(3, 3)``, a canonical string ``"k3-k3"`` or an Architecture.
+            fidelity: training effort in the task's unit; None is the whole training.
+            seed: one train seed of the split; None averages over all of them.
+            split: ``"test"`` (what reports use) or ``"validation"`` (what searches see).
+            metric: a stored metric; None is the task's.
+
+        Raises:
+            InvalidArchitectureError, InvalidValueError, UnknownNameError: bad input; the message says what is allowed.
+            MissingCellError: not in the table; nothing is imputed.
+        """
+
+    @abstractmethod
+    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
+        """The train seeds of a split that a query may ask for, ascending."""
+
+    def start(self, budget: int, seed: int) -> Run:
+        """Begin a search.
+
+        Args:
+            budget: what the search may spend, in the task's unit (env steps or epochs).
+            seed: the search seed.
+        """
+        from nasbench_rl.run import Run
+
+        return Run(self, budget, seed)
+
+
+class TabularBenchmark(Benchmark):
+    """Scores from a table. A warm query is one look-up; none of this needs torch."""
+
+    mode: Mode = "tabular"
+
+    def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None) -> None:
+        """``tables``: a folder of tables; None looks in the usual places (``store.table_folders``)."""
+        self.task = task
+        self.folder = store.find_tables(tables)
+        self._load()
+        if not self.table.complete.any():
+            raise TableError(
+                f"{task.id} has no table in {self.folder}. Train one: python -m nasbench_rl.build {task.id}; "
+                "what there is: python -m nasbench_rl.build status"
+            )
+
+    def _load(self) -> None:
+        self.table = Table(self.task, store.read_table(self.folder, self.task))
+        self._cache: dict[Any, Evaluation] = {}
+
+    def query(
+        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
+        metric: str | None = None,
+    ) -> Evaluation:  # fmt: skip
+        """See ``Benchmark.query``."""
+        key = (arch, fidelity, seed, split, metric)
+        try:
+            return self._cache[key]
+        except (KeyError, TypeError):  # TypeError: a list or array, which has no hash
+            evaluation = self.table.evaluation(self.space.parse(arch), fidelity, seed, split, metric)
+        if isinstance(arch, (tuple, str, Architecture)) and len(self._cache) < _CACHE_LIMIT:
+            self._cache[key] = evaluation
+        return evaluation
+
+    def query_many(
+        self, archs: Sequence[ArchLike] | np.ndarray[Any, Any], fidelities: Sequence[int] | int | None = None,
+        seeds: Sequence[int] | int | None = None, split: Split = "test", metric: str | None = None,
+    ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
+        """Scores of many architectures at once.
+
+        Args:
+            archs: (n,) integer indices into the space, (n, depth) rows of choices, or a list of anything ``query``
+                takes.
+            fidelities: one for all or (n,); None is the whole training.
+            seeds: one train seed for all or (n,); None averages over the split's.
+            split: as in ``query``.
+            metric: as in ``query``.
+
+        Returns:
+            Columns of length n: ``score``, ``fidelity`` and ``cpu_seconds`` of one training.
+        """
+        return self.table.gather(self._rows(archs), fidelities, seeds, split, metric)
+
+    def _rows(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        if not isinstance(archs, np.ndarray):
+            parsed: Iterable[int] = (a if isinstance(a, int) else self.space.index(a) for a in archs)
+            archs = np.fromiter(parsed, dtype=np.int64, count=len(archs))
+        if archs.dtype.kind not in "iu":
+            raise InvalidArchitectureError(f"architectures are given as integers, not {archs.dtype}")
+        if archs.ndim == 2:
+            return self.task.space.indices(archs)
+        if archs.size and not 0 <= archs.min() <= archs.max() < len(self.space):
+            bad = archs[(archs < 0) | (archs >= len(self.space))][0]
+            raise InvalidArchitectureError(f"index {bad} is outside {self.space.name}: 0 … {len(self.space) - 1}")
+        return archs
+
+    def curve(
+        self, arch: ArchLike, seed: int | None = None, split: Split = "test", metric: str | None = None
+    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """(fidelities, scores) of one architecture, the mean over the split's seeds when ``seed`` is None.
+
+        A score is NaN where a return is missing: before a first game has finished, or where a metric is not stored.
+        """
+        row = self.table.row_of[self.space.parse(arch).name]
+        view = self.table.view(split, metric)
+        at = self.table.seeds_at(row, view, seed, split)
+        return self.table.fidelities.copy(), view.values[row, at].mean(axis=0)
+
+    def optimum(self, split: Split = "test", metric: str | None = None) -> Evaluation:
+        """The best architecture by its mean score over the split's seeds."""
+        scores = self.table.view(split, metric).mean[:, -1]
+        if np.isnan(scores).all():
+            raise MissingCellError(f"{self.task.id} has no {split} score at {self.task.max_fidelity:,} yet")
+        return self.query(self.space[int(np.nanargmax(scores))], split=split, metric=metric)
+
+    def coverage(self) -> pd.DataFrame:
+        """Architectures x train seeds: True where a cell is complete at max fidelity."""
+        archs = [arch.name for arch in self.space]
+        return pd.DataFrame(self.table.complete, index=archs, columns=self.table.seeds)
+
+    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
+        """The split's train seeds that every architecture has, or all of them when none is complete."""
+        seeds = self.table.split_seeds(split)
+        full = set(self.table.seeds[self.table.full_seeds].tolist())
+        return tuple(seed for seed in seeds if seed in full) or seeds
+
+
+class LiveBenchmark(TabularBenchmark):
+    """Trains what is asked for, keeps it in the user's own folder of tables, and later answers from there."""
+
+    mode: Mode = "live"
+
+    def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None, device: str = "cpu") -> None:
+        """``tables``: where trained cells are kept; None is the user's data folder. ``device``: ``cpu`` or ``cuda``."""
+        self.task, self.device = task, device
+        self.folder = Path(tables) if tables is not None else user_tables()
+        self.on_progress: Callable[[int], None] | None = None
+        self._load()
+
+    def _load(self) -> None:
+        self.table = Table(self.task, store.read_table(self.folder, self.task), always_by_seed=True)
+
+    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
+        """Live training has as many seeds as one asks for; ten of each split are offered."""
+        return tuple(range(0 if split == "validation" else 1, 20, 2))
+
+    def query(
+        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
+        metric: str | None = None,
+    ) -> Evaluation:  # fmt: skip
+        """See ``Benchmark.query``; a missing cell is trained to the end, the first of the split when ``seed`` is None."""
+        architecture = self.space.parse(arch)
+        self.table.fidelity_at(fidelity)
+        if split not in ("validation", "test"):
+            self.table.split_seeds(split)  # raises
+        if seed is None:
+            known = [s for s in self.table.split_seeds(split) if self._has(architecture, s)]
+            seed = known[0] if known else self.train_seeds(split)[0]
+        if seed % 2 != (split == "test"):
+            raise InvalidValueError(f"train seed {seed} is not of the {split} split (validation: even, test: odd)")
+        trained = not self._has(architecture, seed)
+        if trained:
+            self._train(architecture, seed)
+        return self.table.evaluation(architecture, fidelity, seed, split, metric, "live" if trained else "table")
+
+    def _has(self, arch: Architecture, seed: int) -> bool:
+        at = np.flatnonzero(self.table.seeds == seed)
+        return bool(len(at)) and bool(self.table.complete[self.table.row_of[arch.name], at[0]])
+
+    def _train(self, arch: Architecture, seed: int) -> None:
+        from nasbench_rl.training.cells import train_cell
+
+        train_cell(self.task, arch, seed, self.folder, self.device, self.on_progress)
+        store.fold(self.folder, self.task)
+        self._load()
+
+
+def user_tables() -> Path:
+    """The user's own folder of tables, where live evaluations are kept."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("nasbench-rl")) / "tables"
+
+
+def load(
+    task: str | Task, mode: Mode = "tabular", tables: str | os.PathLike[str] | None = None, device: str = "cpu"
+) -> TabularBenchmark:
+    """The benchmark of a task.
+
+    Args:
+        task: ``"<space>/<environment>@<recipe>"``.
+        mode: ``"tabular"`` looks up, ``"live"`` trains (and keeps what it trained), ``"surrogate"`` guesses.
+        tables: a folder of tables; None looks in ``$NASBENCH_RL_TABLES``, the package and the checkout, and for live
+            mode in the user's data folder.
+        device: where live mode trains.
+
+    Raises:
+        UnknownNameError: no such task or mode.
+        TableError: no table, or a broken one.
+    """
+    known = get_task(task)
+    if mode == "tabular":
+        return TabularBenchmark(known, tables)
+    if mode == "live":
+        return LiveBenchmark(known, tables, device)
+    if mode == "surrogate":
+        raise InvalidValueError(f"{known.id} is small enough for a table and has no surrogate; use mode='tabular'")
+    raise unknown("mode", mode, MODES)
+
+
+_loaded: dict[str, TabularBenchmark] = {}
+
+
+def query(
+    task: str, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
+    metric: str | None = None,
+) -> Evaluation:  # fmt: skip
+    """What a network scores, from the shipped tables; see ``Benchmark.query``. The table is read once a process.
+
+    >>> query("minatar-ss1/breakout@lite", (3, 3)).arch
+    'k3-k3'
+    """
+    bench = _loaded.get(task)
+    if bench is None:
+        bench = _loaded[task] = load(task)
+    return bench.query(arch, fidelity=fidelity, seed=seed, split=split, metric=metric)
+
+
+def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """Every task with its coverage: one row a task, those with a table first.
+
+    Columns: task, architectures (of the space), trained (architectures with a complete cell), train_seeds, cells,
+    metric, max_fidelity, unit, split (how validation and test are held apart).
+    """
+    manifest = store.read_manifest(store.find_tables(tables))
+    rows = []
+    for id_ in task_ids():
+        task = get_task(id_)
+        entry = manifest.get(store.table_name(task))
+        seeds = entry.train_seeds if entry else ()
+        single = "one seed: test = return_eval of fresh games"
+        split = "" if not entry else ("even and odd train seeds" if len(seeds) > 1 else single)
+        rows.append(
+            {
+                "task": id_,
+                "architectures": len(task.space),
+                "trained": entry.architectures if entry else 0,
+                "train_seeds": len(seeds),
+                "cells": entry.cells if entry else 0,
+                "metric": task.metric,
+                "max_fidelity": task.max_fidelity,
+                "unit": task.fidelity_unit,
+                "split": split,
+            }
+        )
+    return pd.DataFrame(rows).sort_values("cells", ascending=False, kind="stable", ignore_index=True)

@@ -1,0 +1,69 @@
+"""Gymnasium view of a run on a kernel-choice space: one choice a step, the score at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nasbench_rl.errors import InvalidValueError, missing_extra
+from nasbench_rl.spaces.kernels import KernelSpace
+
+try:
+    import gymnasium
+except ImportError as error:
+    raise missing_extra("gymnasium", "live", "the Gymnasium view of a run") from error
+
+if TYPE_CHECKING:
+    from nasbench_rl.run import Run
+
+Observation = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class ArchitectureEnv(gymnasium.Env[Observation, np.int64]):
+    """An episode picks a kernel for each choice layer in turn; its reward is the validation score at the end.
+
+    Observation: (depth * (kernels + 1),) float32, one-hot a layer with a last slot for "not chosen yet". The reward of
+    all steps but the last is 0. Spending goes to the run; ``BudgetExhausted`` ends a search from inside ``step``.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium's own attribute)
+
+    def __init__(self, run: Run, fidelity: int | None = None) -> None:
+        """``fidelity``: training effort of each evaluation; None is the whole training."""
+        if not isinstance(run.space, KernelSpace):
+            raise InvalidValueError(f"{run.space.name} has an environment of its own: nasbench_rl/NSC-v0")
+        self.run, self.fidelity, self.space = run, fidelity, run.space
+        self.observation_space = gymnasium.spaces.Box(
+            0.0, 1.0, (self.space.depth * (len(self.space.kernels) + 1),), np.float32
+        )
+        self.action_space = gymnasium.spaces.Discrete(len(self.space.kernels))
+        self._choices: list[int] = []
+
+    def _observe(self) -> Observation:
+        view = np.zeros((self.space.depth, len(self.space.kernels) + 1), dtype=np.float32)
+        view[:, -1] = 1.0
+        for layer, kernel in enumerate(self._choices):
+            view[layer] = 0.0
+            view[layer, self.space.kernels.index(kernel)] = 1.0
+        return view.ravel()
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin with no layer chosen."""
+        super().reset(seed=seed)
+        self._choices = []
+        return self._observe(), {}
+
+    def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Choose the next layer's kernel by its index."""
+        self._choices.append(self.space.kernels[int(action)])
+        done = len(self._choices) == self.space.depth
+        info: dict[str, Any] = {}
+        reward = 0.0
+        if done:
+            arch = tuple(self._choices)
+            reward = self.run.evaluate(arch, self.fidelity)
+            info = {"arch": self.space.parse(arch).name, "spent": self.run.spent}
+        return self._observe(), reward, done, False, info

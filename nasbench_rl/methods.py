@@ -1,0 +1,100 @@
+"""The Method protocol, and discovery of installed methods through entry points."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import pandas as pd
+
+from nasbench_rl.errors import InvalidValueError, MissingExtraError, NasbenchError, describe_unknown, unknown
+
+if TYPE_CHECKING:
+    from nasbench_rl.run import Run
+
+GROUP = "nasbench_rl.methods"
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A search: it takes a run, evaluates architectures until the budget is spent, and returns nothing.
+
+    Usually a frozen dataclass whose fields are the hyperparameters. ``BudgetExhausted`` may be left uncaught.
+    """
+
+    def __call__(self, run: Run) -> None:
+        """Search."""
+        ...
+
+
+def _installed() -> dict[str, EntryPoint]:
+    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+
+
+def method_names() -> tuple[str, ...]:
+    """Names of all installed methods; none is loaded."""
+    return tuple(_installed())
+
+
+def methods() -> pd.DataFrame:
+    """Every installed method: name, the package it comes from and its version, and where its code lies."""
+    rows = [
+        {
+            "method": name,
+            "package": point.dist.name if point.dist else "",
+            "version": point.dist.version if point.dist else "",
+            "code": point.value,
+        }
+        for name, point in _installed().items()
+    ]
+    return pd.DataFrame(rows, columns=["method", "package", "version", "code"])
+
+
+def method_version(name: str) -> str:
+    """``package version`` of an installed method."""
+    point = _installed()[name]
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
+
+
+def get_method(name: str, **hyperparameters: Any) -> Method:
+    """An installed method, ready to be called with a run.
+
+    Raises:
+        UnknownNameError: no such method.
+        InvalidValueError: no such hyperparameter; the message names those there are.
+        MissingExtraError: the method needs a package that is not installed.
+    """
+    installed = _installed()
+    if name not in installed:
+        hint = "" if installed else "Install the baselines: pip install nasbench-rl"
+        raise unknown("method", name, installed, hint)
+    try:
+        factory = installed[name].load()
+    except MissingExtraError:
+        raise
+    except ImportError as error:
+        raise MissingExtraError(
+            f"method {name!r} needs {error.name!r}, which is not installed; run: pip install 'nasbench-rl[all]'"
+        ) from error
+    if dataclasses.is_dataclass(factory):
+        allowed = [field.name for field in dataclasses.fields(factory) if field.init]
+        for key in hyperparameters:
+            if key not in allowed:
+                raise InvalidValueError(describe_unknown(f"hyperparameter of {name}", key, allowed))
+    try:
+        method = factory(**hyperparameters)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, NasbenchError):
+            raise
+        raise InvalidValueError(f"method {name!r} refuses {hyperparameters}: {error}") from error
+    if not callable(method):
+        raise InvalidValueError(f"entry point {installed[name].value!r} gives {method!r}, which cannot be called")
+    return method  # type: ignore[no-any-return]
+
+
+def configuration(method: Method) -> dict[str, Any]:
+    """The method's hyperparameters, when it is a dataclass."""
+    if dataclasses.is_dataclass(method) and not isinstance(method, type):
+        return dataclasses.asdict(method)
+    return {}

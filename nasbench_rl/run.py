@@ -1,0 +1,225 @@
+"""One search: it charges the budget, draws the noise, logs every evaluation and knows the incumbent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from nasbench_rl.errors import BudgetExhausted, InvalidValueError, TestDataError
+from nasbench_rl.records import Split, TrajectoryPoint
+from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
+
+if TYPE_CHECKING:
+    from nasbench_rl.benchmark import Benchmark
+    from nasbench_rl.envs import ArchitectureEnv
+    from nasbench_rl.tasks import Task
+
+_METHOD, _NOISE = 0, 1
+"""Spawn keys: a method's own randomness and the order of the validation seeds never share a stream."""
+
+
+@dataclass
+class _Trainings:
+    """The trainings of one architecture that a run has paid for."""
+
+    seeds: list[int]
+    visit: int = -1
+    paid: dict[int, int] = field(default_factory=dict)
+    scores: dict[int, dict[int, float]] = field(default_factory=dict)
+
+    def seed_for(self, fidelity: int) -> tuple[int, int]:
+        """(train seed, visit) of the next evaluation: the same training going on, or the next one."""
+        if self.visit >= 0 and self.paid[self.seeds[self.visit % len(self.seeds)]] < fidelity:
+            return self.seeds[self.visit % len(self.seeds)], self.visit
+        return self.seeds[(self.visit + 1) % len(self.seeds)], self.visit + 1
+
+    def standing(self) -> tuple[int, float]:
+        """(highest fidelity seen, mean validation score there)."""
+        scores = {f: s for f, s in self.scores.items() if s}
+        if not scores:
+            return (-1, -math.inf)
+        top = max(scores)
+        return top, math.fsum(scores[top].values()) / len(scores[top])
+
+
+class Run:
+    """One search on one task, as a method sees it.
+
+    Attributes:
+        task: the task.
+        space: its search space.
+        seed: the search seed.
+        rng: the method's own random generator.
+        budget: what may be spent, in ``task.fidelity_unit``.
+        spent: what was spent so far.
+        cpu_seconds: CPU seconds that the evaluated trainings took when they were made.
+        points: every evaluation, in order.
+    """
+
+    def __init__(self, benchmark: Benchmark, budget: int, seed: int) -> None:
+        """Made by ``Benchmark.start``.
+
+        Raises:
+            InvalidValueError: a budget below 1 or a negative seed.
+        """
+        if budget < 1:
+            unit = benchmark.task.fidelity_unit
+            raise InvalidValueError(
+                f"budget {budget} buys nothing; allowed: at least 1 of {unit}, one whole training is "
+                f"{benchmark.task.max_fidelity:,}"
+            )
+        if seed < 0:
+            raise InvalidValueError(f"search seed {seed} is negative; allowed: 0, 1, 2, …")
+        self._benchmark = benchmark
+        self.task: Task = benchmark.task
+        self.space: SearchSpace = benchmark.space
+        self.seed, self.budget, self.spent, self.cpu_seconds = seed, int(budget), 0, 0.0
+        self.rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_METHOD,)))
+        self.points: list[TrajectoryPoint] = []
+        self._trainings: dict[str, _Trainings] = {}
+        self._incumbent: Architecture | None = None
+        self._standing: tuple[int, float] = (-1, -math.inf)
+        self._validation_seeds = benchmark.train_seeds("validation")
+
+    @property
+    def remaining(self) -> int:
+        """Budget left, in the task's unit."""
+        return self.budget - self.spent
+
+    @property
+    def incumbent(self) -> Architecture | None:
+        """The best architecture so far by mean validation score at the highest fidelity evaluated; None before any."""
+        return self._incumbent
+
+    def evaluate(self, arch: ArchLike, fidelity: int | None = None, *, split: Split = "validation") -> float:
+        """The validation score of one training, charged to the budget.
+
+        A first evaluation trains with the first validation seed. Raising the fidelity goes on with the same training
+        and charges the difference. Evaluating again at a fidelity already paid for trains anew with the next
+        validation seed, and is free once every seed is paid for. Which seed comes when depends on (search seed,
+        architecture, visit) alone.
+
+        Args:
+            arch: anything ``space.parse`` takes.
+            fidelity: training effort in the task's unit; None is the whole training.
+            split: only ``"validation"``; a search that asks for the test split gets an error.
+
+        Returns:
+            The score; NaN when no game had finished at that fidelity.
+
+        Raises:
+            BudgetExhausted: more than ``remaining``; nothing was charged.
+            TestDataError: the test split was asked for.
+        """
+        if split != "validation":
+            raise TestDataError(f"a search sees the validation split only, not {split!r}; reports read the test split")
+        architecture = self.space.parse(arch)
+        fidelity = self.task.max_fidelity if fidelity is None else fidelity
+        mine = self._trainings.get(architecture.name)
+        if mine is None:
+            mine = self._trainings[architecture.name] = _Trainings(self._seed_order(architecture))
+        seed, visit = mine.seed_for(fidelity)
+        before = mine.paid.get(seed, 0)
+        charge = max(0, fidelity - before)
+        if charge > self.remaining:
+            raise BudgetExhausted(
+                f"{architecture} at {fidelity:,} {self.task.fidelity_unit} costs {charge:,}, {self.remaining:,} remain"
+            )
+        result = self._benchmark.query(architecture, fidelity=fidelity, seed=seed, split="validation")
+        earlier = 0.0
+        if before and charge:
+            earlier = self._benchmark.query(
+                architecture, fidelity=before, seed=seed, split="validation"
+            ).cost.cpu_seconds
+        mine.visit, mine.paid[seed] = visit, max(before, fidelity)
+        if result.score == result.score:
+            mine.scores.setdefault(fidelity, {})[seed] = result.score
+        self.charge(charge, result.cost.cpu_seconds - earlier if charge else 0.0)
+        self._log(architecture, fidelity, seed, result.score, mine)
+        return result.score
+
+    def _seed_order(self, arch: Architecture) -> list[int]:
+        key = (_NOISE, self.space.index(arch))
+        order = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+        return [int(seed) for seed in order.permutation(self._validation_seeds)]
+
+    def charge(self, amount: int, cpu_seconds: float = 0.0) -> None:
+        """Spend budget on something else than an evaluation (a supernet); the only place that charges.
+
+        Raises:
+            BudgetExhausted: more than ``remaining``; nothing was charged.
+        """
+        if amount > self.remaining:
+            raise BudgetExhausted(f"{amount:,} {self.task.fidelity_unit} asked for, {self.remaining:,} remain")
+        self.spent += int(amount)
+        self.cpu_seconds += cpu_seconds
+
+    def _log(self, arch: Architecture, fidelity: int, seed: int, score: float, mine: _Trainings) -> None:
+        if arch == self._incumbent:  # a further seed may have made it worse: look at all again
+            self._standing, self._incumbent = max(
+                ((t.standing(), self.space.parse(name)) for name, t in self._trainings.items()), key=lambda p: p[0]
+            )
+        elif mine.standing() > self._standing:
+            self._standing, self._incumbent = mine.standing(), arch
+        name = self._incumbent.name if self._incumbent else ""
+        self.points.append(TrajectoryPoint(self.spent, self.cpu_seconds, arch.name, fidelity, seed, score, name))
+
+    def curve(self, arch: ArchLike) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """(fidelities, validation scores) of the training of ``arch`` that is going on, as far as it was paid for."""
+        architecture = self.space.parse(arch)
+        mine = self._trainings.get(architecture.name)
+        if mine is None:
+            raise InvalidValueError(f"{architecture} was not evaluated in this run; evaluate it first")
+        seed = mine.seeds[mine.visit % len(mine.seeds)]
+        reached = [f for f in self.task.fidelities if f <= mine.paid[seed]]
+        scores = [self._benchmark.query(architecture, fidelity=f, seed=seed, split="validation").score for f in reached]
+        return np.array(reached), np.array(scores)
+
+    def recommend(self, archs: Iterable[ArchLike]) -> Architecture:
+        """Train each of ``archs`` to the end and return the best by validation score, which becomes the incumbent.
+
+        The last step of methods with a final top-K (RL-agents paper, section 5.3). One whole training each is charged;
+        architectures that the budget no longer reaches are left out.
+
+        Raises:
+            BudgetExhausted: the budget does not reach even the first.
+        """
+        scored: list[tuple[float, int, Architecture]] = []
+        for rank, arch in enumerate(map(self.space.parse, archs)):
+            try:
+                score = self.evaluate(arch)
+            except BudgetExhausted:
+                if not scored:
+                    raise
+                break
+            scored.append((score, -rank, arch))
+        best = max(scored, key=lambda entry: entry[:2])[2]
+        self._incumbent, self._standing = best, self._trainings[best.name].standing()
+        last = self.points[-1]
+        self.points[-1] = TrajectoryPoint(
+            **{f.name: getattr(last, f.name) for f in fields(last)} | {"incumbent": best.name}
+        )
+        return best
+
+    def env(self, **options: Any) -> ArchitectureEnv:
+        """A Gymnasium view of this run: an episode designs an architecture, the reward is its validation score."""
+        from nasbench_rl.envs import ArchitectureEnv
+
+        return ArchitectureEnv(self, **options)
+
+    def trajectory(self) -> pd.DataFrame:
+        """Every evaluation: spent, cpu_seconds, arch, fidelity, seed, score, incumbent."""
+        names = [f.name for f in fields(TrajectoryPoint)]
+        return pd.DataFrame([[getattr(p, name) for name in names] for p in self.points], columns=names)
+
+    def __repr__(self) -> str:
+        best = f"incumbent {self._incumbent}" if self._incumbent else "no incumbent yet"
+        return (
+            f"<Run {self.task.id} search seed {self.seed}: {self.spent:,} of {self.budget:,} "
+            f"{self.task.fidelity_unit} spent in {len(self.points)} evaluations, {best}>"
+        )

@@ -1,0 +1,257 @@
+"""A task's table as dense arrays in memory, and the rule of which numbers a search sees and which a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from nasbench_rl.errors import InvalidValueError, MissingCellError, unknown
+from nasbench_rl.records import Cost, Evaluation, Source, Split
+
+if TYPE_CHECKING:
+    from nasbench_rl.spaces.base import Architecture
+    from nasbench_rl.tasks import Task
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
+SPLITS: tuple[Split, ...] = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class View:
+    """One metric of one split.
+
+    Attributes:
+        values: (architectures, seeds, fidelities), NaN where missing.
+        used: (architectures, seeds) bool, the seeds that a query without ``seed`` averages over.
+        column: the stored column the values come from.
+    """
+
+    values: Floats
+    used: Bools
+    column: str
+
+    @cached_property
+    def mean(self) -> Floats:
+        """(architectures, fidelities) mean over the used seeds, NaN where there is none."""
+        counts = self.used.sum(axis=1)
+        total = np.where(self.used[:, :, None], self.values, 0.0).sum(axis=1)
+        return np.where(counts[:, None] > 0, total / np.maximum(counts, 1)[:, None], np.nan)
+
+
+class Table:
+    """Rows of one task, indexed by (architecture, train seed, fidelity).
+
+    Validation and test never mix: validation is the even train seeds and test the odd ones. A table in which no odd
+    seed is complete (``single_seed``) has nothing to hold apart but the games: its validation score is the learning
+    curve's ``return_last100`` and its test score ``return_eval``, fresh games of the final policy.
+    """
+
+    def __init__(self, task: Task, rows: pa.Table, always_by_seed: bool = False) -> None:
+        """``rows``: as ``store.read_table`` gives them; ``always_by_seed``: never fall back to the single-seed rule."""
+        self.task = task
+        self._always_by_seed = always_by_seed
+        names = rows["arch"].to_pylist()
+        self.row_of: dict[str, int] = {arch.name: i for i, arch in enumerate(task.space)}
+        self.fidelities = np.array(task.fidelities)
+        seeds = rows["seed"].to_numpy()
+        self.seeds = np.unique(seeds)
+        shape = (len(self.row_of), len(self.seeds), len(self.fidelities))
+        try:
+            arch_at = np.array([self.row_of[name] for name in names], dtype=np.int64)
+        except KeyError as error:
+            raise MissingCellError(
+                f"the table of {task.id} names an architecture that {task.space.name} lacks: {error}"
+            ) from None
+        where = (
+            arch_at,
+            np.searchsorted(self.seeds, seeds),
+            np.searchsorted(self.fidelities, rows["fidelity"].to_numpy()),
+        )
+        self.columns: dict[str, Floats] = {}
+        for name in (*task.metrics, "cpu_seconds", "wall_seconds", "games"):
+            values = np.full(shape, np.nan)
+            values[where] = rows[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
+            self.columns[name] = values
+        stored = np.zeros(shape, dtype=np.bool_)
+        stored[where] = True
+        self.complete: Bools = stored.all(axis=2)
+        self.params, self.flops = (np.zeros(shape[0], dtype=np.int64) for _ in range(2))
+        self.params[arch_at], self.flops[arch_at] = rows["params"].to_numpy(), rows["flops"].to_numpy()
+        self._views: dict[tuple[str, str], View] = {}
+
+    @cached_property
+    def full_seeds(self) -> Bools:
+        """(seeds,) bool: trained on every architecture of the space."""
+        return self.complete.all(axis=0)
+
+    @cached_property
+    def single_seed(self) -> bool:
+        """Whether test scores have to come from fresh games, for want of a complete odd train seed."""
+        return not self._always_by_seed and not bool((self.full_seeds & (self.seeds % 2 == 1)).any())
+
+    def split_seeds(self, split: Split) -> tuple[int, ...]:
+        """The train seeds behind a split.
+
+        Raises:
+            InvalidValueError: no such split.
+        """
+        if split not in SPLITS:
+            raise InvalidValueError(
+                f"unknown split {split!r}; allowed: 'validation' (for searches), 'test' (for reports)"
+            )
+        if self.single_seed:
+            return tuple(int(seed) for seed in self.seeds if seed % 2 == 0)
+        return tuple(int(seed) for seed in self.seeds if seed % 2 == (split == "test"))
+
+    def view(self, split: Split, metric: str | None = None) -> View:
+        """The values behind a split and metric.
+
+        Raises:
+            UnknownNameError: no such metric.
+        """
+        metric = metric or self.task.metric
+        key = (split, metric)
+        if key not in self._views:
+            if metric not in self.task.metrics:
+                raise unknown("metric", metric, self.task.metrics)
+            chosen = np.isin(self.seeds, self.split_seeds(split))
+            column = metric
+            if self.single_seed and split == "test" and metric == self.task.metric:
+                column = "return_eval"
+            # Seeds that only some architectures have would compare means over different seeds; they are used only
+            # where no seed is complete, or when asked for by number.
+            even_handed = chosen & self.full_seeds
+            used = self.complete & (even_handed if even_handed.any() else chosen)
+            self._views[key] = View(self.columns[column], used, column)
+        return self._views[key]
+
+    def fidelity_at(self, fidelity: int | None) -> int:
+        """Position of a fidelity; None is the maximal one.
+
+        Raises:
+            InvalidValueError: it is not stored.
+        """
+        if fidelity is None:
+            return len(self.fidelities) - 1
+        position = int(np.searchsorted(self.fidelities, fidelity))
+        if position == len(self.fidelities) or self.fidelities[position] != fidelity:
+            near = int(self.fidelities[np.abs(self.fidelities - fidelity).argmin()])
+            step = ", ".join(f"{f:,}" for f in self.fidelities[:3])
+            raise InvalidValueError(
+                f"fidelity {fidelity:,} of {self.task.id} is not stored; did you mean {near:,}? allowed: {step}, … "
+                f"{self.fidelities[-1]:,} {self.task.fidelity_unit}"
+            )
+        return position
+
+    def seeds_at(self, row: int, view: View, seed: int | None, split: Split) -> list[int]:
+        """Positions of the train seeds to average over."""
+        name = self.task.space[row].name
+        if seed is None:
+            used = np.flatnonzero(view.used[row]).tolist()
+            if used:
+                return used
+            raise MissingCellError(self._absent(name, f"no {split} train seed", row))
+        if seed not in self.split_seeds(split) and seed in self.seeds:
+            allowed = ", ".join(map(str, self.split_seeds(split))) or "none"
+            raise InvalidValueError(
+                f"train seed {seed} is not of the {split} split of {self.task.id}; allowed: {allowed}"
+            )
+        at = int(np.searchsorted(self.seeds, seed))
+        if at == len(self.seeds) or self.seeds[at] != seed or not self.complete[row, at]:
+            raise MissingCellError(self._absent(name, f"train seed {seed}", row))
+        return [at]
+
+    def _absent(self, name: str, what: str, row: int) -> str:
+        have = ", ".join(str(self.seeds[i]) for i in np.flatnonzero(self.complete[row])) or "none"
+        count = max(2, len(self.seeds) + 1)
+        return (
+            f"{self.task.id} has no {what} of {name} (train seeds there: {have}); nothing is imputed. "
+            f"Train it: python -m nasbench_rl.build {self.task.id} --seeds {count} --archs {name}"
+        )
+
+    def evaluation(
+        self, arch: Architecture, fidelity: int | None, seed: int | None, split: Split, metric: str | None,
+        source: Source = "table",
+    ) -> Evaluation:  # fmt: skip
+        """The record of one architecture; see ``TabularBenchmark.query``."""
+        row = self.row_of[arch.name]
+        view, at = self.view(split, metric), self.fidelity_at(fidelity)
+        seeds = self.seeds_at(row, view, seed, split)
+        values = view.values[row, seeds, at]
+        if view.column == "return_eval" and at != len(self.fidelities) - 1:
+            raise InvalidValueError(
+                f"{self.task.id} has {view.column} at {self.fidelities[-1]:,} {self.task.fidelity_unit} only"
+                + ("; its test scores come from there, as no odd train seed is complete" if self.single_seed else "")
+            )
+        metrics = {name: float(self.columns[name][row, seeds, at].mean()) for name in self.task.metrics}
+        cpu = float(self.columns["cpu_seconds"][row, seeds, at].mean())
+        return Evaluation(
+            task=self.task.id,
+            arch=arch.name,
+            fidelity=int(self.fidelities[at]),
+            split=split,
+            seeds=tuple(int(self.seeds[i]) for i in seeds),
+            score=float(values.mean()),
+            score_std=float(values.std(ddof=1)) if len(seeds) > 1 else float("nan"),
+            metrics={name: value for name, value in metrics.items() if value == value},
+            cost=Cost(int(self.fidelities[at]), self.task.fidelity_unit, cpu),
+            params=int(self.params[row]),
+            flops=int(self.flops[row]),
+            source=source,
+        )
+
+    def gather(
+        self, rows: np.ndarray[Any, Any], fidelities: Sequence[int] | np.ndarray[Any, Any] | int | None,
+        seeds: Sequence[int] | np.ndarray[Any, Any] | int | None, split: Split, metric: str | None,
+    ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
+        """Columns ``score``, ``fidelity``, ``cpu_seconds`` for many architectures; see ``query_many``."""
+        view, depth = self.view(split, metric), len(self.fidelities)
+        if fidelities is None or np.ndim(fidelities) == 0:
+            at: Any = self.fidelity_at(None if fidelities is None else int(fidelities))  # type: ignore[arg-type]
+        else:
+            at = np.searchsorted(self.fidelities, fidelities)
+            wrong = at == depth
+            wrong |= self.fidelities[np.where(wrong, 0, at)] != fidelities
+            if wrong.any():
+                self.fidelity_at(int(np.asarray(fidelities)[wrong][0]))
+        if seeds is None:
+            flat = rows * depth + at
+            score, cpu = view.mean.ravel().take(flat), self._mean_cpu(split).ravel().take(flat)
+        else:
+            seed_at = self._seed_positions(seeds, split)
+            flat = (rows * len(self.seeds) + seed_at) * depth + at
+            score, cpu = view.values.ravel().take(flat), self.columns["cpu_seconds"].ravel().take(flat)
+        if np.isnan(score.sum()):
+            self._refuse_missing(rows, np.broadcast_to(cpu, score.shape), split)
+        fidelity = self.fidelities[at]
+        return {"score": score, "fidelity": np.broadcast_to(fidelity, score.shape), "cpu_seconds": cpu}
+
+    def _seed_positions(self, seeds: Any, split: Split) -> np.ndarray[Any, Any]:
+        asked = np.asarray(seeds)
+        wrong = ~np.isin(asked, self.split_seeds(split))
+        if wrong.any():
+            allowed = ", ".join(map(str, self.split_seeds(split))) or "none"
+            bad = asked if asked.ndim == 0 else asked[wrong][0]
+            raise InvalidValueError(
+                f"train seed {bad} is not of the {split} split of {self.task.id}; allowed: {allowed}"
+            )
+        return np.searchsorted(self.seeds, asked)
+
+    def _mean_cpu(self, split: Split) -> Floats:
+        key = (split, "cpu_seconds")
+        if key not in self._views:
+            self._views[key] = View(self.columns["cpu_seconds"], self.view(split).used, "cpu_seconds")
+        return self._views[key].mean
+
+    def _refuse_missing(self, rows: Any, cpu: Any, split: Split) -> None:
+        """Raise for a cell that is not there; a return that is missing before a first game stays NaN."""
+        gone = np.flatnonzero(np.isnan(np.atleast_1d(cpu)))
+        if len(gone):
+            row = int(np.atleast_1d(rows)[gone[0]])
+            raise MissingCellError(self._absent(self.task.space[row].name, f"such {split} cell", row))
