@@ -20,11 +20,11 @@ LAYERS: dict[str, int] = {
     for layer, names in enumerate(
         (
             ("_version", "errors", "records", "provenance"),
-            ("spaces", "recipes", "tasks", "stats", "ranks"),
-            ("store", "table", "surrogate", "training"),
+            ("spaces", "recipes", "recipes_nsc", "tasks", "stats", "ranks"),
+            ("files", "store", "merge", "table", "surrogate", "training"),
             ("benchmark",),
             ("run", "envs", "methods"),
-            ("cli", "build", "compare", "leaderboard", "report", "plots", "testing"),
+            ("cli", "experiment", "workers", "build", "data", "compare", "leaderboard", "report", "plots", "testing"),
         )
     )
     for name in names
@@ -128,9 +128,11 @@ def private(found: Import, exported: frozenset[str]) -> bool:
 
 
 def exported_names() -> frozenset[str]:
-    import nasbench_rl
-
-    return frozenset(getattr(nasbench_rl, "__all__", ()))
+    """The names that nasbench_rl/__init__.py hands out."""
+    body = ast.parse(MODULES["nasbench_rl"].read_text()).body
+    return frozenset(
+        alias.asname for node in body if isinstance(node, ast.ImportFrom) for alias in node.names if alias.asname
+    )
 
 
 CORE = [name for name in MODULES if name.split(".")[0] == "nasbench_rl"]
