@@ -24,7 +24,19 @@ LAYERS: dict[str, int] = {
             ("files", "store", "merge", "table", "surrogate", "training"),
             ("benchmark",),
             ("run", "envs", "methods"),
-            ("cli", "experiment", "workers", "build", "data", "compare", "leaderboard", "report", "plots", "testing"),
+            (
+                "cli",
+                "experiment",
+                "summary",
+                "workers",
+                "build",
+                "data",
+                "compare",
+                "leaderboard",
+                "report",
+                "plots",
+                "testing",
+            ),
         )
     )
     for name in names
