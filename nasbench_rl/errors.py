@@ -34,6 +34,10 @@ class TableError(NasbenchError):
     """A table that is absent, truncated, of another schema, or whose checksum is wrong."""
 
 
+class DatasetError(NasbenchError):
+    """A data set that is absent, damaged, or not the one whose checksum is known."""
+
+
 class RecipeMismatchError(TableError):
     """Rows trained by another recipe than the task's."""
 

@@ -1,0 +1,173 @@
+"""Prepared image data sets in the user's cache: load, save, balanced subsets.
+
+Images stay on this machine; tables hold accuracies alone. ``python -m nasbench_rl.data prepare NAME`` fills the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import platformdirs
+
+from nasbench_rl.errors import DatasetError
+from nasbench_rl.recipes_nsc import DatasetInfo, get_dataset_info
+
+DataSplit: TypeAlias = Literal["train", "validation", "test"]
+SPLITS: tuple[DataSplit, ...] = ("train", "validation", "test")
+Images: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
+Labels: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+
+FORMAT = 1
+"""Raised when the preparation of any data set changes: older files are refused."""
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A prepared data set.
+
+    Attributes:
+        name: its name.
+        classes: class names; a label is an index into them.
+        images: split to uint8 (n, height, width, channels).
+        labels: split to int64 (n,).
+        digest: 16 hex digits over images and labels; equal digests mean equal data.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    images: Mapping[str, Images]
+    labels: Mapping[str, Labels]
+    digest: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of an image."""
+        height, width, channels = self.images["train"].shape[1:]
+        return height, width, channels
+
+    def subset(self, split: DataSplit, limit: int | None = None) -> tuple[Images, Labels]:
+        """At most ``limit`` images of a split, as many of each class as there are, always the same ones.
+
+        Prepared splits lie in a fixed shuffled order. The first image of every class is taken, then the second of
+        every class, and so on; a class that has run out leaves its place to the others. None: the whole split.
+        """
+        images, labels = self.images[split], self.labels[split]
+        if limit is None or limit >= len(labels):
+            return images, labels
+        by_class = np.argsort(labels, kind="stable")
+        starts = np.searchsorted(labels[by_class], np.arange(len(self.classes)))
+        turn = np.empty_like(labels)
+        turn[by_class] = np.arange(len(labels)) - starts[labels[by_class]]
+        chosen = np.sort(np.lexsort((labels, turn))[:limit])
+        return images[chosen], labels[chosen]
+
+
+def data_dir() -> Path:
+    """``$NASBENCH_RL_DATA``, else ``data`` in the user's cache folder."""
+    named = os.environ.get("NASBENCH_RL_DATA")
+    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("nasbench-rl")) / "data"
+
+
+def dataset_path(name: str) -> Path:
+    """Where the prepared data set lies, or will lie."""
+    return data_dir() / f"{get_dataset_info(name).name}.npz"
+
+
+def load_dataset(name: str) -> ImageData:
+    """Read a prepared data set; digits, which scikit-learn brings along, are prepared on first use.
+
+    Raises:
+        UnknownNameError: no data set has this name.
+        DatasetError: it was never prepared, or its file is damaged or of another version; says the command to run.
+    """
+    path = dataset_path(name)
+    if not path.is_file():
+        if get_dataset_info(name).source == "library":
+            from nasbench_rl.training.preparation import prepare
+
+            prepare(name)
+        else:
+            raise DatasetError(f"data set {name!r} is not prepared ({path} is absent); {_remedy(name)}")
+    return _read(name, path, path.stat().st_mtime_ns)
+
+
+def check_dataset(data: ImageData, info: DatasetInfo) -> None:
+    """Compare a data set with what is known about it.
+
+    Raises:
+        DatasetError: another number of classes or another size of image, or a class that a split lacks.
+    """
+    if data.shape != info.image or len(data.classes) != info.classes:
+        raise DatasetError(
+            f"data set {info.name!r} has {len(data.classes)} classes of {data.shape} images, "
+            f"expected {info.classes} of {info.image}; {_remedy(info.name)}"
+        )
+    for split in SPLITS:
+        images, labels = data.images[split], data.labels[split]
+        if len(images) != len(labels) or images.shape[1:] != info.image:
+            raise DatasetError(f"data set {info.name!r}: images and labels of {split} do not fit; {_remedy(info.name)}")
+        absent = sorted(set(range(info.classes)) - set(labels.tolist()))
+        if absent:
+            raise DatasetError(f"data set {info.name!r}: no image of class {data.classes[absent[0]]!r} in {split}")
+
+
+def make_dataset(
+    name: str, classes: tuple[str, ...], images: Mapping[str, Images], labels: Mapping[str, Labels]
+) -> ImageData:
+    """An ImageData with its digest computed."""
+    checksum = hashlib.sha256()
+    for split in SPLITS:
+        for array in (np.ascontiguousarray(images[split]), labels[split].astype("<i8")):
+            checksum.update(str(array.shape).encode())
+            checksum.update(array.tobytes())
+    return ImageData(name, classes, dict(images), dict(labels), checksum.hexdigest()[:16])
+
+
+def save_dataset(data: ImageData) -> Path:
+    """Write a data set into the cache: to a temporary file first, then renamed."""
+    path = dataset_path(data.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".tmp{os.getpid()}")
+    arrays: dict[str, Any] = {"format": np.array(FORMAT), "classes": np.array(data.classes)}
+    arrays["digest"] = np.array(data.digest)
+    for split in SPLITS:
+        arrays[f"{split}_images"], arrays[f"{split}_labels"] = data.images[split], data.labels[split]
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+@lru_cache(maxsize=8)
+def _read(name: str, path: Path, modified: int) -> ImageData:
+    """``modified`` makes a file that was prepared anew another entry of the cache."""
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            if int(file["format"]) != FORMAT:
+                raise DatasetError(f"{path} was prepared by another version of this package; {_remedy(name)}")
+            images = {split: file[f"{split}_images"] for split in SPLITS}
+            labels = {split: file[f"{split}_labels"].astype(np.int64) for split in SPLITS}
+            classes, digest = tuple(str(label) for label in file["classes"]), str(file["digest"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DatasetError(f"{path} is damaged ({type(error).__name__}); {_remedy(name)}") from None
+    for array in (*images.values(), *labels.values()):
+        array.flags.writeable = False  # every caller gets the same arrays
+    data = ImageData(name, classes, images, labels, digest)
+    check_dataset(data, get_dataset_info(name))
+    return data
+
+
+def _remedy(name: str) -> str:
+    return f"run: python -m nasbench_rl.data prepare {name}"
