@@ -192,7 +192,7 @@ class LiveBenchmark(TabularBenchmark):
         self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
         metric: str | None = None,
     ) -> Evaluation:  # fmt: skip
-        """See ``Benchmark.query``; a missing cell is trained to the end, the first of the split when ``seed`` is None."""
+        """See ``Benchmark.query``; a missing cell is trained, with the split's first seed when ``seed`` is None."""
         architecture = self.space.parse(arch)
         self.table.fidelity_at(fidelity)
         if split not in ("validation", "test"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -10,7 +11,10 @@ from rich.console import Console
 
 from nasbench_rl.errors import NasbenchError
 
-console = Console(soft_wrap=False)
+WIDTH_OF_A_FILE = 200
+"""Columns of output that goes to no terminal: wide enough that no table is squeezed."""
+
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_OF_A_FILE)
 errors = Console(stderr=True, soft_wrap=True)
 
 
@@ -49,3 +53,8 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return value
+
+
+def names(values: Sequence[str] | None) -> list[str]:
+    """Names given apart (``a b``) or with commas (``a,b``); empty for None."""
+    return [part for value in values or () for part in value.split(",") if part]

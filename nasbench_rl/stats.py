@@ -331,3 +331,44 @@ def expected_best_after(
         none_better *= np.maximum(total - better - drawn, 0) / (total - drawn)
         expected[drawn] = -np.diff(none_better) @ mean_report
     return expected
+
+
+def expected_random_search(values_search: npt.ArrayLike, values_report: npt.ArrayLike, n: int | None = None) -> Array:
+    """``expected_best_after`` when each architecture's search score is one of its train seeds', drawn at random.
+
+    A search that evaluates an architecture sees the score of one validation seed. The drawn score v of architecture i
+    is the best of k when each of the k − 1 others drawn lies below v; with p_j the share of j's seeds below v, that is
+    the elementary symmetric polynomial e_{k−1}(p) / C(N − 1, k − 1). Equal scores share evenly: a tie is broken by a
+    uniform variate u, p_j = below_j + u · equal_j, and the polynomial in u is integrated exactly by Gauss-Legendre.
+
+    Args:
+        values_search: (N, seeds) search scores, higher is better; NaN where a seed is missing.
+        values_report: (N,) score that the report shows.
+        n: the largest number of evaluations wanted; None for N.
+
+    Returns:
+        (n,) expected report score after 1, 2, …, n evaluations.
+
+    >>> expected_random_search([[1], [2], [3]], [10, 20, 30]).round(3).tolist()
+    [20.0, 26.667, 30.0]
+    """
+    search, report = np.asarray(values_search, dtype=np.float64), as_scores("values_report", values_report, 1)
+    total = len(search)
+    depth = total if n is None else n
+    nodes, weights = np.polynomial.legendre.leggauss(depth // 2 + 1)
+    uniform, weights = (nodes + 1) / 2, weights / 2
+    seeds = (~np.isnan(search)).sum(axis=1)
+    expected = np.zeros(depth)
+    for i, seed in np.argwhere(~np.isnan(search)):
+        below = (search < search[i, seed]).sum(axis=1) / seeds
+        equal = (search == search[i, seed]).sum(axis=1) / seeds
+        p = np.delete(below[:, None] + uniform * equal[:, None], i, axis=0)  # (N − 1, nodes)
+        # The chance that k − 1 of the others, drawn without replacement, all lie below: e_{k−1} built up factor by
+        # factor, each already divided by its binomial so that nothing overflows.
+        chance = np.zeros((depth, len(uniform)))
+        chance[0] = 1.0
+        for j, factor in enumerate(p):
+            for k in range(min(j + 1, depth - 1), 0, -1):
+                chance[k] = (chance[k] * (j + 1 - k) + chance[k - 1] * factor * k) / (j + 1)
+        expected += report[i] * (chance @ weights) / seeds[i] / total * np.arange(1, depth + 1)
+    return expected

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nasbench_rl.tasks import Task
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-Bools = np.ndarray[Any, np.dtype[np.bool_]]
+Bools = np.ndarray[Any, np.dtype[Any]]
 SPLITS: tuple[Split, ...] = ("validation", "test")
 
 
@@ -80,7 +80,7 @@ class Table:
             self.columns[name] = values
         stored = np.zeros(shape, dtype=np.bool_)
         stored[where] = True
-        self.complete: Bools = stored.all(axis=2)
+        self.complete: Bools = np.asarray(stored.all(axis=2))
         self.params, self.flops = (np.zeros(shape[0], dtype=np.int64) for _ in range(2))
         self.params[arch_at], self.flops[arch_at] = rows["params"].to_numpy(), rows["flops"].to_numpy()
         self._views: dict[tuple[str, str], View] = {}
@@ -88,7 +88,7 @@ class Table:
     @cached_property
     def full_seeds(self) -> Bools:
         """(seeds,) bool: trained on every architecture of the space."""
-        return self.complete.all(axis=0)
+        return np.asarray(self.complete.all(axis=0))
 
     @cached_property
     def single_seed(self) -> bool:
@@ -156,7 +156,7 @@ class Table:
             used = np.flatnonzero(view.used[row]).tolist()
             if used:
                 return used
-            raise MissingCellError(self._absent(name, f"no {split} train seed", row))
+            raise MissingCellError(self._absent(name, f"{split} train seed", row))
         if seed not in self.split_seeds(split) and seed in self.seeds:
             allowed = ", ".join(map(str, self.split_seeds(split))) or "none"
             raise InvalidValueError(

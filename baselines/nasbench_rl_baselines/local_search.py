@@ -1,8 +1,12 @@
-"""Local search: hill climbing over the neighbourhood (White, Nolen and Savani, 2021, "Local search is state of the art
-for NAS benchmarks", https://arxiv.org/abs/2005.02960)."""
+"""Local search: hill climbing over the neighbourhood.
+
+White, Nolen and Savani (2021), "Local search is state of the art
+for NAS benchmarks", https://arxiv.org/abs/2005.02960.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nasbench_rl import Run
@@ -40,11 +44,13 @@ class LocalSearch:
                     break
                 current, here = better, score(better)
 
-    def _climb(self, run: Run, current: Architecture, here: float, score: object) -> Architecture | None:
+    def _climb(
+        self, run: Run, current: Architecture, here: float, score: Callable[[Architecture], float]
+    ) -> Architecture | None:
         near = run.space.neighbours(current)
         best: Architecture | None = None
         for i in run.rng.permutation(len(near)):
-            value = score(near[i])  # type: ignore[operator]
+            value = score(near[i])
             if value > here:
                 best, here = near[i], value
                 if self.query_until_better:

@@ -1,5 +1,8 @@
-"""Regularized evolution, "aging evolution" (Real, Aggarwal, Huang and Le, 2019, "Regularized evolution for image
-classifier architecture search", https://arxiv.org/abs/1802.01548, Algorithm 1)."""
+"""Regularized ("aging") evolution.
+
+Real, Aggarwal, Huang and Le (2019), "Regularized evolution for image
+classifier architecture search", https://arxiv.org/abs/1802.01548, Algorithm 1.
+"""
 
 from __future__ import annotations
 

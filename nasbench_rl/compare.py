@@ -1,0 +1,215 @@
+"""``python -m nasbench_rl.compare``: every method on every shipped task, a readable table, plots and the raw runs."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing as mp
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from nasbench_rl import cli, files, store
+from nasbench_rl.benchmark import MODES, load
+from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError, unknown
+from nasbench_rl.experiment import Search, run_search, split_seeds
+from nasbench_rl.methods import get_method, method_names
+from nasbench_rl.summary import curves_figure, judge_table, print_summary, summarise, write_markdown
+from nasbench_rl.tasks import Task, get_task, task_ids
+
+DEFAULT_BUDGET = "10x"
+DEFAULT_RUNS = 100
+CHUNK = 25
+"""Search seeds a pool job: short enough for a smooth progress bar, long enough to hide the start of a job."""
+
+
+def shipped_tasks(tables: str | None = None) -> list[str]:
+    """Ids of the tasks whose table is complete over the space for at least one train seed."""
+    folder = store.find_tables(tables)
+    manifest = store.read_manifest(folder)
+    ready = []
+    for id_ in task_ids():
+        entry = manifest.get(store.table_name(get_task(id_)))
+        if entry is not None and entry.architectures == len(get_task(id_).space):
+            if load(id_, tables=folder).table.full_seeds.any():
+                ready.append(id_)
+    return ready
+
+
+def parse_budget(text: str, task: Task) -> int:
+    """``"10x"`` whole trainings, or a number in the task's unit.
+
+    Raises:
+        InvalidValueError: neither, or nothing at all.
+    """
+    number = text[:-1] if text.endswith("x") else text
+    try:
+        value = float(number.replace(",", "").replace("_", ""))
+    except ValueError:
+        value = float("nan")
+    amount = value * task.max_fidelity if text.endswith("x") else value
+    if not 1 <= amount < float("inf"):
+        raise InvalidValueError(
+            f"budget {text!r} buys nothing; allowed: whole trainings as '10x' or {task.fidelity_unit} as "
+            f"'{10 * task.max_fidelity}'"
+        )
+    return int(amount)
+
+
+def parse_method(text: str) -> tuple[str, dict[str, Any]]:
+    """``"random_search:samples=3"`` → its name and hyperparameters; values are JSON, or text where they are none.
+
+    Raises:
+        InvalidValueError: something behind a colon is not ``key=value``.
+    """
+    name, *pairs = text.split(":")
+    hyperparameters: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InvalidValueError(f"{pair!r} in method {text!r} is not key=value, as in 'random_search:samples=3'")
+        try:
+            hyperparameters[key] = json.loads(value)
+        except ValueError:
+            hyperparameters[key] = value
+    return name, hyperparameters
+
+
+def run_all(
+    searches: Sequence[Search], first_seed: int, runs: int, jobs: int, report: Callable[[str], None]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Every search with every search seed in a pool of processes, under a progress bar.
+
+    Returns:
+        All rows (``experiment.COLUMNS``) and one line for each method that failed; the others are not held up by it.
+    """
+    chunks = split_seeds(list(searches), first_seed, runs, CHUNK)
+    frames: list[pd.DataFrame] = []
+    failures: list[str] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} runs"),
+               TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
+    context = mp.get_context("spawn")
+    with (
+        Progress(*columns, console=cli.console, disable=not cli.console.is_terminal) as bar,
+        ProcessPoolExecutor(min(jobs, len(chunks)), context) as pool,
+    ):
+        row = bar.add_task("searching", total=runs * len(searches))
+        waiting: dict[Future[pd.DataFrame], tuple[Search, range]] = {
+            pool.submit(run_search, search, seeds): (search, seeds) for search, seeds in chunks
+        }
+        try:
+            while waiting:
+                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    search, seeds = waiting.pop(future)
+                    try:
+                        frames.append(future.result())
+                    except NasbenchError as error:
+                        failures.append(str(error))
+                    bar.update(row, advance=len(seeds), description=f"{search.label} on {search.task}")
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    for failure in dict.fromkeys(failures):
+        report(failure)
+    if not frames:
+        raise NasbenchError("no search finished; " + failures[0])
+    order = ["task", "method", "seed", "step"]
+    return pd.concat(frames, ignore_index=True).sort_values(order, ignore_index=True), failures
+
+
+def write_results(runs: pd.DataFrame, summary: pd.DataFrame, out: Path, tables: str | None) -> list[Path]:
+    """``runs.parquet``, ``summary.csv``, ``summary.md`` and a regret plot a task in ``out``; returns their paths."""
+    written = [out / "runs.parquet", out / "summary.csv", out / "summary.md"]
+    store.write_frame(runs, written[0])
+    files.replace_file(written[1], summary.to_csv(index=False).encode())
+    files.replace_file(written[2], write_markdown(summary, runs, tables).encode())
+    for task in dict.fromkeys(runs["task"]):
+        from nasbench_rl import plots
+
+        figure = curves_figure(runs[runs["task"] == task], judge_table(task, tables))
+        if figure is not None:
+            name = task.replace("/", ".").replace("@", ".")
+            written += plots.save(figure, out / f"regret.{name}")
+    return written
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(
+        "python -m nasbench_rl.compare",
+        "Run search methods on tasks and compare them by regret: the best test score in the table minus the test score "
+        "of the architecture that a search would choose. Without arguments: every installed method on every shipped "
+        "task, 100 search seeds, a budget of ten whole trainings.",
+        [
+            "python -m nasbench_rl.compare",
+            "python -m nasbench_rl.compare --tasks minatar-ss1/breakout@lite --methods random_search local_search",
+            "python -m nasbench_rl.compare --runs 1000 --budget 3x --out results/three-trainings",
+            "python -m nasbench_rl.compare --mode live --tasks minatar-ss1/breakout@smoke --runs 1 --budget 3x",
+        ],
+    )
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="task ids (default: every shipped task)")
+    parser.add_argument("--methods", nargs="+", metavar="METHOD",
+                        help="methods, one with hyperparameters as random_search:samples=3 (default: all installed)")  # fmt: skip
+    parser.add_argument("--runs", type=cli.positive, default=DEFAULT_RUNS, metavar="N",
+                        help=f"search seeds a method and task (default {DEFAULT_RUNS})")  # fmt: skip
+    parser.add_argument("--budget", default=DEFAULT_BUDGET, metavar="B",
+                        help="whole trainings as '10x', or env steps or epochs (default 10x)")  # fmt: skip
+    parser.add_argument(
+        "--mode", default="tabular", metavar="MODE", help="tabular, live or surrogate (default tabular)"
+    )
+    parser.add_argument("--out", default="results", metavar="DIR", help="where results go (default results/)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="first search seed (default 0)")
+    parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
+    parser.add_argument("--jobs", type=cli.positive, default=os.cpu_count() or 1, metavar="J",
+                        help="processes (default: one a core)")  # fmt: skip
+    parser.add_argument("--device", default="cpu", help="where live mode trains: cpu or cuda")
+    return parser
+
+
+def searches_of(options: Any) -> list[Search]:
+    """The searches that the command line asks for; every name is checked before anything runs."""
+    if options.mode not in MODES:
+        raise unknown("mode", options.mode, MODES)
+    if options.seed < 0:
+        raise InvalidValueError(f"search seed {options.seed} is negative; allowed: 0, 1, 2, …")
+    tasks = cli.names(options.tasks) or shipped_tasks(options.tables)
+    methods = [parse_method(text) for text in cli.names(options.methods) or method_names()]
+    if not tasks:
+        raise TableError("no shipped table is complete; train one: python -m nasbench_rl.build --help")
+    for name, hyperparameters in methods:
+        get_method(name, **hyperparameters)
+    found = []
+    for id_ in tasks:
+        task = get_task(id_)
+        if options.mode == "tabular":
+            load(task, tables=options.tables)
+        budget = parse_budget(options.budget, task)
+        found += [Search(id_, m, budget, options.mode, h, options.tables, options.device) for m, h in methods]
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line."""
+    options = _parser().parse_args(arguments)
+    searches = searches_of(options)
+    out = Path(options.out)
+    files.check_writable(out)
+
+    def report(line: str) -> None:
+        cli.errors.print(f"error: {line}", style="red", markup=False, highlight=False)
+
+    runs, failures = run_all(searches, options.seed, options.runs, options.jobs, report)
+    summary = summarise(runs, options.tables)
+    written = write_results(runs, summary, out, options.tables)
+    print_summary(summary, options.tables, cli.console)
+    cli.console.print("written: " + ", ".join(str(path) for path in written), highlight=False, soft_wrap=True)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))

@@ -1,0 +1,138 @@
+"""One method on one task with one search seed, recorded row by row: what compare runs and leaderboards read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nasbench_rl import store
+from nasbench_rl.benchmark import Mode, TabularBenchmark, load
+from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, TableError
+from nasbench_rl.methods import Method, configuration, get_method, method_version
+from nasbench_rl.run import Run
+
+COLUMNS = (
+    "task", "method", "method_version", "configuration", "mode", "table", "budget", "seed", "step", "spent",
+    "cpu_seconds", "arch", "fidelity", "train_seed", "score", "incumbent", "test_score", "regret", "search_seconds",
+)  # fmt: skip
+"""One row an evaluation. ``test_score`` and ``regret`` are the incumbent's, on the test split at max fidelity."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What identifies a search but for its seed."""
+
+    task: str
+    method: str
+    budget: int
+    mode: Mode = "tabular"
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    tables: str | None = None
+    device: str = "cpu"
+
+    @property
+    def label(self) -> str:
+        """The method's name with its hyperparameters, as it was typed: ``random_search:samples=3``."""
+        return ":".join([self.method, *(f"{key}={value}" for key, value in self.hyperparameters.items())])
+
+
+def configuration_digest(method: Method) -> str:
+    """8 hex digits of a method's hyperparameters."""
+    return hashlib.sha256(json.dumps(configuration(method), sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def table_digest(bench: TabularBenchmark) -> str:
+    """12 hex digits of the table a benchmark reads; empty when there is none yet."""
+    entry = store.read_manifest(bench.folder).get(store.table_name(bench.task))
+    return entry.sha256[:12] if entry else ""
+
+
+class Judge:
+    """Test scores for reports: of a chosen architecture, and its distance from the best. A search never sees it.
+
+    In live mode the shipped table judges too, where there is one: training the test seeds of every architecture to
+    know the best would be the exhaustive search that a table is for.
+    """
+
+    def __init__(self, bench: TabularBenchmark) -> None:
+        """``bench``: of the search; live ones are judged by the shipped table."""
+        self.table: TabularBenchmark | None = bench
+        if bench.mode == "live":
+            try:
+                self.table = load(bench.task.id)
+            except TableError:
+                self.table = None
+        self.best = self.table.optimum().score if self.table is not None else float("nan")
+        self._known: dict[str, float] = {"": float("nan")}
+
+    def test_score(self, arch: str) -> float:
+        """Mean test score at max fidelity; NaN where no table has it."""
+        if arch not in self._known:
+            try:
+                self._known[arch] = self.table.query(arch).score if self.table is not None else float("nan")
+            except MissingCellError:
+                self._known[arch] = float("nan")
+        return self._known[arch]
+
+
+def run_search(search: Search, seeds: range) -> pd.DataFrame:
+    """Run one search for each search seed; returns ``COLUMNS``, one row an evaluation.
+
+    Raises:
+        NasbenchError: bad input, or the method failed; the message names it and the search seed.
+    """
+    bench = load(search.task, search.mode, search.tables, search.device)
+    method = get_method(search.method, **search.hyperparameters)
+    judge = Judge(bench)
+    same = {
+        "task": search.task,
+        "method": search.label,
+        "method_version": method_version(search.method),
+        "configuration": configuration_digest(method),
+        "mode": search.mode,
+        "table": table_digest(judge.table or bench),
+        "budget": search.budget,
+    }
+    frames = []
+    for seed in seeds:
+        run, seconds = _search_once(bench, method, search, seed)
+        frame = run.trajectory().rename(columns={"seed": "train_seed"})
+        frame["seed"], frame["step"], frame["search_seconds"] = seed, np.arange(len(frame)), seconds
+        frame["test_score"] = [judge.test_score(arch) for arch in frame["incumbent"]]
+        frame["regret"] = judge.best - frame["test_score"]
+        frames.append(frame.assign(**same))
+    return pd.concat(frames, ignore_index=True)[list(COLUMNS)]
+
+
+def _search_once(bench: TabularBenchmark, method: Method, search: Search, seed: int) -> tuple[Run, float]:
+    run = bench.start(search.budget, seed)
+    started = time.perf_counter()
+    try:
+        method(run)
+    except BudgetExhausted:
+        pass
+    except NasbenchError:
+        raise
+    except Exception as error:  # a third party's method may fail in any way; the others go on
+        raise NasbenchError(
+            f"method {search.label!r} failed on {search.task} with search seed {seed}: {type(error).__name__}: {error}"
+        ) from error
+    if not run.points:
+        one = bench.task.max_fidelity
+        raise NasbenchError(
+            f"method {search.label!r} evaluated nothing on {search.task} within a budget of {search.budget:,} "
+            f"{bench.task.fidelity_unit}; one whole training is {one:,}: give it a larger --budget"
+        )
+    return run, time.perf_counter() - started
+
+
+def split_seeds(searches: list[Search], first: int, runs: int, chunk: int) -> list[tuple[Search, range]]:
+    """Search seeds ``first`` … ``first + runs − 1`` of every search in chunks for a pool of processes."""
+    starts = range(first, first + runs, chunk)
+    return [(s, range(a, min(a + chunk, first + runs))) for s in searches for a in starts]

@@ -1,0 +1,201 @@
+"""What a comparison says: one row a task and method, reference rows beside them, as table, Markdown and figure."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from nasbench_rl import provenance, stats
+from nasbench_rl.benchmark import TabularBenchmark, load
+from nasbench_rl.errors import TableError
+from nasbench_rl.spaces import NATURE_CNN
+from nasbench_rl.tasks import get_task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = (
+    "task", "method", "mode", "runs", "budget", "regret_mean", "regret_iqm", "regret_low", "regret_high",
+    "test_score", "rank", "test_low", "test_high", "spent",
+)  # fmt: skip
+"""Of ``summary.csv``. ``regret_low`` and ``regret_high`` are the 95 % bootstrap interval of ``regret_iqm`` over search
+seeds; ``rank`` is by ``regret_mean`` within the task; reference rows have mode ``reference`` and no rank."""
+EXACT = "random search, exact"
+GRID_POINTS = 201
+
+
+def final_rows(runs: pd.DataFrame) -> pd.DataFrame:
+    """The last evaluation of every run."""
+    return runs.sort_values("step").groupby(["task", "method", "seed"], sort=False).tail(1)
+
+
+def summarise(runs: pd.DataFrame, tables: str | None = None, seed: int = 0) -> pd.DataFrame:
+    """``COLUMNS``, one row a task and method in the order of rank, then the task's reference rows.
+
+    Args:
+        runs: rows of ``experiment.COLUMNS``.
+        tables: folder of the tables that judge.
+        seed: of the bootstrap.
+    """
+    rows = []
+    for task, of_task in final_rows(runs).groupby("task", sort=False):
+        found = [_method_row(group, str(method), seed) for method, group in of_task.groupby("method", sort=False)]
+        regrets = pd.Series([row["regret_mean"] for row in found])
+        for row, rank in zip(found, regrets.rank(method="average"), strict=True):
+            row["rank"] = rank
+        rows += sorted(found, key=lambda row: (math.isnan(row["rank"]), row["rank"]))
+        bench = judge_table(str(task), tables)
+        if bench is not None:
+            budget = int(of_task["budget"].max())
+            rows += [
+                {"task": task, "mode": "reference", "runs": 0, "budget": budget, **r} for r in references(bench, budget)
+            ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def judge_table(task: str, tables: str | None) -> TabularBenchmark | None:
+    """The table whose test scores judge a task, or None where there is none (a live run of an untrained task)."""
+    try:
+        return load(task, tables=tables)
+    except TableError:
+        return None
+
+
+def _method_row(final: pd.DataFrame, method: str, seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(np.random.SeedSequence(seed))
+    regret, score = final["regret"].to_numpy()[:, None], final["test_score"].to_numpy()[:, None]
+    known = not np.isnan(regret).any()
+    low, high = stats.bootstrap_interval(regret, stats.interquartile_mean, rng) if known else (math.nan,) * 2
+    test_low, test_high = stats.bootstrap_interval(score, np.mean, rng) if known else (math.nan,) * 2
+    first = final.iloc[0]
+    return {
+        "task": first["task"], "method": method, "mode": first["mode"], "runs": len(final),
+        "budget": int(first["budget"]), "regret_mean": float(regret.mean()),
+        "regret_iqm": stats.interquartile_mean(regret), "regret_low": float(low), "regret_high": float(high),
+        "test_score": float(score.mean()), "test_low": float(test_low), "test_high": float(test_high),
+        "spent": float(final["spent"].mean()),
+    }  # fmt: skip
+
+
+def references(bench: TabularBenchmark, budget: int) -> list[dict[str, Any]]:
+    """Best and mean architecture, Nature-CNN where the space has it, and the exact expectation of random search."""
+    best, scores = bench.optimum(), bench.table.view("test").mean[:, -1]
+    named = {f"best architecture ({best.arch})": best.score, "mean architecture": float(np.nanmean(scores))}
+    if NATURE_CNN in bench.space:
+        named[f"Nature-CNN ({bench.space.parse(NATURE_CNN)})"] = bench.query(NATURE_CNN).score
+    _, expected = exact_random_search(bench, budget)
+    if len(expected):
+        named[EXACT] = best.score - expected[-1]
+    return [
+        {"method": name, "test_score": score, "regret_mean": best.score - score, "spent": float("nan")}
+        for name, score in named.items()
+    ]
+
+
+def exact_random_search(
+    bench: TabularBenchmark, budget: int
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    """(whole trainings, expected regret) of random search after each, up to the budget; no simulation.
+
+    Empty for a table that is not complete over its space.
+    """
+    search, report = bench.table.view("validation"), bench.table.view("test").mean[:, -1]
+    count = min(budget // bench.task.max_fidelity, len(bench.space))
+    values = np.where(search.used, search.values[:, :, -1], np.nan)
+    if count < 1 or np.isnan(report).any() or np.isnan(values).all(axis=1).any():
+        return np.empty(0), np.empty(0)
+    expected = stats.expected_random_search(values, report, count)
+    return np.arange(1.0, count + 1), report.max() - expected
+
+
+def curves_figure(runs: pd.DataFrame, bench: TabularBenchmark | None) -> Figure | None:
+    """Regret over budget of every method on one task; None where no table judges."""
+    if bench is None:
+        return None
+    from nasbench_rl import plots
+
+    budget, whole = int(runs["budget"].max()), bench.task.max_fidelity
+    grid = np.linspace(0, budget, GRID_POINTS)
+    curves = {str(m): plots.curve_grid(one, grid) for m, one in runs.groupby("method", sort=False)}
+    named = {str(r["method"]): float(r["regret_mean"]) for r in references(bench, budget)}
+    lines = {name: regret for name, regret in named.items() if name.startswith(("Nature", "mean"))}
+    exact = exact_random_search(bench, budget)
+    return plots.regret_over_budget(
+        curves, grid / whole, exact if len(exact[0]) else None, lines, bench.task.id, bench.task.metric
+    )
+
+
+def _cells(row: pd.Series) -> list[str]:
+    def number(value: float, digits: int = 3) -> str:
+        return "–" if math.isnan(value) else f"{value:.{digits}g}"
+
+    def interval(low: float, high: float) -> str:
+        return "" if math.isnan(low) else f" [{number(low)}, {number(high)}]"
+
+    whole = get_task(row["task"]).max_fidelity
+    return [
+        row["method"],
+        number(row["rank"]),
+        number(row["regret_mean"]),
+        number(row["regret_iqm"]) + interval(row["regret_low"], row["regret_high"]),
+        number(row["test_score"], 4) + interval(row["test_low"], row["test_high"]),
+        "–" if math.isnan(row["spent"]) else f"{row['spent'] / whole:.3g}",
+        f"{row['runs']}" if row["runs"] else "–",
+    ]
+
+
+HEADER = ("method", "rank", "regret, mean", "regret, IQM [95 %]", "test score [95 %]", "trainings spent", "runs")
+
+
+def task_note(task: str, tables: str | None = None) -> str:
+    """What a reader has to know of a task's table: seeds, metric, and how validation and test are held apart."""
+    bench = judge_table(task, tables)
+    if bench is None:
+        return "no table: regret is unknown"
+    known, table = bench.task, bench.table
+    if table.single_seed:
+        seeds = ", ".join(map(str, table.split_seeds("validation")))
+        held = f"single train seed ({seeds}): searches see {known.metric}, reports {table.view('test').column}"
+    else:
+        held = f"validation train seeds {bench.train_seeds('validation')}, test train seeds {bench.train_seeds('test')}"
+    return f"{known.metric} at {known.max_fidelity:,} {known.fidelity_unit.replace('_', ' ')}; {held}"
+
+
+def print_summary(summary: pd.DataFrame, tables: str | None, console: Console) -> None:
+    """One table a task."""
+    for task, rows in summary.groupby("task", sort=False):
+        budget = rows["budget"].iloc[0] / get_task(str(task)).max_fidelity
+        table = RichTable(
+            title=f"{task}: budget {budget:g} whole trainings", title_justify="left",
+            caption=task_note(str(task), tables), caption_justify="left",
+        )  # fmt: skip
+        for i, name in enumerate(HEADER):
+            table.add_column(name, justify="left" if i == 0 else "right")
+        for _, row in rows.iterrows():
+            table.add_row(*_cells(row), style="dim" if row["mode"] == "reference" else None)
+        console.print(table)
+
+
+def write_markdown(summary: pd.DataFrame, runs: pd.DataFrame, tables: str | None) -> str:
+    """The same tables as Markdown, with where the numbers come from."""
+    parts = ["# Comparison", ""]
+    for task, rows in summary.groupby("task", sort=False):
+        budget = rows["budget"].iloc[0] / get_task(str(task)).max_fidelity
+        parts += [f"## {task}", "", f"Budget: {budget:g} whole trainings. {task_note(str(task), tables)}.", ""]
+        parts += ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
+        parts += ["| " + " | ".join(_cells(row)) + " |" for _, row in rows.iterrows()]
+        parts += [""]
+    digests = ", ".join(f"{t} {d}" for t, d in runs.groupby("task", sort=False)["table"].first().items())
+    versions = ", ".join(sorted(set(runs["method_version"])))
+    parts += [
+        "Regret: the best test score in the table minus the test score of the chosen architecture; lower is better. "
+        "Rows without a rank are references, not searches.",
+        "",
+        f"Tables: {digests}. Methods: {versions}. Code: {provenance.code_version()}. Machine: {provenance.machine()}.",
+    ]
+    return "\n".join(parts) + "\n"
