@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import multiprocessing as mp
 import os
-import queue
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
-from nasbench_rl import cli, store
-from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.tasks import Task, get_task
-
-REPORT_EVERY_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One training: a task's architecture with one train seed."""
-
-    task: str
-    arch: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """File-name stem of its shard and lock."""
-        return f"{self.arch}.seed{self.seed}"
+from nasbench_rl import cli, files, store, workers
+from nasbench_rl.errors import InvalidValueError, NotEnumerableError, TableError
+from nasbench_rl.merge import merge
+from nasbench_rl.tasks import Task, get_task, task_ids
+from nasbench_rl.workers import Cell
 
 
 def missing_cells(folder: Path, tasks: Sequence[Task], seeds: int, archs: Sequence[str] | None) -> list[Cell]:
@@ -40,7 +26,7 @@ def missing_cells(folder: Path, tasks: Sequence[Task], seeds: int, archs: Sequen
     cells: list[Cell] = []
     for task in tasks:
         done = store.trained_cells(folder, task)
-        chosen = [task.space.parse(arch) for arch in archs] if archs else list(task.space)
+        chosen = list(dict.fromkeys(map(task.space.parse, archs)) if archs else task.space)
         chosen.sort(key=lambda arch: -task.network(arch).flops)
         cells += [
             Cell(task.id, arch.name, seed) for seed in range(seeds) for arch in chosen if (arch.name, seed) not in done
@@ -48,98 +34,40 @@ def missing_cells(folder: Path, tasks: Sequence[Task], seeds: int, archs: Sequen
     return cells
 
 
-def _work(jobs: Any, reports: Any, folder: Path, device: str, parent: int) -> None:
-    """A worker process: trains cells until there is none left, or its parent is gone."""
-    from nasbench_rl.training.cells import train_cell
-    from nasbench_rl.training.process import tune_process
-
-    tune_process()
-    for cell in iter(jobs.get, None):
-        last = 0.0
-
-        def progress(steps: int, cell: Cell = cell) -> None:
-            nonlocal last
-            if os.getppid() != parent:
-                os._exit(1)  # the parent was killed: nobody folds or counts what would be trained on
-            if time.monotonic() - last > REPORT_EVERY_SECONDS:
-                last = time.monotonic()
-                reports.put(("steps", cell, steps))
-
-        task = get_task(cell.task)
-        with store.lock(folder, f"{Path(store.table_name(task)).stem}.{cell.name}", wait=False) as mine:
-            if not mine:
-                reports.put(("skipped", cell, "another build is training it"))
-                continue
-            if (cell.arch, cell.seed) in store.trained_cells(folder, task):
-                reports.put(("skipped", cell, "another build has trained it"))
-                continue
-            started = time.monotonic()
-            train_cell(task, cell.arch, cell.seed, folder, device, progress)
-            reports.put(("done", cell, time.monotonic() - started))
-    reports.put(("idle", None, None))
-
-
 def train_missing(cells: Sequence[Cell], folder: Path, jobs: int, device: str = "cpu") -> int:
     """Train ``cells`` with ``jobs`` worker processes, one thread each; returns how many were not finished.
 
     Each finished cell is folded into its table at once. Progress goes to the terminal, or a line a cell elsewhere.
     """
-    context = mp.get_context("spawn")
-    todo, reports = context.Queue(), context.Queue()
-    for cell in cells:
-        todo.put(cell)
-    for _ in range(jobs):
-        todo.put(None)
-    workers = [
-        context.Process(target=_work, args=(todo, reports, folder, device, os.getpid()), daemon=True)
-        for _ in range(min(jobs, len(cells)))
-    ]
-    for worker in workers:
-        worker.start()
-    try:
-        return _follow(cells, folder, reports, workers)
-    finally:
-        for worker in workers:
-            worker.terminate()
-
-
-def _follow(cells: Sequence[Cell], folder: Path, reports: Any, workers: Sequence[Any]) -> int:
-    sizes = {cell: get_task(cell.task).max_fidelity for cell in cells}
+    tasks = {cell.task: get_task(cell.task) for cell in cells}
     steps = dict.fromkeys(cells, 0)
-    finished = skipped = 0
+    finished, started = 0, time.monotonic()
     columns = (
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>5.1f}%"), TimeElapsedColumn(),
         TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=True), TextColumn("{task.fields[rate]}"),
     )  # fmt: skip
-    started = time.monotonic()
-    with Progress(*columns, console=cli.console, disable=not cli.console.is_terminal, speed_estimate_period=600) as bar:
-        row = bar.add_task(f"0/{len(cells)} cells", total=sum(sizes.values()), rate="")
-        while finished + skipped < len(cells):
-            try:
-                kind, cell, detail = reports.get(timeout=1.0)
-            except queue.Empty:
-                if not any(worker.is_alive() for worker in workers):
-                    break
-                continue
-            if kind == "idle":
-                continue
-            if kind == "steps":
-                steps[cell] = detail
-            else:
-                steps[cell] = sizes[cell]
-                finished, skipped = finished + (kind == "done"), skipped + (kind == "skipped")
-                if kind == "done":
-                    store.fold(folder, get_task(cell.task))
-                text = f"in {detail:.0f} s" if kind == "done" else f"skipped: {detail}"
-                cli.console.print(f"{cell.task} {cell.arch} train seed {cell.seed} {text}", highlight=False)
+    total = sum(tasks[cell.task].max_fidelity for cell in cells)
+    with (
+        Progress(*columns, console=cli.console, disable=not cli.console.is_terminal, speed_estimate_period=600) as bar,
+        closing(workers.train(cells, folder, jobs, device)) as events,
+    ):
+        row = bar.add_task(f"0/{len(cells)} cells", total=total, rate="")
+        for event in events:
+            steps[event.cell] = event.steps
+            if event.kind == "failed":
+                cli.errors.print(f"{event.cell} failed: {event.text}", style="bold red", markup=False, highlight=False)
+            elif event.kind != "steps":
+                finished += 1
+                store.fold(folder, tasks[event.cell.task])
+                cli.console.print(f"{event.cell} {event.text}", highlight=False, soft_wrap=True)
             rate = sum(steps.values()) / (time.monotonic() - started)
             bar.update(
                 row, completed=sum(steps.values()), rate=f"{rate:,.0f} steps/s",
-                description=f"{finished + skipped}/{len(cells)} cells",
+                description=f"{finished}/{len(cells)} cells",
             )  # fmt: skip
-    lost = len(cells) - finished - skipped
+    lost = len(cells) - finished
     if lost:
-        cli.errors.print(f"{lost} cells were not finished: a worker process ended; run the same command again")
+        cli.errors.print(f"{lost} of {len(cells)} cells were not finished; the same command tries them again")
     return lost
 
 
@@ -167,6 +95,7 @@ def _measured_seconds(table: Any, task: Task) -> dict[str, float]:
 
 
 def _probe_seconds(task: Task) -> float:
+    workers.check_ready([task], "cpu")
     from nasbench_rl.training.ppo import train
     from nasbench_rl.training.process import tune_process
 
@@ -220,21 +149,114 @@ def _train_parser() -> cli.Parser:
 def train_command(arguments: Sequence[str]) -> int:
     """``build TASK…``."""
     options = _train_parser().parse_args(arguments)
-    tasks = [get_task(task) for task in options.tasks]
+    tasks = [get_task(task) for task in dict.fromkeys(options.tasks)]
     folder = Path(options.tables) if options.tables else store.find_tables()
-    for task in tasks:
-        store.fold(folder, task)  # what an earlier build finished and was killed before folding
     cells = missing_cells(folder, tasks, options.seeds, options.archs)
     steps = sum(get_task(cell.task).max_fidelity for cell in cells)
     if options.dry_run:
         hours, source = core_hours(cells, folder) if cells else (0.0, "nothing to train")
-        cli.console.print(f"{len(cells)} cells, {steps:,} env steps, about {hours:.1f} core-hours ({source})")
+        _say(f"{len(cells)} cells, {steps:,} env steps, about {hours:.2g} core-hours ({source})")
         return 0
+    for task in tasks:
+        store.fold(folder, task)  # what an earlier build finished and was killed before folding
     if not cells:
-        cli.console.print("nothing to train: every cell asked for is in the tables")
+        _say("nothing to train: every cell asked for is in the tables")
         return 0
-    cli.console.print(f"{len(cells)} cells, {steps:,} env steps, into {folder}", highlight=False)
+    workers.check_ready(tasks, options.device)
+    files.check_writable(folder)
+    _say(f"{len(cells)} cells, {steps:,} env steps, into {folder}")
     return 1 if train_missing(cells, folder, options.jobs, options.device) else 0
+
+
+def merge_command(arguments: Sequence[str]) -> int:
+    """``build merge DIR``."""
+    parser = cli.Parser(
+        "python -m nasbench_rl.build merge",
+        "Take every shard and table found in DIR, or below it, into the tables. All of it is checked first (schema, "
+        "checksums, recipe, no fidelity missing, no cell with other scores than one that is there already): either all "
+        "goes in or nothing does. DIR is left as it is.",
+        [
+            "python -m nasbench_rl.build merge trained-elsewhere/",
+            "python -m nasbench_rl.build merge trained-elsewhere/ --tables /tmp/mine",
+        ],
+    )
+    parser.add_argument("source", metavar="DIR", help="folder of shards or tables trained elsewhere")
+    parser.add_argument("--tables", metavar="DIR", help="folder of tables to merge into (default: where queries look)")
+    options = parser.parse_args(arguments)
+    folder = Path(options.tables) if options.tables else store.find_tables()
+    merged, aside = merge(Path(options.source), folder)
+    for path in aside:
+        _say(f"{path} holds no trainings, left aside")
+    for one in merged:
+        _say(f"{one.task}: {one.added} cells taken in, {one.duplicates} identical duplicates skipped")
+    return 0
+
+
+def status_command(arguments: Sequence[str]) -> int:
+    """``build status``."""
+    parser = cli.Parser(
+        "python -m nasbench_rl.build status",
+        "What the tables hold of each task. A cell is one architecture trained with one train seed.",
+        ["python -m nasbench_rl.build status", "python -m nasbench_rl.build status --tables /tmp/mine"],
+    )
+    parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
+    options = parser.parse_args(arguments)
+    folder = Path(options.tables) if options.tables else store.find_tables()
+    if not folder.is_dir():
+        raise InvalidValueError(f"{folder} is no folder; name a folder of tables")
+    table = Table(*("task", "architectures", "train seeds", "cells", "rows", "recipe"), title=str(folder))
+    faults, none = [], []
+    for task in map(get_task, task_ids()):
+        try:
+            columns = _coverage(folder, task)
+        except TableError as error:
+            faults.append(error)
+            continue
+        if columns:
+            table.add_row(task.id, *columns)
+        else:
+            none.append(task.id)
+    if table.row_count:
+        cli.console.print(table)
+    if none:
+        _say(f"no cell of: {', '.join(none)}")
+    for fault in faults[:-1]:
+        cli.errors.print(f"error: {fault}", style="bold red", markup=False, highlight=False)
+    if faults:
+        raise faults[-1]
+    return 0
+
+
+def _coverage(folder: Path, task: Task) -> tuple[str, ...]:
+    """Status columns of a task; empty when it has no cell."""
+    rows = store.read_table(folder, task)
+    points = Counter(zip(rows["arch"].to_pylist(), rows["seed"].to_pylist(), strict=True))
+    cells = [cell for cell, count in points.items() if count == len(task.fidelities)]
+    waiting = len(store.trained_cells(folder, task) - points.keys())
+    if not points and not waiting:
+        return ()
+    try:
+        size = f"/{len(task.space)}"
+    except NotEnumerableError:
+        size = ""
+    return (
+        f"{len({arch for arch, _ in cells})}{size}",
+        _seeds(cells),
+        f"{len(cells)}" + (f" + {waiting} not folded in yet" if waiting else ""),
+        f"{len(rows):,}",
+        task.digest,
+    )
+
+
+def _seeds(cells: Iterable[tuple[str, int]]) -> str:
+    """``0, 1, 2 (7 architectures)``: the number where a seed has fewer architectures than the fullest one."""
+    by_seed = Counter(seed for _, seed in cells)
+    most = max(by_seed.values(), default=0)
+    return ", ".join(f"{s}" if n == most else f"{s} ({n} architectures)" for s, n in sorted(by_seed.items()))
+
+
+def _say(text: str) -> None:
+    cli.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -243,7 +265,8 @@ def main(arguments: Sequence[str]) -> int:
         raise InvalidValueError(
             "name at least one task, or 'status' or 'merge'; see python -m nasbench_rl.build --help"
         )
-    return train_command(arguments)
+    command = {"status": status_command, "merge": merge_command}.get(arguments[0])
+    return train_command(arguments) if command is None else command(arguments[1:])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 def code_version() -> str:
     """Package version, with the commit behind a ``+`` when run from a checkout."""
     try:
-        version = metadata.version("nasbench-rl")
+        version: str = metadata.version("nasbench-rl")
     except metadata.PackageNotFoundError:
         from nasbench_rl._version import __version__ as version
     root = Path(__file__).resolve().parent.parent
@@ -46,9 +46,8 @@ def machine(device: str = "cpu") -> str:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
-        fields = dict(
-            (part.strip() for part in line.split(":", 1)) for line in info.read_text().splitlines() if ":" in line
-        )
+        lines = (line.partition(":") for line in info.read_text().splitlines())
+        fields = {key.strip(): value.strip() for key, _, value in lines}
         if "model name" in fields:
             family = f" (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else ""
             return fields["model name"] + family

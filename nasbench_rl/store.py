@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +20,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nasbench_rl.errors import NasbenchError, RecipeMismatchError, TableError, nearest
+from nasbench_rl.files import lock, replace_file
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from nasbench_rl.tasks import Task
 
 SCHEMA_VERSION = 1
 MANIFEST = "MANIFEST.json"
+FOLD_LOCK = "fold"
 KEY = ("arch", "seed", "fidelity")
 ENVIRONMENT_VARIABLE = "NASBENCH_RL_TABLES"
 
@@ -120,12 +123,14 @@ def read_manifest(folder: Path) -> dict[str, Entry]:
     try:
         content = json.loads(path.read_text())
         version = content["schema_version"]
-        entries = content["tables"]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise TableError(f"{path} is no readable manifest ({error}); restore it, or run: build repair") from error
-    if version != SCHEMA_VERSION:
-        raise TableError(f"{path} has schema version {version!r}; this version of nasbench-rl reads {SCHEMA_VERSION}")
-    return {name: Entry(**{**fields, "train_seeds": tuple(fields["train_seeds"])}) for name, fields in entries.items()}
+        if version != SCHEMA_VERSION:
+            raise TableError(f"{path} has schema version {version!r}; this nasbench-rl reads {SCHEMA_VERSION}")
+        return {
+            name: Entry(**{**fields, "train_seeds": tuple(fields["train_seeds"])})
+            for name, fields in content["tables"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise TableError(f"{path} is no readable manifest ({error}); restore it") from error
 
 
 def write_manifest(folder: Path, entries: Mapping[str, Entry]) -> None:
@@ -137,62 +142,20 @@ def write_manifest(folder: Path, entries: Mapping[str, Entry]) -> None:
             del fields["next_sha256"]
         tables[name] = fields
     text = json.dumps({"schema_version": SCHEMA_VERSION, "tables": tables}, indent=1) + "\n"
-    _replace(folder / MANIFEST, text.encode())
+    replace_file(folder / MANIFEST, text.encode())
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside ``path``, sync, rename over it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise TableError(f"cannot write {path}: {error.strerror}; choose a folder that can be written") from error
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@contextmanager
-def lock(folder: Path, name: str, wait: bool = True) -> Iterator[bool]:
-    """Hold ``folder/.locks/name`` for the block; the operating system lets go of it however the process ends.
-
-    Yields:
-        Whether the lock is held; False only with ``wait=False`` when another process holds it.
-    """
-    from filelock import FileLock, Timeout
-
-    try:
-        (folder / ".locks").mkdir(parents=True, exist_ok=True)
-        held = FileLock(folder / ".locks" / f"{name}.lock", timeout=-1 if wait else 0)
-        held.acquire()
-    except Timeout:
-        yield False
-        return
-    except OSError as error:
-        raise TableError(f"cannot write in {folder}: {error.strerror}; choose a folder that can be written") from error
-    try:
-        yield True
-    finally:
-        held.release()
-
-
-def read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
-    """A Parquet file whose columns must be ``schema``'s.
+def read_parquet(path: Path, schema: pa.Schema, content: bytes | None = None) -> pa.Table:
+    """A Parquet file whose columns must be ``schema``'s; ``content``: its bytes, when they were read already.
 
     Raises:
         TableError: truncated, unreadable, or of another schema.
     """
     try:
-        table = pq.read_table(path, partitioning=None, memory_map=False)
+        source = pa.BufferReader(path.read_bytes() if content is None else content)
+        table = pq.read_table(source, partitioning=None)
     except (pa.ArrowException, OSError) as error:
-        raise TableError(f"{path} is no readable Parquet file ({str(error).splitlines()[0]})") from error
+        raise TableError(f"{path} is no readable Parquet file ({str(error).partition(chr(10))[0]})") from error
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         close = nearest(missing[0], table.column_names)
@@ -211,22 +174,32 @@ def read_table(folder: Path, task: Task) -> pa.Table:
         TableError: the file is absent though listed, its checksum is wrong, it is truncated or of another schema.
         RecipeMismatchError: it was trained by another recipe.
     """
-    name, schema = table_name(task), SCHEMAS[task.family]
-    entry = read_manifest(folder).get(name)
-    if entry is None:
+    schema, path = SCHEMAS[task.family], folder / table_name(task)
+    content = _read_checked(folder, table_name(task))
+    if content is None:
         return schema.empty_table()
-    path = folder / name
-    if not path.is_file():
-        raise TableError(f"{path} is listed in {MANIFEST} but absent; restore it, or name another folder of tables")
-    found = sha256(path)
-    if found not in (entry.sha256, entry.next_sha256):
-        raise TableError(
-            f"{path} has a wrong checksum: sha256 {found[:12]}…, {MANIFEST} says {entry.sha256[:12]}…. "
-            "The file was changed or cut short; restore it"
-        )
-    table = read_parquet(path, schema)
+    table = read_parquet(path, schema, content)
     check_recipe(table, task, path)
     return table
+
+
+def _read_checked(folder: Path, name: str) -> bytes | None:
+    """A table's bytes, compared with the manifest; None when the manifest does not name it."""
+    path, entry = folder / name, read_manifest(folder).get(name)
+    while entry is not None:
+        if not path.is_file():
+            raise TableError(f"{path} is listed in {MANIFEST} but absent; restore it, or name another folder of tables")
+        content = path.read_bytes()
+        found = hashlib.sha256(content).hexdigest()
+        if found in (entry.sha256, entry.next_sha256):
+            return content
+        before, entry = entry, read_manifest(folder).get(name)
+        if entry == before:  # else a build has replaced both since the manifest was read
+            raise TableError(
+                f"{path} has a wrong checksum: sha256 {found[:12]}…, {MANIFEST} says {before.sha256[:12]}…. "
+                "The file was changed or cut short; restore it"
+            )
+    return None
 
 
 def check_recipe(table: pa.Table, task: Task, path: Path) -> None:
@@ -251,7 +224,7 @@ def shard_folder(folder: Path, task: Task) -> Path:
 def write_shard(folder: Path, task: Task, cell: str, table: pa.Table) -> Path:
     """Write one finished cell atomically; ``cell`` names it within the task."""
     path = shard_folder(folder, task) / f"{cell}.parquet"
-    _replace(path, _parquet_bytes(table))
+    replace_file(path, _parquet_bytes(table))
     return path
 
 
@@ -271,7 +244,7 @@ def fold(folder: Path, task: Task) -> int:
     shards = sorted(shard_folder(folder, task).glob("*.parquet"))
     if not shards:
         return 0
-    with lock(folder, "fold"):
+    with lock(folder, FOLD_LOCK):
         new = []
         for path in shards:
             if path.is_file():  # another process may have folded it while this one waited
@@ -295,14 +268,27 @@ def write_table(folder: Path, task: Task, new: Sequence[pa.Table]) -> int:
         fresh.append(table.filter(pa.array(keep)))
     added = sum(len(_cells(table)) for table in fresh)
     if added:
-        _commit(folder, task, pa.concat_tables([old, *fresh]))
+        _commit(folder, task, old, pa.concat_tables([old, *fresh]))
     return added
 
 
-def _commit(folder: Path, task: Task, table: pa.Table) -> None:
+def _commit(folder: Path, task: Task, old: pa.Table, table: pa.Table) -> None:
     table = table.sort_by([(column, "ascending") for column in KEY])
     content, name = _parquet_bytes(table), table_name(task)
-    entry = Entry(
+    for stale in (*folder.glob(".*.tmp"), *(folder / task.family).glob(".*.tmp")):
+        stale.unlink(missing_ok=True)  # of a fold that was killed: whoever holds the lock now is the only writer
+    entry = _entry(task, table, content)
+    entries = read_manifest(folder)
+    if name in entries:  # a file that no manifest names is no table yet, so a first one needs no announcing
+        # A kill may have left the file that was announced last time in place: announce beside what lies there now.
+        present = _entry(task, old, (folder / name).read_bytes())
+        write_manifest(folder, {**entries, name: replace(present, next_sha256=entry.sha256)})
+    replace_file(folder / name, content)
+    write_manifest(folder, {**entries, name: entry})
+
+
+def _entry(task: Task, table: pa.Table, content: bytes) -> Entry:
+    return Entry(
         sha256=hashlib.sha256(content).hexdigest(),
         rows=len(table),
         architectures=len(pc.unique(table["arch"])),
@@ -310,11 +296,6 @@ def _commit(folder: Path, task: Task, table: pa.Table) -> None:
         cells=len(_cells(table)),
         recipe=task.digest,
     )
-    entries = read_manifest(folder)
-    if name in entries:  # a file that no manifest names is no table yet, so a first one needs no announcing
-        write_manifest(folder, {**entries, name: replace(entries[name], next_sha256=entry.sha256)})
-    _replace(folder / name, content)
-    write_manifest(folder, {**entries, name: entry})
 
 
 def _cell_column(table: pa.Table) -> list[tuple[str, int]]:
@@ -327,10 +308,28 @@ def _cells(table: pa.Table) -> set[tuple[str, int]]:
 
 def trained_cells(folder: Path, task: Task) -> set[tuple[str, int]]:
     """(architecture, train seed) of every cell in the table or waiting as a shard."""
-    cells = _cells(read_table(folder, task))
+    cells: set[tuple[str, int]] = set()
+    # The shards first: one that is folded meanwhile is then found in the table.
     for path in shard_folder(folder, task).glob("*.parquet"):
         try:
             cells |= _cells(read_parquet(path, SCHEMAS[task.family]))
-        except (NasbenchError, FileNotFoundError):
-            continue  # folded by another process in between, or torn: then it is trained again
-    return cells
+        except NasbenchError:
+            continue  # folded in between, or unreadable, which fold reports
+    return cells | _cells(read_table(folder, task))
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write results (not a task's table) as Parquet, atomically."""
+    replace_file(path, _parquet_bytes(pa.Table.from_pandas(frame, preserve_index=False)))
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read results written by ``write_frame``.
+
+    Raises:
+        TableError: absent, truncated, or no Parquet file.
+    """
+    try:
+        return pq.read_table(path, partitioning=None).to_pandas()
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(f"{path} is no readable Parquet file ({str(error).splitlines()[0]})") from error

@@ -114,6 +114,8 @@ class KernelSpace(SearchSpace):
         return len(self._points)
 
     def __getitem__(self, index: int) -> Architecture:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index {index} is outside {self.name}: allowed: 0 … {len(self) - 1}")
         return self._points[index]
 
     def parse(self, arch: ArchLike) -> Architecture:
@@ -126,7 +128,10 @@ class KernelSpace(SearchSpace):
             if arch in self._by_name:
                 return self._by_name[arch]
             raise self._refuse(arch, nearest(arch, self._by_name))
-        choices = arch.choices if isinstance(arch, Architecture) else tuple(np.asarray(arch).tolist())
+        try:
+            choices = arch.choices if isinstance(arch, Architecture) else tuple(np.asarray(arch).tolist())
+        except (TypeError, ValueError):  # a number, None, or rows of different lengths
+            raise self._refuse(arch, None) from None
         if isinstance(arch, Architecture) and arch.space != self.name and choices in self._index:
             raise InvalidArchitectureError(f"{arch.name!r} is of space {arch.space!r}, not of {self.name!r}")
         try:
@@ -141,10 +146,10 @@ class KernelSpace(SearchSpace):
 
     def _refuse(self, arch: object, close: str | None) -> InvalidArchitectureError:
         example = self._points[len(self) // 2]
-        hint = f"; did you mean {close!r}?" if close else ""
+        hint = f" did you mean {close!r}?" if close else ""
         sizes = "{" + ", ".join(map(str, self.kernels)) + "}"
         return InvalidArchitectureError(
-            f"{arch!r} is no architecture of {self.name}{hint} allowed: {self.depth} kernel sizes out of {sizes}, "
+            f"{arch!r} is no architecture of {self.name};{hint} allowed: {self.depth} kernel sizes out of {sizes}, "
             f"as a tuple {example.choices} or a string {example.name!r}"
         )
 
@@ -164,7 +169,7 @@ class KernelSpace(SearchSpace):
         wrong = np.take((*self.kernels, -1), digit) != choices
         if wrong.any():
             return np.array([self.index(choices[wrong.any(axis=1)][0])])  # raises
-        return digit @ (len(self.kernels) ** np.arange(self.depth - 1, -1, -1))  # type: ignore[no-any-return]
+        return digit @ (len(self.kernels) ** np.arange(self.depth - 1, -1, -1))
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Uniform over the space."""

@@ -48,9 +48,9 @@ class AtariGames:
             reward_clipping=False,
             autoreset_mode="SameStep",
         )
-        actions = [Action(a) for a in self.env.ale.get_action_set()]
+        actions = list(self.env.ale.get_action_set())
         self.fire = actions.index(Action.FIRE) if Action.FIRE in actions else None
-        self.observation_shape = (21, 21, 64)
+        self.observation_shape: tuple[int, ...] = (21, 21, 64)
         self.forced = np.zeros(num_envs, dtype=np.bool_)
         self._frame = np.zeros(num_envs, dtype=np.int64)
         self._return = np.zeros(num_envs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,7 +11,8 @@ import numpy as np
 from nasbench_rl.errors import missing_extra
 
 if TYPE_CHECKING:
-    from nasbench_rl.tasks import Task
+    from nasbench_rl.recipes import PPORecipe
+    from nasbench_rl.tasks import Environment, Task
 
 UInt8 = np.ndarray[Any, np.dtype[np.uint8]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -61,21 +63,29 @@ class Games(Protocol):
         ...
 
 
+def games_class(suite: str) -> Callable[[Environment, PPORecipe, int], Games]:
+    """What makes the games of a suite.
+
+    Raises:
+        MissingExtraError: the emulator is not installed.
+    """
+    if suite == "atari":
+        try:
+            from nasbench_rl.training.atari import AtariGames
+        except ImportError as error:
+            raise missing_extra(error.name or "ale_py", "live", "training on Atari games") from error
+        return AtariGames
+    try:
+        from nasbench_rl.training.minatar import MinAtarGames
+    except ImportError as error:
+        raise missing_extra(error.name or "minatar", "live", "training on MinAtar games") from error
+    return MinAtarGames
+
+
 def make_games(task: Task, num_envs: int) -> Games:
     """The games of a task.
 
     Raises:
         MissingExtraError: the emulator is not installed.
     """
-    suite = task.environment.suite
-    if suite == "atari":
-        try:
-            from nasbench_rl.training.atari import AtariGames
-        except ImportError as error:
-            raise missing_extra(error.name or "ale_py", "live", "training on Atari games") from error
-        return AtariGames(task.environment, task.recipe, num_envs)
-    try:
-        from nasbench_rl.training.minatar import MinAtarGames
-    except ImportError as error:
-        raise missing_extra(error.name or "minatar", "live", "training on MinAtar games") from error
-    return MinAtarGames(task.environment, task.recipe, num_envs)
+    return games_class(task.environment.suite)(task.environment, task.recipe, num_envs)

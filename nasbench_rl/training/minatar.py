@@ -21,7 +21,7 @@ class MinAtarGames:
         self.games = [MinAtarGame(environment.name, sticky_action_prob=recipe.sticky) for _ in range(num_envs)]
         self.actions: list[int] = self.games[0].env.minimal_action_set()
         self.limit = recipe.max_game_steps
-        self.observation_shape = (10, 10, environment.channels)
+        self.observation_shape: tuple[int, ...] = (10, 10, environment.channels)
         self.forced = np.zeros(num_envs, dtype=np.bool_)
         self._length = np.zeros(num_envs, dtype=np.int64)
         self._return = np.zeros(num_envs)

@@ -20,9 +20,10 @@ def _orthogonal(layer: nn.Conv2d | nn.Linear, gain: float, generator: torch.Gene
 
 def make_conv(conv: Conv) -> nn.Conv2d:
     """An uninitialised convolution; reflection padding is applied by ``run_conv``."""
-    return nn.utils.skip_init(
+    layer: nn.Conv2d = nn.utils.skip_init(
         nn.Conv2d, conv.inputs, conv.outputs, conv.kernel, stride=conv.stride, padding=conv.padding
     )
+    return layer
 
 
 def run_conv(layer: nn.Conv2d, x: Tensor) -> Tensor:
@@ -73,6 +74,12 @@ class Agent(nn.Module):
         """The choice convolutions that an observation passes through."""
         return list(self.convs)  # type: ignore[call-overload, no-any-return]
 
+    def run_choices(self, x: Tensor) -> Tensor:
+        """The stem's maps (batch, channels, height, width) through the chosen convolutions."""
+        for conv in self.chosen():
+            x = run_conv(conv, x)
+        return x
+
     def _run_stem(self, observation: Tensor) -> Tensor:
         # Values up to 255 are exact in bfloat16; the scale to [0, 1] goes into the 2 048 weights, not the pixels.
         x = observation.permute(0, 3, 1, 2).to(torch.bfloat16 if self.autocast else torch.float32)
@@ -86,8 +93,7 @@ class Agent(nn.Module):
         """Action logits (batch, actions) and values (batch,), both float32."""
         with torch.autocast(observation.device.type, torch.bfloat16, enabled=self.autocast):
             x = self._run_stem(observation)
-            for conv in self.chosen():
-                x = run_conv(conv, x)
+            x = self.run_choices(x)
             x = F.relu(self.linear(fit_to(x, self.network.fit).flatten(1)))
         x = x.float()
         return self.policy(x), self.value(x).squeeze(-1)

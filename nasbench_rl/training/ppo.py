@@ -179,7 +179,7 @@ def update(
                 recipe,
             )
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
             optimizer.step()
 

@@ -7,6 +7,8 @@ import sys
 
 import torch
 
+from nasbench_rl.errors import InvalidValueError
+
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _MIB = 1 << 20
 
@@ -26,3 +28,21 @@ def tune_process(threads: int = 1) -> None:
         libc.mallopt(_M_MMAP_THRESHOLD, 32 * _MIB)  # the most that glibc takes
         libc.mallopt(_M_TRIM_THRESHOLD, 2048 * _MIB - 1)
         libc.mallopt(_M_TOP_PAD, 64 * _MIB)
+
+
+def check_device(device: str) -> None:
+    """Raise InvalidValueError unless torch can train on ``device``: ``"cpu"``, ``"cuda"`` or ``"cuda:<number>"``."""
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        wanted = None
+    if wanted is None or wanted.type not in ("cpu", "cuda"):
+        raise InvalidValueError(f"unknown device {device!r}; allowed: cpu, cuda, cuda:<number>")
+    if wanted.type == "cpu":
+        return
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (wanted.index or 0) >= count:
+        raise InvalidValueError(
+            f"device {device!r}: torch {torch.__version__} sees {count} CUDA devices here; "
+            "use cpu, or install a CUDA build of torch on a machine that has such a device"
+        )

@@ -1,0 +1,75 @@
+"""Files that several processes write: replaced whole, and guarded by locks that the operating system lets go of."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nasbench_rl.errors import TableError, missing_extra
+
+LOCKS = ".locks"
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write beside ``path``, sync, rename over it: a kill leaves the old file or the new one, never a part.
+
+    Raises:
+        TableError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Raise TableError unless files can be made in ``folder``, which is made when it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+@contextmanager
+def lock(folder: Path, name: str, wait: bool = True) -> Iterator[bool]:
+    """Hold ``folder/.locks/name`` for the block; the operating system lets go of it however the process ends.
+
+    Yields:
+        Whether the lock is held; False only with ``wait=False`` when another process holds it.
+
+    Raises:
+        TableError: the folder cannot be written.
+        MissingExtraError: filelock is not installed.
+    """
+    try:
+        from filelock import FileLock, Timeout
+    except ImportError:
+        raise missing_extra("filelock", "live", "writing tables") from None
+    try:
+        (folder / LOCKS).mkdir(parents=True, exist_ok=True)
+        held = FileLock(folder / LOCKS / f"{name}.lock", timeout=-1 if wait else 0)
+        held.acquire()
+    except Timeout:
+        yield False
+        return
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    try:
+        yield True
+    finally:
+        held.release()
+
+
+def _unwritable(path: Path, error: OSError) -> TableError:
+    return TableError(f"cannot write {path}: {error.strerror}; choose a folder that can be written")

@@ -1,0 +1,200 @@
+"""Take in cells trained elsewhere: everything found is checked first, then all of it goes in, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from nasbench_rl import files, store
+from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, RecipeMismatchError, TableError
+from nasbench_rl.tasks import Task, get_task, task_ids
+
+CIRCUMSTANCES = frozenset({"cpu_seconds", "wall_seconds", "code_version", "machine"})
+"""Columns in which two trainings of one cell may differ; in all others they have to agree."""
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass
+class Found:
+    """The cells of one task that were found, each with the file it came from, and how many were found again."""
+
+    task: Task
+    cells: dict[tuple[str, int], tuple[Rows, Path]] = field(default_factory=dict)
+    duplicates: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What a merge did to one task's table."""
+
+    task: str
+    added: int
+    duplicates: int
+
+
+def merge(source: Path, folder: Path) -> tuple[list[Merged], list[Path]]:
+    """Take every shard and table under ``source`` into the tables of ``folder``; ``source`` is left as it is.
+
+    Returns:
+        What was done to each task, and the Parquet files that hold no trainings and were left aside.
+
+    Raises:
+        InvalidValueError: there is no such folder, or no training in it.
+        TableError: a file is unreadable, changed or of another schema, a cell is incomplete, or a cell that is known
+            already has other scores. Nothing was taken in.
+        RecipeMismatchError: rows of a recipe that no task has. Nothing was taken in.
+    """
+    found, aside = find_cells(source)
+    files.check_writable(folder)
+    for one in found:
+        store.fold(folder, one.task)
+    with files.lock(folder, store.FOLD_LOCK):
+        fresh = [_not_yet_in(folder, one) for one in found]
+        for one, tables in zip(found, fresh, strict=True):
+            if tables:
+                store.write_table(folder, one.task, tables)
+    return [Merged(f.task.id, len(new), f.duplicates) for f, new in zip(found, fresh, strict=True)], aside
+
+
+def find_cells(source: Path) -> tuple[list[Found], list[Path]]:
+    """Every cell under ``source``, checked, by task in the registry's order; and the files that hold no trainings."""
+    if not source.is_dir():
+        raise InvalidValueError(f"{source} is no folder; name one that holds shards or tables (*.parquet)")
+    _check_sums(source)
+    found = {task.digest: Found(task) for task in map(get_task, task_ids())}
+    aside = []
+    for path in sorted(source.rglob("*.parquet")):
+        digests = _digests(path)
+        if digests is None:
+            aside.append(path)
+        for digest in digests or ():
+            if digest not in found:
+                raise RecipeMismatchError(
+                    f"{path} holds rows of recipe {digest!r}, which no task of this version has; "
+                    "install the version that trained them, or take the file out"
+                )
+            _add(found[digest], _cells_of(found[digest].task, path), path)
+    if not any(one.cells for one in found.values()):
+        raise InvalidValueError(f"{source} holds no training: no *.parquet with a column 'recipe' in it or below it")
+    return [one for one in found.values() if one.cells], aside
+
+
+def _check_sums(source: Path) -> None:
+    """Compare every table found with the manifest beside it."""
+    for manifest in source.rglob(store.MANIFEST):
+        for name, entry in store.read_manifest(manifest.parent).items():
+            path = manifest.parent / name
+            if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() not in (
+                entry.sha256,
+                entry.next_sha256,
+            ):
+                raise TableError(f"{path} has a wrong checksum: it was changed or cut short; copy it again")
+
+
+def _digests(path: Path) -> list[str] | None:
+    """Recipe digests in a file; None when it is no table of trainings."""
+    try:
+        names = set(pq.read_schema(path).names)
+        if not names & {*store.KEY, "recipe"}:
+            return None
+        if "recipe" not in names:
+            raise TableError(f"{path} is of another schema: column 'recipe' is missing")
+        recipes = pq.read_table(path, columns=["recipe"], partitioning=None)["recipe"]
+        return sorted(map(str, pc.unique(recipes).to_pylist()))
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(f"{path} is no readable Parquet file ({str(error).partition(chr(10))[0]})") from error
+
+
+def _cells_of(task: Task, path: Path) -> dict[tuple[str, int], Rows]:
+    """The task's cells in a file, each checked to be whole."""
+    table = store.read_parquet(path, store.SCHEMAS[task.family])
+    by_cell: dict[tuple[str, int], Rows] = defaultdict(list)
+    for row in table.filter(pc.equal(table["recipe"], task.digest)).to_pylist():
+        by_cell[row["arch"], row["seed"]].append(row)
+    for cell, rows in by_cell.items():
+        fault = _fault(task, cell, rows)
+        if fault:
+            raise TableError(f"{_name(task, cell)} in {path}: {fault}; train it again, or take it out")
+    return dict(by_cell)
+
+
+def _fault(task: Task, cell: tuple[str, int], rows: Rows) -> str:
+    """What is wrong with a cell, or nothing."""
+    arch, seed = cell
+    try:
+        if task.space.parse(arch).name != arch:
+            return f"{arch!r} is not written as {task.space.parse(arch).name!r}"
+    except InvalidArchitectureError as error:
+        return str(error)
+    if seed is None or seed < 0:
+        return "a train seed is a whole number of at least 0"
+    times = Counter(row["fidelity"] for row in rows)
+    twice = sorted(map(str, (f for f, count in times.items() if count > 1)))
+    if twice:
+        return f"fidelity {twice[0]} is there more than once"
+    lacking, foreign = sorted(set(task.fidelities) - set(times)), sorted(map(str, set(times) - set(task.fidelities)))
+    if lacking or foreign:
+        what = f"lacks fidelity {lacking[0]}" if lacking else f"has fidelity {foreign[0]}, which the task has not"
+        return f"{what} ({len(task.fidelities) - len(lacking)} of {len(task.fidelities)} are there)"
+    network = task.network(arch)
+    if any((row["params"], row["flops"]) != (network.params, network.flops) for row in rows):
+        return f"params and FLOPs are not the architecture's ({network.params} and {network.flops})"
+    if next(row for row in rows if row["fidelity"] == task.max_fidelity).get("return_eval", 0.0) is None:
+        return "the final policy was not evaluated"
+    return ""
+
+
+def _add(found: Found, cells: Mapping[tuple[str, int], Rows], path: Path) -> None:
+    for cell, rows in cells.items():
+        if cell in found.cells:
+            _check_same(found.task, cell, *found.cells[cell], rows, path)
+            found.duplicates += 1
+        else:
+            found.cells[cell] = rows, path
+
+
+def _not_yet_in(folder: Path, found: Found) -> list[pa.Table]:
+    """The cells, one table each, that the task's table lacks; those it has are compared and counted."""
+    schema, here = store.SCHEMAS[found.task.family], folder / store.table_name(found.task)
+    known: dict[tuple[str, int], Rows] = defaultdict(list)
+    for row in store.read_table(folder, found.task).to_pylist():
+        known[row["arch"], row["seed"]].append(row)
+    fresh = []
+    for cell, (rows, path) in found.cells.items():
+        if cell in known:
+            _check_same(found.task, cell, known[cell], here, rows, path)
+            found.duplicates += 1
+        else:
+            fresh.append(pa.Table.from_pylist(rows, schema=schema))
+    return fresh
+
+
+def _check_same(task: Task, cell: tuple[str, int], one: Rows, here: Path, other: Rows, there: Path) -> None:
+    """Raise TableError when two trainings of a cell have different scores."""
+
+    def ordered(rows: Rows) -> Rows:
+        return sorted(rows, key=lambda row: int(row["fidelity"]))
+
+    for mine, theirs in zip(ordered(one), ordered(other), strict=True):
+        for column in (name for name in mine if name not in CIRCUMSTANCES):
+            a, b = mine[column], theirs[column]
+            nan = isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b)
+            if a != b and not nan:
+                raise TableError(
+                    f"{_name(task, cell)} has {column} {a} at fidelity {mine['fidelity']} in {here} "
+                    f"and {b} in {there}; nothing was taken in: take out one of the two"
+                )
+
+
+def _name(task: Task, cell: tuple[str, int]) -> str:
+    return f"cell {cell[0]} train seed {cell[1]} of {task.id}"

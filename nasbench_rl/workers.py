@@ -1,0 +1,188 @@
+"""Worker processes that train cells: one process a job, one thread each, and a pipe to each.
+
+A pipe of its own, and no queue that they share: a worker that is killed while it holds a queue's lock stops all others.
+"""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Literal
+
+from nasbench_rl import files, store
+from nasbench_rl.errors import missing_extra
+from nasbench_rl.tasks import Task, get_task
+
+REPORT_EVERY_SECONDS = 2.0
+ASK_AGAIN_SECONDS = 1.0
+"""How often a cell that another build is training is asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One training: a task's architecture with one train seed."""
+
+    task: str
+    arch: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """File-name stem of its shard and lock."""
+        return f"{self.arch}.seed{self.seed}"
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.arch} train seed {self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What became of a cell.
+
+    Attributes:
+        kind: ``"steps"``: it is at ``steps``; ``"done"``: trained, its shard is written; ``"elsewhere"``: another build
+            has trained it; ``"failed"``: it was not trained, ``text`` says why.
+        cell: which.
+        steps: env steps trained so far.
+        text: for a person to read, one line.
+    """
+
+    kind: Literal["steps", "done", "elsewhere", "failed"]
+    cell: Cell
+    steps: int = 0
+    text: str = ""
+
+
+@dataclass
+class _Worker:
+    process: Any
+    pipe: Connection
+    cell: Cell | None = None
+
+
+def check_ready(tasks: Sequence[Task], device: str) -> None:
+    """Raise what every worker would raise: an extra that is not installed, a device that is not there.
+
+    Raises:
+        MissingExtraError: torch or an emulator is not installed.
+        InvalidValueError: no such device.
+    """
+    try:
+        from nasbench_rl.training.process import check_device
+    except ImportError as error:
+        raise missing_extra(error.name or "torch", "live", "training") from error
+    from nasbench_rl.training.games import games_class
+
+    check_device(device)
+    for suite in dict.fromkeys(task.environment.suite for task in tasks):
+        games_class(suite)
+
+
+def train(cells: Sequence[Cell], folder: Path, jobs: int, device: str = "cpu") -> Generator[Event, None, None]:
+    """Train ``cells`` with up to ``jobs`` processes; close the iterator to stop them.
+
+    Every cell ends in one event that is not ``"steps"``, unless no worker is left. A cell that another build is
+    training is waited for: it is trained here when that build is killed. A worker that dies fails its cell alone.
+    """
+    context = mp.get_context("spawn")
+    todo = deque(cells)
+    workers = [_start(context, folder, device) for _ in range(min(jobs, len(cells)))]
+    try:
+        yield from _serve(todo, workers)
+    finally:
+        for worker in workers:
+            worker.pipe.close()
+            worker.process.terminate()
+        for worker in workers:
+            worker.process.join()
+
+
+def _start(context: Any, folder: Path, device: str) -> _Worker:
+    here, there = context.Pipe()
+    process = context.Process(target=_work, args=(there, folder, device, os.getpid()), daemon=True)
+    process.start()
+    there.close()
+    return _Worker(process, here)
+
+
+def _serve(todo: deque[Cell], workers: list[_Worker]) -> Iterator[Event]:
+    """Hand out ``todo`` until it is empty and nothing is in work, or no worker is left."""
+    asked: dict[Cell, float] = {}  # cells that another build has in work, and when they may be asked for again
+    while workers and (todo or any(worker.cell for worker in workers)):
+        for worker in workers:
+            if worker.cell is None and todo and asked.get(todo[0], 0.0) <= time.monotonic():
+                worker.cell = todo.popleft()
+                try:
+                    worker.pipe.send(worker.cell)
+                except OSError:
+                    pass  # it died; its pipe says so below
+        for pipe in wait([worker.pipe for worker in workers], timeout=ASK_AGAIN_SECONDS):
+            worker = next(one for one in workers if one.pipe is pipe)
+            try:
+                kind, steps, text = worker.pipe.recv()
+            except (EOFError, OSError):
+                workers.remove(worker)
+                worker.process.join()
+                if worker.cell is not None:
+                    code = worker.process.exitcode
+                    yield Event("failed", worker.cell, text=f"its worker process ended with exit code {code}")
+                continue
+            cell = worker.cell
+            assert cell is not None
+            if kind != "steps":
+                worker.cell = None
+            if kind == "busy":
+                asked[cell] = time.monotonic() + ASK_AGAIN_SECONDS
+                todo.append(cell)
+            else:
+                yield Event(kind, cell, steps, text)
+
+
+def _work(pipe: Connection, folder: Path, device: str, parent: int) -> None:
+    """A worker process: trains the cells it is sent, until there is none left or its parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which ends the workers
+    try:
+        while True:
+            cell = pipe.recv()
+            try:
+                message = _train_cell(cell, pipe, folder, device, parent)
+            except BrokenPipeError:
+                raise
+            except Exception as error:
+                text = " ".join(str(error).split())
+                message = ("failed", 0, f"{type(error).__name__}: {text}" if text else type(error).__name__)
+            pipe.send(message)
+    except (EOFError, OSError):
+        return  # the parent was killed, or needs no more
+
+
+def _train_cell(cell: Cell, pipe: Connection, folder: Path, device: str, parent: int) -> tuple[str, int, str]:
+    from nasbench_rl.training.cells import train_cell
+    from nasbench_rl.training.process import tune_process
+
+    tune_process()
+    task, last = get_task(cell.task), 0.0
+
+    def progress(steps: int) -> None:
+        nonlocal last
+        if os.getppid() != parent:
+            os._exit(1)  # the parent was killed: nobody folds or counts what would be trained on
+        if time.monotonic() - last > REPORT_EVERY_SECONDS:
+            last = time.monotonic()
+            pipe.send(("steps", steps, ""))
+
+    with files.lock(folder, f"{Path(store.table_name(task)).stem}.{cell.name}", wait=False) as mine:
+        if not mine:
+            return "busy", 0, ""
+        if (cell.arch, cell.seed) in store.trained_cells(folder, task):
+            return "elsewhere", task.max_fidelity, "another build has trained it"
+        started = time.monotonic()
+        train_cell(task, cell.arch, cell.seed, folder, device, progress)
+        return "done", task.max_fidelity, f"in {time.monotonic() - started:.0f} s"
