@@ -101,7 +101,8 @@ class TabularBenchmark(Benchmark):
         try:
             return self._cache[key]
         except (KeyError, TypeError):  # TypeError: a list or array, which has no hash
-            evaluation = self.table.evaluation(self.space.parse(arch), fidelity, seed, split, metric)
+            pass
+        evaluation = self.table.evaluation(self.space.parse(arch), fidelity, seed, split, metric)
         if isinstance(arch, (tuple, str, Architecture)) and len(self._cache) < _CACHE_LIMIT:
             self._cache[key] = evaluation
         return evaluation

@@ -154,7 +154,7 @@ def _parser() -> cli.Parser:
     )
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="task ids (default: every shipped task)")
     parser.add_argument("--methods", nargs="+", metavar="METHOD",
-                        help="methods, one with hyperparameters as random_search:samples=3 (default: all installed)")  # fmt: skip
+                        help="methods, also as random_search:samples=3 (default: all installed)")  # fmt: skip
     parser.add_argument("--runs", type=cli.positive, default=DEFAULT_RUNS, metavar="N",
                         help=f"search seeds a method and task (default {DEFAULT_RUNS})")  # fmt: skip
     parser.add_argument("--budget", default=DEFAULT_BUDGET, metavar="B",

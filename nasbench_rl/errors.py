@@ -67,9 +67,7 @@ def describe_unknown(kind: str, value: object, allowed: Iterable[object], hint: 
     """One line: ``unknown task 'x'; did you mean 'y'? allowed: …. hint``."""
     names = [str(name) for name in allowed]
     close = nearest(value, names)
-    parts = [f"unknown {kind} {value!r}"]
-    if close is not None:
-        parts[0] += f"; did you mean {close!r}?"
+    parts = [f"unknown {kind} {value!r};" + (f" did you mean {close!r}?" if close is not None else "")]
     shown = ", ".join(names[:30]) + (f", … ({len(names)} in all)" if len(names) > 30 else "")
     parts.append(f"allowed: {shown or '(none installed)'}.")
     if hint:

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_table  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def made_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of tables with known scores: two train seeds a split, a single seed, and a deeper space."""
+    folder = tmp_path_factory.mktemp("tables")
+    write_made_table(folder, TWO_BY_SEED, 4)
+    write_made_table(folder, SINGLE_SEED, 1)
+    write_made_table(folder, DEEP, 2)
+    return folder

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_tables import SINGLE_SEED, TWO_BY_SEED, made_return, write_made_table
+
+from nasbench_rl import load, query, tasks
+from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.errors import (
+    InvalidArchitectureError,
+    InvalidValueError,
+    MissingCellError,
+    TableError,
+    UnknownNameError,
+)
+from nasbench_rl.tasks import get_task
+
+
+@pytest.fixture(scope="module")
+def bench(made_tables: Path) -> TabularBenchmark:
+    return load(TWO_BY_SEED, tables=made_tables)
+
+
+def expected(arch: str, seeds: tuple[int, ...], at: int = 19) -> float:
+    return float(np.mean([made_return(get_task(TWO_BY_SEED), arch, seed, at) for seed in seeds]))
+
+
+def test_validation_and_test_scores_come_from_different_seeds(bench: TabularBenchmark) -> None:
+    validation, test = bench.query((3, 3), split="validation"), bench.query((3, 3))
+    assert validation.seeds == (0, 2) and test.seeds == (1, 3)
+    assert validation.score == pytest.approx(expected("k3-k3", (0, 2)))
+    assert test.score == pytest.approx(expected("k3-k3", (1, 3)))
+    assert test.score != validation.score
+
+
+def test_one_seed_is_that_seeds_score(bench: TabularBenchmark) -> None:
+    one = bench.query("k3-k3", seed=0, split="validation")
+    assert one.score == pytest.approx(expected("k3-k3", (0,)))
+    assert one.seeds == (0,) and np.isnan(one.score_std)
+
+
+@pytest.mark.parametrize("arch", [(2, 5), [2, 5], "k2-k5", np.array([2, 5])])
+def test_every_way_to_name_an_architecture_gives_the_same_row(bench: TabularBenchmark, arch: object) -> None:
+    assert bench.query(arch) == bench.query(bench.space.parse((2, 5)))  # type: ignore[arg-type]
+
+
+def test_fidelity_metric_and_cost(bench: TabularBenchmark) -> None:
+    low = bench.query((1, 2), fidelity=100_000, metric="return_all")
+    assert low.score == pytest.approx(0.6 * expected("k1-k2", (1, 3), at=1))
+    assert low.cost.amount == 100_000 and low.cost.cpu_seconds == pytest.approx(20.0)
+    assert "return_eval" not in low.metrics, "it is stored at the end only and must not appear before"
+    assert bench.query((1, 2)).metrics["return_eval"] == pytest.approx(expected("k1-k2", (1, 3)) + 0.25)
+
+
+def test_query_many_agrees_with_query(bench: TabularBenchmark) -> None:
+    archs = [a.name for a in bench.space]
+    scores = [bench.query(a).score for a in archs]
+    for many in (archs, np.arange(25), np.array([a.choices for a in bench.space])):
+        assert bench.query_many(many)["score"] == pytest.approx(scores)
+    columns = bench.query_many(np.array([3, 7]), fidelities=[50_000, 1_000_000], seeds=[1, 3])
+    assert columns["score"] == pytest.approx([expected("k1-k4", (1,), 0), expected("k2-k3", (3,), 19)])
+    assert columns["fidelity"].tolist() == [50_000, 1_000_000]
+
+
+def test_curve_optimum_and_coverage(bench: TabularBenchmark) -> None:
+    fidelities, scores = bench.curve("k5-k5", seed=2, split="validation")
+    assert fidelities[0] == 50_000 and len(fidelities) == 20
+    assert scores[4] == pytest.approx(expected("k5-k5", (2,), 4))
+    best = bench.optimum()
+    assert best.score == max(bench.query(a).score for a in bench.space)
+    coverage = bench.coverage()
+    assert coverage.shape == (25, 4) and coverage.to_numpy().all()
+
+
+def test_a_single_seed_table_tests_on_fresh_games(made_tables: Path) -> None:
+    bench = load(SINGLE_SEED, tables=made_tables)
+    validation, test = bench.query((4, 3), split="validation"), bench.query((4, 3))
+    assert test.score == pytest.approx(validation.score + 0.25)
+    assert test.score == test.metrics["return_eval"]
+    with pytest.raises(InvalidValueError, match="return_eval at 500,000"):
+        bench.query((4, 3), fidelity=25_000)
+
+
+def test_seeds_that_only_some_architectures_have_do_not_enter_the_mean(tmp_path: Path) -> None:
+    write_made_table(tmp_path, TWO_BY_SEED, 2)
+    write_made_table(tmp_path, TWO_BY_SEED, 4, archs=["k1-k1"])
+    bench = load(TWO_BY_SEED, tables=tmp_path)
+    assert bench.query((1, 1)).seeds == (1,) == bench.query((5, 5)).seeds
+    assert bench.query((1, 1), seed=3).seeds == (3,), "but they are there when asked for"
+    assert bench.train_seeds("validation") == (0,)
+
+
+def test_a_missing_cell_raises_and_names_the_command(tmp_path: Path) -> None:
+    write_made_table(tmp_path, TWO_BY_SEED, 2, archs=["k1-k1"])
+    bench = load(TWO_BY_SEED, tables=tmp_path)
+    with pytest.raises(MissingCellError, match="python -m nasbench_rl.build minatar-ss1/breakout@lite"):
+        bench.query((2, 2))
+    with pytest.raises(MissingCellError, match="k2-k2"):
+        bench.query_many([(1, 1), (2, 2)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"arch": (3, 6)}, InvalidArchitectureError, "did you mean 'k3-k5'"),
+        ({"arch": "k3k3"}, InvalidArchitectureError, "did you mean 'k3-k3'"),
+        ({"arch": (3, 3, 3)}, InvalidArchitectureError, "2 kernel sizes"),
+        ({"arch": None}, InvalidArchitectureError, "None is no architecture"),
+        ({"arch": (3, 3), "fidelity": 60_000}, InvalidValueError, "did you mean 50,000"),
+        ({"arch": (3, 3), "split": "tset"}, InvalidValueError, "'validation'"),
+        ({"arch": (3, 3), "seed": 0}, InvalidValueError, "not of the test split"),
+        ({"arch": (3, 3), "seed": 9}, MissingCellError, "train seed 9"),
+        ({"arch": (3, 3), "metric": "return"}, UnknownNameError, "return_all"),
+    ],
+)
+def test_bad_input_says_what_is_allowed(
+    bench: TabularBenchmark, arguments: dict[str, object], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        bench.query(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("archs", [np.array([25]), np.array([-1]), np.array([0.5]), [(0, 0)], np.array([[1, 6]])])
+def test_query_many_refuses_what_query_refuses(bench: TabularBenchmark, archs: object) -> None:
+    with pytest.raises(InvalidArchitectureError):
+        bench.query_many(archs)  # type: ignore[arg-type]
+
+
+def test_absent_tables_list_every_place_tried(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=str(tmp_path)):
+        load(TWO_BY_SEED, tables=tmp_path)
+
+
+def test_a_record_is_frozen_readable_and_pickles(bench: TabularBenchmark) -> None:
+    record = bench.query((3, 3))
+    with pytest.raises(AttributeError):
+        record.score = 0.0  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        record.metrics["return_all"] = 0.0  # type: ignore[index]
+    assert pickle.loads(pickle.dumps(record)) == record
+    assert "k3-k3" in repr(record) and "1,000,000 env steps" in repr(record)
+
+
+def test_the_shipped_table_answers_without_torch() -> None:
+    code = (
+        "import sys; from nasbench_rl import query; print(query('minatar-ss1/breakout@lite', (3, 3)).score);"
+        "assert not {'torch', 'gymnasium', 'ale_py', 'matplotlib', 'scipy'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 0
+
+
+def test_tasks_shows_coverage(made_tables: Path) -> None:
+    frame = tasks(made_tables).set_index("task")
+    assert frame.loc[TWO_BY_SEED, "cells"] == 100 and frame.loc[TWO_BY_SEED, "train_seeds"] == 4
+    assert frame.loc["atari-ss2/freeway@paper", "cells"] == 0
+
+
+def test_query_reads_a_table_once(made_tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nasbench_rl import benchmark
+
+    monkeypatch.setenv("NASBENCH_RL_TABLES", str(made_tables))
+    monkeypatch.setattr(benchmark, "_loaded", {})
+    assert query(TWO_BY_SEED, (1, 1)) is query(TWO_BY_SEED, (1, 1))

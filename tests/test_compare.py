@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made_tables import SINGLE_SEED, TWO_BY_SEED
+
+from nasbench_rl import cli, compare, load
+from nasbench_rl.store import read_frame
+from nasbench_rl.summary import COLUMNS, exact_random_search
+
+
+def run_compare(*arguments: str) -> int:
+    return cli.run(compare.main, arguments)
+
+
+@pytest.fixture(scope="module")
+def compared(made_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out")
+    methods = ["--methods", "random_search,random_search:samples=3", "local_search"]
+    tasks = ["--tasks", TWO_BY_SEED, SINGLE_SEED]
+    assert run_compare(*tasks, *methods, "--runs", "60", "--out", str(out), "--tables", str(made_tables)) == 0
+    return out
+
+
+def test_summary_has_the_fixed_columns_and_the_references(compared: Path) -> None:
+    summary = pd.read_csv(compared / "summary.csv")
+    assert list(summary.columns) == list(COLUMNS)
+    of_task = summary[summary["task"] == TWO_BY_SEED].set_index("method")
+    searches = of_task[of_task["mode"] == "tabular"]
+    assert sorted(searches["rank"]) == [1, 2, 3] and (searches["runs"] == 60).all()
+    assert of_task.loc["Nature-CNN (k4-k3)", "regret_mean"] > 0
+    assert of_task.filter(like="best architecture", axis=0)["regret_mean"].item() == 0
+    assert (
+        (searches["regret_low"] <= searches["regret_iqm"]) & (searches["regret_iqm"] <= searches["regret_high"])
+    ).all()
+
+
+def test_regret_is_the_best_test_score_minus_the_chosen_ones(compared: Path, made_tables: Path) -> None:
+    runs = read_frame(compared / "runs.parquet")
+    bench = load(TWO_BY_SEED, tables=made_tables)
+    best = bench.optimum().score
+    for _, row in runs[runs["task"] == TWO_BY_SEED].iloc[::97].iterrows():
+        assert row["regret"] == pytest.approx(best - bench.query(row["incumbent"]).score)
+        assert row["train_seed"] in (0, 2), "a search sees validation seeds only"
+
+
+def test_every_row_says_where_it_comes_from(compared: Path) -> None:
+    runs = read_frame(compared / "runs.parquet")
+    for column in ("method_version", "configuration", "table", "mode"):
+        assert runs[column].str.len().min() > 0
+    assert runs.groupby("method")["configuration"].nunique().max() == 1
+    assert runs["configuration"].nunique() == 3
+
+
+def test_simulated_random_search_agrees_with_the_exact_expectation(compared: Path, made_tables: Path) -> None:
+    runs = read_frame(compared / "runs.parquet")
+    three = runs[(runs["task"] == TWO_BY_SEED) & (runs["method"] == "random_search:samples=3")]
+    final = three.sort_values("step").groupby("seed").tail(1)["regret"]
+    _, expected = exact_random_search(load(TWO_BY_SEED, tables=made_tables), 3_000_000)
+    assert abs(final.mean() - expected[-1]) < 4 * final.std() / len(final) ** 0.5
+
+
+def test_plots_and_markdown_are_there(compared: Path) -> None:
+    assert (compared / "regret.minatar-ss1.breakout.lite.png").read_bytes().startswith(b"\x89PNG")
+    text = (compared / "summary.md").read_text()
+    assert "single train seed (0)" in text and "random search, exact" in text
+
+
+def test_the_same_seeds_give_the_same_rows_in_another_process(
+    compared: Path, made_tables: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "nasbench_rl.compare", "--tasks", TWO_BY_SEED, "--methods", "local_search"]
+    environment = {**os.environ, "NASBENCH_RL_TABLES": str(made_tables)}
+    done = subprocess.run(
+        [*command, "--runs", "5", "--out", str(tmp_path)], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    again = read_frame(tmp_path / "runs.parquet").drop(columns="search_seconds")
+    first = read_frame(compared / "runs.parquet").drop(columns="search_seconds")
+    first = first[(first["task"] == TWO_BY_SEED) & (first["method"] == "local_search") & (first["seed"] < 5)]
+    pd.testing.assert_frame_equal(again, first.reset_index(drop=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--tasks", "minatar-ss1/breakot@lite"], "did you mean 'minatar-ss1/breakout@lite'"),
+        (["--tasks", "minatar-ss1/breakout"], "names no recipe"),
+        (["--methods", "random_serch"], "did you mean 'random_search'"),
+        (["--methods", "random_search:sample=3"], "did you mean 'samples'"),
+        (["--methods", "random_search:3"], "key=value"),
+        (["--budget", "0"], "buys nothing"),
+        (["--budget", "ten"], "buys nothing"),
+        (["--runs", "0"], "at least 1"),
+        (["--mode", "lve"], "did you mean 'live'"),
+        (["--seed", "-1"], "negative"),
+        (["--out", "/proc/no/such"], "cannot write"),
+        (["--tables", "/no/such/tables"], "/no/such/tables"),
+        (["--nonsense"], "--help"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str], words: str, made_tables: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "--tables" not in arguments:
+        arguments = [*arguments, "--tables", str(made_tables)]
+    assert run_compare(*arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+
+
+def test_a_budget_below_one_evaluation_says_so(
+    made_tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run_compare("--tasks", TWO_BY_SEED, "--methods", "random_search", "--budget", "10", "--runs", "2",
+                       "--out", str(tmp_path), "--tables", str(made_tables))  # fmt: skip
+    assert code == 2
+    assert "larger --budget" in capsys.readouterr().err
