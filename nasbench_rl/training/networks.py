@@ -86,7 +86,7 @@ class Agent(nn.Module):
         if not self.blocked:
             return F.relu(self.stem(x))
         out, frames = self.stem.weight.shape[:2]
-        blocks = self.stem.weight.view(out, frames, 2, 4, 2, 4).permute(0, 3, 5, 1, 2, 4)
+        blocks = self.stem.weight.view(out, frames, 2, 4, 2, 4).permute(0, 3, 1, 5, 2, 4)
         return F.relu(F.conv2d(x, blocks.reshape(out, 16 * frames, 2, 2) / 255, self.stem.bias))
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
