@@ -1,0 +1,169 @@
+"""The contract of a search method."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.errors import NasbenchError, TestDataError
+from nasbench_rl.methods import Method, configuration
+from nasbench_rl.tasks import get_task
+from nasbench_rl.testing.watch import (
+    WatchedRun,
+    complete_tasks,
+    difference,
+    global_state,
+    or_skip,
+    other_global_state,
+    sealed_test_split,
+    search,
+    size_of,
+)
+
+_CHILD = "import sys; sys.path[:] = {path!r}; from nasbench_rl.testing import watch; watch.search_in_child()"
+
+
+class MethodContract:
+    """What every search method keeps. Inherit, and give ``make_method``.
+
+    Attributes:
+        tables: a folder of tables; None looks where queries look.
+        tasks: task ids to search on; empty takes one completely trained task of every search space in the tables.
+    """
+
+    tables: str | os.PathLike[str] | None = None
+    tasks: Sequence[str] = ()
+
+    def make_method(self) -> Method:
+        """The method under test, a new one at each call."""
+        raise NotImplementedError("a MethodContract needs make_method()")
+
+    def _method(self) -> Method:
+        return or_skip(self.make_method)
+
+    def _benchmarks(self) -> list[TabularBenchmark]:
+        ids = list(self.tasks) or complete_tasks(self.tables)
+        if not ids:
+            pytest.skip("no task is trained completely in these tables; give the contract `tasks` or `tables`")
+        return [TabularBenchmark(get_task(id_), self.tables) for id_ in ids]
+
+    def _search(self, bench: TabularBenchmark, trainings: int, seed: int = 0) -> WatchedRun:
+        method = self._method()
+        return or_skip(lambda: search(method, bench, trainings * bench.task.max_fidelity, seed))
+
+    def _home(self) -> TabularBenchmark:
+        """The task with the smallest space among those that the method does not refuse."""
+        reasons = []
+        for bench in sorted(self._benchmarks(), key=lambda bench: size_of(bench.space)):
+            try:
+                self._search(bench, 3)
+            except NasbenchError as error:
+                reasons.append(str(error))
+            else:
+                return bench
+        raise AssertionError("the method refuses every task: " + "; ".join(reasons))
+
+    def test_can_be_called(self) -> None:
+        """An instance takes a run."""
+        assert callable(self._method()), "make_method() gave something that cannot be called with a run"
+
+    def test_same_search_seed_same_trajectory(self) -> None:
+        """Neither the global random state nor what an instance searched before changes a search."""
+        bench, used = self._home(), self._method()
+        budget = 10 * bench.task.max_fidelity
+        for seed in (0, 1):
+            fresh = search(self._method(), bench, budget, seed)
+            with other_global_state():
+                again = search(used, bench, budget, seed)
+            assert difference(fresh, again) is None, difference(fresh, again)
+
+    def test_another_process_gives_the_same_trajectory(self) -> None:
+        """Nothing depends on the order of sets, hashes or addresses."""
+        bench, method = self._home(), self._method()
+        budget = 10 * bench.task.max_fidelity
+        try:
+            job = pickle.dumps((method, bench.task.id, str(bench.folder), budget, 3))
+        except Exception as error:
+            pytest.skip(f"cannot be sent to another process: {error}")
+        code = _CHILD.format(path=sys.path)
+        done = subprocess.run([sys.executable, "-c", code], input=job, capture_output=True, check=False)
+        assert done.returncode == 0, f"the search failed in another process:\n{done.stderr.decode()}"
+        here = repr(search(method, bench, budget, 3).points)
+        assert done.stdout.decode().strip() == here, "another process searched otherwise with the same search seed"
+
+    def test_budget_is_respected(self) -> None:
+        """Never overspent, and no budget is too small to end in order."""
+        bench = self._home()
+        whole, least = bench.task.max_fidelity, bench.task.fidelities[0]
+        for budget in (1, least, whole - 1, whole, whole + least, 5 * whole + 1):
+            run = WatchedRun(bench, budget, 0)
+            try:
+                self._method()(run)
+            except NasbenchError:
+                pass  # BudgetExhausted, or a line that says what the method needs
+            assert run.budget == budget, f"the method changed the run's budget from {budget} to {run.budget}"
+            assert run.spent == run.charged, f"the method changed run.spent: {run.spent}, but {run.charged} was charged"
+            assert run.spent <= budget, f"{run.spent} spent of {budget}"
+
+    def test_one_whole_training_is_put_to_use(self) -> None:
+        """A budget of one training leaves an incumbent or a line that says why not."""
+        bench = self._home()
+        run = WatchedRun(bench, bench.task.max_fidelity, 0)
+        try:
+            self._method()(run)
+        except NasbenchError:
+            return
+        assert run.incumbent is not None, "a budget of one whole training passed without an evaluation or an error"
+
+    def test_no_test_data_is_seen(self) -> None:
+        """A search reads the validation split alone."""
+        self._home()
+        for bench in self._benchmarks():
+            with sealed_test_split() as tried:
+                try:
+                    self._search(bench, 5)
+                except NasbenchError as error:
+                    assert not isinstance(error, TestDataError), str(error)
+            assert not tried, f"the search read {tried[0]}"
+
+    def test_global_random_state_is_untouched(self) -> None:
+        """Of ``random``, of NumPy, and of torch when something has loaded it."""
+        bench = self._home()  # has loaded whatever the method loads
+        before = global_state()
+        self._search(bench, 10)
+        after = global_state()
+        changed = [name for name in before if before[name] != after[name]]
+        assert not changed, f"the search changed the global random state of {', '.join(changed)}; draw from run.rng"
+
+    def test_every_space_is_searched_or_refused_by_name(self) -> None:
+        """A space that a method cannot search is refused by a NasbenchError that names it."""
+        for bench in self._benchmarks():
+            try:
+                run = self._search(bench, 5)
+            except NasbenchError as error:
+                assert bench.space.name in str(error), f"refused without naming {bench.space.name}: {error}"
+            else:
+                assert run.points, f"nothing was evaluated on {bench.task.id} within five whole trainings"
+
+    def test_ends_when_every_evaluation_is_free(self) -> None:
+        """A budget that outlasts all train seeds of all architectures: evaluations are free at last, and it ends."""
+        bench = self._home()
+        if size_of(bench.space) > 1000:
+            pytest.skip(f"{bench.space.name} is too large to be searched to its end")
+        self._search(bench, 2 * len(bench.space) * len(bench.train_seeds()))
+
+    def test_hyperparameters_are_plain_data(self) -> None:
+        """A dataclass pickles to an equal one, and its configuration can be written as JSON."""
+        method = self._method()
+        if not dataclasses.is_dataclass(method):
+            pytest.skip("no dataclass, so its hyperparameters are unknown")
+        assert pickle.loads(pickle.dumps(method)) == method
+        json.dumps(configuration(method), allow_nan=False)

@@ -1,0 +1,187 @@
+"""What the contracts watch a search with: its spending, its end, what it reads, and the global random state."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pickle
+import random
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from nasbench_rl.benchmark import TabularBenchmark, tasks
+from nasbench_rl.errors import (
+    BudgetExhausted,
+    MissingExtraError,
+    NotEnumerableError,
+    TestDataError,
+)
+from nasbench_rl.methods import Method
+from nasbench_rl.records import Evaluation, Split
+from nasbench_rl.run import Run
+from nasbench_rl.spaces.base import ArchLike, SearchSpace
+from nasbench_rl.table import Table, View
+from nasbench_rl.tasks import get_task
+
+SECONDS = 120
+"""A search in tabular mode that takes longer counts as one that does not end."""
+FREE_VISITS = 400
+"""So many free evaluations an architecture in a row, none of them charged, count as a search that does not end."""
+Made = TypeVar("Made")
+
+
+class WatchedRun(Run):
+    """A run that keeps accounts of its own and stops a search that goes on for nothing."""
+
+    def __init__(self, benchmark: TabularBenchmark, budget: int, seed: int) -> None:
+        """As ``Run``."""
+        super().__init__(benchmark, budget, seed)
+        self.charged = 0
+        self._free = 0
+
+    def charge(self, amount: int, cpu_seconds: float = 0.0) -> None:
+        """As ``Run.charge``."""
+        super().charge(amount, cpu_seconds)
+        self.charged += amount
+        self._free = 0 if amount else self._free + 1
+
+    def evaluate(self, arch: ArchLike, fidelity: int | None = None, *, split: Split = "validation") -> float:
+        """As ``Run.evaluate``; fails after too many free evaluations in a row."""
+        limit = FREE_VISITS * min(size_of(self.space), 1000)
+        assert self._free < limit, f"{limit} evaluations in a row were free and the search goes on: let it end"
+        return super().evaluate(arch, fidelity, split=split)
+
+
+def search(method: Method, benchmark: TabularBenchmark, budget: int, seed: int) -> WatchedRun:
+    """One search, as ``compare`` runs it; ``BudgetExhausted`` is the normal end.
+
+    Raises:
+        AssertionError: it does not end.
+        Exception: whatever the method raises.
+    """
+    run = WatchedRun(benchmark, budget, seed)
+    with time_limit(SECONDS):
+        try:
+            method(run)
+        except BudgetExhausted:
+            pass
+    return run
+
+
+@contextmanager
+def sealed_test_split() -> Iterator[list[str]]:
+    """Inside, whoever reads the test split gets a TestDataError; yields the list of what was tried."""
+    tried: list[str] = []
+    view_before, query_before = Table.view, TabularBenchmark.query
+
+    def refuse(what: str) -> TestDataError:
+        tried.append(what)
+        return TestDataError(f"a search sees the validation split only; it tried to read {what}")
+
+    def view(self: Table, split: Split, metric: str | None = None) -> View:
+        found = view_before(self, split, metric)
+        if split == "test" or (self.single_seed and found.column == view_before(self, "test").column):
+            raise refuse(f"{found.column} of the {split} split of {self.task.id}")
+        return found
+
+    def query(self: TabularBenchmark, arch: ArchLike, *, split: Split = "test", **rest: Any) -> Evaluation:
+        if split == "test":  # a cached record is given out without a look into the table
+            raise refuse(f"the test split of {self.task.id} by a query")
+        return query_before(self, arch, split=split, **rest)
+
+    with patch.object(Table, "view", view), patch.object(TabularBenchmark, "query", query):
+        yield tried
+
+
+def complete_tasks(tables: str | os.PathLike[str] | None = None) -> list[str]:
+    """Of every search space the first task in the tables on which each architecture is trained."""
+    frame = tasks(tables)
+    chosen: dict[str, str] = {}
+    for id_ in frame.loc[frame["trained"] == frame["architectures"], "task"]:
+        chosen.setdefault(get_task(id_).space.name, id_)
+    return list(chosen.values())
+
+
+def size_of(space: SearchSpace) -> float:
+    """Number of architectures, infinite where they are not counted."""
+    try:
+        return len(space)
+    except NotEnumerableError:
+        return float("inf")
+
+
+def or_skip(make: Callable[[], Made]) -> Made:
+    """What ``make`` gives; the test is skipped where an optional dependency is absent."""
+    try:
+        return make()
+    except MissingExtraError as error:
+        pytest.skip(str(error))
+
+
+def search_in_child() -> None:
+    """Search as the pickled job on stdin says and print the trajectory."""
+    method, task, tables, budget, seed = pickle.load(sys.stdin.buffer)
+    print(repr(search(method, TabularBenchmark(get_task(task), tables), budget, seed).points))
+
+
+def difference(one: Run, other: Run) -> str | None:
+    """Where two trajectories part, by their text, because NaN does not equal itself."""
+    pairs = itertools.zip_longest(map(repr, one.points), map(repr, other.points))
+    return next((f"step {i}: {a} the first time, {b} again" for i, (a, b) in enumerate(pairs) if a != b), None)
+
+
+def global_state() -> dict[str, Any]:
+    """The state of every global generator that is loaded, by name, comparable."""
+    state: dict[str, Any] = {"random": random.getstate()}
+    state["NumPy"] = repr(np.random.get_state(legacy=False))  # noqa: NPY002
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        state["torch"] = torch.random.get_rng_state().numpy().tobytes()
+    return state
+
+
+@contextmanager
+def other_global_state() -> Iterator[None]:
+    """Other seeds for whoever draws from the global state, and the old state afterwards."""
+    before, numpy_before = random.getstate(), np.random.get_state()  # noqa: NPY002
+    torch = sys.modules.get("torch")
+    torch_before = torch.random.get_rng_state() if torch is not None else None
+    try:
+        random.seed(20)
+        np.random.seed(20)  # noqa: NPY002
+        if torch is not None:
+            torch.manual_seed(20)
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(numpy_before)  # noqa: NPY002
+        if torch is not None:
+            torch.random.set_rng_state(torch_before)
+
+
+@contextmanager
+def time_limit(seconds: int) -> Iterator[None]:
+    """Fail after ``seconds``, where the system has an alarm signal and this is the main thread."""
+
+    def late(number: int, frame: FrameType | None) -> None:
+        raise AssertionError(f"the search did not end within {seconds} s")
+
+    try:
+        before = signal.signal(signal.SIGALRM, late)
+    except (AttributeError, ValueError):
+        yield
+        return
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,73 @@
+"""Methods that each break one clause of the contract; importable, so that another process can run them."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from nasbench_rl import NasbenchError, Run
+from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.methods import Method
+
+
+def peeks(run: Run) -> None:
+    run._benchmark.query(run.space[0])
+    run.evaluate(run.space[0])
+
+
+def peeks_and_hides_it(run: Run) -> None:
+    try:
+        run._benchmark.optimum()  # type: ignore[attr-defined]
+    except NasbenchError:
+        pass
+    run.evaluate(run.space[0])
+
+
+def draws_from_the_global_state(run: Run) -> None:
+    run.evaluate(run.space[random.randrange(len(run.space))])
+
+
+def draws_from_numpy(run: Run) -> None:
+    run.evaluate(run.space[int(np.random.randint(len(run.space)))])  # noqa: NPY002
+
+
+def never_ends(run: Run) -> None:
+    while run.remaining > 0:
+        run.evaluate(run.space[0])
+
+
+def gives_itself_money(run: Run) -> None:
+    run.spent = 0
+    run.budget *= 2
+
+
+def crashes_on_little(run: Run) -> None:
+    run.evaluate(run.space[0])
+    _ = [][0] if run.remaining < run.task.max_fidelity else None  # type: ignore[misc]
+
+
+def refuses_without_a_name(run: Run) -> None:
+    if len(run.space) == 32:
+        raise InvalidValueError("no")
+    run.evaluate(run.space[0])
+
+
+def does_nothing(run: Run) -> None:
+    pass
+
+
+def depends_on_hashes(run: Run) -> None:
+    names = {arch.name for arch in run.space}
+    for name in names:
+        run.evaluate(name)
+
+
+def remembers() -> Method:
+    seen: list[int] = []
+
+    def method(run: Run) -> None:
+        seen.append(1)
+        run.evaluate(run.space[len(seen)])
+
+    return method

@@ -1,0 +1,86 @@
+"""Every installed method keeps the contract, on one made table a search space; who does not is caught."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import made_methods as made
+import pytest
+from made_tables import write_made_table
+
+from nasbench_rl import Run, get_method
+from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.methods import Method, method_names
+from nasbench_rl.tasks import get_task, task_ids
+from nasbench_rl.testing import MethodContract
+from nasbench_rl.testing.watch import FREE_VISITS, WatchedRun
+
+WRITABLE = "rl"
+"""The family of tables that tests can write; tasks of another are left out of the contract of methods."""
+
+
+@pytest.fixture(scope="session")
+def every_space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made table for one task of every search space that has tasks: two seeds a split, or a single seed on ALE."""
+    folder = tmp_path_factory.mktemp("every-space")
+    done = set()
+    for id_ in task_ids():
+        task = get_task(id_)
+        if task.family == WRITABLE and task.space.name not in done:
+            done.add(task.space.name)
+            write_made_table(folder, id_, 1 if task.space.name.startswith("atari") else 4)
+    return folder
+
+
+class TestInstalledMethods(MethodContract):
+    """Whatever stands in the entry points, this project's and others'."""
+
+    @pytest.fixture(autouse=True, params=method_names())
+    def _each(self, request: pytest.FixtureRequest, every_space: Path) -> None:
+        self.name, self.tables = request.param, every_space
+
+    def make_method(self) -> Method:
+        return get_method(self.name)
+
+
+@pytest.mark.parametrize(
+    ("method", "clause"),
+    [
+        (made.peeks, "test_no_test_data_is_seen"),
+        (made.peeks_and_hides_it, "test_no_test_data_is_seen"),
+        (made.draws_from_the_global_state, "test_global_random_state_is_untouched"),
+        (made.draws_from_the_global_state, "test_same_search_seed_same_trajectory"),
+        (made.draws_from_numpy, "test_global_random_state_is_untouched"),
+        (made.never_ends, "test_ends_when_every_evaluation_is_free"),
+        (made.gives_itself_money, "test_budget_is_respected"),
+        (made.crashes_on_little, "test_budget_is_respected"),
+        (made.refuses_without_a_name, "test_every_space_is_searched_or_refused_by_name"),
+        (made.does_nothing, "test_every_space_is_searched_or_refused_by_name"),
+        (made.does_nothing, "test_one_whole_training_is_put_to_use"),
+        (made.depends_on_hashes, "test_another_process_gives_the_same_trajectory"),
+        (made.remembers(), "test_same_search_seed_same_trajectory"),
+    ],
+)
+def test_the_contract_notices(method: Callable[[Run], None], clause: str, every_space: Path) -> None:
+    with pytest.raises((AssertionError, IndexError)):
+        getattr(contract_of(method, every_space), clause)()
+
+
+def contract_of(method: Method, tables: Path) -> MethodContract:
+    class Contract(MethodContract):
+        def make_method(self) -> Method:
+            return method
+
+    contract = Contract()
+    contract.tables = tables
+    return contract
+
+
+def test_a_watched_run_bounds_free_evaluations(every_space: Path) -> None:
+    bench = TabularBenchmark(get_task("minatar-ss1/breakout@lite"), every_space)
+    run = WatchedRun(bench, 100 * bench.task.max_fidelity, 0)
+    for _ in range(2 + FREE_VISITS * len(run.space)):
+        run.evaluate((1, 1))
+    with pytest.raises(AssertionError, match="let it end"):
+        run.evaluate((1, 1))
