@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,33 +22,38 @@ def made_return(task: Task, arch: str, seed: int, at: int) -> float:
     return (10.0 + 2.0 * sum(choices)) * (at + 1) / len(task.fidelities) + noise
 
 
+def made_rows(task: Task, arch: str, seed: int) -> list[dict[str, Any]]:
+    """The rows of one cell, all but the recipe's digest."""
+    network = task.network(arch)
+    rows: list[dict[str, Any]] = []
+    for at, fidelity in enumerate(task.fidelities):
+        last, end = made_return(task, arch, seed, at), at == len(task.fidelities) - 1
+        rows.append(
+            {
+                "arch": arch,
+                "seed": seed,
+                "fidelity": fidelity,
+                "return_last100": last,
+                "return_all": 0.6 * last,
+                "games": 100 * (at + 1),
+                "return_eval": last + 0.25 if end else None,
+                "return_eval_std": 1.0 if end else None,
+                "eval_games": 32 if end else None,
+                "cpu_seconds": 10.0 * (at + 1),
+                "wall_seconds": 11.0 * (at + 1),
+                "params": network.params,
+                "flops": network.flops,
+                "code_version": "made",
+                "machine": "made",
+            }  # fmt: skip
+        )
+    return rows
+
+
 def write_made_table(folder: Path, id_: str, seeds: int, archs: list[str] | None = None) -> Task:
     """Add a made table of ``seeds`` train seeds to a folder of tables."""
     task = get_task(id_)
-    rows = []
-    for arch in archs or [a.name for a in task.space]:
-        network = task.network(arch)
-        for seed in range(seeds):
-            for at, fidelity in enumerate(task.fidelities):
-                last, end = made_return(task, arch, seed, at), at == len(task.fidelities) - 1
-                rows.append(
-                    {
-                        "arch": arch,
-                        "seed": seed,
-                        "fidelity": fidelity,
-                        "return_last100": last,
-                        "return_all": 0.6 * last,
-                        "games": 100 * (at + 1),
-                        "return_eval": last + 0.25 if end else None,
-                        "return_eval_std": 1.0 if end else None,
-                        "eval_games": 32 if end else None,
-                        "cpu_seconds": 10.0 * (at + 1),
-                        "wall_seconds": 11.0 * (at + 1),
-                        "params": network.params,
-                        "flops": network.flops,
-                        "code_version": "made",
-                        "machine": "made",
-                    }  # fmt: skip
-                )
+    names = archs or [a.name for a in task.space]
+    rows = [row for arch in names for seed in range(seeds) for row in made_rows(task, arch, seed)]
     store.write_table(folder, task, [store.encode_rows(task, rows)])
     return task
