@@ -12,7 +12,14 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import store
-from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, MissingCellError, TableError, unknown
+from nasbench_rl.errors import (
+    InvalidArchitectureError,
+    InvalidValueError,
+    MissingCellError,
+    TableError,
+    missing_extra,
+    unknown,
+)
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.table import Table
@@ -213,8 +220,13 @@ class LiveBenchmark(TabularBenchmark):
         return bool(len(at)) and bool(self.table.complete[self.table.row_of[arch.name], at[0]])
 
     def _train(self, arch: Architecture, seed: int) -> None:
-        from nasbench_rl.training.cells import train_cell
-
+        try:
+            from nasbench_rl.training.cells import train_cell
+            from nasbench_rl.training.process import check_device, tune_process
+        except ImportError as error:
+            raise missing_extra(error.name or "torch", "live", "training an architecture") from error
+        check_device(self.device)
+        tune_process()
         train_cell(self.task, arch, seed, self.folder, self.device, self.on_progress)
         store.fold(self.folder, self.task)
         self._load()

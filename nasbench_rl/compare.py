@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import json
-import multiprocessing as mp
 import os
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from nasbench_rl import cli, files, store
 from nasbench_rl.benchmark import MODES, load
-from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError, unknown
-from nasbench_rl.experiment import Search, run_search, split_seeds
+from nasbench_rl.errors import InvalidValueError, TableError, unknown
+from nasbench_rl.experiment import Search
 from nasbench_rl.methods import get_method, method_names
+from nasbench_rl.pool import run_all
 from nasbench_rl.summary import curves_figure, judge_table, print_summary, summarise, write_markdown
 from nasbench_rl.tasks import Task, get_task, task_ids
 
 DEFAULT_BUDGET = "10x"
 DEFAULT_RUNS = 100
-CHUNK = 25
-"""Search seeds a pool job: short enough for a smooth progress bar, long enough to hide the start of a job."""
 
 
 def shipped_tasks(tables: str | None = None) -> list[str]:
@@ -80,49 +76,6 @@ def parse_method(text: str) -> tuple[str, dict[str, Any]]:
     return name, hyperparameters
 
 
-def run_all(
-    searches: Sequence[Search], first_seed: int, runs: int, jobs: int, report: Callable[[str], None]
-) -> tuple[pd.DataFrame, list[str]]:
-    """Every search with every search seed in a pool of processes, under a progress bar.
-
-    Returns:
-        All rows (``experiment.COLUMNS``) and one line for each method that failed; the others are not held up by it.
-    """
-    chunks = split_seeds(list(searches), first_seed, runs, CHUNK)
-    frames: list[pd.DataFrame] = []
-    failures: list[str] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} runs"),
-               TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
-    context = mp.get_context("spawn")
-    with (
-        Progress(*columns, console=cli.console, disable=not cli.console.is_terminal) as bar,
-        ProcessPoolExecutor(min(jobs, len(chunks)), context) as pool,
-    ):
-        row = bar.add_task("searching", total=runs * len(searches))
-        waiting: dict[Future[pd.DataFrame], tuple[Search, range]] = {
-            pool.submit(run_search, search, seeds): (search, seeds) for search, seeds in chunks
-        }
-        try:
-            while waiting:
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    search, seeds = waiting.pop(future)
-                    try:
-                        frames.append(future.result())
-                    except NasbenchError as error:
-                        failures.append(str(error))
-                    bar.update(row, advance=len(seeds), description=f"{search.label} on {search.task}")
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    for failure in dict.fromkeys(failures):
-        report(failure)
-    if not frames:
-        raise NasbenchError("no search finished; " + failures[0])
-    order = ["task", "method", "seed", "step"]
-    return pd.concat(frames, ignore_index=True).sort_values(order, ignore_index=True), failures
-
-
 def write_results(runs: pd.DataFrame, summary: pd.DataFrame, out: Path, tables: str | None) -> list[Path]:
     """``runs.parquet``, ``summary.csv``, ``summary.md`` and a regret plot a task in ``out``; returns their paths."""
     written = [out / "runs.parquet", out / "summary.csv", out / "summary.md"]
@@ -164,7 +117,8 @@ def _parser() -> cli.Parser:
     )
     parser.add_argument("--out", default="results", metavar="DIR", help="where results go (default results/)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="first search seed (default 0)")
-    parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
+    parser.add_argument("--tables", metavar="DIR",
+                        help="folder of tables (default: where queries look; live: your data folder)")  # fmt: skip
     parser.add_argument("--jobs", type=cli.positive, default=os.cpu_count() or 1, metavar="J",
                         help="processes (default: one a core)")  # fmt: skip
     parser.add_argument("--device", default="cpu", help="where live mode trains: cpu or cuda")
@@ -200,13 +154,13 @@ def main(arguments: Sequence[str]) -> int:
     out = Path(options.out)
     files.check_writable(out)
 
-    def report(line: str) -> None:
-        cli.errors.print(f"error: {line}", style="red", markup=False, highlight=False)
-
-    runs, failures = run_all(searches, options.seed, options.runs, options.jobs, report)
-    summary = summarise(runs, options.tables)
-    written = write_results(runs, summary, out, options.tables)
-    print_summary(summary, options.tables, cli.console)
+    runs, failures = run_all(searches, options.seed, options.runs, options.jobs)
+    for failure in failures:
+        cli.errors.print(f"error: {failure}", style="red", markup=False, highlight=False)
+    tables = None if options.mode == "live" else options.tables  # live runs are judged by the shipped tables
+    summary = summarise(runs, tables)
+    written = write_results(runs, summary, out, tables)
+    print_summary(summary, tables, cli.console)
     cli.console.print("written: " + ", ".join(str(path) for path in written), highlight=False, soft_wrap=True)
     return 1 if failures else 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import store
-from nasbench_rl.benchmark import Mode, TabularBenchmark, load
+from nasbench_rl.benchmark import LiveBenchmark, Mode, TabularBenchmark, load
 from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, TableError
 from nasbench_rl.methods import Method, configuration, get_method, method_version
 from nasbench_rl.run import Run
@@ -81,8 +82,17 @@ class Judge:
         return self._known[arch]
 
 
-def run_search(search: Search, seeds: range) -> pd.DataFrame:
+Progress = Callable[[int, int], None]
+"""Told (search seed, budget spent so far, counting the training in flight)."""
+
+
+def run_search(search: Search, seeds: range, progress: Progress | None = None) -> pd.DataFrame:
     """Run one search for each search seed; returns ``COLUMNS``, one row an evaluation.
+
+    Args:
+        search: what to run.
+        seeds: search seeds.
+        progress: told how far a live search is, every few seconds; a tabular one is over before that.
 
     Raises:
         NasbenchError: bad input, or the method failed; the message names it and the search seed.
@@ -101,7 +111,7 @@ def run_search(search: Search, seeds: range) -> pd.DataFrame:
     }
     frames = []
     for seed in seeds:
-        run, seconds = _search_once(bench, method, search, seed)
+        run, seconds = _search_once(bench, method, search, seed, progress)
         frame = run.trajectory().rename(columns={"seed": "train_seed"})
         frame["seed"], frame["step"], frame["search_seconds"] = seed, np.arange(len(frame)), seconds
         frame["test_score"] = [judge.test_score(arch) for arch in frame["incumbent"]]
@@ -110,8 +120,12 @@ def run_search(search: Search, seeds: range) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)[list(COLUMNS)]
 
 
-def _search_once(bench: TabularBenchmark, method: Method, search: Search, seed: int) -> tuple[Run, float]:
+def _search_once(
+    bench: TabularBenchmark, method: Method, search: Search, seed: int, progress: Progress | None
+) -> tuple[Run, float]:
     run = bench.start(search.budget, seed)
+    if progress is not None and isinstance(bench, LiveBenchmark):
+        bench.on_progress = lambda steps: progress(seed, run.spent + steps)
     started = time.perf_counter()
     try:
         method(run)

@@ -27,6 +27,7 @@ LAYERS: dict[str, int] = {
             (
                 "cli",
                 "experiment",
+                "pool",
                 "summary",
                 "workers",
                 "build",

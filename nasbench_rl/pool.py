@@ -1,0 +1,102 @@
+"""Many searches in a pool of processes under one progress bar."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import queue
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from typing import Any
+
+import pandas as pd
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from nasbench_rl import cli
+from nasbench_rl.errors import NasbenchError
+from nasbench_rl.experiment import Search, run_search, split_seeds
+
+CHUNK = 25
+"""Search seeds a tabular job: short enough for a smooth progress bar, long enough to hide the start of a job."""
+REPORT_EVERY_SECONDS = 2.0
+
+_reports: Any = None
+
+
+def _start_worker(reports: Any) -> None:
+    """One thread a process, before torch is loaded: the pool already has a process a core."""
+    global _reports
+    _reports = reports
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def _work(job: int, search: Search, seeds: range) -> pd.DataFrame:
+    last = 0.0
+
+    def progress(seed: int, spent: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > REPORT_EVERY_SECONDS:
+            last = time.monotonic()
+            _reports.put((job, (seed - seeds.start) * search.budget + min(spent, search.budget)))
+
+    return run_search(search, seeds, progress)
+
+
+def run_all(searches: Sequence[Search], first_seed: int, runs: int, jobs: int) -> tuple[pd.DataFrame, list[str]]:
+    """Every search with search seeds ``first_seed`` … ``first_seed + runs − 1``.
+
+    Returns:
+        All rows (``experiment.COLUMNS``), and one line for each failure; the other searches are not held up by it.
+
+    Raises:
+        NasbenchError: no search finished.
+    """
+    live = any(search.mode == "live" for search in searches)
+    chunks = split_seeds(list(searches), first_seed, runs, 1 if live else CHUNK)
+    frames: list[pd.DataFrame] = []
+    failures: list[str] = []
+    context = mp.get_context("spawn")
+    reports = context.Queue()
+    done_of = [0] * len(chunks)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>5.1f}%"),
+               TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
+    with (
+        Progress(*columns, console=cli.console, disable=not cli.console.is_terminal, speed_estimate_period=300) as bar,
+        ProcessPoolExecutor(min(jobs, len(chunks)), context, _start_worker, (reports,)) as pool,
+    ):
+        row = bar.add_task("searching", total=sum(search.budget * len(seeds) for search, seeds in chunks))
+        waiting: dict[Future[pd.DataFrame], int] = {
+            pool.submit(_work, job, *chunk): job for job, chunk in enumerate(chunks)
+        }
+        try:
+            while waiting:
+                done, _ = wait(waiting, timeout=1.0, return_when="FIRST_COMPLETED")
+                _read(reports, done_of)
+                for future in done:
+                    job = waiting.pop(future)
+                    search, seeds = chunks[job]
+                    done_of[job] = search.budget * len(seeds)
+                    bar.update(row, description=f"{search.label} on {search.task}")
+                    try:
+                        frames.append(future.result())
+                    except NasbenchError as error:
+                        failures.append(str(error))
+                bar.update(row, completed=sum(done_of))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    failures = list(dict.fromkeys(failures))
+    if not frames:
+        raise NasbenchError("no search finished; " + failures[0])
+    order = ["task", "method", "seed", "step"]
+    return pd.concat(frames, ignore_index=True).sort_values(order, ignore_index=True), failures
+
+
+def _read(reports: Any, done_of: list[int]) -> None:
+    try:
+        while True:
+            job, spent = reports.get_nowait()
+            done_of[job] = max(done_of[job], spent)
+    except queue.Empty:
+        return
