@@ -175,7 +175,7 @@ def read_table(folder: Path, task: Task) -> pa.Table:
         RecipeMismatchError: it was trained by another recipe.
     """
     schema, path = SCHEMAS[task.family], folder / table_name(task)
-    content = _read_checked(folder, table_name(task))
+    content = read_checked(folder, table_name(task))
     if content is None:
         return schema.empty_table()
     table = read_parquet(path, schema, content)
@@ -183,7 +183,7 @@ def read_table(folder: Path, task: Task) -> pa.Table:
     return table
 
 
-def _read_checked(folder: Path, name: str) -> bytes | None:
+def read_checked(folder: Path, name: str) -> bytes | None:
     """A table's bytes, compared with the manifest; None when the manifest does not name it."""
     path, entry = folder / name, read_manifest(folder).get(name)
     while entry is not None:
@@ -267,7 +267,8 @@ def write_table(folder: Path, task: Task, new: Sequence[pa.Table]) -> int:
         known.update(_cell_column(table))
         fresh.append(table.filter(pa.array(keep)))
     added = sum(len(_cells(table)) for table in fresh)
-    if added:
+    entry = read_manifest(folder).get(table_name(task))
+    if added or (entry is not None and entry.next_sha256):  # the latter: killed before the manifest was settled
         _commit(folder, task, old, pa.concat_tables([old, *fresh]))
     return added
 
@@ -316,6 +317,13 @@ def trained_cells(folder: Path, task: Task) -> set[tuple[str, int]]:
         except NasbenchError:
             continue  # folded in between, or unreadable, which fold reports
     return cells | _cells(read_table(folder, task))
+
+
+def register(folder: Path, name: str, rows: int) -> None:
+    """Put a file that is no task's table (``published.parquet``) into the manifest, with its checksum."""
+    with lock(folder, FOLD_LOCK):
+        entry = Entry(hashlib.sha256((folder / name).read_bytes()).hexdigest(), rows, 0, (), 0, "")
+        write_manifest(folder, {**read_manifest(folder), name: entry})
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:

@@ -21,7 +21,7 @@ LAYERS: dict[str, int] = {
         (
             ("_version", "errors", "records", "provenance"),
             ("spaces", "recipes", "recipes_nsc", "tasks", "stats", "ranks"),
-            ("files", "store", "merge", "table", "surrogate", "training"),
+            ("files", "store", "merge", "published", "table", "surrogate", "training"),
             ("benchmark",),
             ("run", "envs", "methods"),
             (

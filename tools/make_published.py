@@ -25,6 +25,8 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nasbench_rl import store
+
 Row: TypeAlias = dict[str, "str | float | None"]
 
 SCHEMA = pa.schema(
@@ -345,6 +347,8 @@ def main(arguments: list[str] | None = None) -> int:
     out: Path = parser.parse_args(arguments).out
     try:
         rows = write(out)
+        if out == default:
+            store.register(out.parent, out.name, rows)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         print(f"cannot write {out}: {reason}; give a writable path with --out", file=sys.stderr)

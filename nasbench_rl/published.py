@@ -1,0 +1,29 @@
+"""What the three papers printed in their result tables, cited row by row: ``tables/published.parquet``."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import pandas as pd
+
+from nasbench_rl import store
+from nasbench_rl.errors import TableError
+
+NAME = "published.parquet"
+
+
+def published(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """Every printed figure: paper, citation, table, row, column, task, metric, value or text, spread, unit, note.
+
+    ``value`` and ``spread`` are as printed, in ``unit``; ``spread_kind`` says what the paper's ± is, as far as it says;
+    ``note`` tells where a scan was read against its letters. Recipes differ from this project's: set beside, not merged.
+
+    Raises:
+        TableError: absent, or its checksum is wrong.
+    """
+    folder = store.find_tables(tables)
+    content = store.read_checked(folder, NAME)
+    if content is None:
+        raise TableError(f"{folder} has no {NAME}; the package and the checkout ship it")
+    return pd.read_parquet(io.BytesIO(content))

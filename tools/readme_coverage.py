@@ -1,0 +1,43 @@
+"""Write the table of tasks and their coverage into README.md, from the manifest: ``python tools/readme_coverage.py``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from nasbench_rl import store
+from nasbench_rl.tasks import get_task, task_ids
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- coverage: made by tools/readme_coverage.py -->", "<!-- end of coverage -->"
+
+
+def coverage_table(folder: Path) -> str:
+    """Markdown: one row a task that has a table."""
+    manifest = store.read_manifest(folder)
+    lines = ["| task | architectures | train seeds | cells | training | score |", "|---|---|---|---|---|---|"]
+    for id_ in task_ids():
+        task, entry = get_task(id_), manifest.get(store.table_name(get_task(id_)))
+        if entry is None or not entry.cells:
+            continue
+        seeds = ", ".join(map(str, entry.train_seeds))
+        length = f"{task.max_fidelity:,} {task.fidelity_unit.replace('_', ' ')}"
+        whole = len(task.space) * len(entry.train_seeds)
+        cells = f"{entry.cells}" if entry.cells == whole else f"{entry.cells} of {whole}: still training"
+        archs = f"{entry.architectures} of {len(task.space)}"
+        lines.append(f"| `{id_}` | {archs} | {seeds} | {cells} | {length} | `{task.metric}` |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Replace what stands between the marks."""
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    readme.write_text(f"{before}{BEGIN}\n{coverage_table(ROOT / 'tables')}\n{END}{after}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
