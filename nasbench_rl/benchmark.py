@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from nasbench_rl import store
 from nasbench_rl.errors import (
@@ -26,6 +25,8 @@ from nasbench_rl.table import Table
 from nasbench_rl.tasks import Task, get_task, task_ids
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from nasbench_rl.run import Run
 
 Mode = Literal["tabular", "surrogate", "live"]
@@ -167,6 +168,8 @@ class TabularBenchmark(Benchmark):
 
     def coverage(self) -> pd.DataFrame:
         """Architectures x train seeds: True where a cell is complete at max fidelity."""
+        import pandas as pd  # late: a query does without it, and it takes most of a second's start
+
         archs = [arch.name for arch in self.space]
         return pd.DataFrame(self.table.complete, index=archs, columns=self.table.seeds)
 
@@ -289,6 +292,8 @@ def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     Columns: task, architectures (of the space), trained (architectures with a complete cell), train_seeds, cells,
     metric, max_fidelity, unit, split (how validation and test are held apart).
     """
+    import pandas as pd
+
     manifest = store.read_manifest(store.find_tables(tables))
     rows = []
     for id_ in task_ids():

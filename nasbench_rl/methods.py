@@ -6,11 +6,11 @@ import dataclasses
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-import pandas as pd
-
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, NasbenchError, describe_unknown, unknown
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from nasbench_rl.run import Run
 
 GROUP = "nasbench_rl.methods"
@@ -39,6 +39,8 @@ def method_names() -> tuple[str, ...]:
 
 def methods() -> pd.DataFrame:
     """Every installed method: name, the package it comes from and its version, and where its code lies."""
+    import pandas as pd
+
     rows = [
         {
             "method": name,

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError, TestDataError
 from nasbench_rl.records import Split, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from nasbench_rl.benchmark import Benchmark
     from nasbench_rl.envs import ArchitectureEnv
     from nasbench_rl.tasks import Task
@@ -214,6 +215,8 @@ class Run:
 
     def trajectory(self) -> pd.DataFrame:
         """Every evaluation: spent, cpu_seconds, arch, fidelity, seed, score, incumbent."""
+        import pandas as pd
+
         names = [f.name for f in fields(TrajectoryPoint)]
         return pd.DataFrame([[getattr(p, name) for name in names] for p in self.points], columns=names)
 

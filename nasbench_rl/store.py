@@ -13,10 +13,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nasbench_rl.errors import NasbenchError, RecipeMismatchError, TableError, nearest
@@ -24,8 +23,6 @@ from nasbench_rl.files import lock, replace_file
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from nasbench_rl.tasks import Task
 
 SCHEMA_VERSION = 1
 MANIFEST = "MANIFEST.json"
@@ -56,8 +53,40 @@ SCHEMAS: dict[str, pa.Schema] = {
             *_TAIL,
         ]
     ),
+    "supernet": pa.schema(
+        [
+            *_HEAD,
+            ("proxy", pa.float64()),
+            ("proxy_std", pa.float64()),
+            ("proxy_games", pa.int64()),
+            ("proxy_env_steps", pa.int64()),
+            ("proxy_cpu_seconds", pa.float64()),
+            *_TAIL,
+        ]
+    ),
 }
-"""Columns of each family. A return is null before a first game has finished; ``return_eval`` is null but at the end."""
+"""Columns of each family. A return is null before a first game has finished; ``return_eval`` is null but at the end.
+
+``supernet``: ``seed`` is the supernet's, ``proxy`` a mean return whose ``proxy_std`` is null for a single game. CPU and
+wall seconds are the fit's from its start, ``proxy_cpu_seconds`` those of all architectures' proxies at this fidelity:
+the same in every row of a (seed, fidelity).
+"""
+
+
+class Tabled(Protocol):
+    """What has a table: a task, or the supernets of a task (``tasks.SupernetTable``)."""
+
+    @property
+    def id(self) -> str:
+        """The task's id, which names the file."""
+
+    @property
+    def family(self) -> str:
+        """The folder of the file, and which of ``SCHEMAS`` its columns are."""
+
+    @property
+    def digest(self) -> str:
+        """Identifies all that fixes a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +112,7 @@ class Entry:
     next_sha256: str = ""
 
 
-def table_name(task: Task) -> str:
+def table_name(task: Tabled) -> str:
     """Path of a task's table inside a folder of tables."""
     return f"{task.family}/{task.id.replace('/', '.').replace('@', '.')}.parquet"
 
@@ -167,7 +196,7 @@ def read_parquet(path: Path, schema: pa.Schema, content: bytes | None = None) ->
         raise TableError(f"{path} is of another schema: {error}") from error
 
 
-def read_table(folder: Path, task: Task) -> pa.Table:
+def read_table(folder: Path, task: Tabled) -> pa.Table:
     """A task's rows, checked against the manifest and the task's recipe; no row when the task has no table.
 
     Raises:
@@ -202,26 +231,26 @@ def read_checked(folder: Path, name: str) -> bytes | None:
     return None
 
 
-def check_recipe(table: pa.Table, task: Task, path: Path) -> None:
+def check_recipe(table: pa.Table, task: Tabled, path: Path) -> None:
     """Raise RecipeMismatchError unless every row was trained by the task's recipe."""
-    others = set(pc.unique(table["recipe"]).to_pylist()) - {task.digest}
+    others = set(table["recipe"].unique().to_pylist()) - {task.digest}
     if others:
         raise RecipeMismatchError(
             f"{path} holds rows of recipe {', '.join(sorted(map(str, others)))}; {task.id} is {task.digest}"
         )
 
 
-def encode_rows(task: Task, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+def encode_rows(task: Tabled, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Rows as a table of the task's schema; the recipe's digest is filled in."""
     return pa.Table.from_pylist([{**row, "recipe": task.digest} for row in rows], schema=SCHEMAS[task.family])
 
 
-def shard_folder(folder: Path, task: Task) -> Path:
-    """Where the task's finished cells wait to be folded in."""
-    return folder / ".shards" / Path(table_name(task)).stem
+def shard_folder(folder: Path, task: Tabled) -> Path:
+    """Where the task's finished cells wait to be folded in: ``.shards/<task>``, or ``.shards/<family>/<task>``."""
+    return folder / ".shards" / table_name(task).removeprefix("rl/").removesuffix(".parquet")
 
 
-def write_shard(folder: Path, task: Task, cell: str, table: pa.Table) -> Path:
+def write_shard(folder: Path, task: Tabled, cell: str, table: pa.Table) -> Path:
     """Write one finished cell atomically; ``cell`` names it within the task."""
     path = shard_folder(folder, task) / f"{cell}.parquet"
     replace_file(path, _parquet_bytes(table))
@@ -234,7 +263,7 @@ def _parquet_bytes(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
-def fold(folder: Path, task: Task) -> int:
+def fold(folder: Path, task: Tabled) -> int:
     """Move every finished shard of a task into its table; returns how many cells were new.
 
     The manifest first names the coming file beside the present one, then the file is renamed, then the manifest names
@@ -257,7 +286,7 @@ def fold(folder: Path, task: Task) -> int:
     return added
 
 
-def write_table(folder: Path, task: Task, new: Sequence[pa.Table]) -> int:
+def write_table(folder: Path, task: Tabled, new: Sequence[pa.Table]) -> int:
     """Add cells to a task's table; the caller holds the fold lock. A cell that is there already is kept as it is."""
     old = read_table(folder, task)
     known = _cells(old)
@@ -273,7 +302,7 @@ def write_table(folder: Path, task: Task, new: Sequence[pa.Table]) -> int:
     return added
 
 
-def _commit(folder: Path, task: Task, old: pa.Table, table: pa.Table) -> None:
+def _commit(folder: Path, task: Tabled, old: pa.Table, table: pa.Table) -> None:
     table = table.sort_by([(column, "ascending") for column in KEY])
     content, name = _parquet_bytes(table), table_name(task)
     for stale in (*folder.glob(".*.tmp"), *(folder / task.family).glob(".*.tmp")):
@@ -288,12 +317,12 @@ def _commit(folder: Path, task: Task, old: pa.Table, table: pa.Table) -> None:
     write_manifest(folder, {**entries, name: entry})
 
 
-def _entry(task: Task, table: pa.Table, content: bytes) -> Entry:
+def _entry(task: Tabled, table: pa.Table, content: bytes) -> Entry:
     return Entry(
         sha256=hashlib.sha256(content).hexdigest(),
         rows=len(table),
-        architectures=len(pc.unique(table["arch"])),
-        train_seeds=tuple(sorted(pc.unique(table["seed"]).to_pylist())),
+        architectures=len(table["arch"].unique()),
+        train_seeds=tuple(sorted(table["seed"].unique().to_pylist())),
         cells=len(_cells(table)),
         recipe=task.digest,
     )
@@ -307,7 +336,7 @@ def _cells(table: pa.Table) -> set[tuple[str, int]]:
     return set(_cell_column(table))
 
 
-def trained_cells(folder: Path, task: Task) -> set[tuple[str, int]]:
+def trained_cells(folder: Path, task: Tabled) -> set[tuple[str, int]]:
     """(architecture, train seed) of every cell in the table or waiting as a shard."""
     cells: set[tuple[str, int]] = set()
     # The shards first: one that is folded meanwhile is then found in the table.

@@ -49,7 +49,7 @@ UPWARD = {("nasbench_rl.benchmark", "nasbench_rl.run"): "Benchmark.start() makes
 
 PUBLIC = {"nasbench_rl", "nasbench_rl.errors", "nasbench_rl.records", "nasbench_rl.spaces", "nasbench_rl.stats"}
 
-HEAVY = ("torch", "gymnasium", "ale_py", "minatar", "matplotlib", "scipy", "lightgbm", "ray", "optuna", "ConfigSpace")
+HEAVY = ("torch", "pandas", "gymnasium", "ale_py", "minatar", "matplotlib", "scipy", "lightgbm", "ray", "optuna", "ConfigSpace")
 
 
 @dataclass(frozen=True)

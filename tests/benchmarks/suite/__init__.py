@@ -1,0 +1,1 @@
+"""The asv suite: ``asv run --quick`` for a look, ``asv continuous main HEAD`` before a change that could cost speed."""

@@ -1,0 +1,46 @@
+"""One PPO update (collect and learn) per space: env steps are 8 games x 128."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Update:
+    """The largest architecture of each space."""
+
+    params = ["minatar-ss1/breakout@lite", "minatar-ss2/breakout@lite", "atari-ss1/breakout@lite",
+              "atari-ss2/breakout@lite"]  # fmt: skip
+    param_names = ["task"]
+    timeout = 300
+
+    def setup(self, task_id: str) -> None:
+        try:
+            import torch
+
+            from nasbench_rl.tasks import get_task
+            from nasbench_rl.training import ppo
+            from nasbench_rl.training.networks import Agent
+            from nasbench_rl.training.process import tune_process
+
+            task = get_task(task_id)
+            self.games = ppo.make_games(task, task.recipe.num_envs)
+        except ImportError as error:
+            raise NotImplementedError(f"needs the extra 'live': {error}") from error
+        tune_process()
+        self.ppo, self.recipe = ppo, task.recipe
+        self.generator = torch.Generator().manual_seed(0)
+        self.agent = Agent(task.network(task.space[-1]), self.generator, task.recipe.autocast)
+        self.optimizer = torch.optim.Adam(self.agent.parameters(), 1e-3, fused=True)
+        self.rollout = ppo.Rollout.empty(task.recipe, self.games, task.environment.actions, torch.device("cpu"))
+        self.curve = ppo.Curve(task.fidelities)
+        self.observation = torch.from_numpy(self.games.reset(np.random.SeedSequence(0)))
+        self.time_update(task_id)
+
+    def time_update(self, task_id: str) -> None:
+        self.observation = self.ppo.collect(
+            self.agent, self.games, self.observation, self.rollout, self.recipe, self.generator, self.curve
+        )
+        self.ppo.update(self.agent, self.optimizer, self.rollout, self.recipe, self.generator)
+
+    def teardown(self, task_id: str) -> None:
+        self.games.close()
