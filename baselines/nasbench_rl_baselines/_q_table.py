@@ -1,0 +1,86 @@
+"""Tabular Q-learning over the choices that make an architecture, as MetaQNN and BlockQNN share it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nasbench_rl.errors import InvalidValueError
+from nasbench_rl_baselines._choices import Choices, Tokens
+
+State = tuple[int, Tokens]
+
+
+class QTable:
+    """Q(state, choice), where a state is the number of choices so far and the last layer chosen."""
+
+    def __init__(self, choices: Choices, learning_rate: float, discount: float, initial: float) -> None:
+        """``initial``: the value of what was never tried."""
+        self.choices, self._initial = choices, initial
+        self._learning_rate, self._discount = learning_rate, discount
+        self._values: dict[State, list[float]] = {}
+        self._traces: dict[Tokens, list[tuple[list[float], int, int, int]]] = {}
+
+    def sample(self, epsilon: float, rng: np.random.Generator) -> Tokens:
+        """One architecture, ε-greedy at each choice; ties are broken at random."""
+        sequence: Tokens = ()
+        while (allowed := self.choices.allowed(sequence)) is not None:
+            values = [self._row(sequence)[token] for token in allowed]
+            best = max(values)
+            options: Sequence[int] = allowed
+            if rng.random() >= epsilon:
+                options = [token for token, value in zip(allowed, values, strict=True) if value == best]
+            sequence = (*sequence, options[int(rng.integers(len(options)))])
+        return sequence
+
+    def update(self, sequence: Tokens, reward: float, shaping: float = 0.0) -> None:
+        """Bellman's update of every choice of an architecture, the last one first.
+
+        Args:
+            sequence: the choices.
+            reward: of the whole architecture, given at the last choice.
+            shaping: reward of each choice before it.
+        """
+        gain, following = reward, 0.0
+        for row, token, start, stop in self._trace(sequence):
+            row[token] += self._learning_rate * (gain + self._discount * following - row[token])
+            gain, following = shaping, max(row[start:stop])
+
+    def _trace(self, sequence: Tokens) -> list[tuple[list[float], int, int, int]]:
+        """(values of the state, choice, first and last choice allowed) of every step, the last one first."""
+        if sequence not in self._traces:
+            steps = []
+            for step in reversed(range(len(sequence))):
+                allowed = self.choices.allowed(sequence[:step]) or range(0)
+                steps.append((self._row(sequence[:step]), sequence[step], allowed.start, allowed.stop))
+            self._traces[sequence] = steps
+        return self._traces[sequence]
+
+    def _row(self, prefix: Tokens) -> list[float]:
+        state = (len(prefix), prefix[-1:])
+        if state not in self._values:
+            self._values[state] = [self._initial] * self.choices.tokens
+        return self._values[state]
+
+
+def epsilon_at(schedule: Sequence[tuple[float, float]], progress: float) -> float:
+    """ε of a schedule of (ε, models) stages after the fraction ``progress`` of all its models."""
+    models = progress * sum(length for _, length in schedule)
+    for epsilon, length in schedule:
+        if models < length:
+            return epsilon
+        models -= length
+    return schedule[-1][0]
+
+
+def check_schedule(schedule: Sequence[tuple[float, float]]) -> None:
+    """Refuse a schedule whose ε are no probabilities or whose stages are empty.
+
+    Raises:
+        InvalidValueError: the message names it.
+    """
+    if not schedule or any(not 0 <= epsilon <= 1 or length <= 0 for epsilon, length in schedule):
+        raise InvalidValueError(
+            f"schedule={schedule!r} is not allowed; give stages (ε, models) with 0 ≤ ε ≤ 1 and models above 0"
+        )

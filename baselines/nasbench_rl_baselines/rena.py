@@ -1,0 +1,99 @@
+"""RENA: a policy that reads the present network and edits it, rewarded by the score less a penalty for resources.
+
+Zhou, Ebrahimi, Arık, Yu, Liu and Diamos (2018), "Resource-efficient neural architect", https://arxiv.org/abs/1806.07912:
+a soft constraint multiplies the score by p^v, where v is the relative violation of the limit and p a base penalty.
+
+Changed for spaces of 25 or 32 points, whose default budget is ten trainings:
+
+- The paper's policy, LSTMs that embed the network and then choose to scale, insert or remove a layer, is a softmax over
+  the space's own edits (``neighbours``), linear in the encoding of the network that each edit gives. An architecture is
+  trained once; the learning rate is not the paper's.
+- The first network is drawn at random; an episode of ``steps`` edits begins at the best-rewarded network so far.
+- Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far.
+- The limit is on params or FLOPs, the space's median by default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nasbench_rl import Run
+from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.spaces import Architecture
+from nasbench_rl_baselines._resources import Resources, check_objective
+from nasbench_rl_baselines._scores import Scores
+from nasbench_rl_baselines._searching import MovingAverage, check_positive
+
+Floats = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Rena:
+    """Edit the best network step by step and make edits more likely that earn more than the moving average.
+
+    Attributes:
+        objective: ``"params"``, ``"flops"`` or ``"latency"``.
+        target: limit, in parameters or FLOPs; None is the median of the space.
+        base_penalty: p, between 0 (a hard limit) and 1 (none).
+        steps: edits an episode.
+        learning_rate: of the policy's weights.
+        baseline_decay: weight of the baseline's past.
+    """
+
+    objective: str = "params"
+    target: float | None = None
+    base_penalty: float = 0.9
+    steps: int = 5
+    learning_rate: float = 0.5
+    baseline_decay: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Refuse unknown objectives and sizes that allow no search."""
+        check_objective(self.objective)
+        check_positive(steps=self.steps, learning_rate=self.learning_rate)
+        if not 0 <= self.base_penalty <= 1:
+            raise InvalidValueError(f"base_penalty={self.base_penalty} is not allowed; give it between 0 and 1")
+
+    def __call__(self, run: Run) -> None:
+        """Search; ends in BudgetExhausted, when all is trained, or when the policy walks only where it was.
+
+        Raises:
+            MissingCellError: latency was asked for and is not there.
+        """
+        resources, scores = Resources(run, self.objective), Scores(run)
+        target, baseline = resources.target(self.target), MovingAverage(self.baseline_decay)
+        penalties: dict[Architecture, float] = {}
+
+        def reward(arch: Architecture) -> float:
+            return scores.reward(arch) * penalties[arch]
+
+        arch = run.space.sample(run.rng)
+        weights = np.zeros(run.space.encode(arch).size)
+        penalties[arch] = self.penalty(resources(arch), target)
+        scores(arch)
+        while scores.goes_on():
+            arch = max(penalties, key=reward)
+            for _ in range(self.steps):
+                if not scores.goes_on():
+                    return
+                arch, gradient = self._edit(run, arch, weights)
+                scores(arch)
+                penalties.setdefault(arch, self.penalty(resources(arch), target))
+                weights += self.learning_rate * baseline.advantage(reward(arch)) * gradient
+
+    def penalty(self, cost: float, target: float) -> float:
+        """p^v, v = cost / target − 1 beyond the target and 0 within."""
+        return float(self.base_penalty ** max(0.0, cost / target - 1.0))
+
+    def _edit(self, run: Run, arch: Architecture, weights: Floats) -> tuple[Architecture, Floats]:
+        """A neighbour drawn from the policy, and the gradient of its log-probability."""
+        near = run.space.neighbours(arch)
+        codes = np.stack([run.space.encode(other).ravel() for other in near])
+        logits = codes @ weights
+        powers = np.exp(logits - logits.max())
+        chance = powers / powers.sum()
+        at = int(run.rng.choice(len(near), p=chance))
+        return near[at], codes[at] - chance @ codes
