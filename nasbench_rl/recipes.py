@@ -74,6 +74,30 @@ class PPORecipe:
         return -(-self.env_steps // (self.num_envs * self.rollout))
 
 
+@dataclass(frozen=True, slots=True)
+class SupernetRecipe:
+    """What a supernet needs beside its task's own recipe, by whose PPO and env steps it is fitted.
+
+    Attributes:
+        proxy_games: fresh games behind a proxy score.
+        final_games: the same at the maximal fidelity.
+        game_steps: a proxy's game is cut after so many env steps, because a path may be stuck in a game without end.
+        protocol: raised whenever the arithmetic of the fit or of the proxies changes.
+    """
+
+    proxy_games: int
+    final_games: int
+    game_steps: int = 2_500
+    protocol: int = 1
+
+
+def supernet_recipe(suite: str, environment: str, recipe: str) -> SupernetRecipe:
+    """The supernet recipe of a task, by the suite and name of its environment and the name of its recipe."""
+    if recipe == "smoke":
+        return SupernetRecipe(proxy_games=2, final_games=4, game_steps=250)
+    return _SUPERNETS.get((suite, environment), _SUPERNETS[suite, ""])
+
+
 def digest(**parts: Any) -> str:
     """12 hex digits that identify everything that fixes a training; dataclasses are taken field by field."""
     plain = {key: dataclasses.asdict(p) if dataclasses.is_dataclass(p) else p for key, p in parts.items()}  # type: ignore[arg-type]
@@ -91,3 +115,13 @@ MINATAR_RECIPES = (
     # Seconds a training: for trying out commands and for tests. Nothing is learnt in so few steps.
     PPORecipe("smoke", env_steps=20_480, **_MINATAR),  # type: ignore[arg-type]
 )
+
+# Games a proxy: what costs about a third of the fit or less for all proxies of all fidelities of a task, as measured on
+# one core; where games are long or emulators slow, the fewest that make sense.
+_SUPERNETS = {
+    ("minatar", "breakout"): SupernetRecipe(proxy_games=64, final_games=256),
+    ("minatar", "freeway"): SupernetRecipe(proxy_games=1, final_games=8),  # every game takes 2 500 env steps
+    ("minatar", ""): SupernetRecipe(proxy_games=16, final_games=64),
+    ("atari", "freeway"): SupernetRecipe(proxy_games=1, final_games=4),  # every game takes 2 048 env steps
+    ("atari", ""): SupernetRecipe(proxy_games=2, final_games=16),
+}

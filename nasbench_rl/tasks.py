@@ -7,7 +7,15 @@ from functools import cached_property
 from typing import Literal
 
 from nasbench_rl.errors import UnknownNameError, describe_unknown
-from nasbench_rl.recipes import ATARI_RECIPES, MINATAR_RECIPES, PPO_PROTOCOL, PPORecipe, digest
+from nasbench_rl.recipes import (
+    ATARI_RECIPES,
+    MINATAR_RECIPES,
+    PPO_PROTOCOL,
+    PPORecipe,
+    SupernetRecipe,
+    digest,
+    supernet_recipe,
+)
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.spaces.kernels import KERNEL_SPACES, KernelSpace, Network
 
@@ -72,6 +80,39 @@ class Task:
     def network(self, arch: ArchLike) -> Network:
         """All layers of the agent's network."""
         return self.space.network(arch, self.environment.channels, self.environment.actions, self.recipe.width)
+
+    @cached_property
+    def supernet(self) -> SupernetTable:
+        """The task's supernets: their recipe, and their table beside the task's own."""
+        return SupernetTable(self, supernet_recipe(self.environment.suite, self.environment.name, self.recipe.name))
+
+
+@dataclass(frozen=True)
+class SupernetTable:
+    """The second table of a task: one-shot proxy scores by supernet seed, fidelity and architecture.
+
+    Attributes:
+        task: whose architectures, games, PPO recipe and fidelities these are.
+        recipe: what a supernet needs beside the task's recipe.
+    """
+
+    task: Task
+    recipe: SupernetRecipe
+
+    @property
+    def id(self) -> str:
+        """The task's."""
+        return self.task.id
+
+    @property
+    def family(self) -> str:
+        """The table's folder."""
+        return "supernet"
+
+    @cached_property
+    def digest(self) -> str:
+        """Identifies all that fixes a supernet and its proxies, the task included."""
+        return digest(task=self.task.digest, supernet=self.recipe)
 
 
 # Channels and minimal actions are written out so that params and FLOPs need no emulator; a test compares them with it.
