@@ -17,11 +17,13 @@ from nasbench_rl.errors import InvalidValueError, TableError, unknown
 from nasbench_rl.experiment import Search
 from nasbench_rl.methods import get_method, method_names
 from nasbench_rl.pool import run_all
+from nasbench_rl.spaces import KernelSpace
 from nasbench_rl.summary import curves_figure, judge_table, print_summary, summarise, write_markdown
 from nasbench_rl.tasks import Task, get_task, task_ids
 
 DEFAULT_BUDGET = "10x"
 DEFAULT_RUNS = 100
+PRESETS = ("rl-agents-paper",)
 
 
 def shipped_tasks(tables: str | None = None) -> list[str]:
@@ -102,6 +104,7 @@ def _parser() -> cli.Parser:
             "python -m nasbench_rl.compare",
             "python -m nasbench_rl.compare --tasks minatar-ss1/breakout@lite --methods random_search local_search",
             "python -m nasbench_rl.compare --runs 1000 --budget 3x --out results/three-trainings",
+            "python -m nasbench_rl.compare --preset rl-agents-paper",
             "python -m nasbench_rl.compare --mode live --tasks minatar-ss1/breakout@smoke --runs 1 --budget 3x",
         ],
     )
@@ -121,6 +124,7 @@ def _parser() -> cli.Parser:
                         help="folder of tables (default: where queries look; live: your data folder)")  # fmt: skip
     parser.add_argument("--jobs", type=cli.positive, default=os.cpu_count() or 1, metavar="J",
                         help="processes (default: one a core)")  # fmt: skip
+    parser.add_argument("--preset", metavar="NAME", help="a paper's protocol instead: " + ", ".join(PRESETS))
     parser.add_argument("--device", default="cpu", help="where live mode trains: cpu or cuda")
     return parser
 
@@ -147,11 +151,25 @@ def searches_of(options: Any) -> list[Search]:
     return found
 
 
+def run_preset(options: Any, out: Path) -> int:
+    """A paper's protocol, whose methods, seeds and budgets are fixed."""
+    if options.preset not in PRESETS:
+        raise unknown("preset", options.preset, PRESETS)
+    from nasbench_rl import preset_rl_agents
+
+    tasks = cli.names(options.tasks) or shipped_tasks(options.tables)
+    kernel = [id_ for id_ in tasks if isinstance(get_task(id_).space, KernelSpace)]
+    files.check_writable(out)
+    return preset_rl_agents.run(kernel, out, options.tables, options.seed, options.jobs)
+
+
 def main(arguments: Sequence[str]) -> int:
     """The command line."""
     options = _parser().parse_args(arguments)
-    searches = searches_of(options)
     out = Path(options.out)
+    if options.preset is not None:
+        return run_preset(options, out)
+    searches = searches_of(options)
     files.check_writable(out)
 
     runs, failures = run_all(searches, options.seed, options.runs, options.jobs)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from nasbench_rl import store
@@ -109,15 +108,28 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
         "table": table_digest(judge.table or bench),
         "budget": search.budget,
     }
-    frames = []
+    rows: list[dict[str, Any]] = []
     for seed in seeds:
         run, seconds = _search_once(bench, method, search, seed, progress)
-        frame = run.trajectory().rename(columns={"seed": "train_seed"})
-        frame["seed"], frame["step"], frame["search_seconds"] = seed, np.arange(len(frame)), seconds
-        frame["test_score"] = [judge.test_score(arch) for arch in frame["incumbent"]]
-        frame["regret"] = judge.best - frame["test_score"]
-        frames.append(frame.assign(**same))
-    return pd.concat(frames, ignore_index=True)[list(COLUMNS)]
+        for step, point in enumerate(run.points):
+            test_score = judge.test_score(point.incumbent)
+            rows.append(
+                {
+                    "seed": seed,
+                    "step": step,
+                    "spent": point.spent,
+                    "cpu_seconds": point.cpu_seconds,
+                    "arch": point.arch,
+                    "fidelity": point.fidelity,
+                    "train_seed": point.seed,
+                    "score": point.score,
+                    "incumbent": point.incumbent,
+                    "test_score": test_score,
+                    "regret": judge.best - test_score,
+                    "search_seconds": seconds,
+                }  # fmt: skip
+            )
+    return pd.DataFrame(rows).assign(**same)[list(COLUMNS)]
 
 
 def _search_once(

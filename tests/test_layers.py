@@ -28,6 +28,7 @@ LAYERS: dict[str, int] = {
                 "cli",
                 "experiment",
                 "pool",
+                "preset_rl_agents",
                 "summary",
                 "workers",
                 "build",
