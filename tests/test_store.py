@@ -1,0 +1,405 @@
+"""Tables on disk: schema, checksums, shards, and that a kill at any instant loses nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing as mp
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from made_tables import made_rows
+
+from nasbench_rl import files, store
+from nasbench_rl.errors import MissingExtraError, RecipeMismatchError, TableError
+from nasbench_rl.tasks import Task, get_task
+
+TASK = get_task("minatar-ss1/breakout@smoke")
+OTHER = get_task("minatar-ss1/freeway@smoke")
+NAME = store.table_name(TASK)
+
+
+def cell(arch: str = "k1-k1", seed: int = 0, task: Task = TASK) -> pa.Table:
+    return store.encode_rows(task, made_rows(task, arch, seed))
+
+
+def shard(folder: Path, arch: str = "k1-k1", seed: int = 0, task: Task = TASK) -> Path:
+    return store.write_shard(folder, task, f"{arch}.seed{seed}", cell(arch, seed, task))
+
+
+def cells(folder: Path, task: Task = TASK) -> set[tuple[str, int]]:
+    table = store.read_table(folder, task)
+    return set(zip(table["arch"].to_pylist(), table["seed"].to_pylist(), strict=True))
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return [*folder.rglob("*.tmp"), *store.shard_folder(folder, TASK).glob("*")]
+
+
+# -- writing and reading
+
+
+def test_what_was_folded_is_read_back(tmp_path: Path) -> None:
+    shard(tmp_path, "k3-k2", 1)
+    shard(tmp_path, "k1-k1", 0)
+    assert store.trained_cells(tmp_path, TASK) == {("k3-k2", 1), ("k1-k1", 0)}
+    assert store.read_table(tmp_path, TASK).num_rows == 0
+    assert store.fold(tmp_path, TASK) == 2
+    expected = pa.concat_tables([cell("k1-k1", 0), cell("k3-k2", 1)])
+    assert store.read_table(tmp_path, TASK).to_pylist() == expected.to_pylist()
+    assert store.trained_cells(tmp_path, TASK) == {("k3-k2", 1), ("k1-k1", 0)}
+    assert not leftovers(tmp_path)
+
+
+def test_the_manifest_says_what_the_table_holds(tmp_path: Path) -> None:
+    for seed in (1, 0):
+        shard(tmp_path, "k1-k1", seed)
+    shard(tmp_path, "k2-k1", 1)
+    store.fold(tmp_path, TASK)
+    entry = store.read_manifest(tmp_path)[NAME]
+    assert (entry.rows, entry.architectures, entry.train_seeds, entry.cells) == (60, 2, (0, 1), 3)
+    assert entry.recipe == TASK.digest and entry.next_sha256 == ""
+    assert "next_sha256" not in (tmp_path / store.MANIFEST).read_text()
+
+
+def test_a_missing_return_stays_missing(tmp_path: Path) -> None:
+    rows = made_rows(TASK, "k1-k1", 0)
+    rows[0]["return_last100"] = None
+    store.write_shard(tmp_path, TASK, "x", store.encode_rows(TASK, rows))
+    store.fold(tmp_path, TASK)
+    assert store.read_table(tmp_path, TASK)["return_last100"].to_pylist()[:2] == [None, rows[1]["return_last100"]]
+
+
+def test_a_cell_that_is_there_is_kept_as_it_is(tmp_path: Path) -> None:
+    shard(tmp_path)
+    store.fold(tmp_path, TASK)
+    before = (tmp_path / NAME).read_bytes()
+    rows = [{**row, "cpu_seconds": 1e9} for row in made_rows(TASK, "k1-k1", 0)]
+    store.write_shard(tmp_path, TASK, "again", store.encode_rows(TASK, rows))
+    assert store.fold(tmp_path, TASK) == 0
+    assert (tmp_path / NAME).read_bytes() == before and not leftovers(tmp_path)
+
+
+def test_tables_of_several_tasks_share_a_manifest(tmp_path: Path) -> None:
+    shard(tmp_path)
+    shard(tmp_path, task=OTHER)
+    store.fold(tmp_path, TASK)
+    store.fold(tmp_path, OTHER)
+    assert set(store.read_manifest(tmp_path)) == {NAME, store.table_name(OTHER)}
+    assert cells(tmp_path) == cells(tmp_path, OTHER) == {("k1-k1", 0)}
+
+
+def test_the_same_cells_make_the_same_file_whatever_the_order(tmp_path: Path) -> None:
+    for name, order in (("a", [0, 1, 2]), ("b", [2, 0, 1])):
+        for seed in order:
+            shard(tmp_path / name, "k2-k2", seed)
+            store.fold(tmp_path / name, TASK)
+    assert (tmp_path / "a" / NAME).read_bytes() == (tmp_path / "b" / NAME).read_bytes()
+
+
+# -- a kill at any instant
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the package catches it."""
+
+
+class KillSwitch:
+    """Ends the process, as it were, at the n-th change of the file system: before it or after it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = self.seen = 0
+        monkeypatch.setattr("os.fsync", lambda file: None)  # matters to a power cut alone, and is slow
+        monkeypatch.setattr(Path, "replace", self.guard(Path.replace))
+        monkeypatch.setattr(Path, "unlink", self.guard(Path.unlink))
+
+    def guard(self, change: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*args: Any, **options: Any) -> Any:
+            self.point()
+            result = change(*args, **options)
+            self.point()
+            return result
+
+        return guarded
+
+    def point(self) -> None:
+        self.seen += 1
+        if self.seen == self.left:
+            raise Killed
+
+    def run(self, point: int, action: Callable[[], Any]) -> bool:
+        """Run ``action`` with a kill at ``point``; whether it fell."""
+        self.left, self.seen = point, 0
+        try:
+            action()
+        except Killed:
+            return True
+        finally:
+            self.left = 0
+        return False
+
+
+def fold_all(folder: Path) -> None:
+    store.fold(folder, TASK)
+
+
+def test_no_kill_parts_the_table_from_its_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    switch = KillSwitch(monkeypatch)
+    for first in range(1, 40):
+        folder = tmp_path / str(first)
+        shard(folder, "k1-k1", 0)
+        fold_all(folder)
+        shard(folder, "k1-k2", 0)
+        shard(folder, "k1-k3", 1)
+        fell = switch.run(first, lambda folder=folder: fold_all(folder))  # type: ignore[misc]
+        everything = {("k1-k1", 0), ("k1-k2", 0), ("k1-k3", 1)}
+        assert cells(folder) in ({("k1-k1", 0)}, everything)
+        assert store.trained_cells(folder, TASK) == everything, "a trained cell was lost"
+        fold_all(folder)
+        assert cells(folder) == everything and not leftovers(folder)
+        entry = store.read_manifest(folder)[NAME]
+        assert (entry.next_sha256, entry.cells) == ("", 3)
+        if not fell:
+            break
+    assert 8 <= first < 39, "every step was killed once, and then none was left to kill"
+
+
+def test_nor_do_two_kills_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    switch = KillSwitch(monkeypatch)
+    for first in range(1, 12):
+        for second in range(1, 12):
+            folder = tmp_path / f"{first}-{second}"
+            shard(folder, "k1-k1", 0)
+            fold_all(folder)
+            shard(folder, "k1-k2", 0)
+            switch.run(first, lambda folder=folder: fold_all(folder))  # type: ignore[misc]
+            shard(folder, "k1-k3", 0)
+            switch.run(second, lambda folder=folder: fold_all(folder))  # type: ignore[misc]
+            everything = {("k1-k1", 0), ("k1-k2", 0), ("k1-k3", 0)}
+            assert store.trained_cells(folder, TASK) == everything
+            fold_all(folder)
+            assert cells(folder) == everything
+            entry = store.read_manifest(folder)[NAME]
+            assert (entry.next_sha256, entry.cells) == ("", 3)
+
+
+def test_a_kill_before_the_first_manifest_leaves_the_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    switch = KillSwitch(monkeypatch)
+    for point in range(1, 5):
+        folder = tmp_path / str(point)
+        shard(folder)
+        switch.run(point, lambda folder=folder: fold_all(folder))  # type: ignore[misc]
+        assert store.trained_cells(folder, TASK) == {("k1-k1", 0)}
+        fold_all(folder)
+        assert cells(folder) == {("k1-k1", 0)}
+
+
+def test_a_kill_while_a_shard_is_written_leaves_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    switch = KillSwitch(monkeypatch)
+    assert switch.run(1, lambda: shard(tmp_path))
+    assert store.trained_cells(tmp_path, TASK) == set()
+    assert store.fold(tmp_path, TASK) == 0
+    shard(tmp_path)
+    assert store.fold(tmp_path, TASK) == 1
+
+
+def test_what_a_killed_fold_leaves_lying_is_swept_up(tmp_path: Path) -> None:
+    shard(tmp_path)
+    store.fold(tmp_path, TASK)
+    stale = [tmp_path / f".{store.MANIFEST}.1.tmp", (tmp_path / NAME).with_name(".x.parquet.1.tmp")]
+    for path in stale:
+        path.write_bytes(b"half")
+    shard(tmp_path, "k1-k2")
+    store.fold(tmp_path, TASK)
+    assert not any(path.exists() for path in stale)
+
+
+def test_a_reader_beside_a_writer_sees_the_old_table_or_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard(tmp_path)
+    store.fold(tmp_path, TASK)
+    shard(tmp_path, "k1-k2")
+    read_manifest, calls = store.read_manifest, []
+
+    def overtaken(folder: Path) -> Any:
+        manifest = read_manifest(folder)
+        if not calls:  # the fold falls between the reader's look at the manifest and its look at the file
+            calls.append(1)
+            store.fold(tmp_path, TASK)
+        return manifest
+
+    monkeypatch.setattr(store, "read_manifest", overtaken)
+    assert cells(tmp_path) == {("k1-k1", 0), ("k1-k2", 0)}
+
+
+# -- what is wrong is refused
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Path of a table with one cell; its folder is ``tmp_path``."""
+    shard(tmp_path)
+    store.fold(tmp_path, TASK)
+    return tmp_path / NAME
+
+
+def refused(folder: Path, error: type[Exception] = TableError, task: Task = TASK) -> str:
+    with pytest.raises(error) as raised:
+        store.read_table(folder, task)
+    message = str(raised.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_changed_table_is_refused(tmp_path: Path, table: Path) -> None:
+    content = bytearray(table.read_bytes())
+    content[len(content) // 2] ^= 1
+    table.write_bytes(content)
+    message = refused(tmp_path)
+    assert str(table) in message and "checksum" in message and "restore" in message
+
+
+def test_a_truncated_table_is_refused(tmp_path: Path, table: Path) -> None:
+    table.write_bytes(table.read_bytes()[:-100])
+    assert "cut short" in refused(tmp_path)
+
+
+def test_a_truncated_file_without_a_checksum_is_refused(tmp_path: Path, table: Path) -> None:
+    short = tmp_path / "short.parquet"
+    for length in (0, 3, 500):
+        short.write_bytes(table.read_bytes()[:length])
+        with pytest.raises(TableError, match="no readable Parquet") as raised:
+            store.read_parquet(short, store.SCHEMAS["rl"])
+        assert str(short) in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_listed_table_that_is_absent_is_refused(tmp_path: Path, table: Path) -> None:
+    table.unlink()
+    assert "absent" in refused(tmp_path)
+
+
+def rewritten(tmp_path: Path, table: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Change a table and let the manifest agree with it."""
+    pq.write_table(change(pq.read_table(table, partitioning=None)), table)
+    entry = store.read_manifest(tmp_path)[NAME]
+    sha = store.hashlib.sha256(table.read_bytes()).hexdigest()
+    store.write_manifest(tmp_path, {NAME: dataclasses.replace(entry, sha256=sha)})
+
+
+def test_a_missing_column_is_refused_with_the_nearest(tmp_path: Path, table: Path) -> None:
+    rewritten(tmp_path, table, lambda t: t.rename_columns(["archs", *t.column_names[1:]]))
+    message = refused(tmp_path)
+    assert "another schema" in message and "'arch'" in message and "'archs'" in message
+
+
+def test_a_column_of_another_type_is_refused(tmp_path: Path, table: Path) -> None:
+    at = store.SCHEMAS["rl"].get_field_index("games")
+    rewritten(tmp_path, table, lambda t: t.set_column(at, "games", pa.array(["many"] * len(t))))
+    assert "another schema" in refused(tmp_path)
+
+
+def test_rows_of_another_recipe_are_refused(tmp_path: Path, table: Path) -> None:
+    changed = dataclasses.replace(TASK, recipe=dataclasses.replace(TASK.recipe, gamma=0.9))
+    message = refused(tmp_path, RecipeMismatchError, changed)
+    assert TASK.digest in message and changed.digest in message and TASK.id in message
+
+
+def test_a_shard_of_another_recipe_is_refused_and_kept(tmp_path: Path, table: Path) -> None:
+    before = table.read_bytes()
+    changed = dataclasses.replace(TASK, recipe=dataclasses.replace(TASK.recipe, gamma=0.9))
+    path = shard(tmp_path, "k2-k2", task=changed)
+    with pytest.raises(RecipeMismatchError, match="seed0"):
+        store.fold(tmp_path, TASK)
+    assert path.exists() and table.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", '{"schema_version": 1}', '{"schema_version": 1, "tables": {"a": {}}}',
+     '{"schema_version": 1, "tables": []}', '{"schema_version": 1, "tables": {"a": 3}}',
+     '{"schema_version": 1, "tables": {"a": {"train_seeds": [], "what": 1}}}'],
+)  # fmt: skip
+def test_a_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / store.MANIFEST).write_text(text)
+    assert str(tmp_path / store.MANIFEST) in refused(tmp_path)
+
+
+def test_a_manifest_of_another_version_is_refused(tmp_path: Path, table: Path) -> None:
+    path = tmp_path / store.MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99}))
+    message = refused(tmp_path)
+    assert "99" in message and str(store.SCHEMA_VERSION) in message
+
+
+def test_every_place_tried_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(store.ENVIRONMENT_VARIABLE, str(tmp_path / "a"))
+    places = store.table_folders()
+    assert places[0] == tmp_path / "a" and len(places) == 3
+    assert store.table_folders(tmp_path / "b") == [tmp_path / "b"]
+    with pytest.raises(TableError) as raised:
+        store.find_tables(tmp_path / "b")
+    assert str(tmp_path / "b") in str(raised.value) and store.ENVIRONMENT_VARIABLE in str(raised.value)
+
+
+def test_the_first_folder_with_a_manifest_is_taken(
+    tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(store.ENVIRONMENT_VARIABLE, str(tmp_path))
+    assert store.find_tables() == tmp_path
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    folder = tmp_path / "file" / "tables"
+    actions: list[Callable[[], Any]] = [
+        lambda: shard(folder),
+        lambda: files.check_writable(folder),
+        lambda: store.write_manifest(folder, {}),
+        lambda: files.lock(folder, "x").__enter__(),
+    ]
+    for action in actions:
+        with pytest.raises(TableError, match="cannot write") as raised:
+            action()
+        assert str(folder) in str(raised.value) and "\n" not in str(raised.value)
+
+
+# -- locks
+
+
+def hold(folder: Path, held: Any, release: Any) -> None:
+    with files.lock(folder, "cell"):
+        held.set()
+        release.wait(30)
+
+
+def test_a_lock_is_held_by_one_process_and_let_go_when_it_is_killed(tmp_path: Path) -> None:
+    context = mp.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    process = context.Process(target=hold, args=(tmp_path, held, release))
+    process.start()
+    try:
+        assert held.wait(30)
+        with files.lock(tmp_path, "cell", wait=False) as mine:
+            assert not mine
+        with files.lock(tmp_path, "another", wait=False) as mine:
+            assert mine
+        process.kill()
+        process.join()
+        with files.lock(tmp_path, "cell", wait=False) as mine:
+            assert mine
+    finally:
+        process.kill()
+        process.join()
+
+
+def test_a_lock_without_its_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "filelock", None)
+    with pytest.raises(MissingExtraError, match=r"nasbench-rl\[live\]"), files.lock(tmp_path, "x"):
+        pass
