@@ -207,15 +207,16 @@ def status_command(arguments: Sequence[str]) -> int:
     table = Table(*("task", "architectures", "train seeds", "cells", "rows", "recipe"), title=str(folder))
     faults, none = [], []
     for task in map(get_task, task_ids()):
-        try:
-            columns = _coverage(folder, task)
-        except TableError as error:
-            faults.append(error)
-            continue
-        if columns:
-            table.add_row(task.id, *columns)
-        else:
-            none.append(task.id)
+        for one, label in ((task, task.id), (task.supernet, f"supernets of {task.id}")):
+            try:
+                columns = _coverage(folder, task, one)
+            except TableError as error:
+                faults.append(error)
+                continue
+            if columns:
+                table.add_row(label, *columns)
+            elif one is task:
+                none.append(task.id)
     if table.row_count:
         cli.console.print(table)
     if none:
@@ -227,12 +228,12 @@ def status_command(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _coverage(folder: Path, task: Task) -> tuple[str, ...]:
-    """Status columns of a task; empty when it has no cell."""
-    rows = store.read_table(folder, task)
+def _coverage(folder: Path, task: Task, table: store.Tabled) -> tuple[str, ...]:
+    """Status columns of a task's table, or of its supernets'; empty when it has no cell."""
+    rows = store.read_table(folder, table)
     points = Counter(zip(rows["arch"].to_pylist(), rows["seed"].to_pylist(), strict=True))
     cells = [cell for cell, count in points.items() if count == len(task.fidelities)]
-    waiting = len(store.trained_cells(folder, task) - points.keys())
+    waiting = len(store.trained_cells(folder, table) - points.keys())
     if not points and not waiting:
         return ()
     try:
@@ -244,7 +245,7 @@ def _coverage(folder: Path, task: Task) -> tuple[str, ...]:
         _seeds(cells),
         f"{len(cells)}" + (f" + {waiting} not folded in yet" if waiting else ""),
         f"{len(rows):,}",
-        task.digest,
+        table.digest,
     )
 
 

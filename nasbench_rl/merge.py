@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from nasbench_rl import files, store
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, RecipeMismatchError, TableError
 from nasbench_rl.tasks import Task, get_task, task_ids
 
-CIRCUMSTANCES = frozenset({"cpu_seconds", "wall_seconds", "code_version", "machine"})
+CIRCUMSTANCES = frozenset({"cpu_seconds", "wall_seconds", "proxy_cpu_seconds", "code_version", "machine"})
 """Columns in which two trainings of one cell may differ; in all others they have to agree."""
 
 Rows = list[dict[str, Any]]
@@ -26,16 +25,29 @@ Rows = list[dict[str, Any]]
 
 @dataclass
 class Found:
-    """The cells of one task that were found, each with the file it came from, and how many were found again."""
+    """The cells found of one table, each with the file it came from, and how many were found again.
+
+    ``table`` is the task itself or its supernets, which have a table of the same cells.
+    """
 
     task: Task
+    table: store.Tabled
     cells: dict[tuple[str, int], tuple[Rows, Path]] = field(default_factory=dict)
     duplicates: int = 0
+
+    @property
+    def label(self) -> str:
+        """The task's id, or of whose supernets the table is."""
+        return self.task.id if self.table is self.task else f"supernets of {self.task.id}"
+
+    def name(self, cell: tuple[str, int]) -> str:
+        """A cell in words."""
+        return f"cell {cell[0]} train seed {cell[1]} of {self.label}"
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What a merge did to one task's table."""
+    """What a merge did to one table; ``task`` is the task's id, or says of whose supernets the table is."""
 
     task: str
     added: int
@@ -57,13 +69,13 @@ def merge(source: Path, folder: Path) -> tuple[list[Merged], list[Path]]:
     found, aside = find_cells(source)
     files.check_writable(folder)
     for one in found:
-        store.fold(folder, one.task)
+        store.fold(folder, one.table)
     with files.lock(folder, store.FOLD_LOCK):
         fresh = [_not_yet_in(folder, one) for one in found]
         for one, tables in zip(found, fresh, strict=True):
             if tables:
-                store.write_table(folder, one.task, tables)
-    return [Merged(f.task.id, len(new), f.duplicates) for f, new in zip(found, fresh, strict=True)], aside
+                store.write_table(folder, one.table, tables)
+    return [Merged(f.label, len(new), f.duplicates) for f, new in zip(found, fresh, strict=True)], aside
 
 
 def find_cells(source: Path) -> tuple[list[Found], list[Path]]:
@@ -71,7 +83,8 @@ def find_cells(source: Path) -> tuple[list[Found], list[Path]]:
     if not source.is_dir():
         raise InvalidValueError(f"{source} is no folder; name one that holds shards or tables (*.parquet)")
     _check_sums(source)
-    found = {task.digest: Found(task) for task in map(get_task, task_ids())}
+    tasks = [get_task(id_) for id_ in task_ids()]
+    found = {table.digest: Found(task, table) for task in tasks for table in (task, task.supernet)}
     aside = []
     for path in sorted(source.rglob("*.parquet")):
         digests = _digests(path)
@@ -83,7 +96,7 @@ def find_cells(source: Path) -> tuple[list[Found], list[Path]]:
                     f"{path} holds rows of recipe {digest!r}, which no task of this version has; "
                     "install the version that trained them, or take the file out"
                 )
-            _add(found[digest], _cells_of(found[digest].task, path), path)
+            _add(found[digest], path)
     if not any(one.cells for one in found.values()):
         raise InvalidValueError(f"{source} holds no training: no *.parquet with a column 'recipe' in it or below it")
     return [one for one in found.values() if one.cells], aside
@@ -115,17 +128,25 @@ def _digests(path: Path) -> list[str] | None:
         raise TableError(f"{path} is no readable Parquet file ({str(error).partition(chr(10))[0]})") from error
 
 
-def _cells_of(task: Task, path: Path) -> dict[tuple[str, int], Rows]:
-    """The task's cells in a file, each checked to be whole."""
-    table = store.read_parquet(path, store.SCHEMAS[task.family])
-    by_cell: dict[tuple[str, int], Rows] = defaultdict(list)
-    for row in table.filter(pc.equal(table["recipe"], task.digest)).to_pylist():
-        by_cell[row["arch"], row["seed"]].append(row)
-    for cell, rows in by_cell.items():
-        fault = _fault(task, cell, rows)
+def _add(found: Found, path: Path) -> None:
+    """Add a file's cells of one table, each checked to be whole."""
+    table = store.read_parquet(path, store.SCHEMAS[found.table.family])
+    for cell, rows in _by_cell(table.filter(pc.equal(table["recipe"], found.table.digest))).items():
+        fault = _fault(found.task, cell, rows)
         if fault:
-            raise TableError(f"{_name(task, cell)} in {path}: {fault}; train it again, or take it out")
-    return dict(by_cell)
+            raise TableError(f"{found.name(cell)} in {path}: {fault}; train it again, or take it out")
+        if cell in found.cells:
+            _check_same(found.name(cell), *found.cells[cell], rows, path)
+            found.duplicates += 1
+        else:
+            found.cells[cell] = rows, path
+
+
+def _by_cell(table: pa.Table) -> dict[tuple[str, int], Rows]:
+    cells: dict[tuple[str, int], Rows] = defaultdict(list)
+    for row in table.to_pylist():
+        cells[row["arch"], row["seed"]].append(row)
+    return dict(cells)
 
 
 def _fault(task: Task, cell: tuple[str, int], rows: Rows) -> str:
@@ -154,32 +175,21 @@ def _fault(task: Task, cell: tuple[str, int], rows: Rows) -> str:
     return ""
 
 
-def _add(found: Found, cells: Mapping[tuple[str, int], Rows], path: Path) -> None:
-    for cell, rows in cells.items():
-        if cell in found.cells:
-            _check_same(found.task, cell, *found.cells[cell], rows, path)
-            found.duplicates += 1
-        else:
-            found.cells[cell] = rows, path
-
-
 def _not_yet_in(folder: Path, found: Found) -> list[pa.Table]:
-    """The cells, one table each, that the task's table lacks; those it has are compared and counted."""
-    schema, here = store.SCHEMAS[found.task.family], folder / store.table_name(found.task)
-    known: dict[tuple[str, int], Rows] = defaultdict(list)
-    for row in store.read_table(folder, found.task).to_pylist():
-        known[row["arch"], row["seed"]].append(row)
+    """The cells, one table each, that the folder's table lacks; those it has are compared and counted."""
+    schema, here = store.SCHEMAS[found.table.family], folder / store.table_name(found.table)
+    known = _by_cell(store.read_table(folder, found.table))
     fresh = []
     for cell, (rows, path) in found.cells.items():
         if cell in known:
-            _check_same(found.task, cell, known[cell], here, rows, path)
+            _check_same(found.name(cell), known[cell], here, rows, path)
             found.duplicates += 1
         else:
             fresh.append(pa.Table.from_pylist(rows, schema=schema))
     return fresh
 
 
-def _check_same(task: Task, cell: tuple[str, int], one: Rows, here: Path, other: Rows, there: Path) -> None:
+def _check_same(cell: str, one: Rows, here: Path, other: Rows, there: Path) -> None:
     """Raise TableError when two trainings of a cell have different scores."""
 
     def ordered(rows: Rows) -> Rows:
@@ -191,10 +201,6 @@ def _check_same(task: Task, cell: tuple[str, int], one: Rows, here: Path, other:
             nan = isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b)
             if a != b and not nan:
                 raise TableError(
-                    f"{_name(task, cell)} has {column} {a} at fidelity {mine['fidelity']} in {here} "
+                    f"{cell} has {column} {a} at fidelity {mine['fidelity']} in {here} "
                     f"and {b} in {there}; nothing was taken in: take out one of the two"
                 )
-
-
-def _name(task: Task, cell: tuple[str, int]) -> str:
-    return f"cell {cell[0]} train seed {cell[1]} of {task.id}"

@@ -113,6 +113,34 @@ def test_files_without_trainings_are_left_aside(source: Path, folder: Path) -> N
     assert merged == [Merged(TASK.id, 1, 0)] and aside == [source / "published.parquet"]
 
 
+def supernet_rows(seed: int = 0, arch: str = "k1-k1") -> Rows:
+    network = TASK.network(arch)
+    return [
+        {
+            "arch": arch, "seed": seed, "fidelity": fidelity, "proxy": float(at), "proxy_std": 1.0, "proxy_games": 2,
+            "proxy_env_steps": 500, "proxy_cpu_seconds": 3.0, "cpu_seconds": 10.0 * at, "wall_seconds": 11.0 * at,
+            "params": network.params, "flops": network.flops, "code_version": "made", "machine": "made",
+        }
+        for at, fidelity in enumerate(TASK.fidelities)
+    ]  # fmt: skip
+
+
+def test_supernets_have_a_table_of_their_own(source: Path, folder: Path) -> None:
+    rows = supernet_rows()
+    store.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, rows))
+    shard(source)
+    assert merge(source, folder)[0] == [Merged(TASK.id, 1, 0), Merged(f"supernets of {TASK.id}", 1, 0)]
+    assert store.read_table(folder, TASK.supernet).num_rows == 20
+    rows[3]["proxy_cpu_seconds"] = 4.0
+    store.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, rows))
+    assert merge(source, folder)[0][1] == Merged(f"supernets of {TASK.id}", 0, 1)
+    rows[3]["proxy"] = -1.0
+    store.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, rows))
+    assert f"supernets of {TASK.id} has proxy" in refused(source, folder)
+    store.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, supernet_rows()[1:]))
+    assert "lacks fidelity" in refused(source, folder)
+
+
 # -- refusals: each names the cell or the file, and leaves the tables as they were
 
 
