@@ -1,0 +1,177 @@
+"""Advantage actor-critic with one worker, as in OpenAI Baselines' ``a2c``, with memory or without.
+
+Mnih et al. (2016), "Asynchronous methods for deep reinforcement learning", https://arxiv.org/abs/1602.01783; the loss,
+the clipping, TensorFlow's RMSprop and orthogonal weights follow https://github.com/openai/baselines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from nasbench_rl import BudgetExhausted, Run
+from nasbench_rl_baselines._episodes import Episodes
+from nasbench_rl_baselines._policies import load_policy, save_policy
+from nasbench_rl_baselines._searching import RewardScale
+from nasbench_rl_baselines._torch import generator_of, one_thread
+
+if TYPE_CHECKING:
+    from nasbench_rl_baselines.meta_a2c import MetaA2c
+
+Memory = tuple[Tensor, Tensor]
+
+
+class ActorCritic(nn.Module):
+    """An LSTM or a tanh layer that policy and value share, and a linear layer for each of the two."""
+
+    def __init__(self, inputs: int, actions: int, units: int, recurrent: bool, generator: torch.Generator) -> None:
+        """Orthogonal weights, small ones for the policy, drawn from ``generator``."""
+        super().__init__()
+        self.units, self.recurrent = units, recurrent
+        # Made on "meta" first: the modules' own initialisation would draw from torch's global generator.
+        shared: nn.Module = (
+            nn.LSTMCell(inputs, units, device="meta") if recurrent else nn.Linear(inputs, units, device="meta")
+        )
+        self.shared = shared
+        self.actor = nn.Linear(units, actions, device="meta")
+        self.critic = nn.Linear(units, 1, device="meta")
+        self.to_empty(device="cpu")
+        gains = {"shared": 1.0 if recurrent else 2**0.5, "actor": 0.01, "critic": 1.0}
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2:
+                nn.init.orthogonal_(parameter, gains[name.split(".")[0]], generator=generator)
+            else:
+                nn.init.zeros_(parameter)
+
+    def begin(self) -> Memory:
+        """The state of the LSTM at the start of a run; unused without memory."""
+        return torch.zeros(1, self.units), torch.zeros(1, self.units)
+
+    def forward(self, inputs: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Memory]:
+        """(inputs,) → logits (actions,), value (), the new state."""
+        if self.recurrent:
+            memory = self.shared(inputs[None], memory)
+            hidden = memory[0]
+        else:
+            hidden = self.shared(inputs[None]).tanh()
+        return self.actor(hidden)[0], self.critic(hidden)[0, 0], memory
+
+
+class TfRmsprop:
+    """TensorFlow 1's RMSprop: its mean square starts at 1 and its epsilon lies under the root, unlike torch's.
+
+    With torch's, the first steps would be ten times as long as the learning rate says.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter], decay: float = 0.99, epsilon: float = 1e-5) -> None:
+        """The two numbers are Baselines'."""
+        self._parameters, self._decay, self._epsilon = parameters, decay, epsilon
+        self._mean_squares = [torch.ones_like(parameter) for parameter in parameters]
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor], learning_rate: float, max_norm: float) -> None:
+        """One step; gradients are scaled down together to a norm of at most ``max_norm``."""
+        norm = float(torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt())
+        factor = min(1.0, max_norm / norm) if norm > 0 else 1.0
+        for parameter, gradient, square in zip(self._parameters, gradients, self._mean_squares, strict=True):
+            gradient = gradient * factor
+            square.mul_(self._decay).addcmul_(gradient, gradient, value=1 - self._decay)
+            parameter.sub_(learning_rate * gradient * (square + self._epsilon).rsqrt())
+
+
+def search(run: Run, method: MetaA2c, recurrent: bool) -> None:
+    """One trial: learn while acting, or act with frozen weights; then save the policy where that was asked for."""
+    with one_thread():
+        worker = _Worker(run, method, recurrent)
+        try:
+            while worker.rollout():
+                pass
+        except BudgetExhausted:
+            pass
+        if method.save is not None:
+            save_policy(worker.network, method.save, run)
+
+
+class _Worker:
+    """One environment, its network, and what they remember between rollouts."""
+
+    def __init__(self, run: Run, method: MetaA2c, recurrent: bool) -> None:
+        self.method, self.recurrent = method, recurrent
+        self.generator = generator_of(run)
+        self.episodes = Episodes(run, method.t_max)
+        actions = self.episodes.actions
+        inputs = self.episodes.features + (actions + 2 if recurrent else 0)
+        self.network = ActorCritic(inputs, actions, method.units, recurrent, self.generator)
+        if method.policy is not None:
+            load_policy(self.network, method.policy, run)
+        self.parameters = list(self.network.parameters())
+        self.optimizer = TfRmsprop(self.parameters)
+        self.scale = RewardScale(run)
+        self.memory = self.network.begin()
+        # a_0 is drawn uniformly (meta-RL paper, section 4.2.4).
+        self.last_action = int(torch.randint(actions, (), generator=self.generator))
+        self.last_reward = 0.0
+
+    def inputs(self) -> Tensor:
+        """With memory the state, the previous action and reward and the step in the episode; else the state alone."""
+        if not self.recurrent:
+            return self.episodes.observation
+        extra = torch.zeros(self.episodes.actions + 2)
+        extra[self.last_action] = 1.0
+        extra[-2], extra[-1] = self.last_reward, self.episodes.position
+        return torch.cat([self.episodes.observation, extra])
+
+    def rollout(self) -> bool:
+        """Act for ``horizon`` steps, then update once; False when the search should end."""
+        self.memory = (self.memory[0].detach(), self.memory[1].detach())
+        log_probs: list[tuple[int, Tensor]] = []
+        values: list[Tensor] = []
+        rewards: list[float] = []
+        dones: list[bool] = []
+        for _ in range(self.method.horizon):
+            if not self.episodes.goes_on():
+                return False
+            with torch.set_grad_enabled(self.method.learn):  # here alone: a live evaluation below trains an agent
+                logits, value, self.memory = self.network(self.inputs(), self.memory)
+                log_prob = logits.log_softmax(0)
+            action = int(torch.multinomial(log_prob.detach().exp(), 1, generator=self.generator))
+            score, _, done = self.episodes.step(action)
+            if score is not None:
+                self.scale.see(score)
+            self.last_action, self.last_reward = action, 0.0 if score is None else self.scale(score)
+            log_probs.append((action, log_prob))
+            values.append(value)
+            rewards.append(self.last_reward)
+            dones.append(done)
+        if self.method.learn:
+            self._update(log_probs, values, rewards, dones)
+        return True
+
+    def _returns(self, rewards: list[float], dones: list[bool]) -> list[float]:
+        """R_t of equation 1, cut at the end of an episode; what lies behind the rollout is the value's guess."""
+        following = 0.0
+        if not dones[-1]:
+            with torch.no_grad():
+                following = float(self.network(self.inputs(), self.memory)[1])
+        returns = []
+        for reward, done in zip(reversed(rewards), reversed(dones), strict=True):
+            following = reward + (0.0 if done else self.method.discount * following)
+            returns.append(following)
+        return returns[::-1]
+
+    def _update(
+        self, log_probs: list[tuple[int, Tensor]], values: list[Tensor], rewards: list[float], dones: list[bool]
+    ) -> None:
+        returns, guesses = torch.tensor(self._returns(rewards, dones)), torch.stack(values)
+        advantages = returns - guesses.detach()
+        chosen = torch.stack([log_prob[action] for action, log_prob in log_probs])
+        every = torch.stack([log_prob for _, log_prob in log_probs])
+        entropy = -(every.exp() * every).sum(-1).mean()
+        error = (returns - guesses).square().mean()
+        loss = -(advantages * chosen).mean() - self.method.entropy * entropy + self.method.value * error
+        gradients = torch.autograd.grad(loss, self.parameters)
+        rate = self.method.learning_rate * (1 - self.episodes.progress if self.method.anneal else 1.0)
+        self.optimizer.step(gradients, rate, self.method.max_norm)

@@ -1,0 +1,83 @@
+"""The recurrent controller of NAS and its descendants: an LSTM that writes an architecture choice by choice.
+
+Zoph and Le (2017), "Neural architecture search with reinforcement learning", section 3.1,
+https://arxiv.org/abs/1611.01578: every choice is drawn from a softmax and fed into the next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nasbench_rl_baselines._choices import Choices, Tokens
+
+States = list[tuple[Tensor, Tensor] | None]
+
+
+class Controller(nn.Module):
+    """An LSTM over the tokens of ``Choices``, with one embedding and one softmax for all steps."""
+
+    def __init__(
+        self, choices: Choices, units: int, layers: int, init_range: float, generator: torch.Generator
+    ) -> None:
+        """Weights are uniform in ±``init_range``, drawn from ``generator``."""
+        super().__init__()
+        self.choices = choices
+        # Made on "meta" first: the modules' own initialisation would draw from torch's global generator.
+        self.embedding = nn.Embedding(choices.tokens + 1, units, device="meta")  # the last row begins a sequence
+        # Cells, because nn.LSTM takes three times as long for a single step.
+        self.cells = nn.ModuleList(nn.LSTMCell(units, units, device="meta") for _ in range(layers))
+        self.head = nn.Linear(units, choices.tokens, device="meta")
+        self.to_empty(device="cpu")
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.uniform_(-init_range, init_range, generator=generator)
+
+    def _step(self, token: Tensor, states: States) -> tuple[Tensor, States]:
+        """Feed one token a sequence, (n,); returns logits (n, tokens) and the cells' states."""
+        out, after = self.embedding(token), []
+        for cell, state in zip(self.cells, states, strict=True):
+            after.append(cell(out, state))
+            out = after[-1][0]
+        return self.head(out), after
+
+    @torch.no_grad()
+    def sample(self, generator: torch.Generator) -> Tokens:
+        """Draw one architecture."""
+        sequence: list[int] = []
+        token = torch.tensor([self.choices.tokens])
+        states: States = [None] * len(self.cells)
+        while (allowed := self.choices.allowed(sequence)) is not None:
+            logits, states = self._step(token, states)
+            weights = logits[0, allowed.start : allowed.stop].softmax(0)
+            token = torch.multinomial(weights, 1, generator=generator) + allowed.start
+            sequence.append(int(token))
+        return tuple(sequence)
+
+    def log_prob(self, sequences: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+        """Log-probability of whole sequences, and the entropy summed over the steps of each; both (n,)."""
+        length, begin = max(map(len, sequences)), self.choices.tokens
+        padded = [[*sequence, *[0] * (length - len(sequence))] for sequence in sequences]
+        tokens = torch.tensor(padded).T  # (steps, n)
+        states: States = [None] * len(self.cells)
+        logits = []
+        for token in (torch.full((len(sequences),), begin), *tokens[:-1]):
+            out, states = self._step(token, states)
+            logits.append(out)
+        allowed, within = self._masks(sequences, length)
+        log_probs = torch.stack(logits).masked_fill(~allowed, -torch.inf).log_softmax(-1)
+        chosen = log_probs.gather(-1, tokens[..., None])[..., 0]
+        entropy = -(log_probs.exp() * log_probs.masked_fill(~allowed, 0.0)).sum(-1)
+        return torch.where(within, chosen, 0.0).sum(0), torch.where(within, entropy, 0.0).sum(0)
+
+    def _masks(self, sequences: Sequence[Tokens], length: int) -> tuple[Tensor, Tensor]:
+        """(steps, n, tokens): what may be chosen; (steps, n): whether the sequence is still being written."""
+        everything = range(self.choices.tokens)
+        ranges = [[self.choices.allowed(s[:step]) or everything for s in sequences] for step in range(length)]
+        bounds = torch.tensor([[(r.start, r.stop) for r in row] for row in ranges])
+        token = torch.arange(self.choices.tokens)
+        allowed = (token >= bounds[..., :1]) & (token < bounds[..., 1:])
+        within = torch.tensor([[step < len(s) for s in sequences] for step in range(length)])
+        return allowed, within

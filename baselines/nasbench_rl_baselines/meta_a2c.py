@@ -1,0 +1,64 @@
+"""Meta-A2C: an actor-critic that sees its last action and reward and so learns how to search, over many tasks.
+
+Gómez Robles and Vanschoren (2019), "Learning to reinforcement learn for neural architecture search",
+https://arxiv.org/abs/1911.03769, sections 4.2.4, 4.2.5 and 6.1. The paper builds on OpenAI Baselines' A2C; from there
+come the value's weight, the clipping, TensorFlow's RMSprop (decay 0.99, epsilon 1e-5), the linear decay of the learning
+rate and the orthogonal weights, which the paper does not mention.
+
+A run is one trial: the state of the LSTM is zero at its start and lives on over its episodes. To carry a policy over
+tasks, run them in turn with ``save`` and then ``policy``; ``learn=False`` evaluates it with frozen weights.
+
+Changed for spaces of 25 or 32 points: scores that are returns of games are scaled to [0, 1] by the lowest and highest
+seen so far, nothing else. The paper has 7 000 or 8 000 steps a task, ten trainings are 20 or 50: an untrained policy
+hardly moves in so few, and the search is close to random search with replacement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nasbench_rl import Run
+from nasbench_rl_baselines._actor_critic import search
+from nasbench_rl_baselines._searching import check_positive
+
+
+@dataclass(frozen=True)
+class MetaA2c:
+    """Act in ``run.env()`` with an LSTM that is told the state, the last action and reward, and the step.
+
+    Attributes:
+        units: of the LSTM.
+        horizon: environment steps between updates, j; the paper's multi-branch experiment has 10.
+        discount: γ.
+        entropy: weight of the entropy bonus, η.
+        value: weight of the value's squared error.
+        learning_rate: RMSprop's, α.
+        anneal: lower the learning rate linearly to 0 over the run.
+        max_norm: gradients are scaled down to this norm.
+        t_max: environment steps; None goes on until the budget is spent.
+        policy: a file to start from; ``{seed}`` in it becomes the search seed.
+        save: a file to write the policy to at the end; likewise.
+        learn: False keeps the weights as they are.
+    """
+
+    units: int = 128
+    horizon: int = 5
+    discount: float = 0.9
+    entropy: float = 0.01
+    value: float = 0.5
+    learning_rate: float = 1e-3
+    anneal: bool = True
+    max_norm: float = 0.5
+    t_max: int | None = None
+    policy: str | None = None
+    save: str | None = None
+    learn: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that allow no search."""
+        check_positive(units=self.units, horizon=self.horizon, learning_rate=self.learning_rate, max_norm=self.max_norm)
+        check_positive(t_max=1 if self.t_max is None else self.t_max)
+
+    def __call__(self, run: Run) -> None:
+        """Search; ends when the budget or ``t_max`` is spent, or when nothing was charged for long."""
+        search(run, self, recurrent=True)

@@ -1,0 +1,100 @@
+"""The controller of NASNet: an LSTM trained by proximal policy optimization.
+
+Zoph, Vasudevan, Shlens and Le (2018), "Learning transferable architectures for scalable image recognition",
+https://arxiv.org/abs/1707.07012, appendix; Schulman et al. (2017), "Proximal policy optimization algorithms",
+https://arxiv.org/abs/1707.06347, equation 7.
+
+Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 20 000:
+
+- A batch has 5 architectures, two batches a default budget; the paper does not give its own, made by 500 workers.
+- Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far.
+- The paper gives neither the clipping nor the epochs of PPO; they are Schulman et al.'s (table 3).
+
+The learning rate is the paper's: at the default budget the controller has hardly moved from a uniform distribution, and
+the search is close to random search with replacement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from nasbench_rl import Run
+from nasbench_rl_baselines._choices import Tokens, choices_of
+from nasbench_rl_baselines._controller import Controller
+from nasbench_rl_baselines._searching import MovingAverage, Purse, RewardScale, check_positive
+from nasbench_rl_baselines._torch import generator_of, one_thread
+
+
+@dataclass(frozen=True)
+class Ppo:
+    """Sample a batch of architectures, then take several clipped steps towards those above a moving average.
+
+    Attributes:
+        units: of each LSTM layer.
+        layers: of the LSTM.
+        init_range: weights start uniform in ± this.
+        learning_rate: Adam's.
+        batch: architectures an update.
+        epochs: gradient steps on each batch.
+        clip: how far the probability of an architecture may move from 1 times what it was, in an update.
+        entropy: weight of the entropy bonus.
+        baseline_decay: weight of the baseline's past.
+    """
+
+    units: int = 100
+    layers: int = 1
+    init_range: float = 0.1
+    learning_rate: float = 3.5e-4
+    batch: int = 5
+    epochs: int = 10
+    clip: float = 0.2
+    entropy: float = 1e-5
+    baseline_decay: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that allow no search."""
+        check_positive(units=self.units, layers=self.layers, learning_rate=self.learning_rate)
+        check_positive(batch=self.batch, epochs=self.epochs, clip=self.clip)
+
+    def __call__(self, run: Run) -> None:
+        """Search; ends in BudgetExhausted, or when all that the controller still samples has become free."""
+        with one_thread():
+            self._search(run)
+
+    def _search(self, run: Run) -> None:
+        generator = generator_of(run)
+        controller = Controller(choices_of(run.space), self.units, self.layers, self.init_range, generator)
+        optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate, fused=True)
+        scale, baseline, purse = RewardScale(run), MovingAverage(self.baseline_decay), Purse(run)
+        while True:
+            sequences: list[Tokens] = []
+            advantages: list[float] = []
+            while len(sequences) < self.batch:
+                if not purse.goes_on():
+                    return
+                sequences.append(controller.sample(generator))
+                score = run.evaluate(controller.choices.decode(sequences[-1]))
+                scale.see(score)
+                advantages.append(baseline.advantage(scale(score)))
+            self._update(controller, optimizer, sequences, torch.tensor(advantages))
+
+    def _update(
+        self,
+        controller: Controller,
+        optimizer: torch.optim.Optimizer,
+        sequences: list[Tokens],
+        advantages: torch.Tensor,
+    ) -> None:
+        """An architecture is one action: the ratio is of the joint probabilities of its choices."""
+        before: torch.Tensor | None = None
+        for _ in range(self.epochs):
+            log_prob, entropy = controller.log_prob(sequences)
+            before = log_prob.detach() if before is None else before
+            ratio = (log_prob - before).exp()
+            clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
+            gain = torch.minimum(ratio * advantages, clipped * advantages).mean()
+            optimizer.zero_grad()
+            (-gain - self.entropy * entropy.mean()).backward()
+            optimizer.step()

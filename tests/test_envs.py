@@ -1,0 +1,109 @@
+"""The Gymnasium view of a run: Gymnasium's own checks, what an episode is, and who pays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED
+
+pytest.importorskip("gymnasium")
+
+from gymnasium.utils.env_checker import check_env  # noqa: E402
+
+from nasbench_rl import BudgetExhausted, Run, load  # noqa: E402
+from nasbench_rl.errors import InvalidValueError  # noqa: E402
+
+
+def start(tables: Path, task: str = TWO_BY_SEED, trainings: float = 10.0) -> Run:
+    bench = load(task, tables=tables)
+    return bench.start(int(trainings * bench.task.max_fidelity), 0)
+
+
+@pytest.mark.parametrize("task", [TWO_BY_SEED, SINGLE_SEED, DEEP])
+def test_gymnasiums_own_check(made_tables: Path, task: str) -> None:
+    check_env(start(made_tables, task, 1000).env(), skip_render_check=True)
+
+
+@pytest.mark.parametrize("task", [TWO_BY_SEED, DEEP])
+def test_an_episode_chooses_layer_by_layer(made_tables: Path, task: str) -> None:
+    run = start(made_tables, task)
+    env, kernels = run.env(), len(run.space.kernels)
+    observation, info = env.reset()
+    assert info == {} and env.action_space.n == kernels
+    for layer in range(run.space.depth):
+        table = observation.reshape(run.space.depth, kernels + 1)
+        assert (table.sum(axis=1) == 1).all()
+        assert table[:, -1].tolist() == [0.0] * layer + [1.0] * (run.space.depth - layer)
+        assert not run.points, "nothing is paid for before the last choice"
+        action = layer % kernels
+        observation, reward, terminated, truncated, info = env.step(np.int64(action))
+        assert observation.reshape(run.space.depth, -1)[layer, action] == 1
+        assert not truncated and terminated == (layer == run.space.depth - 1)
+    expected = tuple(run.space.kernels[layer % kernels] for layer in range(run.space.depth))
+    assert info == {"arch": run.space.parse(expected).name, "spent": run.task.max_fidelity}
+    assert reward == run.points[0].score and len(run.points) == 1
+
+
+def test_rewards_before_the_last_choice_are_zero(made_tables: Path) -> None:
+    run = start(made_tables, DEEP)
+    env = run.env()
+    env.reset()
+    rewards = [env.step(np.int64(0))[1] for _ in range(run.space.depth)]
+    assert rewards[:-1] == [0.0] * (run.space.depth - 1) and rewards[-1] != 0.0
+
+
+def test_a_reset_begins_anew(made_tables: Path) -> None:
+    run = start(made_tables)
+    env = run.env()
+    first = env.reset()[0]
+    env.step(np.int64(2))
+    assert np.array_equal(env.reset()[0], first)
+    env.step(np.int64(0))
+    assert env.step(np.int64(4))[4]["arch"] == "k1-k5"
+
+
+def test_a_fidelity_of_its_own(made_tables: Path) -> None:
+    run = start(made_tables)
+    low = run.task.fidelities[0]
+    env = run.env(fidelity=low)
+    env.reset()
+    env.step(np.int64(0))
+    reward = env.step(np.int64(0))[1]
+    assert run.spent == low and reward == run.points[0].score and run.points[0].fidelity == low
+
+
+def test_a_repeated_episode_pays_for_another_seed_until_none_is_left(made_tables: Path) -> None:
+    run = start(made_tables)
+    env = run.env()
+    spent = []
+    for _ in range(4):
+        env.reset()
+        env.step(np.int64(1))
+        spent.append(env.step(np.int64(1))[4]["spent"] // run.task.max_fidelity)
+    assert spent == [1, 2, 2, 2]
+
+
+def test_an_empty_budget_ends_the_search_inside_a_step(made_tables: Path) -> None:
+    run = start(made_tables, trainings=1.5)
+    env = run.env()
+    for choice in (0, 1):
+        env.reset()
+        env.step(np.int64(choice))
+        if choice:
+            with pytest.raises(BudgetExhausted):
+                env.step(np.int64(choice))
+        else:
+            env.step(np.int64(choice))
+    assert run.spent == run.task.max_fidelity and len(run.points) == 1
+
+
+def test_another_kind_of_space_is_refused(made_tables: Path) -> None:
+    from nasbench_rl.envs import ArchitectureEnv
+    from nasbench_rl.spaces.nsc import NscChain
+
+    run = start(made_tables)
+    run.space = NscChain()
+    with pytest.raises(InvalidValueError, match="nsc-chain"):
+        ArchitectureEnv(run)
