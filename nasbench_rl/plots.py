@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
 import zlib
+from collections.abc import Collection, Sequence
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,19 +19,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, safe for colour-blind readers; reference lines are grey.
-_COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#6A3D9A",
-    "#8C564B",
-    "#B2182B",
-    "#4D9221",
+# On white and on a dark ground. The first six are Okabe and Ito's, safe for colour-blind readers; dashes tell apart
+# the methods that share a colour. Reference lines are grey.
+PALETTE = (
+    ("#0072B2", "#4BA3E3"),
+    ("#D55E00", "#FF8A47"),
+    ("#009E73", "#2FC79B"),
+    ("#CC79A7", "#E6A0C8"),
+    ("#E69F00", "#F4BC45"),
+    ("#56B4E9", "#9AD6F7"),
+    ("#6A3D9A", "#B197E6"),
+    ("#8C564B", "#C99285"),
+    ("#B2182B", "#F0677A"),
+    ("#4D9221", "#86C653"),
 )
+_COLOURS = tuple(light for light, _ in PALETTE)
 _STYLES: tuple[Any, ...] = ("-", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 _FIXED = (
     "random_search", "enas", "spos", "regularized_evolution", "local_search", "dqn", "meta_a2c", "a2c", "reinforce",
@@ -35,15 +41,33 @@ _FIXED = (
     "learning_curve", "predictor", "optuna", "mnas", "monas", "rena",
 )  # fmt: skip
 REFERENCE = "#666666"
+_FIGURE_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+Size = tuple[float, float]
+SIZE: Size = (7.0, 4.4)
+"""Of a figure on paper, in inches."""
+
+
+def style_index(method: str) -> int:
+    """Which combination of colour and dash a method has; methods from elsewhere get one that no shipped one has."""
+    if method in _FIXED:
+        return _FIXED.index(method)
+    return len(_FIXED) + zlib.crc32(method.encode()) % (len(_COLOURS) * len(_STYLES) - len(_FIXED))
 
 
 def method_style(method: str) -> dict[str, Any]:
-    """Colour and dash of a method, the same in every figure; methods from elsewhere get theirs from their name."""
-    at = _FIXED.index(method) if method in _FIXED else zlib.crc32(method.encode())
+    """Colour and dash of a method, the same in every figure."""
+    at = style_index(method)
     return {"color": _COLOURS[at % len(_COLOURS)], "linestyle": _STYLES[at // len(_COLOURS) % len(_STYLES)]}
 
 
-def new_figure(width: float = 7.0, height: float = 4.4) -> tuple[Figure, Axes]:
+def css_style(method: str) -> dict[str, str]:
+    """The same colour and dash for a page that defines ``--method-0`` …: values of stroke and stroke-dasharray."""
+    dash = method_style(method)["linestyle"]
+    pattern = "none" if dash == "-" else " ".join(f"{2 * length:g}" for length in dash[1])
+    return {"color": f"var(--method-{style_index(method) % len(_COLOURS)})", "dash": pattern}
+
+
+def new_figure(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure, Axes]:
     """An empty figure (inches) that needs no display.
 
     Raises:
@@ -70,10 +94,39 @@ def save(figure: Figure, path: Path) -> list[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         written = [path.with_name(path.name + suffix) for suffix in (".png", ".svg")]
         figure.savefig(written[0], dpi=150)
-        figure.savefig(written[1], metadata={"Date": None})
+        written[1].write_text(_svg(figure, path.name), encoding="utf-8")
     except OSError as error:
         raise TableError(f"cannot write {path}: {error.strerror}; choose a folder that can be written") from error
     return written
+
+
+def _svg(figure: Figure, name: str, inline: bool = False) -> str:
+    """The same bytes for the same figure and name."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none" if inline else "path"}):
+        figure.savefig(buffer, format="svg", transparent=inline, metadata=_FIGURE_METADATA)
+    return buffer.getvalue()
+
+
+def inline_svg(figure: Figure, name: str, description: str) -> str:
+    """A figure as an ``<svg>`` element for a page: themed by the page's CSS, ids unique to ``name``, text as text.
+
+    Colours of methods become ``var(--method-0)`` …, black becomes ``currentColor`` and the grey of references
+    ``var(--reference)``; the page defines them for light and dark.
+    """
+    text = _svg(figure, name, inline=True)
+    text = text[text.index("<svg") :]
+    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", text)
+    text = re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found.group()):.2f}".rstrip("0").rstrip("."), text)
+    themed = {colour.lower(): f"var(--method-{i})" for i, colour in enumerate(_COLOURS)}
+    themed |= {REFERENCE: "var(--reference)", "#000000": "currentColor", "#b0b0b0": "currentColor"}
+    text = re.sub("|".join(themed), lambda found: themed[found.group()], text)
+    head, _, body = text.partition(">")
+    box = re.search(r'viewBox="[^"]*"', head)
+    label = escape(description, quote=True)
+    return f'<svg {box.group() if box else ""} role="img" aria-label="{label}">{body.strip()}'
 
 
 def regret_over_budget(
@@ -83,6 +136,9 @@ def regret_over_budget(
     references: dict[str, float],
     task: str,
     metric: str,
+    highlight: Collection[str] | None = None,
+    size: Size = SIZE,
+    legend: bool = True,
 ) -> Figure:
     """Mean regret with its 95 % interval over search seeds against budget.
 
@@ -93,11 +149,17 @@ def regret_over_budget(
         references: regret of fixed architectures, drawn as horizontal lines.
         task: its id, for the title.
         metric: the score's name, for the axis.
+        highlight: methods drawn in their colour; the others are thin and grey. None for all.
+        size: in inches.
+        legend: whether the figure names its lines itself.
     """
-    figure, axes = new_figure()
+    figure, axes = new_figure(*size)
     for method, runs in curves.items():
         known = ~np.isnan(runs).any(axis=0)  # where every run has recommended something
         mean = runs[:, known].mean(axis=0)
+        if highlight is not None and method not in highlight:
+            axes.plot(grid[known], mean, linewidth=0.8, color=REFERENCE, alpha=0.5, drawstyle="steps-post")
+            continue
         style = method_style(method)
         axes.plot(grid[known], mean, label=method, linewidth=1.8, drawstyle="steps-post", **style)
         if len(runs) > 1:
@@ -111,10 +173,114 @@ def regret_over_budget(
         axes.annotate(name, (1.0, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
     axes.set_xlabel("budget spent (whole trainings)")
     axes.set_ylabel(f"regret (best minus chosen, test {metric})")
-    axes.set_title(f"{task}: regret of the architecture each search would choose", fontsize=10)
+    axes.set_title(f"{task}\nregret of the architecture each search would choose", fontsize=10)
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, float(grid[-1]) * 1.01)
-    axes.legend(fontsize=8, frameon=False)
+    if legend:
+        axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+Interval = tuple[float, float, float]
+"""(estimate, low, high); bounds are NaN where unknown."""
+
+
+def _rows_figure(names: Sequence[str], width: float) -> tuple[Figure, Axes]:
+    """A figure with one named row an item, the first on top."""
+    figure, axes = new_figure(width, 1.0 + 0.27 * len(names))
+    axes.set_yticks(range(len(names)), names, fontsize=9)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.spines["left"].set_visible(False)
+    return figure, axes
+
+
+def improvement_over_random(
+    methods: dict[str, tuple[Interval, Interval]], title: str, level: str, width: float = SIZE[0]
+) -> Figure:
+    """Probability of improvement over random search, a row a method.
+
+    Args:
+        methods: per method the estimate with its interval over search seeds, and with that over train seeds too.
+        title: what was compared.
+        level: what the intervals are, for the axis.
+        width: in inches; the height follows from the number of methods.
+    """
+    figure, axes = _rows_figure(list(methods), width)
+    axes.axvline(0.5, color=REFERENCE, linewidth=1, linestyle=(0, (6, 3)))
+    for row, (method, (seeds, tables)) in enumerate(methods.items()):
+        colour = method_style(method)["color"]
+        axes.plot(tables[1:], (row, row), color=colour, linewidth=1.2, solid_capstyle="butt")
+        axes.plot(seeds[1:], (row, row), color=colour, linewidth=4.5, alpha=0.55, solid_capstyle="butt")
+        axes.plot(seeds[0], row, "o", color=colour, markersize=5.5)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel(f"probability of improvement over random search\n(dashed: as good as it; {level})")
+    axes.set_title(title, fontsize=10)
+    return figure
+
+
+def profiles(
+    shares: dict[str, np.ndarray[Any, Any]],
+    thresholds: np.ndarray[Any, Any],
+    title: str,
+    highlight: Collection[str] | None = None,
+    size: Size = SIZE,
+    legend: bool = True,
+) -> Figure:
+    """Performance profiles: the share of runs whose normalised regret is at most a threshold, higher is better.
+
+    Args:
+        shares: per method (3, points): share, lower and upper bound of its interval (NaN where unknown).
+        thresholds: (points,) normalised regrets.
+        title: what was compared.
+        highlight: as in ``regret_over_budget``.
+        size: in inches.
+        legend: whether the figure names its lines itself.
+    """
+    figure, axes = new_figure(*size)
+    for method, (share, low, high) in shares.items():
+        if highlight is not None and method not in highlight:
+            axes.plot(thresholds, share, linewidth=0.8, color=REFERENCE, alpha=0.5, drawstyle="steps-post")
+            continue
+        style = method_style(method)
+        axes.plot(thresholds, share, label=method, linewidth=1.8, drawstyle="steps-post", **style)
+        axes.fill_between(thresholds, low, high, step="post", color=style["color"], alpha=0.15, linewidth=0)
+    axes.set_xlabel("normalised regret (0: the best architecture, 1: as a draw at random)")
+    axes.set_ylabel("share of runs at or below it")
+    axes.set_title(title, fontsize=10)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlim(0, float(thresholds[-1]))
+    if legend:
+        axes.legend(fontsize=8, frameon=False, loc="lower right")
+    return figure
+
+
+def average_ranks(
+    ranks: dict[str, float], groups: Sequence[Sequence[str]], title: str, width: float = SIZE[0]
+) -> Figure:
+    """Average ranks, best on top; a bar joins methods that the tests do not tell apart.
+
+    Args:
+        ranks: per method, ascending.
+        groups: methods of each bar.
+        title: what was ranked.
+        width: in inches.
+    """
+    names = list(ranks)
+    figure, axes = _rows_figure(names, width)
+    for row, method in enumerate(names):
+        axes.plot(ranks[method], row, "o", markersize=7, color=method_style(method)["color"])
+        axes.annotate(f"{ranks[method]:.3g}", (ranks[method], row), xytext=(7, 0), textcoords="offset points",
+                      va="center", fontsize=8)  # fmt: skip
+    step = 0.04 * max(len(names), 4)
+    for at, group in enumerate(groups):
+        ends = [names.index(group[0]) - 0.25, names.index(group[-1]) + 0.25]
+        axes.plot([len(names) + 0.6 + step * at] * 2, ends, color="black", linewidth=3, solid_capstyle="round")
+    axes.set_xlim(0.8, len(names) + 0.8 + step * max(len(groups), 1))
+    axes.set_xticks(range(1, len(names) + 1, max(1, len(names) // 8)))
+    axes.set_xlabel("average rank by mean regret (1 is best; a bar joins methods that are not told apart)")
+    axes.set_title(title, fontsize=10)
     return figure
 
 
@@ -124,3 +290,31 @@ def curve_grid(runs: pd.DataFrame, grid: np.ndarray[Any, Any]) -> np.ndarray[Any
 
     parts = [regret_curve(one["spent"], one["regret"], grid) for _, one in runs.groupby("seed", sort=True)]
     return np.stack(parts)
+
+
+def histogram(
+    values: np.ndarray[Any, Any], marks: dict[str, float], title: str, xlabel: str, ylabel: str, bins: int = 12
+) -> Figure:
+    """Distribution of a score over architectures with some of them marked (RL-agents paper, Figure 4).
+
+    Args:
+        values: (architectures,) scores.
+        marks: scores of named architectures, drawn as vertical lines.
+        title: of the figure.
+        xlabel: what the score is, with its unit.
+        ylabel: what is counted.
+        bins: bars.
+    """
+    figure, axes = new_figure()
+    axes.hist(values[~np.isnan(values)], bins=bins, color="#9DB8CC", edgecolor="white")
+    for i, (name, value) in enumerate(marks.items()):
+        colour = _COLOURS[(i + 1) % len(_COLOURS)]
+        axes.axvline(
+            value, color=colour, linestyle=_STYLES[i % len(_STYLES)], linewidth=2, label=f"{name}: {value:.3g}"
+        )
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    if marks:
+        axes.legend(fontsize=8, frameon=False)
+    return figure

@@ -18,6 +18,8 @@ from nasbench_rl.errors import InvalidValueError
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Statistic: TypeAlias = "Callable[[Array], float | Array]"
+_CHUNK = 2_000_000
+"""Scores drawn at a time by a vectorised bootstrap."""
 
 
 def as_scores(name: str, values: npt.ArrayLike, ndim: int | None = None) -> Array:
@@ -126,6 +128,7 @@ def bootstrap_interval(
     rng: np.random.Generator,
     resamples: int = 2000,
     level: float = 0.95,
+    vectorised: bool = False,
 ) -> Array:
     """Percentile interval of a statistic from a bootstrap stratified by task.
 
@@ -139,6 +142,8 @@ def bootstrap_interval(
         rng: source of every draw.
         resamples: number of bootstrap resamples.
         level: confidence level.
+        vectorised: the statistic also takes ``axis``, as ``numpy.mean`` and ``interquartile_mean`` do, and is given
+            many resamples at once: (resamples, runs, tasks, …) with ``axis=(1, 2)``. Many times faster.
 
     Returns:
         (2, …) lower and upper bound, each of the statistic's shape: ``low, high = bootstrap_interval(…)``. NaN with a
@@ -155,8 +160,14 @@ def bootstrap_interval(
     if runs == 1:
         return np.full((2, *np.shape(statistic(values))), np.nan)
     columns = np.arange(tasks)
-    estimates = [statistic(values[rng.integers(runs, size=(runs, tasks)), columns]) for _ in range(resamples)]
-    return _percentiles(estimates, level)
+    if not vectorised:
+        estimates = [statistic(values[rng.integers(runs, size=(runs, tasks)), columns]) for _ in range(resamples)]
+        return _percentiles(estimates, level)
+    many: Any = statistic
+    step = max(1, _CHUNK // values.size)
+    sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
+    parts = [many(values[rng.integers(runs, size=(size, runs, tasks)), columns], axis=(1, 2)) for size in sizes]
+    return _percentiles(np.concatenate(parts), level)
 
 
 def two_level_interval(
@@ -330,45 +341,4 @@ def expected_best_after(
     for drawn in range(len(expected)):
         none_better *= np.maximum(total - better - drawn, 0) / (total - drawn)
         expected[drawn] = -np.diff(none_better) @ mean_report
-    return expected
-
-
-def expected_random_search(values_search: npt.ArrayLike, values_report: npt.ArrayLike, n: int | None = None) -> Array:
-    """``expected_best_after`` when each architecture's search score is one of its train seeds', drawn at random.
-
-    A search that evaluates an architecture sees the score of one validation seed. The drawn score v of architecture i
-    is the best of k when each of the k − 1 others drawn lies below v; with p_j the share of j's seeds below v, that is
-    the elementary symmetric polynomial e_{k−1}(p) / C(N − 1, k − 1). Equal scores share evenly: a tie is broken by a
-    uniform variate u, p_j = below_j + u · equal_j, and the polynomial in u is integrated exactly by Gauss-Legendre.
-
-    Args:
-        values_search: (N, seeds) search scores, higher is better; NaN where a seed is missing.
-        values_report: (N,) score that the report shows.
-        n: the largest number of evaluations wanted; None for N.
-
-    Returns:
-        (n,) expected report score after 1, 2, …, n evaluations.
-
-    >>> expected_random_search([[1], [2], [3]], [10, 20, 30]).round(3).tolist()
-    [20.0, 26.667, 30.0]
-    """
-    search, report = np.asarray(values_search, dtype=np.float64), as_scores("values_report", values_report, 1)
-    total = len(search)
-    depth = total if n is None else n
-    nodes, weights = np.polynomial.legendre.leggauss(depth // 2 + 1)
-    uniform, weights = (nodes + 1) / 2, weights / 2
-    seeds = (~np.isnan(search)).sum(axis=1)
-    expected = np.zeros(depth)
-    for i, seed in np.argwhere(~np.isnan(search)):
-        below = (search < search[i, seed]).sum(axis=1) / seeds
-        equal = (search == search[i, seed]).sum(axis=1) / seeds
-        p = np.delete(below[:, None] + uniform * equal[:, None], i, axis=0)  # (N − 1, nodes)
-        # The chance that k − 1 of the others, drawn without replacement, all lie below: e_{k−1} built up factor by
-        # factor, each already divided by its binomial so that nothing overflows.
-        chance = np.zeros((depth, len(uniform)))
-        chance[0] = 1.0
-        for j, factor in enumerate(p):
-            for k in range(min(j + 1, depth - 1), 0, -1):
-                chance[k] = (chance[k] * (j + 1 - k) + chance[k - 1] * factor * k) / (j + 1)
-        expected += report[i] * (chance @ weights) / seeds[i] / total * np.arange(1, depth + 1)
     return expected

@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 from nasbench_rl import provenance, stats
 from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.errors import TableError
+from nasbench_rl.improvement import random_search_choice
 from nasbench_rl.spaces import NATURE_CNN
 from nasbench_rl.tasks import get_task
 
@@ -70,8 +71,10 @@ def _method_row(final: pd.DataFrame, method: str, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     regret, score = final["regret"].to_numpy()[:, None], final["test_score"].to_numpy()[:, None]
     known = not np.isnan(regret).any()
-    low, high = stats.bootstrap_interval(regret, stats.interquartile_mean, rng) if known else (math.nan,) * 2
-    test_low, test_high = stats.bootstrap_interval(score, np.mean, rng) if known else (math.nan,) * 2
+    low = high = test_low = test_high = math.nan
+    if known:
+        low, high = stats.bootstrap_interval(regret, stats.interquartile_mean, rng, vectorised=True)
+        test_low, test_high = stats.bootstrap_interval(score, np.mean, rng, vectorised=True)
     first = final.iloc[0]
     return {
         "task": first["task"], "method": method, "mode": first["mode"], "runs": len(final),
@@ -97,6 +100,19 @@ def references(bench: TabularBenchmark, budget: int) -> list[dict[str, Any]]:
     ]
 
 
+def random_search_chances(bench: TabularBenchmark, budget: int) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """(whole trainings, architectures) exact chance that random search ends with each, after each training it can pay.
+
+    None for a table that is not complete over its space.
+    """
+    search, report = bench.table.view("validation"), bench.table.view("test").mean[:, -1]
+    count = min(budget // bench.task.max_fidelity, len(bench.space))
+    values = np.where(search.used, search.values[:, :, -1], np.nan)
+    if count < 1 or np.isnan(report).any() or np.isnan(values).all(axis=1).any():
+        return None
+    return random_search_choice(values, count)
+
+
 def exact_random_search(
     bench: TabularBenchmark, budget: int
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
@@ -104,13 +120,11 @@ def exact_random_search(
 
     Empty for a table that is not complete over its space.
     """
-    search, report = bench.table.view("validation"), bench.table.view("test").mean[:, -1]
-    count = min(budget // bench.task.max_fidelity, len(bench.space))
-    values = np.where(search.used, search.values[:, :, -1], np.nan)
-    if count < 1 or np.isnan(report).any() or np.isnan(values).all(axis=1).any():
+    chances = random_search_chances(bench, budget)
+    if chances is None:
         return np.empty(0), np.empty(0)
-    expected = stats.expected_random_search(values, report, count)
-    return np.arange(1.0, count + 1), report.max() - expected
+    report = bench.table.view("test").mean[:, -1]
+    return np.arange(1.0, len(chances) + 1), report.max() - chances @ report
 
 
 def curves_figure(runs: pd.DataFrame, bench: TabularBenchmark | None) -> Figure | None:
@@ -153,10 +167,13 @@ HEADER = ("method", "rank", "regret, mean", "regret, IQM [95 %]", "test score [9
 
 
 def task_note(task: str, tables: str | None = None) -> str:
-    """What a reader has to know of a task's table: seeds, metric, and how validation and test are held apart."""
+    """``table_note`` of a task."""
     bench = judge_table(task, tables)
-    if bench is None:
-        return "no table: regret is unknown"
+    return "no table: regret is unknown" if bench is None else table_note(bench)
+
+
+def table_note(bench: TabularBenchmark) -> str:
+    """What a reader has to know of a task's table: seeds, metric, and how validation and test are held apart."""
     known, table = bench.task, bench.table
     if table.single_seed:
         seeds = ", ".join(map(str, table.split_seeds("validation")))

@@ -374,3 +374,11 @@ def test_import_does_not_load_scipy(module: str) -> None:
     code = f"import nasbench_rl.{module}, sys; print('scipy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_vectorised_bootstrap_gives_the_same_interval(scores: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stats, "_CHUNK", 7 * scores.size)  # several parts, the last one short
+    for statistic in (np.mean, stats.interquartile_mean):
+        loop = stats.bootstrap_interval(scores, statistic, np.random.default_rng(3), resamples=101)
+        many = stats.bootstrap_interval(scores, statistic, np.random.default_rng(3), resamples=101, vectorised=True)
+        np.testing.assert_allclose(many, loop)
