@@ -38,7 +38,7 @@ class Monas:
         kind: ``"mixed"`` or ``"constraint"``.
         alpha: weight of the score in the mixed reward, between 0 and 1; the paper varies it.
         target: limit of the constrained reward, in parameters or FLOPs; None is the median of the space.
-        learning_rate: of the logits.
+        learning_rate: of the logits: half the range of rewards above the baseline moves a logit by about 1.
         baseline_decay: weight of the baseline's past.
     """
 
@@ -46,7 +46,7 @@ class Monas:
     kind: str = "mixed"
     alpha: float = 0.5
     target: float | None = None
-    learning_rate: float = 0.5
+    learning_rate: float = 2.0
     baseline_decay: float = 0.95
 
     def __post_init__(self) -> None:

@@ -116,8 +116,9 @@ class Predictor:
 
     def _network(self, x: Floats, y: Floats, ahead: Floats, rng: np.random.Generator) -> Floats:
         """The paper's network; its ensemble differs by the initialisation alone."""
-        state = int(rng.integers(2**31))
-        model = _scikit_learn().neural_network.MLPRegressor((20,) * 10, learning_rate_init=0.01, random_state=state)
+        model = _scikit_learn().neural_network.MLPRegressor(
+            hidden_layer_sizes=(20,) * 10, learning_rate_init=0.01, random_state=int(rng.integers(2**31))
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a network that has not converged is still an estimate
             return np.asarray(model.fit(x, y).predict(ahead))

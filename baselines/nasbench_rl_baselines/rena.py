@@ -39,7 +39,7 @@ class Rena:
         target: limit, in parameters or FLOPs; None is the median of the space.
         base_penalty: p, between 0 (a hard limit) and 1 (none).
         steps: edits an episode.
-        learning_rate: of the policy's weights.
+        learning_rate: of the weights: half the range of rewards above the baseline moves one by about 1.
         baseline_decay: weight of the baseline's past.
     """
 
@@ -47,7 +47,7 @@ class Rena:
     target: float | None = None
     base_penalty: float = 0.9
     steps: int = 5
-    learning_rate: float = 0.5
+    learning_rate: float = 2.0
     baseline_decay: float = 0.95
 
     def __post_init__(self) -> None:

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_tables import TWO_BY_SEED
+
+from nasbench_rl import Benchmark, NasbenchError, get_method, load
+from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingCellError
+from nasbench_rl.run import Run
+from nasbench_rl.spaces import KERNEL_SPACES
+from nasbench_rl_baselines._choices import choices_of
+from nasbench_rl_baselines._resources import Resources
+from nasbench_rl_baselines._table_policy import TablePolicy
+from nasbench_rl_baselines.mnas import Mnas
+from nasbench_rl_baselines.rena import Rena
+
+WHOLE = 1_000_000
+NAMES = ("mnas", "monas", "rena")
+
+
+@functools.cache
+def bench(tables: Path) -> Benchmark:
+    return load(TWO_BY_SEED, tables=tables)
+
+
+def search(name: str, tables: Path, trainings: int = 15, seed: int = 0, **options: Any) -> Run:
+    run = bench(tables).start(trainings * WHOLE, seed)
+    try:
+        get_method(name, **options)(run)
+    except BudgetExhausted:
+        pass
+    return run
+
+
+def test_mnas_reward_is_the_papers_equation() -> None:
+    assert Mnas().reward(0.8, 200.0, 100.0) == pytest.approx(0.8 * 2**-0.07)
+    assert Mnas().reward(0.8, 50.0, 100.0) == pytest.approx(0.8 * 0.5**-0.07)
+    assert Mnas(alpha=0.0, beta=-1.0).reward(0.8, 50.0, 100.0) == pytest.approx(0.8)
+    assert Mnas(alpha=0.0, beta=-1.0).reward(0.8, 200.0, 100.0) == pytest.approx(0.4)
+
+
+def test_rena_penalty_grows_with_the_relative_violation() -> None:
+    assert Rena().penalty(100.0, 100.0) == Rena().penalty(1.0, 100.0) == 1.0
+    assert Rena().penalty(200.0, 100.0) == pytest.approx(0.9)
+    assert Rena(base_penalty=0.0).penalty(101.0, 100.0) == 0.0
+
+
+def test_resources_are_those_of_the_networks_and_cost_nothing(made_tables: Path) -> None:
+    run = load(TWO_BY_SEED, tables=made_tables).start(WHOLE, 0)
+    for objective in ("params", "flops"):
+        resources = Resources(run, objective)
+        costs = [getattr(run.task.network(arch), objective) for arch in run.space]
+        assert (resources.low, resources.high, resources.middle) == (min(costs), max(costs), np.median(costs))
+        assert resources.scaled(run.space[int(np.argmax(costs))]) == 1.0
+    assert run.spent == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "free", "strict"),
+    [
+        # With the clip of 0.2 the two updates of ten trainings can hardly be seen in what is sampled.
+        (
+            "mnas",
+            {"alpha": 0.0, "beta": 0.0, "batch": 2, "clip": 5.0},
+            {"alpha": 0.0, "beta": -8.0, "batch": 2, "clip": 5.0},
+        ),
+        ("monas", {"alpha": 1.0}, {"kind": "constraint"}),
+        ("monas", {"alpha": 1.0}, {"alpha": 0.1}),
+        ("rena", {"base_penalty": 1.0, "objective": "flops"}, {"base_penalty": 0.0, "objective": "flops"}),
+    ],
+)
+def test_a_strict_price_makes_the_search_look_at_cheaper_networks(
+    name: str, free: dict[str, Any], strict: dict[str, Any], made_tables: Path
+) -> None:
+    def mean_cost(options: dict[str, Any]) -> float:  # of what is tried once there was something to learn from
+        runs = [search(name, made_tables, 15, seed, **options) for seed in range(60)]
+        return float(np.mean([run.task.network(p.arch).flops for run in runs for p in run.points[5:]]))
+
+    assert mean_cost(strict) < 0.95 * mean_cost(free)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_latency_that_no_table_holds_is_refused_by_name(name: str, made_tables: Path) -> None:
+    with pytest.raises(MissingCellError, match="no latency was measured"):
+        search(name, made_tables, objective="latency")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("wrong", [{"objective": "flopps"}, {"target": -1.0}, {"learning_rate": 0.0}])
+def test_bad_values_are_refused(name: str, wrong: dict[str, Any], made_tables: Path) -> None:
+    with pytest.raises(NasbenchError, match="flops|target=-1.0|learning_rate"):
+        search(name, made_tables, **wrong)
+
+
+def test_weights_outside_their_range_are_refused() -> None:
+    for name, wrong in (("monas", {"alpha": 1.5}), ("monas", {"kind": "sum"}), ("rena", {"base_penalty": 2.0})):
+        with pytest.raises((InvalidValueError, NasbenchError)):
+            get_method(name, **wrong)
+
+
+def test_the_table_policy_climbs_the_gradient_of_the_log_probability() -> None:
+    policy = TablePolicy(choices_of(KERNEL_SPACES["minatar-ss2"]), learning_rate=1e-3)
+    rng = np.random.default_rng(0)
+    policy.ascend([policy.sample(rng) for _ in range(5)], [100.0, -50.0, 80.0, 20.0, -90.0])  # away from uniform
+    target = policy.sample(rng)
+    gradient = []
+    before = policy.log_prob(target)
+    rows = [(policy._row(target[:step]), token) for step in range(5) for token in (0, 1)]
+    for row, token in rows:
+        row[token] += 1e-6
+        gradient.append((policy.log_prob(target) - before) / 1e-6)
+        row[token] -= 1e-6
+    old = [row[token] for row, token in rows]
+    policy.ascend([target], [1.0])
+    assert np.allclose([row[token] for row, token in rows] - np.array(old), 1e-3 * np.array(gradient), atol=1e-8)
+
+
+def test_the_table_policy_samples_what_it_says() -> None:
+    policy = TablePolicy(choices_of(KERNEL_SPACES["minatar-ss1"]), learning_rate=1.0)
+    policy.ascend([(0, 0), (0, 1)], [2.0, 1.0])
+    rng = np.random.default_rng(0)
+    drawn = [policy.sample(rng) for _ in range(4000)]
+    for sequence in ((0, 0), (0, 1), (3, 3)):
+        assert drawn.count(sequence) / 4000 == pytest.approx(np.exp(policy.log_prob(sequence)), abs=0.025)

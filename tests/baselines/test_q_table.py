@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasbench_rl import get_method, load
+from nasbench_rl.errors import BudgetExhausted, InvalidValueError
+from nasbench_rl.spaces import KERNEL_SPACES
+from nasbench_rl_baselines._choices import choices_of
+from nasbench_rl_baselines._q_table import QTable, epsilon_at
+from nasbench_rl_baselines.blockqnn import SCHEDULE as BLOCKS
+from nasbench_rl_baselines.q_learning import SCHEDULE as MODELS
+
+TASK = "minatar-ss1/breakout@lite"
+WHOLE = 1_000_000
+
+
+@pytest.fixture
+def table() -> QTable:
+    return QTable(choices_of(KERNEL_SPACES["minatar-ss1"]), learning_rate=0.5, discount=0.9, initial=0.5)
+
+
+def test_bellman_updates_run_from_the_last_choice_to_the_first(table: QTable) -> None:
+    table.update((2, 1), reward=1.0)
+    # Q(last, 1) = 0.5 + 0.5 (1 − 0.5) = 0.75, the best there; Q(first, 2) = 0.5 + 0.5 (0.9 · 0.75 − 0.5) = 0.5875
+    assert table.sample(0.0, np.random.default_rng(0)) == (2, 1)
+    assert table._row((2,))[1] == pytest.approx(0.75)
+    assert table._row(())[2] == pytest.approx(0.5875)
+
+
+def test_shaping_rewards_every_choice_before_the_last(table: QTable) -> None:
+    table.update((2, 1), reward=1.0, shaping=0.5)
+    assert table._row(())[2] == pytest.approx(0.5 + 0.5 * (0.5 + 0.9 * 0.75 - 0.5))
+
+
+def test_epsilon_one_is_uniform_and_zero_is_greedy(table: QTable) -> None:
+    for _ in range(20):
+        table.update((4, 0), reward=1.0)
+    rng = np.random.default_rng(0)
+    assert {table.sample(0.0, rng) for _ in range(50)} == {(4, 0)}
+    counts = Counter(table.sample(1.0, rng) for _ in range(5000))
+    assert len(counts) == 25 and max(counts.values()) < 300
+
+
+@pytest.mark.parametrize(
+    ("schedule", "total", "progress", "epsilon"),
+    [
+        (MODELS, 2700, 0.0, 1.0),
+        (MODELS, 2700, 0.55, 1.0),
+        (MODELS, 2700, 0.56, 0.9),
+        (MODELS, 2700, 0.97, 0.1),
+        (MODELS, 2700, 1.5, 0.1),
+        (BLOCKS, 178, 0.53, 1.0),
+        (BLOCKS, 178, 0.54, 0.9),
+        (BLOCKS, 178, 0.99, 0.1),
+    ],
+)
+def test_the_papers_schedules_are_stretched(
+    schedule: tuple[tuple[float, float], ...], total: int, progress: float, epsilon: float
+) -> None:
+    assert sum(models for _, models in schedule) == total
+    assert epsilon_at(schedule, progress) == epsilon
+
+
+def test_blockqnn_trains_its_finalists_to_the_end_and_pays_the_difference(made_tables: Path) -> None:
+    run = load(TASK, tables=made_tables).start(10 * WHOLE, seed=0)
+    get_method("blockqnn")(run)
+    points = run.trajectory()
+    early, late = points[points["fidelity"] == WHOLE // 4], points[points["fidelity"] == WHOLE]
+    assert len(points) == len(early) + len(late) and len(late) == 3
+    assert run.spent == len(early) * WHOLE // 4 + 3 * WHOLE * 3 // 4
+    assert str(run.incumbent) in set(late["arch"])
+
+
+def test_blockqnn_prefers_the_cheaper_of_equals(made_tables: Path) -> None:
+    bench = load(TASK, tables=made_tables)
+    costs = {}
+    for mu in (0.0, 1000.0):
+        run = bench.start(10 * WHOLE, seed=1)
+        get_method("blockqnn", mu=mu)(run)
+        finalists = run.trajectory().query("fidelity == @WHOLE")["arch"]
+        costs[mu] = np.mean([run.task.network(arch).flops for arch in finalists])
+    assert costs[1000.0] < costs[0.0]
+
+
+def test_q_learning_trains_no_architecture_twice(made_tables: Path) -> None:
+    run = load(TASK, tables=made_tables).start(20 * WHOLE, seed=0)
+    try:
+        get_method("q_learning")(run)
+    except BudgetExhausted:
+        pass
+    assert run.trajectory()["arch"].is_unique
+
+
+@pytest.mark.parametrize("name", ["q_learning", "blockqnn"])
+@pytest.mark.parametrize("wrong", [{"schedule": ((2.0, 5),)}, {"learning_rate": 0.0}, {"replay": -1}])
+def test_values_that_allow_no_search_are_refused(name: str, wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidValueError):
+        get_method(name, **wrong)
