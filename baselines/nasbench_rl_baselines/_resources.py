@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from nasbench_rl import Run
-from nasbench_rl.errors import InvalidValueError, MissingCellError, unknown
+from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, MissingCellError, unknown
 from nasbench_rl.spaces import Architecture
 from nasbench_rl_baselines._scores import size_of
 
@@ -48,12 +48,15 @@ class Resources:
             archs = list(run.space)
         else:
             archs = [run.space.sample(run.rng) for _ in range(_DRAWS)]
-        costs = [self(arch) for arch in archs]
+        costs = [cost for cost in map(self, archs) if cost < float("inf")]
         self.low, self.high, self.middle = min(costs), max(costs), float(median(costs))
 
     def __call__(self, arch: Architecture) -> float:
-        """Parameters, or floating point operations of one observation."""
-        return float(getattr(self._run.task.network(arch), self._objective))
+        """Parameters, or floating point operations of one observation; infinite for a network that cannot be built."""
+        try:
+            return float(getattr(self._run.task.network(arch), self._objective))
+        except InvalidArchitectureError:
+            return float("inf")
 
     def scaled(self, arch: Architecture) -> float:
         """The cost in [0, 1] between the least and the most of the space."""

@@ -22,6 +22,7 @@ import math
 from dataclasses import dataclass
 
 from nasbench_rl import Run
+from nasbench_rl.errors import InvalidArchitectureError
 from nasbench_rl.spaces import Architecture
 from nasbench_rl_baselines._choices import Tokens, choices_of
 from nasbench_rl_baselines._fidelities import nearest_fidelity
@@ -98,7 +99,11 @@ class BlockQnn:
         run.recommend(sorted(trained, key=reward, reverse=True)[: self.finalists])
 
     def _price(self, run: Run, arch: Architecture) -> float:
-        """μ log FLOPs + ρ log density as a part of 1."""
+        """μ log FLOPs + ρ log density as a part of 1; all of it for a network that cannot be built."""
         density = getattr(run.space, "density", None)
         log_density = math.log(density(arch)) if density is not None else 0.0
-        return (self.mu * math.log(run.task.network(arch).flops) + self.rho * log_density) / 100
+        try:
+            flops = run.task.network(arch).flops
+        except InvalidArchitectureError:
+            return 1.0
+        return (self.mu * math.log(flops) + self.rho * log_density) / 100

@@ -91,8 +91,9 @@ class Predictor:
             found = [arch for arch in run.space if arch.name not in scores.known]
         else:
             best = sorted(scores.known, key=lambda name: scores.reward(run.space.parse(name)), reverse=True)
-            parents = best[: self.parents]
-            mutants = [run.space.mutate(parents[i % len(parents)], run.rng) for i in range(self.mutants)]
+            near = [run.space.neighbours(parent) for parent in best[: self.parents]]
+            each = -(-self.mutants // len(near))
+            mutants = [some[int(i)] for some in near for i in run.rng.integers(len(some), size=each)]
             found = [arch for arch in dict.fromkeys(mutants) if arch.name not in scores.known]
             found = found or [draw_untrained(run, scores.known)]
         return [found[int(i)] for i in run.rng.permutation(len(found))]  # equal promises are broken at random

@@ -6,7 +6,8 @@ https://arxiv.org/abs/1603.06560.
 
 Changed for spaces of 25 or 32 points: fidelities are the stored twentieths of a training nearest to η^−k, and a bracket
 is as large as the budget allows or the space is. When budget is left after a bracket over the whole space, the next one
-trains on other train seeds. A promoted training goes on where it stopped and is charged the difference.
+trains on other train seeds, and one that has become free begins a rung higher. A promoted training goes on where it
+stopped and is charged the difference.
 """
 
 from __future__ import annotations
@@ -40,13 +41,14 @@ class SuccessiveHalving:
             )
 
     def __call__(self, run: Run) -> None:
-        """Search; ends in BudgetExhausted, or when a whole bracket was free."""
-        rungs = geometric_rungs(run, self.eta, min(self.halvings, most_halvings(run, self.eta)))
+        """Search; ends in BudgetExhausted, or when whole trainings of all have become free."""
+        halvings = min(self.halvings, most_halvings(run, self.eta))
         seen: set[str] = set()
-        while run.remaining > 0:
+        while run.remaining > 0 and halvings >= 0:
+            rungs = geometric_rungs(run, self.eta, halvings)
             size, before = 1, run.spent
             while size < size_of(run.space) and bracket_cost(size + 1, rungs, self.eta) <= run.remaining:
                 size += 1
             halve(run, draw_bracket(run, size, seen), rungs, self.eta)
             if run.spent == before:
-                return
+                halvings -= 1

@@ -1,0 +1,87 @@
+"""The methods on spaces that are too large to go through, one of which has no order either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from nasbench_rl import BudgetExhausted, Evaluation, get_method
+from nasbench_rl.benchmark import Benchmark
+from nasbench_rl.records import Cost, Split
+from nasbench_rl.spaces.base import ArchLike
+from nasbench_rl.spaces.nsc import NscSpace, nsc_space
+from nasbench_rl.spaces.nsc_cost import NetworkSize
+from nasbench_rl.tasks import Task
+
+METHODS = (
+    "q_learning", "blockqnn", "mcts", "successive_halving", "hyperband", "learning_curve", "predictor", "optuna",
+    "mnas", "monas", "rena",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NscToyTask:
+    """As much of a task as a run and its methods read."""
+
+    space: NscSpace
+    id: str = "toy"
+    metric: str = "accuracy"
+    fidelities: tuple[int, ...] = tuple(range(1, 13))
+    max_fidelity: int = 12
+    fidelity_unit: str = "epochs"
+
+    def network(self, arch: ArchLike) -> NetworkSize:
+        return self.space.size(arch, (28, 28, 1), 10)
+
+
+class NscToyBenchmark(Benchmark):
+    """The accuracy grows with the convolutions among the layers."""
+
+    mode = "tabular"
+
+    def __init__(self, space: str) -> None:
+        self.task = cast(Task, NscToyTask(nsc_space(space)))
+
+    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
+        return (0, 2)
+
+    def query(
+        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
+        metric: str | None = None,
+    ) -> Evaluation:  # fmt: skip
+        name = self.space.parse(arch).name
+        amount = fidelity or 12
+        score = name.count("conv") / (1 + len(name) / 5) * (0.5 + amount / 24)
+        cost = Cost(amount, "epochs", 1.0)
+        return Evaluation("toy", name, amount, split, (seed or 0,), score, float("nan"), {}, cost, 1, 1, "table")
+
+
+def trained(name: str, space: str, **options: Any) -> list[str]:
+    run = NscToyBenchmark(space).start(12 * 12, seed=0)
+    try:
+        get_method(name, **options)(run)
+    except BudgetExhausted:
+        pass
+    assert run.spent <= run.budget
+    return [point.arch for point in run.points]
+
+
+@pytest.mark.parametrize("space", ["nsc-chain", "nsc-multibranch"])
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_search_large_spaces_and_repeat_with_the_seed(name: str, space: str) -> None:
+    first = trained(name, space)
+    assert len(set(first)) >= 8
+    assert trained(name, space) == first
+
+
+def test_the_order_of_train_seeds_needs_no_index() -> None:
+    bench = NscToyBenchmark("nsc-multibranch")
+    arch = "conv3 | maxpool2@0 | add(1,2)"
+    drawn = set()
+    for seed in range(20):
+        run = bench.start(24, seed)
+        run.evaluate(arch)
+        drawn.add(run.points[0].seed)
+    assert drawn == {0, 2}
