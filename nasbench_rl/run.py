@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_rl.errors import BudgetExhausted, InvalidValueError, TestDataError
+from nasbench_rl.errors import BudgetExhausted, InvalidValueError, NotEnumerableError, TestDataError
 from nasbench_rl.records import Split, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 
@@ -145,7 +146,11 @@ class Run:
         return result.score
 
     def _seed_order(self, arch: Architecture) -> list[int]:
-        key = (_NOISE, self.space.index(arch))
+        try:
+            number = self.space.index(arch)
+        except NotEnumerableError:
+            number = int.from_bytes(hashlib.sha256(arch.name.encode()).digest()[:8], "big")
+        key = (_NOISE, number)
         order = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
         return [int(seed) for seed in order.permutation(self._validation_seeds)]
 
