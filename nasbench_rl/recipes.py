@@ -116,9 +116,9 @@ MINATAR_RECIPES = (
     PPORecipe("smoke", env_steps=20_480, **_MINATAR),  # type: ignore[arg-type]
 )
 
-# Games a proxy, so that the proxies of all fidelities cost about a third of the fit's CPU time or less. Long games and a
-# slow emulator do not allow that: over the first fidelities MinAtar's Freeway and ALE's Breakout took 0.5 to 0.6 of the
-# fit (two games a proxy, one core). ALE's Freeway was not measured.
+# Games a proxy, so that the proxies of all fidelities cost about a third of the fit's CPU time or less. Long games and
+# a slow emulator do not allow that: over the first fidelities MinAtar's Freeway and ALE's Breakout took 0.5 to 0.7 of
+# the fit (two games a proxy, one core). ALE's Freeway was not measured.
 _SUPERNETS = {
     ("minatar", "breakout"): SupernetRecipe(proxy_games=64, final_games=256),
     ("minatar", "freeway"): SupernetRecipe(proxy_games=2, final_games=16),  # every game takes 2 500 env steps

@@ -22,7 +22,8 @@ from nasbench_rl.training import ppo, supernet
 from nasbench_rl.training.cells import train_supernet
 from nasbench_rl.training.games import make_games
 from nasbench_rl.training.networks import Agent
-from nasbench_rl.training.supernet import PathUpdate, Supernet, fit_supernet, measure_proxies
+from nasbench_rl.records import PathUpdate
+from nasbench_rl.training.supernet import Supernet, fit_supernet, measure_proxies
 
 CPU = torch.device("cpu")
 SPACES = ["minatar-ss1/breakout", "minatar-ss2/breakout", "atari-ss1/breakout", "atari-ss2/breakout"]
@@ -228,7 +229,7 @@ def test_a_controller_is_told_what_each_of_its_paths_brought() -> None:
 
     fit_supernet(task, 0, sample_path=sample_path, told=told.append, fidelities=[])
     assert [update.index for update in told] == [0, 1, 2, 3]
-    assert [update.arch.name for update in told] == asked
+    assert [update.arch for update in told] == asked
     assert [update.env_steps for update in told] == [1024, 2048, 3072, 4096]
     for update in told:
         assert isinstance(update, PathUpdate)
