@@ -16,13 +16,13 @@ import torch
 
 from nasbench_rl import store
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, RecipeMismatchError
+from nasbench_rl.records import PathUpdate
 from nasbench_rl.spaces.kernels import KernelSpace
 from nasbench_rl.tasks import Task, get_task
 from nasbench_rl.training import ppo, supernet
 from nasbench_rl.training.cells import train_supernet
 from nasbench_rl.training.games import make_games
 from nasbench_rl.training.networks import Agent
-from nasbench_rl.records import PathUpdate
 from nasbench_rl.training.supernet import Supernet, fit_supernet, measure_proxies
 
 CPU = torch.device("cpu")
