@@ -14,7 +14,9 @@ Changed for curves of 20 points that are returns of games:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,20 +44,28 @@ def probability_to_beat(
         draws: how many.
     """
     n = len(parts)
-    powers = parts ** -EXPONENTS[:, None]  # (α, n); at the end of the training x = 1 and x^−α = 1
-    centred = powers - powers.mean(axis=1, keepdims=True)
-    spread = (centred**2).sum(axis=1)
-    slope = centred @ scores / spread
-    residuals = scores - scores.mean() - slope[:, None] * centred
+    centred, spread, ahead = _design(tuple(parts.tolist()))
+    mean = math.fsum(scores) / n
+    deviations = scores - mean
+    slope = centred @ deviations / spread
     # A curve that is fitted without a residual would be certain of its end: keep a floor in the curve's own scale.
-    rss = (residuals**2).sum(axis=1) + 1e-6 * max(1e-12, float(((scores - scores.mean()) ** 2).sum()))
-    ahead = 1.0 - powers.mean(axis=1)
-    end = scores.mean() + slope * ahead
-    deviation = np.sqrt(rss / (n - 2) * (1.0 + 1.0 / n + ahead**2 / spread))
-    log_weight = -0.5 * (n - 2) * np.log(rss) - 0.5 * np.log(spread)
-    weight = np.exp(log_weight - log_weight.max())
-    chosen = rng.choice(len(EXPONENTS), size=draws, p=weight / weight.sum())
-    return float(np.mean(end[chosen] + deviation[chosen] * rng.standard_t(n - 2, size=draws) > best))
+    total = float(deviations @ deviations)
+    rss = np.maximum(total - slope**2 * spread, 0.0) + 1e-6 * max(1e-12, total)
+    log_weight = -0.5 * ((n - 2) * np.log(rss) + np.log(spread))
+    bounds = np.cumsum(np.exp(log_weight - log_weight.max()))
+    chosen = np.searchsorted(bounds, rng.random(draws) * bounds[-1])
+    end = mean + slope * ahead
+    scale = np.sqrt(rss / (n - 2) * (1.0 + 1.0 / n + ahead**2 / spread))
+    return float(np.count_nonzero(end[chosen] + scale[chosen] * rng.standard_t(n - 2, size=draws) > best)) / draws
+
+
+@lru_cache(maxsize=256)
+def _design(parts: tuple[float, ...]) -> tuple[Floats, Floats, Floats]:
+    """Of x^−α for each α: (α, n) less its mean, its sum of squares, and its value at the end (1) less the mean."""
+    powers = np.array(parts) ** -EXPONENTS[:, None]
+    means = powers.mean(axis=1)
+    centred = powers - means[:, None]
+    return centred, (centred**2).sum(axis=1), 1.0 - means
 
 
 @dataclass(frozen=True)
