@@ -7,7 +7,7 @@ import random
 import numpy as np
 
 from nasbench_rl import NasbenchError, Run
-from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.methods import Method
 
 
@@ -51,6 +51,14 @@ def refuses_without_a_name(run: Run) -> None:
     if len(run.space) == 32:
         raise InvalidValueError("no")
     run.evaluate(run.space[0])
+
+
+def wants_other_data(run: Run) -> None:
+    raise MissingCellError(f"no supernet of {run.task.id}")
+
+
+def wants_nothing(run: Run) -> None:
+    raise InvalidValueError(f"not on {run.space.name}")
 
 
 def does_nothing(run: Run) -> None:

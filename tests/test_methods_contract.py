@@ -67,6 +67,13 @@ def test_the_contract_notices(method: Callable[[Run], None], clause: str, every_
         getattr(contract_of(method, every_space), clause)()
 
 
+def test_a_method_whose_data_are_not_there_is_skipped_and_one_that_wants_nothing_fails(every_space: Path) -> None:
+    with pytest.raises(pytest.skip.Exception, match="no supernet"):
+        contract_of(made.wants_other_data, every_space).test_budget_is_respected()
+    with pytest.raises(AssertionError, match="refuses every task"):
+        contract_of(made.wants_nothing, every_space).test_budget_is_respected()
+
+
 def contract_of(method: Method, tables: Path) -> MethodContract:
     class Contract(MethodContract):
         def make_method(self) -> Method:
