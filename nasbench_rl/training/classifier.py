@@ -46,14 +46,19 @@ class EpochPoint:
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """One split on its device: uint8 (n, height, width, channels), and labels (n,)."""
+    """One split on its device: uint8 (n, height, width, channels), labels (n,), and the type batches have.
+
+    With autocast that is bfloat16 from the start: a float32 image that meets a bfloat16 map in a concatenation would
+    turn everything behind it into float32.
+    """
 
     images: torch.Tensor
     labels: torch.Tensor
+    dtype: torch.dtype
 
     def batch(self, rows: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
         """Images (n, channels, height, width) in [0, 1], channels last in memory, and labels."""
-        return self.images[rows].permute(0, 3, 1, 2).float().div_(255), self.labels[rows]
+        return self.images[rows].permute(0, 3, 1, 2).to(self.dtype).div_(255), self.labels[rows]
 
 
 def train(
@@ -154,9 +159,9 @@ def fit_network(
 ) -> list[EpochPoint]:
     """The training itself: Adam on the cross-entropy, both held-out splits measured after every epoch."""
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    training = _pixels(data, "train", recipe.train_images, device)
-    validation = _pixels(data, "validation", recipe.held_out_images, device)
-    test = _pixels(data, "test", recipe.held_out_images, device)
+    training = _pixels(data, "train", recipe, device)
+    validation = _pixels(data, "validation", recipe, device)
+    test = _pixels(data, "test", recipe, device)
     adam = torch.optim.Adam(
         network.parameters(), lr=recipe.learning_rate, betas=recipe.adam_betas, eps=recipe.adam_eps, fused=True
     )
@@ -217,6 +222,8 @@ def _autocast(recipe: ClassifierRecipe, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.autocast == "bf16")
 
 
-def _pixels(data: ImageData, split: DataSplit, limit: int | None, device: str) -> Pixels:
+def _pixels(data: ImageData, split: DataSplit, recipe: ClassifierRecipe, device: str) -> Pixels:
+    limit = recipe.train_images if split == "train" else recipe.held_out_images
     images, labels = data.subset(split, limit)
-    return Pixels(torch.from_numpy(images.copy()).to(device), torch.from_numpy(labels.copy()).to(device))
+    dtype = torch.bfloat16 if recipe.autocast == "bf16" else torch.float32
+    return Pixels(torch.from_numpy(images.copy()).to(device), torch.from_numpy(labels.copy()).to(device), dtype)

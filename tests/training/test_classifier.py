@@ -208,7 +208,7 @@ def test_bfloat16_learns_too(digits: ImageData) -> None:
 
 def test_dropout_is_off_when_measuring(digits: ImageData) -> None:
     network = build(CHAIN, "conv3", (8, 8, 1)).eval()
-    pixels = classifier._pixels(digits, "test", None, "cpu")
+    pixels = classifier._pixels(digits, "test", SHORT, "cpu")
     assert classifier.accuracy(network, pixels, SHORT) == classifier.accuracy(network, pixels, SHORT)
     network.train()
     image = torch.rand(2, 1, 8, 8)
