@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from nasbench_rl.errors import (
 )
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
+from nasbench_rl.supernet_table import SupernetScores, read_supernets
 from nasbench_rl.table import Table
 from nasbench_rl.tasks import Task, get_task, task_ids
 
@@ -68,22 +70,13 @@ class Benchmark(ABC):
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         """The train seeds of a split that a query may ask for, ascending."""
 
-    def start(self, budget: int, seed: int) -> Run:
-        """Begin a search.
-
-        Args:
-            budget: what the search may spend, in the task's unit (env steps or epochs).
-            seed: the search seed.
-        """
-        from nasbench_rl.run import Run
-
-        return Run(self, budget, seed)
-
 
 class TabularBenchmark(Benchmark):
     """Scores from a table. A warm query is one look-up; none of this needs torch."""
 
     mode: Mode = "tabular"
+    device = "cpu"
+    on_progress: Callable[[int], None] | None = None
 
     def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None) -> None:
         """``tables``: a folder of tables; None looks in the usual places (``store.table_folders``)."""
@@ -99,6 +92,7 @@ class TabularBenchmark(Benchmark):
     def _load(self) -> None:
         self.table = Table(self.task, store.read_table(self.folder, self.task))
         self._cache: dict[Any, Evaluation] = {}
+        self._supernets: SupernetScores | None = None
 
     def query(
         self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
@@ -173,6 +167,23 @@ class TabularBenchmark(Benchmark):
         archs = [arch.name for arch in self.space]
         return pd.DataFrame(self.table.complete, index=archs, columns=self.table.seeds)
 
+    def supernets(self, seed: int | None = None) -> SupernetScores:
+        """Proxy scores of the stored supernets; live mode first fits the one of ``seed`` when it is not there."""
+        if self._supernets is None:
+            self._supernets = read_supernets(self.folder, self.task)
+        return self._supernets
+
+    def start(self, budget: int, seed: int) -> Run:
+        """Begin a search.
+
+        Args:
+            budget: what the search may spend, in the task's unit (env steps or epochs).
+            seed: the search seed.
+        """
+        from nasbench_rl.run import Run
+
+        return Run(self, budget, seed)
+
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         """The split's train seeds that every architecture has, or all of them when none is complete."""
         seeds = self.table.split_seeds(split)
@@ -189,11 +200,11 @@ class LiveBenchmark(TabularBenchmark):
         """``tables``: where trained cells are kept; None is the user's data folder. ``device``: ``cpu`` or ``cuda``."""
         self.task, self.device = task, device
         self.folder = Path(tables) if tables is not None else user_tables()
-        self.on_progress: Callable[[int], None] | None = None
         self._load()
 
     def _load(self) -> None:
         self.table = Table(self.task, store.read_table(self.folder, self.task), always_by_seed=True)
+        self._supernets = None
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         """Live training has as many seeds as one asks for; ten of each split are offered."""
@@ -223,16 +234,30 @@ class LiveBenchmark(TabularBenchmark):
         return bool(len(at)) and bool(self.table.complete[self.table.row_of[arch.name], at[0]])
 
     def _train(self, arch: Architecture, seed: int) -> None:
+        self._ready().train_cell(self.task, arch, seed, self.folder, self.device, self.on_progress)
+        store.fold(self.folder, self.task)
+        self._load()
+
+    def supernets(self, seed: int | None = None) -> SupernetScores:
+        """See ``TabularBenchmark.supernets``."""
+        known = super().supernets()
+        if seed is None or seed in known.seeds:
+            return known
+        self._ready().train_supernet(self.task, seed, self.folder, self.device, self.on_progress)
+        store.fold(self.folder, self.task.supernet)
+        self._supernets = None
+        return super().supernets()
+
+    def _ready(self) -> ModuleType:
+        """The trainer's module, with this process set up for it."""
         try:
-            from nasbench_rl.training.cells import train_cell
+            from nasbench_rl.training import cells
             from nasbench_rl.training.process import check_device, tune_process
         except ImportError as error:
             raise missing_extra(error.name or "torch", "live", "training an architecture") from error
         check_device(self.device)
         tune_process()
-        train_cell(self.task, arch, seed, self.folder, self.device, self.on_progress)
-        store.fold(self.folder, self.task)
-        self._load()
+        return cells
 
 
 def user_tables() -> Path:

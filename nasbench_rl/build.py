@@ -18,7 +18,7 @@ from nasbench_rl import cli, files, store, workers
 from nasbench_rl.errors import InvalidValueError, NotEnumerableError, TableError
 from nasbench_rl.merge import merge
 from nasbench_rl.tasks import Task, get_task, task_ids
-from nasbench_rl.workers import Cell
+from nasbench_rl.workers import SUPERNET, Cell
 
 
 def missing_cells(folder: Path, tasks: Sequence[Task], seeds: int, archs: Sequence[str] | None) -> list[Cell]:
@@ -31,6 +31,16 @@ def missing_cells(folder: Path, tasks: Sequence[Task], seeds: int, archs: Sequen
         cells += [
             Cell(task.id, arch.name, seed) for seed in range(seeds) for arch in chosen if (arch.name, seed) not in done
         ]
+    return cells
+
+
+def missing_supernets(folder: Path, tasks: Sequence[Task], seeds: int) -> list[Cell]:
+    """Supernets 0 … ``seeds`` − 1 of each task that are neither in its table of supernets nor waiting as a shard."""
+    cells: list[Cell] = []
+    for task in tasks:
+        done = store.trained_cells(folder, task.supernet)
+        wanted = [Cell(task.id, SUPERNET, seed) for seed in range(seeds)]
+        cells += [cell for cell in wanted if not cell.is_in(done)]
     return cells
 
 
@@ -58,7 +68,7 @@ def train_missing(cells: Sequence[Cell], folder: Path, jobs: int, device: str = 
                 cli.errors.print(f"{event.cell} failed: {event.text}", style="bold red", markup=False, highlight=False)
             elif event.kind != "steps":
                 finished += 1
-                store.fold(folder, tasks[event.cell.task])
+                store.fold(folder, event.cell.table)
                 cli.console.print(f"{event.cell} {event.text}", highlight=False, soft_wrap=True)
             rate = sum(steps.values()) / (time.monotonic() - started)
             bar.update(
@@ -77,7 +87,7 @@ def core_hours(cells: Sequence[Cell], folder: Path) -> tuple[float, str]:
     for id_ in dict.fromkeys(cell.task for cell in cells):
         task = get_task(id_)
         mine = [cell for cell in cells if cell.task == id_]
-        measured = _measured_seconds(store.read_table(folder, task), task)
+        measured = _measured_seconds(store.read_table(folder, mine[0].table), task)
         if measured:
             mean = sum(measured.values()) / len(measured)
             seconds += sum(measured.get(cell.arch, mean) for cell in mine)
@@ -90,7 +100,9 @@ def core_hours(cells: Sequence[Cell], folder: Path) -> tuple[float, str]:
 
 def _measured_seconds(table: Any, task: Task) -> dict[str, float]:
     frame = table.to_pandas()
-    whole = frame[frame["fidelity"] == task.max_fidelity]
+    whole = frame[frame["fidelity"] == task.max_fidelity].copy()
+    if "proxy_cpu_seconds" in frame:  # the fit, and the proxies of every fidelity; both stand in every row
+        whole["cpu_seconds"] += frame.groupby("seed")["proxy_cpu_seconds"].sum().mean() / len(task.space)
     return {str(arch): float(mean) for arch, mean in whole.groupby("arch")["cpu_seconds"].mean().items()}
 
 
@@ -129,6 +141,7 @@ def _train_parser() -> cli.Parser:
             "python -m nasbench_rl.build minatar-ss1/breakout@lite --seeds 2 --jobs 2",
             "python -m nasbench_rl.build minatar-ss1/breakout@lite --seeds 5 --dry-run",
             "python -m nasbench_rl.build minatar-ss1/breakout@smoke --archs k1-k1 k3-k3 --tables /tmp/mine",
+            "python -m nasbench_rl.build minatar-ss1/breakout@lite --supernet --seeds 5",
             "python -m nasbench_rl.build status",
             "python -m nasbench_rl.build merge trained-elsewhere/",
         ],
@@ -138,6 +151,8 @@ def _train_parser() -> cli.Parser:
     parser.add_argument("--jobs", type=cli.positive, default=os.cpu_count() or 1, metavar="J",
                         help="worker processes, one thread each (default: one a core)")  # fmt: skip
     parser.add_argument("--archs", nargs="+", metavar="ARCH", help="only these architectures, e.g. k3-k3")
+    parser.add_argument("--supernet", action="store_true",
+                        help="fit N supernets instead and store the proxies of all architectures")  # fmt: skip
     parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--dry-run", action="store_true", help="print cells, env steps and core-hours; train nothing")
@@ -151,14 +166,20 @@ def train_command(arguments: Sequence[str]) -> int:
     options = _train_parser().parse_args(arguments)
     tasks = [get_task(task) for task in dict.fromkeys(options.tasks)]
     folder = Path(options.tables) if options.tables else store.find_tables()
-    cells = missing_cells(folder, tasks, options.seeds, options.archs)
+    if options.supernet and options.archs:
+        raise InvalidValueError("--supernet holds every architecture of its space; leave --archs out")
+    if options.supernet:
+        cells = missing_supernets(folder, tasks, options.seeds)
+    else:
+        cells = missing_cells(folder, tasks, options.seeds, options.archs)
     steps = sum(get_task(cell.task).max_fidelity for cell in cells)
     if options.dry_run:
         hours, source = core_hours(cells, folder) if cells else (0.0, "nothing to train")
         _say(f"{len(cells)} cells, {steps:,} env steps, about {hours:.2g} core-hours ({source})")
         return 0
     for task in tasks:
-        store.fold(folder, task)  # what an earlier build finished and was killed before folding
+        for table in (task, task.supernet):
+            store.fold(folder, table)  # what an earlier build finished and was killed before folding
     if not cells:
         _say("nothing to train: every cell asked for is in the tables")
         return 0

@@ -124,18 +124,18 @@ def print_table_one(table: pd.DataFrame, tables: str | None) -> None:
 def notes(tasks: Sequence[str], tables: str | None) -> list[str]:
     """How this differs from the paper, and what each table rests on."""
     return [
-        "Recipes differ: the paper trains full-width networks for 10 M env steps (recipe 'paper', sticky actions 0.25); "
-        "the tables here are of recipe 'lite' (ALE: a quarter of the width, 500 k env steps, no sticky actions; MinAtar: "
-        "1 M env steps), so figures are set beside each other, not compared.",
-        "Searches choose by total reward on the validation seeds; both rows show the chosen architecture on the test split. "
-        f"± is the standard deviation over {SEARCH_SEEDS} search seeds (ENAS, SPOS) or {RANDOM_REPEATS} repeats "
+        "Recipes differ: the paper trains full-width networks for 10 M env steps (recipe 'paper', sticky actions "
+        "0.25); the tables here are of recipe 'lite' (ALE: a quarter of the width, 500 k env steps, no sticky actions; "
+        "MinAtar: 1 M env steps), so figures are set beside each other, not compared.",
+        "Searches choose by total reward on the validation seeds; both rows show the chosen architecture on the test "
+        f"split. ± is the standard deviation over {SEARCH_SEEDS} search seeds (ENAS, SPOS) or {RANDOM_REPEATS} repeats "
         "(random search, K = 3). Tabular ENAS feeds its controller from stored SPOS proxies: an approximation.",
         *(f"{task}: {task_note(task, tables)}." for task in tasks),
     ]
 
 
 def best_architectures(runs: pd.DataFrame, tasks: Sequence[str], tables: str | None) -> pd.DataFrame:
-    """As Tables 6 to 9: the layers of the architecture that one-shot search chose most often, and of the table's best."""
+    """As Tables 6 to 9: the layers of what each one-shot search chose most often, and of the table's best."""
     rows, final = [], final_rows(runs)
     for task in tasks:
         bench = load(task, tables=tables)

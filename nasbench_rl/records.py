@@ -101,3 +101,23 @@ class TrajectoryPoint:
     seed: int
     score: float
     incumbent: str
+
+
+@dataclass(frozen=True, slots=True)
+class PathUpdate:
+    """What one update of a supernet brought, for a controller that learns from it.
+
+    Attributes:
+        index: number of the update, from 0.
+        arch: canonical string of the architecture whose path was trained.
+        env_steps: env steps so far.
+        games: games that ended while this path played; they may have begun under the path before. 0 in tabular mode.
+        return_mean: mean undiscounted, unclipped return of those games, NaN when there were none; in tabular mode the
+            stored proxy score of the architecture at this stage of a uniformly fitted supernet, an approximation.
+    """
+
+    index: int
+    arch: str
+    env_steps: int
+    games: int
+    return_mean: float

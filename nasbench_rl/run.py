@@ -17,9 +17,10 @@ from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nasbench_rl.benchmark import Benchmark
+    from nasbench_rl.benchmark import TabularBenchmark
     from nasbench_rl.envs import ArchitectureEnv
     from nasbench_rl.tasks import Task
+    from nasbench_rl.weight_sharing import WeightSharing
 
 _METHOD, _NOISE = 0, 1
 """Spawn keys: a method's own randomness and the order of the validation seeds never share a stream."""
@@ -63,7 +64,7 @@ class Run:
         points: every evaluation, in order.
     """
 
-    def __init__(self, benchmark: Benchmark, budget: int, seed: int) -> None:
+    def __init__(self, benchmark: TabularBenchmark, budget: int, seed: int) -> None:
         """Made by ``Benchmark.start``.
 
         Raises:
@@ -217,6 +218,12 @@ class Run:
         from nasbench_rl.envs import ArchitectureEnv
 
         return ArchitectureEnv(self, **options)
+
+    def supernet(self) -> WeightSharing:
+        """Weight sharing on this run's budget: fitted in live mode, replayed from ``tables/supernet`` otherwise."""
+        from nasbench_rl.weight_sharing import WeightSharing
+
+        return WeightSharing(self, self._benchmark)
 
     def trajectory(self) -> pd.DataFrame:
         """Every evaluation: spent, cpu_seconds, arch, fidelity, seed, score, incumbent."""

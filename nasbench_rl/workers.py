@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from nasbench_rl import files, store
 from nasbench_rl.errors import missing_extra
+from nasbench_rl.store import Tabled
 from nasbench_rl.tasks import Task, get_task
 
 REPORT_EVERY_SECONDS = 2.0
@@ -25,9 +26,12 @@ ASK_AGAIN_SECONDS = 1.0
 """How often a cell that another build is training is asked for again."""
 
 
+SUPERNET = "supernet"
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One training: a task's architecture with one train seed."""
+    """One training: a task's architecture with one train seed, or a supernet of the task (``arch`` is ``SUPERNET``)."""
 
     task: str
     arch: str
@@ -38,8 +42,20 @@ class Cell:
         """File-name stem of its shard and lock."""
         return f"{self.arch}.seed{self.seed}"
 
+    @property
+    def table(self) -> Tabled:
+        """The table it goes into: the task's own, or that of its supernets."""
+        task = get_task(self.task)
+        return task.supernet if self.arch == SUPERNET else task
+
+    def is_in(self, trained: set[tuple[str, int]]) -> bool:
+        """Whether it is among the (architecture, seed) of ``store.trained_cells(folder, self.table)``."""
+        if self.arch != SUPERNET:
+            return (self.arch, self.seed) in trained
+        return {(arch.name, self.seed) for arch in get_task(self.task).space} <= trained
+
     def __str__(self) -> str:
-        return f"{self.task} {self.arch} train seed {self.seed}"
+        return f"{self.task} {self.arch} {'' if self.arch == SUPERNET else 'train '}seed {self.seed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +180,7 @@ def _work(pipe: Connection, folder: Path, device: str, parent: int) -> None:
 
 
 def _train_cell(cell: Cell, pipe: Connection, folder: Path, device: str, parent: int) -> tuple[str, int, str]:
-    from nasbench_rl.training.cells import train_cell
+    from nasbench_rl.training.cells import train_cell, train_supernet
     from nasbench_rl.training.process import tune_process
 
     tune_process()
@@ -181,8 +197,11 @@ def _train_cell(cell: Cell, pipe: Connection, folder: Path, device: str, parent:
     with files.lock(folder, f"{Path(store.table_name(task)).stem}.{cell.name}", wait=False) as mine:
         if not mine:
             return "busy", 0, ""
-        if (cell.arch, cell.seed) in store.trained_cells(folder, task):
+        if cell.is_in(store.trained_cells(folder, cell.table)):
             return "elsewhere", task.max_fidelity, "another build has trained it"
         started = time.monotonic()
-        train_cell(task, cell.arch, cell.seed, folder, device, progress)
+        if cell.arch == SUPERNET:
+            train_supernet(task, cell.seed, folder, device, progress)
+        else:
+            train_cell(task, cell.arch, cell.seed, folder, device, progress)
         return "done", task.max_fidelity, f"in {time.monotonic() - started:.0f} s"

@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_table  # noqa: E402
+from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_supernets, write_made_table  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -17,4 +17,6 @@ def made_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_made_table(folder, TWO_BY_SEED, 4)
     write_made_table(folder, SINGLE_SEED, 1)
     write_made_table(folder, DEEP, 2)
+    for task in (TWO_BY_SEED, SINGLE_SEED, DEEP):
+        write_made_supernets(folder, task, 3)
     return folder

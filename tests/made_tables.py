@@ -57,3 +57,31 @@ def write_made_table(folder: Path, id_: str, seeds: int, archs: list[str] | None
     rows = [row for arch in names for seed in range(seeds) for row in made_rows(task, arch, seed)]
     store.write_table(folder, task, [store.encode_rows(task, rows)])
     return task
+
+
+def write_made_supernets(folder: Path, id_: str, seeds: int) -> None:
+    """Add ``seeds`` made supernets of a task, whose proxies are the made returns with noise of their own."""
+    task = get_task(id_)
+    rows = []
+    for seed in range(seeds):
+        for arch in task.space:
+            for at, fidelity in enumerate(task.fidelities):
+                rows.append(
+                    {
+                        "arch": arch.name,
+                        "seed": seed,
+                        "fidelity": fidelity,
+                        "proxy": made_return(task, arch.name, 1000 + seed, at),
+                        "proxy_std": 1.0,
+                        "proxy_games": 64,
+                        "proxy_env_steps": 1000,
+                        "proxy_cpu_seconds": 3.0,
+                        "cpu_seconds": 10.0 * (at + 1),
+                        "wall_seconds": 11.0 * (at + 1),
+                        "params": 1,
+                        "flops": 1,
+                        "code_version": "made",
+                        "machine": "made",
+                    }  # fmt: skip
+                )
+    store.write_table(folder, task.supernet, [store.encode_rows(task.supernet, rows)])

@@ -79,9 +79,10 @@ class AtariGames:
         if self.fire is not None:
             self.forced = terminated & ~over
         final = {}
-        if truncated.any():
+        cut = truncated & ~terminated  # a life lost in the very step of the time limit has no value to come
+        if cut.any():
             ends = to_blocks(info["final_obs"])
-            final = {int(row): ends[row] for row in np.flatnonzero(truncated)}
+            final = {int(row): ends[row] for row in np.flatnonzero(cut)}
         return Step(
             to_blocks(observation), reward.astype(np.float32), terminated, truncated & ~terminated, final, returns
         )

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.records import PathUpdate
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.spaces.kernels import Network
 from nasbench_rl.tasks import Task
@@ -120,25 +121,6 @@ class Proxy:
     def std(self) -> float:
         """Sample standard deviation over the games; NaN for a single game."""
         return statistics.stdev(self.returns) if len(self.returns) > 1 else math.nan
-
-
-@dataclass(frozen=True, slots=True)
-class PathUpdate:
-    """What one update brought, for a controller that learns from it.
-
-    Attributes:
-        index: number of the update, from 0.
-        arch: the architecture whose path was trained.
-        env_steps: env steps so far.
-        games: games that ended while this path played; they may have begun under the path before.
-        return_mean: mean undiscounted, unclipped return of those games; NaN when there were none.
-    """
-
-    index: int
-    arch: Architecture
-    env_steps: int
-    games: int
-    return_mean: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +252,7 @@ def fit_supernet(
         update(supernet, optimizer, rollout, recipe, generator)
         if told is not None:
             ended = curve.games - before
-            told(PathUpdate(i, arch, curve.steps, ended, (curve.total - total) / ended if ended else math.nan))
+            told(PathUpdate(i, arch.name, curve.steps, ended, (curve.total - total) / ended if ended else math.nan))
         points.take(supernet, curve.steps, on)
         if progress is not None:
             progress(min(curve.steps, recipe.env_steps))

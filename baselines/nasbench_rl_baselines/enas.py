@@ -1,0 +1,129 @@
+"""ENAS: efficient NAS by parameter sharing, as the RL-agents paper adapts it (sections 3, 4.2, 5.3 and Table 5).
+
+Pham et al. (2018), "Efficient neural architecture search via parameter sharing", https://arxiv.org/abs/1802.03268.
+
+A controller samples a child path, the supernet trains it for ten PPO updates, and the mean return of the games that
+ended meanwhile is its reward. After every ten children REINFORCE updates the controller. The proxy score of an
+architecture is the controller's probability of it. It costs one whole training for the supernet and one for each of the
+top 3.
+
+In tabular mode this is an **approximation**: a supernet whose paths a controller chose cannot be stored beforehand, so
+the reward is the proxy score of the child in a stored supernet that was fitted with uniform paths, at the same number
+of env steps. ``baselines/README.md`` sets live and tabular regret side by side.
+
+Kept from the paper though the trainings here are a tenth as long: a fit of 1 M env steps has 977 updates, that is 97
+children and nine updates of the controller, which then has hardly moved from uniform.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from nasbench_rl import Run
+from nasbench_rl.records import PathUpdate
+from nasbench_rl.spaces import Architecture, KernelSpace
+from nasbench_rl_baselines._choices import Tokens, choices_of
+from nasbench_rl_baselines._controller import Controller
+from nasbench_rl_baselines._searching import check_positive
+from nasbench_rl_baselines._torch import generator_of, one_thread
+
+
+@dataclass(frozen=True)
+class Enas:
+    """Let a controller choose the supernet's paths, train the architectures it likes best from scratch.
+
+    Attributes:
+        units: of the controller's LSTM.
+        child_updates: PPO updates that a sampled child is trained for.
+        children: sampled children an update of the controller.
+        learning_rate: Adam's, annealed by a cosine to zero over the fit.
+        entropy_coef: weight of the entropy bonus.
+        baseline_momentum: share of its past that the moving-average baseline keeps.
+        init_range: the controller's weights start uniform in ± this (Pham et al., section 3).
+        top_k: architectures trained from scratch; the best of them by validation score is returned.
+    """
+
+    units: int = 64
+    child_updates: int = 10
+    children: int = 10
+    learning_rate: float = 1e-3
+    entropy_coef: float = 1e-4
+    baseline_momentum: float = 0.2
+    init_range: float = 0.1
+    top_k: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that allow no search."""
+        check_positive(units=self.units, child_updates=self.child_updates, children=self.children, top_k=self.top_k)
+
+    def __call__(self, run: Run) -> None:
+        """Search; ends in BudgetExhausted when the budget does not reach the supernet and one training."""
+        supernet = run.supernet()
+        with one_thread():
+            learner = _Learner(self, run, supernet.updates)
+            supernet.fit(learner.sample_path, learner.told)
+            probabilities = learner.probabilities()
+        best = np.argsort(-probabilities, kind="stable")[: self.top_k]
+        run.recommend([run.space[int(i)] for i in best])
+
+
+class _Learner:
+    """The controller with its REINFORCE update, told of one PPO update after the other."""
+
+    def __init__(self, method: Enas, run: Run, updates: int) -> None:
+        self.method, self.run = method, run
+        self.generator = generator_of(run)
+        self.controller = Controller(choices_of(run.space), method.units, 1, method.init_range, self.generator)
+        self.optimizer = torch.optim.Adam(self.controller.parameters(), method.learning_rate)
+        steps = max(1, updates // (method.child_updates * method.children))
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
+        self.child: Tokens = ()
+        self.returns: list[tuple[int, float]] = []
+        self.batch: list[tuple[Tokens, float]] = []
+        self.baseline: float | None = None
+
+    def sample_path(self, index: int, rng: np.random.Generator) -> Architecture:
+        """The child of this update; a new one every ``child_updates``."""
+        if index % self.method.child_updates == 0:
+            self.child, self.returns = self.controller.sample(self.generator), []
+        return self.controller.choices.decode(self.child)
+
+    def told(self, update: PathUpdate) -> None:
+        """Collect a child's returns; with enough children, update the controller."""
+        if not math.isnan(update.return_mean):
+            self.returns.append((max(1, update.games), update.return_mean))
+        if (update.index + 1) % self.method.child_updates:
+            return
+        if self.returns:  # no game ended while the child played: nothing is known of it
+            games = sum(count for count, _ in self.returns)
+            self.batch.append((self.child, math.fsum(count * mean for count, mean in self.returns) / games))
+        if len(self.batch) >= self.method.children:
+            self._learn()
+
+    def _learn(self) -> None:
+        rewards = [reward for _, reward in self.batch]
+        advantages = []
+        for reward in rewards:
+            keep = self.method.baseline_momentum
+            self.baseline = reward if self.baseline is None else keep * self.baseline + (1 - keep) * reward
+            advantages.append(reward - self.baseline)
+        log_prob, entropy = self.controller.log_prob([child for child, _ in self.batch])
+        gain = torch.tensor(advantages, dtype=torch.float32) * log_prob + self.method.entropy_coef * entropy
+        self.optimizer.zero_grad()
+        (-gain.mean()).backward()
+        self.optimizer.step()
+        if self.schedule.last_epoch < self.schedule.T_max:
+            self.schedule.step()
+        self.batch = []
+
+    @torch.no_grad()
+    def probabilities(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """(architectures,) the controller's probability of each."""
+        space = self.run.space
+        assert isinstance(space, KernelSpace)  # Run.supernet() refuses the others
+        sequences = [tuple(space.kernels.index(kernel) for kernel in arch.choices) for arch in space]
+        return self.controller.log_prob(sequences)[0].exp().double().numpy()

@@ -1,0 +1,47 @@
+"""The proxy scores of a task's stored supernets as dense arrays in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from nasbench_rl import store
+
+if TYPE_CHECKING:
+    from nasbench_rl.tasks import Task
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class SupernetScores:
+    """The stored supernets of a task as dense arrays.
+
+    Attributes:
+        seeds: the supernet seeds that are complete.
+        proxies: (seeds, fidelities, architectures) proxy scores.
+        cpu_seconds: (seeds,) of fitting and of measuring all proxies.
+    """
+
+    def __init__(self, task: Task, rows: pa.Table) -> None:
+        """``rows``: of the schema ``store.SCHEMAS["supernet"]``."""
+        names = {arch.name: i for i, arch in enumerate(task.space)}
+        seeds, seed_at = np.unique(rows["seed"].to_numpy(), return_inverse=True)
+        fidelity_at = np.searchsorted(task.fidelities, rows["fidelity"].to_numpy())
+        arch_at = np.array([names[name] for name in rows["arch"].to_pylist()], dtype=np.int64)
+        proxies = np.full((len(seeds), len(task.fidelities), len(names)), np.nan)
+        proxies[seed_at, fidelity_at, arch_at] = rows["proxy"].to_numpy()
+        fit, proxy = (np.zeros((len(seeds), len(task.fidelities))) for _ in range(2))
+        fit[seed_at, fidelity_at] = rows["cpu_seconds"].to_numpy()
+        proxy[seed_at, fidelity_at] = rows["proxy_cpu_seconds"].to_numpy()
+        whole = ~np.isnan(proxies).any(axis=(1, 2))
+        self.seeds: list[int] = [int(seed) for seed in seeds[whole]]
+        self.proxies: Floats = proxies[whole]
+        self.cpu_seconds: Floats = (fit[:, -1] + proxy.sum(axis=1))[whole] if len(seeds) else np.zeros(0)
+
+
+def read_supernets(folder: Path, task: Task) -> SupernetScores:
+    """The stored supernets of a task; none when it has no such table."""
+    return SupernetScores(task, store.read_table(folder, task.supernet))

@@ -1,0 +1,117 @@
+"""A run's view of weight sharing: a supernet fitted live, or replayed from ``tables/supernet``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingCellError, missing_extra
+from nasbench_rl.records import PathUpdate
+from nasbench_rl.spaces.base import ArchLike
+from nasbench_rl.spaces.kernels import KernelSpace
+
+if TYPE_CHECKING:
+    from nasbench_rl.benchmark import TabularBenchmark
+    from nasbench_rl.run import Run
+    from nasbench_rl.supernet_table import SupernetScores
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+SamplePath = Callable[[int, np.random.Generator], ArchLike]
+"""(number of the update, random draws) → the architecture whose path that update trains."""
+
+
+class WeightSharing:
+    """One supernet of a run. ``fit`` it once, then read the ``proxies`` of all architectures.
+
+    Fitting with uniform paths depends on nothing that it finds, so in tabular mode it is replayed exactly: search seed
+    s takes the stored supernet s modulo their number. Fitting with a controller's paths cannot be replayed: in tabular
+    mode the controller is told the stored proxies instead, an approximation that reports have to name.
+
+    The fit's env steps are charged. Proxies are inference alone, "negligible to the time of training" (RL-agents paper,
+    section 5.3): they are charged no env steps, but their CPU seconds are counted.
+    """
+
+    def __init__(self, run: Run, benchmark: TabularBenchmark) -> None:
+        """Made by ``Run.supernet``.
+
+        Raises:
+            InvalidValueError: the space has no supernet.
+        """
+        if not isinstance(run.space, KernelSpace):
+            raise InvalidValueError(f"{run.space.name} has no supernet; those that have: the kernel-choice spaces")
+        self.run, self._bench = run, benchmark
+        self._proxies: Floats | None = None
+
+    @property
+    def updates(self) -> int:
+        """PPO updates in a whole fit."""
+        return self.run.task.recipe.updates
+
+    def fit(self, sample_path: SamplePath | None = None, told: Callable[[PathUpdate], None] | None = None) -> None:
+        """Fit the supernet over the whole of the task's env steps, and charge them.
+
+        Args:
+            sample_path: which path an update trains; None draws uniformly (SPOS).
+            told: called after each update with what it brought.
+
+        Raises:
+            BudgetExhausted: one whole training does not remain; nothing was charged.
+            MissingCellError: tabular mode, and no supernet of this task is stored.
+        """
+        whole = self.run.task.max_fidelity
+        if whole > self.run.remaining:
+            raise BudgetExhausted(
+                f"a supernet costs {whole:,} {self.run.task.fidelity_unit}, {self.run.remaining:,} remain"
+            )
+        if self._bench.mode != "live":
+            proxies, cpu_seconds = self._stored(self._bench.supernets())
+            if sample_path is not None:
+                self._pretend(sample_path, told, proxies)
+        elif sample_path is None:
+            proxies, cpu_seconds = self._stored(self._bench.supernets(self.run.seed))
+        else:
+            proxies, cpu_seconds = self._fit_live(sample_path, told)
+        self.run.charge(whole, cpu_seconds)
+        self._proxies = proxies[-1]
+
+    def proxies(self) -> Floats:
+        """(architectures,) proxy score of each, in the space's order: mean return with the shared weights."""
+        if self._proxies is None:
+            raise InvalidValueError("the supernet is not fitted yet; call fit() first")
+        return self._proxies
+
+    def _stored(self, table: SupernetScores) -> tuple[Floats, float]:
+        if not len(table.seeds):
+            raise MissingCellError(
+                f"no supernet of {self.run.task.id} is stored; fit one: python -m nasbench_rl.build "
+                f"{self.run.task.id} --supernet --seeds 1, or search in live mode"
+            )
+        at = self.run.seed % len(table.seeds) if self._bench.mode != "live" else table.seeds.index(self.run.seed)
+        return table.proxies[at], float(table.cpu_seconds[at])
+
+    def _pretend(self, sample_path: SamplePath, told: Callable[[PathUpdate], None] | None, proxies: Floats) -> None:
+        """Run a controller against the stored proxies of the last fidelity that a fit would have passed."""
+        recipe, space = self.run.task.recipe, self.run.space
+        fidelities, each = np.array(self.run.task.fidelities), recipe.num_envs * recipe.rollout
+        for i in range(recipe.updates):
+            arch, steps = space.parse(sample_path(i, self.run.rng)), (i + 1) * each
+            passed = max(0, int(np.searchsorted(fidelities, steps, side="right")) - 1)
+            if told is not None:
+                told(PathUpdate(i, arch.name, steps, 0, float(proxies[passed, space.index(arch)])))
+
+    def _fit_live(self, sample_path: SamplePath, told: Callable[[PathUpdate], None] | None) -> tuple[Floats, float]:
+        try:
+            from nasbench_rl.training.process import check_device, tune_process
+            from nasbench_rl.training.supernet import fit_supernet
+        except ImportError as error:
+            raise missing_extra(error.name or "torch", "live", "fitting a supernet") from error
+        task, device = self.run.task, self._bench.device
+        check_device(device)
+        tune_process()
+        fitted = fit_supernet(
+            task, self.run.seed, device, self._bench.on_progress, sample_path, told, fidelities=[task.max_fidelity]
+        )
+        last = fitted.points[-1]
+        return np.array([[p.mean for p in last.proxies]]), fitted.cpu_seconds + last.proxy_cpu_seconds

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_tables import TWO_BY_SEED, made_return, write_made_table
+
+from nasbench_rl import BudgetExhausted, build, cli, get_method, load
+from nasbench_rl.errors import InvalidValueError, MissingCellError
+from nasbench_rl.records import PathUpdate
+
+WHOLE = 1_000_000
+
+
+def test_a_replayed_supernet_is_the_stored_one_of_the_search_seed(made_tables: Path) -> None:
+    bench = load(TWO_BY_SEED, tables=made_tables)
+    for seed in (0, 1, 4):
+        run = bench.start(4 * WHOLE, seed)
+        supernet = run.supernet()
+        supernet.fit()
+        stored = [made_return(bench.task, arch.name, 1000 + seed % 3, 19) for arch in bench.space]
+        assert supernet.proxies() == pytest.approx(stored)
+        assert run.spent == WHOLE
+        assert run.cpu_seconds == pytest.approx(200.0 + 20 * 3.0), "the fit and the proxies of every fidelity"
+
+
+def test_a_controller_is_told_the_proxies_of_the_stage_it_is_at(made_tables: Path) -> None:
+    bench = load(TWO_BY_SEED, tables=made_tables)
+    run, told = bench.start(WHOLE, 0), list[PathUpdate]()
+    run.supernet().fit(lambda index, rng: (5, 5), told.append)
+    assert len(told) == 977 and told[-1].env_steps == 977 * 1024
+    assert told[0].return_mean == pytest.approx(made_return(bench.task, "k5-k5", 1000, 0))
+    assert told[500].return_mean == pytest.approx(made_return(bench.task, "k5-k5", 1000, 9))
+    assert told[-1].return_mean == pytest.approx(made_return(bench.task, "k5-k5", 1000, 19))
+
+
+def test_spos_trains_its_top_three_and_charges_supernet_and_trainings(made_tables: Path) -> None:
+    bench = load(TWO_BY_SEED, tables=made_tables)
+    run = bench.start(10 * WHOLE, 2)
+    get_method("spos")(run)
+    proxies = [made_return(bench.task, arch.name, 1002, 19) for arch in bench.space]
+    best = [bench.space[int(i)].name for i in np.argsort(proxies)[::-1][:3]]
+    assert [point.arch for point in run.points] == best
+    assert run.spent == 4 * WHOLE
+    assert str(run.incumbent) == max(run.points, key=lambda point: point.score).arch
+
+
+def test_spos_evolves_where_a_space_is_too_large_to_list(made_tables: Path) -> None:
+    bench = load(TWO_BY_SEED, tables=made_tables)
+    listed, evolved = bench.start(4 * WHOLE, 1), bench.start(4 * WHOLE, 1)
+    get_method("spos")(listed)
+    get_method("spos", full_search=10)(evolved)
+    assert {p.arch for p in evolved.points} == {p.arch for p in listed.points}, "25 points are soon all visited"
+
+
+def test_enas_moves_its_controller_towards_what_scores(made_tables: Path) -> None:
+    bench = load(TWO_BY_SEED, tables=made_tables)
+    run = bench.start(4 * WHOLE, 0)
+    get_method("enas", learning_rate=0.05, children=1)(run)
+    chosen = np.array([bench.space.parse(p.arch).choices for p in run.points])
+    assert chosen.mean() > 4.0, "made returns grow with the kernels, whose mean is 3"
+    assert run.spent == 4 * WHOLE
+
+
+def test_too_small_a_budget_charges_nothing(made_tables: Path) -> None:
+    run = load(TWO_BY_SEED, tables=made_tables).start(WHOLE - 1, 0)
+    with pytest.raises(BudgetExhausted):
+        run.supernet().fit()
+    assert run.spent == 0
+    with pytest.raises(InvalidValueError, match="fit"):
+        run.supernet().proxies()
+
+
+def test_without_a_stored_supernet_the_error_names_the_command(tmp_path: Path) -> None:
+    write_made_table(tmp_path, TWO_BY_SEED, 2)
+    run = load(TWO_BY_SEED, tables=tmp_path).start(4 * WHOLE, 0)
+    with pytest.raises(MissingCellError, match="--supernet"):
+        run.supernet().fit()
+
+
+def test_build_fits_supernets_that_a_live_run_then_replays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    smoke = "minatar-ss1/breakout@smoke"
+    command = [smoke, "--supernet", "--tables", str(tmp_path), "--jobs", "1"]
+    assert cli.run(build.main, command) == 0
+    assert "supernet seed 0 in" in capsys.readouterr().out
+    assert cli.run(build.main, command) == 0
+    assert "nothing to train" in capsys.readouterr().out
+    run = load(smoke, "live", tables=tmp_path).start(20_480, 0)
+    supernet = run.supernet()
+    supernet.fit()
+    assert np.isfinite(supernet.proxies()).all() and run.spent == 20_480
+
+
+def test_supernets_of_chosen_architectures_make_no_sense(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(build.main, ["minatar-ss1/breakout@smoke", "--supernet", "--archs", "k1-k1"]) == 2
+    assert "--archs" in capsys.readouterr().err
