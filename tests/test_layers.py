@@ -21,9 +21,9 @@ LAYERS: dict[str, int] = {
         (
             ("_version", "errors", "records", "provenance"),
             ("spaces", "recipes", "recipes_nsc", "tasks", "stats", "ranks", "improvement"),
-            ("files", "store", "merge", "published", "table", "surrogate", "training"),
+            ("files", "store", "merge", "published", "supernet_table", "table", "surrogate", "training"),
             ("benchmark",),
-            ("run", "envs", "methods"),
+            ("run", "envs", "weight_sharing", "methods"),
             (
                 "cli",
                 "experiment",
@@ -37,7 +37,7 @@ LAYERS: dict[str, int] = {
                 "leaderboard",
                 "judged",
                 "report",
-                "cells",
+                "columns",
                 "facts",
                 "verdict",
                 "checklist",
@@ -58,7 +58,19 @@ UPWARD = {("nasbench_rl.benchmark", "nasbench_rl.run"): "Benchmark.start() makes
 
 PUBLIC = {"nasbench_rl", "nasbench_rl.errors", "nasbench_rl.records", "nasbench_rl.spaces", "nasbench_rl.stats"}
 
-HEAVY = ("torch", "pandas", "gymnasium", "ale_py", "minatar", "matplotlib", "scipy", "lightgbm", "ray", "optuna", "ConfigSpace")
+HEAVY = (
+    "torch",
+    "pandas",
+    "gymnasium",
+    "ale_py",
+    "minatar",
+    "matplotlib",
+    "scipy",
+    "lightgbm",
+    "ray",
+    "optuna",
+    "ConfigSpace",
+)
 
 
 @dataclass(frozen=True)

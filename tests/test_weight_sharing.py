@@ -56,11 +56,12 @@ def test_spos_evolves_where_a_space_is_too_large_to_list(made_tables: Path) -> N
 
 def test_enas_moves_its_controller_towards_what_scores(made_tables: Path) -> None:
     bench = load(TWO_BY_SEED, tables=made_tables)
-    run = bench.start(4 * WHOLE, 0)
-    get_method("enas", learning_rate=0.05, children=1)(run)
-    chosen = np.array([bench.space.parse(p.arch).choices for p in run.points])
-    assert chosen.mean() > 4.0, "made returns grow with the kernels, whose mean is 3"
-    assert run.spent == 4 * WHOLE
+    for seed in range(3):
+        run = bench.start(4 * WHOLE, seed)
+        get_method("enas", learning_rate=0.05, children=1)(run)
+        likeliest = bench.space.parse(run.points[0].arch).choices
+        assert sum(likeliest) >= 8, "made returns grow with the kernels, whose sum is 6 on average"
+        assert run.spent == 4 * WHOLE
 
 
 def test_too_small_a_budget_charges_nothing(made_tables: Path) -> None:

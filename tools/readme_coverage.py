@@ -1,4 +1,4 @@
-"""Write the table of tasks and their coverage into README.md, from the manifest: ``python tools/readme_coverage.py``."""
+"""Write the table of tasks and their coverage into README.md: ``python tools/readme_coverage.py``."""
 
 from __future__ import annotations
 
