@@ -58,7 +58,7 @@ def test_enas_moves_its_controller_towards_what_scores(made_tables: Path) -> Non
     bench = load(TWO_BY_SEED, tables=made_tables)
     for seed in range(3):
         run = bench.start(4 * WHOLE, seed)
-        get_method("enas", learning_rate=0.05, children=1)(run)
+        get_method("enas", learning_rate=0.01, children=4, child_updates=1)(run)
         likeliest = bench.space.parse(run.points[0].arch).choices
         assert sum(likeliest) >= 8, "made returns grow with the kernels, whose sum is 6 on average"
         assert run.spent == 4 * WHOLE
