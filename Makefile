@@ -1,6 +1,7 @@
-# make compare   the leaderboard from the shipped tables          make compare ARGS="--runs 500 --out results"
-# make test      the test suite                                   make test ARGS="-k stats"
-# Both make .venv and install everything first, once for each state of pyproject.toml and constraints.txt.
+# make compare      every method on the shipped tables, ending in a page to open    make compare ARGS="--runs 500"
+# make leaderboard  the same, and the repository's copy of the page in baselines/
+# make test         the test suite                                                  make test ARGS="-k stats"
+# All make .venv and install everything first, once for each state of pyproject.toml and constraints.txt.
 # Of use beside them: PYTHON=python3.12, TORCH_ARGS="--index-url …" (CONTRIBUTING.md, "Torch").
 
 PYTHON ?= python3
@@ -10,10 +11,21 @@ ARGS ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: compare test check lint format install clean
+.PHONY: compare leaderboard test check lint format install clean
 
+# What ARGS gives for an option, for the leaderboard to read the same results and tables.
+given = $(shell printf '%s ' '$(ARGS)' | sed -n 's/.*--$(1)[ =]\([^ ]*\) .*/\1/p')
+RESULTS = $(or $(call given,out),results)
+TABLES = $(call given,tables)
+
+# A method that fails (exit code 1) does not keep the others off the page; a preset writes tables of its own instead.
 compare: install
-	$(BIN)/python -m nasbench_rl.compare $(ARGS)
+	status=0; $(BIN)/python -m nasbench_rl.compare $(ARGS) || status=$$?; \
+	case "$$status $(ARGS)" in *--preset*|[2-9]*|1[0-9]*) exit $$status;; esac; \
+	$(BIN)/python -m nasbench_rl.leaderboard $(RESULTS) $(if $(TABLES),--tables $(TABLES)) && exit $$status
+
+leaderboard: compare
+	cp $(RESULTS)/leaderboard.md $(RESULTS)/leaderboard.html baselines/
 
 test: install
 	$(BIN)/python -m pytest $(ARGS)

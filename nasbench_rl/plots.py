@@ -172,7 +172,7 @@ def regret_over_budget(
         axes.axhline(value, color=REFERENCE, linewidth=1, linestyle=(0, (6, 3)))
         axes.annotate(name, (1.0, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
     axes.set_xlabel("budget spent (whole trainings)")
-    axes.set_ylabel(f"regret (best minus chosen, test {metric})")
+    axes.set_ylabel(f"regret (test {metric})")
     axes.set_title(f"{task}\nregret of the architecture each search would choose", fontsize=10)
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, float(grid[-1]) * 1.01)
@@ -197,14 +197,13 @@ def _rows_figure(names: Sequence[str], width: float) -> tuple[Figure, Axes]:
 
 
 def improvement_over_random(
-    methods: dict[str, tuple[Interval, Interval]], title: str, level: str, width: float = SIZE[0]
+    methods: dict[str, tuple[Interval, Interval]], title: str, width: float = SIZE[0]
 ) -> Figure:
     """Probability of improvement over random search, a row a method.
 
     Args:
         methods: per method the estimate with its interval over search seeds, and with that over train seeds too.
         title: what was compared.
-        level: what the intervals are, for the axis.
         width: in inches; the height follows from the number of methods.
     """
     figure, axes = _rows_figure(list(methods), width)
@@ -215,7 +214,7 @@ def improvement_over_random(
         axes.plot(seeds[1:], (row, row), color=colour, linewidth=4.5, alpha=0.55, solid_capstyle="butt")
         axes.plot(seeds[0], row, "o", color=colour, markersize=5.5)
     axes.set_xlim(0, 1)
-    axes.set_xlabel(f"probability of improvement over random search\n(dashed: as good as it; {level})")
+    axes.set_xlabel("probability of improvement over random search\n(dashed: as good as random search)")
     axes.set_title(title, fontsize=10)
     return figure
 
@@ -246,7 +245,7 @@ def profiles(
         style = method_style(method)
         axes.plot(thresholds, share, label=method, linewidth=1.8, drawstyle="steps-post", **style)
         axes.fill_between(thresholds, low, high, step="post", color=style["color"], alpha=0.15, linewidth=0)
-    axes.set_xlabel("normalised regret (0: the best architecture, 1: as a draw at random)")
+    axes.set_xlabel("normalised regret (0: the best, 1: a draw at random)")
     axes.set_ylabel("share of runs at or below it")
     axes.set_title(title, fontsize=10)
     axes.set_ylim(0, 1.02)
@@ -279,7 +278,7 @@ def average_ranks(
         axes.plot([len(names) + 0.6 + step * at] * 2, ends, color="black", linewidth=3, solid_capstyle="round")
     axes.set_xlim(0.8, len(names) + 0.8 + step * max(len(groups), 1))
     axes.set_xticks(range(1, len(names) + 1, max(1, len(names) // 8)))
-    axes.set_xlabel("average rank by mean regret (1 is best; a bar joins methods that are not told apart)")
+    axes.set_xlabel("average rank by mean regret (1 is best)")
     axes.set_title(title, fontsize=10)
     return figure
 

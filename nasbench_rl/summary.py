@@ -15,6 +15,7 @@ from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.errors import TableError
 from nasbench_rl.improvement import random_search_choice
 from nasbench_rl.spaces import NATURE_CNN
+from nasbench_rl.table import SPLITS
 from nasbench_rl.tasks import get_task
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def references(bench: TabularBenchmark, budget: int) -> list[dict[str, Any]]:
     """Best and mean architecture, Nature-CNN where the space has it, and the exact expectation of random search."""
     best, scores = bench.optimum(), bench.table.view("test").mean[:, -1]
     named = {f"best architecture ({best.arch})": best.score, "mean architecture": float(np.nanmean(scores))}
-    if NATURE_CNN in bench.space:
-        named[f"Nature-CNN ({bench.space.parse(NATURE_CNN)})"] = bench.query(NATURE_CNN).score
+    if NATURE_CNN in bench.space and not math.isnan(nature := scores[bench.space.index(NATURE_CNN)]):
+        named[f"Nature-CNN ({bench.space.parse(NATURE_CNN)})"] = nature
     _, expected = exact_random_search(bench, budget)
     if len(expected):
         named[EXACT] = best.score - expected[-1]
@@ -179,7 +180,8 @@ def table_note(bench: TabularBenchmark) -> str:
         seeds = ", ".join(map(str, table.split_seeds("validation")))
         held = f"single train seed ({seeds}): searches see {known.metric}, reports {table.view('test').column}"
     else:
-        held = f"validation train seeds {bench.train_seeds('validation')}, test train seeds {bench.train_seeds('test')}"
+        validation, test = (", ".join(map(str, bench.train_seeds(split))) for split in SPLITS)
+        held = f"validation train seeds {validation}; test train seeds {test}"
     return f"{known.metric} at {known.max_fidelity:,} {known.fidelity_unit.replace('_', ' ')}; {held}"
 
 

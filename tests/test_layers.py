@@ -29,6 +29,7 @@ LAYERS: dict[str, int] = {
                 "experiment",
                 "pool",
                 "preset_rl_agents",
+                "proxy_quality",
                 "summary",
                 "workers",
                 "build",

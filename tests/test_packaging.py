@@ -78,6 +78,12 @@ def test_wheel_holds_the_tables(wheel: zipfile.ZipFile) -> None:
     assert all(wheel.getinfo(name).file_size > 0 for name in expected)
 
 
+def test_wheel_holds_what_the_leaderboard_s_page_is_made_from(wheel: zipfile.ZipFile) -> None:
+    expected = {path.relative_to(ROOT).as_posix() for path in (ROOT / "nasbench_rl" / "templates").iterdir()}
+    assert {Path(name).suffix for name in expected} == {".jinja", ".css", ".js"}
+    assert expected <= set(wheel.namelist())
+
+
 def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
     assert tops == {"nasbench_rl", "nasbench_rl_baselines", f"nasbench_rl-{__version__}.dist-info"}

@@ -1,0 +1,138 @@
+"""The reporting checklist of Lindauer and Hutter, filled from where the numbers come from.
+
+"Best Practices for Scientific Research on Neural Architecture Search", JMLR 21(243), 2020; the questions are shortened.
+An answer is given only where the data show it: what is not recorded is said to be not recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from nasbench_rl import provenance
+from nasbench_rl.columns import show
+from nasbench_rl.facts import TableFacts
+from nasbench_rl.judged import RANDOM_SEARCH
+from nasbench_rl.report import Report
+from nasbench_rl.summary import EXACT, final_rows
+
+
+@dataclass(frozen=True)
+class Item:
+    """A question, the answer (``yes``, ``no``, ``partly``, ``not recorded``) and what it rests on."""
+
+    question: str
+    answer: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class _Known:
+    report: Report
+    runs: pd.DataFrame
+    facts: tuple[TableFacts, ...]
+    """Of the tables that judged."""
+
+    @property
+    def final(self) -> pd.DataFrame:
+        return final_rows(self.runs)
+
+    def joined(self, name: str) -> str:
+        """Distinct values of an attribute over the tables."""
+        return "; ".join(sorted({text for fact in self.facts for text in getattr(fact, name)})) or "not recorded"
+
+
+def checklist(report: Report, runs: pd.DataFrame, facts: Sequence[TableFacts]) -> list[Item]:
+    """All items, in the paper's order."""
+    known = _Known(report, runs, tuple(fact for fact in facts if fact.task in report.tasks))
+    return [*_code(known), *_comparison(known), *_details(known)]
+
+
+def _code(known: _Known) -> list[Item]:
+    recipes = ", ".join(f"{fact.task} {fact.recipe}" for fact in known.facts)
+    train_seeds = ", ".join(f"{fact.task} {'/'.join(map(str, fact.train_seeds))}" for fact in known.facts)
+    packages = sorted(set(known.runs["method_version"]))
+    shipped = all(package.startswith("nasbench-rl ") for package in packages)
+    elsewhere = "" if shipped else " Those of other packages are theirs to release."
+    digests = {str(name): "/".join(sorted(set(rows))) for name, rows in known.runs.groupby("method")["configuration"]}
+    configurations = ", ".join(f"{name} {digest}" for name, digest in digests.items())
+    seeds = known.runs["seed"]
+    trained = f"This package; the tables were trained by {known.joined('code_versions')}."
+    final = f"Recipes by digest: {recipes}. Train seeds: {train_seeds}."
+    search = f"Configurations by digest: {configurations}. Search seeds {seeds.min()} to {seeds.max()}."
+    return [
+        Item("Code of the training pipeline released?", "yes", trained),
+        Item("Code of the search space?", "yes", "This package, nasbench_rl/spaces."),
+        Item("Hyperparameters and seeds of the final training?", "yes", final),
+        Item("Code of the search methods?", "yes" if shipped else "partly", ", ".join(packages) + "." + elsewhere),
+        Item("Hyperparameters and seeds of the search methods?", "yes", search),
+    ]
+
+
+def _comparison(known: _Known) -> list[Item]:
+    tables = ", ".join(f"{fact.task} {fact.digest}" for fact in known.facts)
+    budgets = ", ".join(
+        f"{id_} {judged.budget:,} {judged.task.fidelity_unit.replace('_', ' ')}"
+        for id_, judged in known.report.tasks.items()
+    )
+    tabular = set(known.runs["mode"]) == {"tabular"}
+    one_machine = tabular and len({text for fact in known.facts for text in fact.machines}) == 1
+    read = "Every method reads the same trainings, so no hardware or library version favours one."
+    machines = f"{read if tabular else 'Some runs trained live.'} Tables trained on: {known.joined('machines')}."
+    exact = sum(_has_exact(known.report, task) for task in known.report.tasks)
+    own = bool((known.runs["method"] == RANDOM_SEARCH).any())
+    random = f"Exact expectation on {exact} of {len(known.report.tasks)} tasks" + (", and as a method." if own else ".")
+    runs = known.final.groupby(["task", "method"]).size()
+    counts = f"{runs.min()}" if runs.min() == runs.max() else f"{runs.min()} to {runs.max()}"
+    same = f"One table, space, recipe and split for all; runs of another table are refused. Tables: {tables}."
+    protocol = f"Searches see validation scores only, reports the test score of what a run chose. Budgets: {budgets}."
+    modes = ", ".join(sorted(set(known.runs["mode"])))
+    return [
+        Item("The same benchmark for every method?", "yes", same),
+        Item("Confounding factors controlled?", "yes" if one_machine else "partly", machines),
+        Item("Ablation studies?", "no", "This page compares whole methods."),
+        Item("The same evaluation protocol?", "yes", protocol),
+        Item("Performance over time compared?", "yes", "Regret against the budget spent, with intervals."),
+        Item("Compared with random search?", "yes" if exact or own else "no", random),
+        Item("Several runs, seeds reported?", "yes" if runs.min() > 1 else "no", f"{counts} a method and task."),
+        Item("Tabular or surrogate benchmark for in-depth evaluation?", "yes", f"Modes of the runs: {modes}."),
+    ]
+
+
+def _details(known: _Known) -> list[Item]:
+    given = sorted({name for name in known.runs["method"] if ":" in name})
+    tuned = (
+        "Runs do not say whether anything was tuned. Methods with hyperparameters other than their own: "
+        f"{', '.join(given) or 'none'}."
+    )
+    effort = ", ".join(f"{fact.task} {fact.effort:,} {fact.unit}" for fact in known.facts)
+    final = known.final
+    trained = show(sum(fact.cpu_hours for fact in known.facts))
+    saved = show(final["cpu_seconds"].sum() / 3600)
+    searched = _duration(final["search_seconds"].sum())
+    spent = (
+        f"Training these tables took {trained} CPU hours ({effort}). Without them the {len(final):,} searches here "
+        f"would have taken {saved} CPU hours of training; they themselves took {searched}, on machines that runs do "
+        "not record."
+    )
+    setup = (
+        f"Recipes, seeds, budgets, checksums and code ({provenance.code_version()}) are on this page; what a method's "
+        "author did before is not."
+    )
+    return [
+        Item("How hyperparameters were tuned, and at what cost?", "not recorded", tuned),
+        Item("Time of the whole search, training included?", "yes", spent),
+        Item("All details of the setup?", "partly", setup),
+    ]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{show(seconds)} seconds"
+    return f"{show(seconds / 60)} minutes" if seconds < 6000 else f"{show(seconds / 3600)} hours"
+
+
+def _has_exact(report: Report, task: str) -> bool:
+    return bool(((report.frame["task"] == task) & (report.frame["method"] == EXACT)).any())

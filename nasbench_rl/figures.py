@@ -1,0 +1,171 @@
+"""The figures of a leaderboard: drawn once for the page, where its colour key names the lines, and once for paper."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nasbench_rl import plots, stats
+from nasbench_rl.judged import JudgedTask
+from nasbench_rl.report import ALL, LEVEL, Report, is_random_search
+from nasbench_rl.stats import Array
+from nasbench_rl.summary import exact_random_search, references
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURED = 5
+"""Methods of a family that are drawn in colour: the best by rank, and random search. More could not be told apart."""
+PAGE_SIZE: plots.Size = (5.0, 3.5)
+"""In inches: text of this size stays legible at the width of a phone."""
+GRID_POINTS = 101
+PROFILE_RESAMPLES = 500
+
+
+@dataclass(frozen=True, eq=False)
+class PageFigure:
+    """One figure.
+
+    Attributes:
+        name: of its files, and prefix of its ids on the page.
+        place: the family or task it belongs to; ``all tasks`` for all of them.
+        caption: what is seen.
+        draw: makes it, for the page (True) or for paper.
+    """
+
+    name: str
+    place: str
+    caption: str
+    draw: Callable[[bool], Figure]
+
+
+def page_figures(report: Report) -> list[PageFigure]:
+    """All figures of a leaderboard in the order of the page."""
+    found: list[PageFigure] = []
+    for family, tasks in report.families.items():
+        coloured = coloured_methods(report, family)
+        found += [*_improvement(report, family), *_profiles(report, family, tasks, coloured)]
+        found += [_regret(judged, coloured) for judged in tasks]
+    return [*found, *_ranks(report)]
+
+
+def save_figures(figures: Sequence[PageFigure], folder: Path) -> list[Path]:
+    """Write every figure as PNG and SVG; returns the paths."""
+    return [path for figure in figures for path in plots.save(figure.draw(False), folder / figure.name)]
+
+
+def coloured_methods(report: Report, family: str) -> list[str]:
+    """The methods drawn in colour in a family's figures, by rank."""
+    rows = report.rows(family)
+    names = [str(name) for name in rows[rows["mode"] != "reference"]["method"]]
+    return [*names[:COLOURED], *(name for name in names[COLOURED:] if is_random_search(name))]
+
+
+def _name(*parts: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", "-".join(parts)).strip("-")
+
+
+def _size(on_page: bool) -> plots.Size:
+    return PAGE_SIZE if on_page else plots.SIZE
+
+
+def _improvement(report: Report, family: str) -> list[PageFigure]:
+    rows = report.rows(family)
+    rows = rows[rows["improvement"].notna()]
+    if rows.empty:
+        return []
+    methods = {
+        str(row["method"]): (
+            (row["improvement"], row["improvement_low"], row["improvement_high"]),
+            (row["improvement"], row["improvement_table_low"], row["improvement_table_high"]),
+        )
+        for _, row in rows.iterrows()
+    }
+    caption = (
+        "Probability that a run ends with a better architecture than random search with the same budget. Intervals of "
+        f"{100 * LEVEL:g} %, corrected for {len(methods)} methods. Thick: over search seeds, given these tables. Thin: "
+        "over train seeds too, where every task has two of the test split."
+    )
+
+    def draw(on_page: bool) -> Figure:
+        return plots.improvement_over_random(methods, family, _size(on_page)[0])
+
+    return [PageFigure(_name("improvement", family), family, caption, draw)]
+
+
+def _profiles(report: Report, family: str, tasks: Sequence[JudgedTask], coloured: Sequence[str]) -> list[PageFigure]:
+    rows = report.rows(family)
+    names = [str(name) for name in rows[(rows["mode"] != "reference") & rows["regret_mean"].notna()]["method"]]
+    regrets = {name: [judged.regrets(name) / judged.gap for judged in tasks] for name in names}
+    if not names:
+        return []
+    highest = max(float(np.quantile(np.concatenate(one), 0.98)) for one in regrets.values())
+    thresholds = np.linspace(0, max(highest, 0.05), GRID_POINTS)
+    shares = {name: _profile(one, thresholds, name in coloured) for name, one in regrets.items()}
+    caption = (
+        "Performance profile: how often a run ends at or below a regret, every task counting the same. Higher is "
+        "better; at 0 it is the share of runs that found the best architecture. Bands: 95 % over search seeds."
+    )
+
+    def draw(on_page: bool) -> Figure:
+        size = _size(on_page)
+        return plots.profiles(shares, thresholds, family, coloured, size, legend=not on_page)
+
+    return [PageFigure(_name("profile", family), family, caption, draw)]
+
+
+def _profile(regrets: Sequence[Array], thresholds: Array, with_band: bool) -> Array:
+    """(3, points): share, lower and upper bound; no bounds where tasks have different numbers of runs."""
+    parts = [stats.performance_profile(one[:, np.newaxis], thresholds, higher_is_better=False) for one in regrets]
+    share = np.mean(parts, axis=0)
+    bounds = np.full((2, len(thresholds)), np.nan)
+    if with_band and len({len(one) for one in regrets}) == 1:
+        profile = partial(stats.performance_profile, thresholds=thresholds, higher_is_better=False)
+        rng = np.random.default_rng(0)
+        bounds = stats.bootstrap_interval(np.stack(regrets, axis=1), profile, rng, PROFILE_RESAMPLES)
+    return np.vstack([share, bounds])
+
+
+def _regret(judged: JudgedTask, coloured: Sequence[str]) -> PageFigure:
+    task = judged.task
+    grid = np.linspace(0, judged.budget, GRID_POINTS)
+    order = [*coloured, *(name for name in judged.methods if name not in coloured)]
+    rows = dict(iter(judged.runs.groupby("method", sort=False)))
+    curves = {name: plots.curve_grid(rows[name], grid) for name in reversed(order) if name in rows}
+    fixed = {str(row["method"]): float(row["regret_mean"]) for row in references(judged.bench, judged.budget)}
+    lines = {name: regret for name, regret in fixed.items() if name.startswith(("Nature", "mean"))}
+    exact = exact_random_search(judged.bench, judged.budget)
+    caption = (
+        "Regret of the architecture that a search would choose, against what it has spent. Lower is better. Lines: "
+        "mean over runs, from where every run has chosen one; bands: its 95 % interval over search seeds."
+    )
+
+    def draw(on_page: bool) -> Figure:
+        return plots.regret_over_budget(
+            curves, grid / task.max_fidelity, exact if len(exact[0]) else None, lines, task.id, task.metric, coloured,
+            _size(on_page), legend=not on_page,
+        )  # fmt: skip
+
+    return PageFigure(_name("regret", task.id), task.id, caption, draw)
+
+
+def _ranks(report: Report) -> list[PageFigure]:
+    ranking = report.ranking
+    if len(ranking.ranks) < 2:
+        return []
+    title = f"{len(ranking.ranks)} methods on {ranking.tasks} tasks"
+    caption = (
+        "Average rank by mean regret over all tasks. A bar joins methods that Friedman's test, or else Wilcoxon's with "
+        "Holm's correction, does not tell apart."
+    )
+
+    def draw(on_page: bool) -> Figure:
+        return plots.average_ranks(ranking.ranks, ranking.groups, title, _size(on_page)[0])
+
+    return [PageFigure("average-ranks", ALL, caption, draw)]

@@ -1,0 +1,115 @@
+"""The runs on one task beside the table that judges them, as arrays that the statistics take."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.improvement import Outcome, Reference
+from nasbench_rl.stats import Array
+from nasbench_rl.summary import final_rows, judge_table, random_search_chances
+from nasbench_rl.tasks import Task
+
+RANDOM_SEARCH = "random_search"
+
+
+def family_of(task: str) -> str:
+    """The tasks that share a search space and a recipe: ``minatar-ss1@lite`` of ``minatar-ss1/breakout@lite``."""
+    space, _, rest = task.partition("/")
+    return f"{space}@{rest.rpartition('@')[2]}"
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedTask:
+    """All runs on one task.
+
+    Attributes:
+        bench: the table.
+        runs: rows of ``experiment.COLUMNS`` in the order of the runs.
+        final: the last row of every run.
+        budget: what each run could spend, in the task's unit.
+        scores: (architectures, train seeds) test scores; NaN where the table has none.
+        reference: random search over the whole space, exact where the table is complete, else as it was run, else None.
+    """
+
+    bench: TabularBenchmark
+    runs: pd.DataFrame
+    final: pd.DataFrame
+    budget: int
+    scores: Array
+    reference: Reference | None
+
+    @property
+    def task(self) -> Task:
+        """The task."""
+        return self.bench.task
+
+    @property
+    def trainings(self) -> float:
+        """The budget in whole trainings."""
+        return self.budget / self.task.max_fidelity
+
+    @property
+    def gap(self) -> float:
+        """Best minus mean test score over the architectures: the regret of a draw at random; NaN if all tie."""
+        means = self.scores.mean(axis=1)
+        return float(np.nanmax(means) - np.nanmean(means)) or math.nan
+
+    @cached_property
+    def methods(self) -> dict[str, pd.DataFrame]:
+        """The final rows of each method, by search seed."""
+        return {str(name): rows for name, rows in self.final.sort_values("seed").groupby("method", sort=False)}
+
+    def regrets(self, method: str) -> Array:
+        """(runs,) final regret of each run by search seed; NaN where the chosen architecture has no test score."""
+        return np.asarray(self.methods[method]["regret"], dtype=np.float64)
+
+    def is_judged(self, method: str) -> bool:
+        """Whether the method ran on this task and every choice of its runs has a test score."""
+        return method in self.methods and not bool(np.isnan(self.regrets(method)).any())
+
+    def outcome(self, method: str) -> tuple[Outcome, Reference | None]:
+        """What a judged method chose, and random search, on the architectures that either chooses."""
+        chosen = _count(self.methods[method]["incumbent"], self.bench)
+        kept = chosen > 0
+        if self.reference is not None:
+            kept |= self.reference.chances > 0
+        best = self.scores[int(np.nanargmax(self.scores.mean(axis=1)))]
+        reference = self.reference and Reference(self.reference.chances[kept], self.reference.runs)
+        return Outcome(chosen[kept], self.scores[kept], best), reference
+
+
+def judge(task: str, runs: pd.DataFrame, tables: str | None) -> JudgedTask | None:
+    """The runs on a task with its table; None where no table judges any of them."""
+    bench = judge_table(task, tables)
+    final = final_rows(runs)
+    if bench is None or final["regret"].isna().all():
+        return None
+    view = bench.table.view("test")
+    known = ~np.isnan(view.mean[:, -1])
+    everywhere = view.used[known].all(axis=0)  # train seeds that all architectures have
+    scores = view.values[:, everywhere, -1] if everywhere.any() else view.mean[:, -1:]
+    scores = np.where(known[:, np.newaxis], scores, math.nan)
+    budget = int(runs["budget"].iloc[0])
+    return JudgedTask(bench, runs, final, budget, scores, _random_search(bench, budget, final))
+
+
+def _random_search(bench: TabularBenchmark, budget: int, final: pd.DataFrame) -> Reference | None:
+    chances = random_search_chances(bench, budget)
+    if chances is not None:
+        return Reference(chances[-1])
+    own = final[final["method"] == RANDOM_SEARCH]
+    if own.empty or own["regret"].isna().any():
+        return None
+    return Reference(_count(own["incumbent"], bench) / len(own), len(own))
+
+
+def _count(archs: pd.Series[Any], bench: TabularBenchmark) -> np.ndarray[Any, np.dtype[np.int64]]:
+    rows = [bench.table.row_of[arch] for arch in archs]
+    return np.bincount(rows, minlength=len(bench.table.row_of)).astype(np.int64)

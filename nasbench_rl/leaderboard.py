@@ -1,0 +1,259 @@
+"""``python -m nasbench_rl.leaderboard``: runs of any origin, checked against their tables, as one page and its data."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nasbench_rl import cli, files, store
+from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.checklist import checklist
+from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError, nearest
+from nasbench_rl.experiment import COLUMNS, Judge, table_digest
+from nasbench_rl.facts import table_facts
+from nasbench_rl.render import Leaderboard, latex, markdown
+from nasbench_rl.report import build_report
+from nasbench_rl.summary import judge_table
+from nasbench_rl.tasks import Task, get_task
+from nasbench_rl.verdict import verdicts
+
+RUNS = "runs.parquet"
+_WHOLE = ("budget", "seed", "step", "spent", "fidelity", "train_seed")
+_REAL = ("cpu_seconds", "score", "test_score", "regret", "search_seconds")
+_MAKE = "make it again: python -m nasbench_rl.compare --out DIR"
+_RUN = ["task", "method", "configuration", "seed"]
+_SAME = [name for name in COLUMNS if name != "search_seconds"]
+"""What two copies of a run must agree in: all but how long the search happened to take."""
+
+
+def runs_file(path: Path) -> Path:
+    """The file of runs that a folder of results holds, or the file itself.
+
+    Raises:
+        TableError: there is none.
+    """
+    if path.is_dir():
+        path = path / RUNS
+    if not path.is_file():
+        raise TableError(
+            f"{path} is absent; make it: python -m nasbench_rl.compare --out {shlex.quote(str(path.parent))}"
+        )
+    return path
+
+
+def read_runs(path: Path) -> pd.DataFrame:
+    """One file's rows as ``experiment.COLUMNS``; further columns are left out.
+
+    Raises:
+        TableError: unreadable, a column is missing or of another type, or there is no row.
+        InvalidValueError: a run that overspends or has no such budget.
+    """
+    frame = store.read_frame(path)
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    if missing:
+        close = nearest(missing[0], frame.columns)
+        hint = f" (has {close!r})" if close else ""
+        raise TableError(f"{path} lacks {len(missing)} of {len(COLUMNS)} columns: {', '.join(missing)}{hint}; {_MAKE}")
+    if frame.empty:
+        raise TableError(f"{path} holds no run; {_MAKE}")
+    frame = frame[list(COLUMNS)].copy()
+    for name in COLUMNS:
+        frame[name] = frame[name].astype(str) if name not in (*_WHOLE, *_REAL) else _numbers(path, frame[name])
+    over = frame[frame["spent"] > frame["budget"]]
+    if len(over):
+        row = over.iloc[0]
+        raise InvalidValueError(
+            f"{path}: {row['method']} on {row['task']}, search seed {row['seed']}, spent {row['spent']:,} of a budget "
+            f"of {row['budget']:,}; charge through Run.evaluate and run it again"
+        )
+    return frame
+
+
+def _numbers(path: Path, column: pd.Series) -> pd.Series:
+    kind = "whole numbers" if column.name in _WHOLE else "numbers"
+    try:
+        values = pd.to_numeric(column).astype(np.float64 if kind == "numbers" else np.int64)
+        if (values != pd.to_numeric(column))[values.notna()].any():
+            raise ValueError(f"found {column[values != pd.to_numeric(column)].iloc[0]}")
+    except (ValueError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise TableError(f"{path}: column {column.name!r} must hold {kind} ({reason}); {_MAKE}") from error
+    return values
+
+
+def read_all(paths: Sequence[Path], tables: str | None = None) -> pd.DataFrame:
+    """All runs, each once, checked against each other and against the tables that judge them.
+
+    Args:
+        paths: files of runs.
+        tables: folder of the tables.
+
+    Returns:
+        ``experiment.COLUMNS`` by task, method, search seed and step. Methods of one name but several configurations or
+        versions get names that tell them apart.
+
+    Raises:
+        NasbenchError: a file is unreadable, of another table or budget than the others, or two differ about a run.
+    """
+    frames = [read_runs(path) for path in paths]
+    first: dict[str, tuple[Path, int, str]] = {}
+    benches: dict[str, TabularBenchmark | None] = {}
+    for path, frame in zip(paths, frames, strict=True):
+        for name, of_task in frame.groupby("task", sort=False):
+            try:
+                task = get_task(str(name))
+            except NasbenchError as error:
+                raise InvalidValueError(f"{path}: {error}") from error
+            if task.id not in benches:
+                benches[task.id] = judge_table(task.id, tables)
+            bench = benches[task.id]
+            _check_table(path, task, of_task, bench, first)
+            _check_budget(path, task, of_task, first)
+            if bench is not None:
+                _check_scores(path, of_task, bench)
+    merged = _merge(paths, frames)
+    return _tell_apart(merged).sort_values(["task", "method", "seed", "step"], ignore_index=True)
+
+
+def _again(task: Task, rows: pd.DataFrame, budget: int) -> str:
+    method = shlex.quote(str(rows["method"].iloc[0]))
+    return (
+        f"run it again: python -m nasbench_rl.compare --tasks {task.id} --methods {method} --budget {budget} --out DIR"
+    )
+
+
+def _check_table(
+    path: Path, task: Task, rows: pd.DataFrame, bench: TabularBenchmark | None, first: dict[str, tuple[Path, int, str]]
+) -> None:
+    start = rows.iloc[0]
+    known = first.setdefault(task.id, (path, int(start["budget"]), str(start["table"])))
+    where, digest = (f"{bench.folder}", table_digest(bench)) if bench is not None else (f"{known[0]}", known[2])
+    other = rows[rows["table"] != digest]
+    if len(other):
+        found = other["table"].iloc[0] or "none"
+        raise TableError(
+            f"{path}: {task.id} was searched on table {found}, but {where} has {digest or 'none'}; "
+            f"{_again(task, other, known[1])}"
+        )
+
+
+def _check_budget(path: Path, task: Task, rows: pd.DataFrame, first: dict[str, tuple[Path, int, str]]) -> None:
+    where, budget, _ = first[task.id]
+    other = rows[rows["budget"] != budget]
+    if len(other):
+        unit = task.fidelity_unit.replace("_", " ")
+        raise InvalidValueError(
+            f"{path}: {task.id} was searched with a budget of {other['budget'].iloc[0]:,} {unit}, in {where} with "
+            f"{budget:,}; {_again(task, other, budget)}"
+        )
+
+
+def _check_scores(path: Path, rows: pd.DataFrame, bench: TabularBenchmark) -> None:
+    """Refuse test scores and regrets that are not the table's."""
+    judge = Judge(bench)
+    try:
+        true = rows["incumbent"].map({arch: judge.test_score(arch) for arch in rows["incumbent"].unique()})
+    except NasbenchError as error:
+        raise InvalidValueError(f"{path}: {error}") from error
+    for name, wanted in (("test_score", true), ("regret", judge.best - true)):
+        wrong = ~np.isclose(rows[name], wanted, rtol=1e-9, atol=1e-9, equal_nan=True)
+        if wrong.any():
+            row = rows[wrong].iloc[0]
+            raise InvalidValueError(
+                f"{path}: {row['method']} on {bench.task.id}, search seed {row['seed']}, says {name} {row[name]:g} of "
+                f"{row['incumbent']}, the table {wanted[wrong].iloc[0]:g}; "
+                f"{_again(bench.task, rows[wrong], int(row['budget']))}"
+            )
+
+
+def _merge(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """All rows, a run that lies in several files once."""
+    every = pd.concat([frame.assign(file=at) for at, frame in enumerate(frames)], ignore_index=True)
+    every = every.drop_duplicates([*_SAME, "file"])
+    once = every.drop_duplicates(_SAME)
+    twice = once[once.duplicated([*_RUN, "step"], keep=False)]
+    if twice.empty:  # or one of two copies ends before the other
+        lengths = every.groupby([*_RUN, "file"], sort=False).size()
+        longest = lengths.groupby(level=_RUN, sort=False).transform("max")
+        shorter = lengths[lengths < longest]
+        if shorter.empty:
+            return once.drop(columns="file")
+        key = dict(zip(_RUN, shorter.index[0][: len(_RUN)], strict=True))
+        twice = every[(every[_RUN] == pd.Series(key)).all(axis=1)]
+    row = twice.iloc[0]
+    where = sorted(set(every[(every[_RUN] == row[_RUN]).all(axis=1)]["file"]))
+    raise InvalidValueError(
+        f"{' and '.join(str(paths[at]) for at in where)}: {row['method']} on {row['task']}, search seed {row['seed']}, "
+        "is there twice with different results; keep one of them, or give the changed method a name of its own"
+    )
+
+
+def _tell_apart(runs: pd.DataFrame) -> pd.DataFrame:
+    """Each (name, version, configuration) under a name of its own."""
+    kinds = runs[["method", "method_version", "configuration"]].drop_duplicates()
+    several = kinds.groupby("method").nunique()
+    versions = runs["method"].map(several["method_version"] > 1)
+    configurations = runs["method"].map(several["configuration"] > 1)
+    name = runs["method"].where(~versions, runs["method"] + " " + runs["method_version"])
+    return runs.assign(method=name.where(~configurations, name + " " + runs["configuration"]))
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(
+        "python -m nasbench_rl.leaderboard",
+        "Read the runs that compare wrote, or anyone's in the same columns, check them against their tables, and "
+        "write leaderboard.html (one file to open from disk), .md, .csv, .tex, .parquet, and figures as PNG and SVG.",
+        [
+            "python -m nasbench_rl.leaderboard results",
+            "python -m nasbench_rl.leaderboard results --add mine.parquet --out results/with-mine",
+            "python -m nasbench_rl.leaderboard results results-of-a-friend --tables tables",
+        ],
+    )  # fmt: skip
+    parser.add_argument("results", nargs="+", metavar="DIR", help=f"folders with a {RUNS}, or such files")
+    parser.add_argument("--add", nargs="+", action="extend", default=[], metavar="FILE", help="further files of runs")
+    parser.add_argument("--out", metavar="DIR", help="where the leaderboard goes (default: the first DIR)")
+    parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line."""
+    from nasbench_rl.figures import page_figures, save_figures
+    from nasbench_rl.page import html
+
+    options = _parser().parse_args(arguments)
+    paths = [runs_file(Path(path)) for path in [*options.results, *options.add]]
+    out = Path(options.out) if options.out else paths[0].parent
+    files.check_writable(out)
+    runs = read_all(list(dict.fromkeys(paths)), options.tables)
+    report = build_report(runs, options.tables)
+    facts = table_facts(options.tables)
+    board = Leaderboard(report, verdicts(report), facts, checklist(report, runs, facts))
+    figures = page_figures(report)
+
+    store.write_frame(report.frame, out / "leaderboard.parquet")
+    for suffix, text in (
+        ("csv", report.frame.to_csv(index=False)),
+        ("tex", latex(board)),
+        ("md", markdown(board)),
+        ("html", html(board, figures)),
+    ):
+        files.replace_file(out / f"leaderboard.{suffix}", text.encode())
+    save_figures(figures, out / "figures")
+    for verdict in board.verdicts:
+        cli.console.print(f"{verdict.family}: {verdict.sentence}", highlight=False, markup=False)
+    for task in report.left_out:
+        cli.errors.print(f"left out: {task}, as no table tells its regret", style="yellow", markup=False)
+    written = ", ".join(str(out / f"leaderboard.{suffix}") for suffix in ("md", "csv", "tex", "parquet"))
+    cli.console.print(f"written: {written}, {out / 'figures'}/", highlight=False, soft_wrap=True)
+    cli.console.print(f"open: {out / 'leaderboard.html'}", highlight=False, soft_wrap=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))

@@ -1,0 +1,336 @@
+"""What a leaderboard says, as one table of numbers: a row a method and task, and a row a method and task family.
+
+Every number is rounded here, once, so that all the files written from it agree to the digit.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nasbench_rl import ranks, stats
+from nasbench_rl.errors import TableError
+from nasbench_rl.improvement import improvement, improvement_draws, regret_draws
+from nasbench_rl.judged import RANDOM_SEARCH, JudgedTask, family_of, judge
+from nasbench_rl.stats import Array
+from nasbench_rl.summary import EXACT, references
+from nasbench_rl.tasks import task_ids
+
+ALL = "all tasks"
+NORMALISED = "normalised"
+COLUMNS = (
+    "family", "task", "method", "version", "configuration", "mode", "table", "runs", "trainings", "unit", "rank",
+    "improvement", "improvement_low", "improvement_high", "improvement_table_low", "improvement_table_high",
+    "regret_mean", "regret_table_low", "regret_table_high", "regret_iqm", "regret_low", "regret_high", "test_score",
+)  # fmt: skip
+"""Of the leaderboard's table.
+
+``task`` is ``all tasks`` in the rows of a family, whose regrets are normalised: divided by the regret of a draw at
+random (``unit``). ``rank`` is by ``regret_mean``, in a family's row the mean of its tasks'. ``improvement`` is the
+probability that a run ends with a better architecture than random search with the same budget, with a bootstrap
+interval over search seeds (``_low``, ``_high``) and one over train seeds too (``_table_low``, ``_table_high``), both
+corrected for the number of methods in the family (Bonferroni). ``regret_low`` and ``regret_high`` are the 95 % interval
+of ``regret_iqm`` over search seeds, ``regret_table_low`` and ``regret_table_high`` that of ``regret_mean`` over train
+seeds too. Rows of mode ``reference`` are no searches. What is not known is missing.
+"""
+DIGITS = 3
+LEVEL = 0.95
+RESAMPLES = 4000
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Average ranks over all tasks, and which differences the tests find.
+
+    Attributes:
+        ranks: per method, ascending.
+        groups: methods that Wilcoxon's tests with Holm's correction do not tell apart, largest sets, by rank.
+        friedman: p-value of Friedman's test that all are alike; NaN with fewer than three methods or two tasks.
+        tasks: number of tasks.
+        smallest: the smallest adjusted p-value that so many tasks and pairs can give.
+        left_out: methods without a judged result on some task.
+    """
+
+    ranks: dict[str, float]
+    groups: tuple[tuple[str, ...], ...]
+    friedman: float
+    tasks: int
+    smallest: float
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Everything a leaderboard shows but for the facts about its tables.
+
+    Attributes:
+        frame: ``COLUMNS``, rounded; families in the order of the registry, methods by rank, references last.
+        tasks: what was judged, by task id.
+        ranking: over all tasks.
+        left_out: tasks whose regret no table tells.
+    """
+
+    frame: pd.DataFrame
+    tasks: dict[str, JudgedTask]
+    ranking: Ranking
+    left_out: tuple[str, ...]
+
+    @property
+    def families(self) -> dict[str, list[JudgedTask]]:
+        """Tasks by family."""
+        found: dict[str, list[JudgedTask]] = {}
+        for id_, judged in self.tasks.items():
+            found.setdefault(family_of(id_), []).append(judged)
+        return found
+
+    def rows(self, family: str, task: str = ALL) -> pd.DataFrame:
+        """The rows of a family, or of one task in it."""
+        return self.frame[(self.frame["family"] == family) & (self.frame["task"] == task)]
+
+
+def build_report(runs: pd.DataFrame, tables: str | None = None) -> Report:
+    """All statistics of a leaderboard.
+
+    Args:
+        runs: rows of ``experiment.COLUMNS``, each method under a name of its own, by run and step.
+        tables: folder of the tables that judge.
+
+    Raises:
+        TableError: no table judges any of the tasks.
+    """
+    of_task = dict(iter(runs.groupby("task", sort=False)))
+    order = [id_ for id_ in task_ids() if id_ in of_task]
+    found = {id_: judge(id_, of_task[id_], tables) for id_ in order}
+    tasks = {id_: judged for id_, judged in found.items() if judged is not None}
+    left_out = tuple(id_ for id_ in order if id_ not in tasks)
+    if not tasks:
+        raise TableError(
+            f"no table tells the regret of {', '.join(order)}; name the folder that has one with --tables, or train "
+            "one: python -m nasbench_rl.build --help"
+        )
+    families: dict[str, list[JudgedTask]] = {}
+    for id_, judged in tasks.items():
+        families.setdefault(family_of(id_), []).append(judged)
+    rows = [row for name, members in families.items() for row in _family_rows(name, members)]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    numbers = frame.columns[frame.columns.get_loc("rank") :]
+    frame[numbers] = frame[numbers].astype(float).map(round_number)
+    frame["trainings"] = frame["trainings"].astype(float).map(round_number)
+    frame["runs"] = frame["runs"].astype("Int64")
+    return Report(frame, tasks, _ranking(list(tasks.values())), left_out)
+
+
+def round_number(value: float) -> float:
+    """``DIGITS`` significant digits, and no fewer than the whole number has."""
+    if not math.isfinite(value) or value == 0:
+        return abs(value)  # no minus zero
+    return round(value, max(0, DIGITS - 1 - math.floor(math.log10(abs(value)))))
+
+
+def methods_of(tasks: Iterable[JudgedTask]) -> list[str]:
+    """Names of all methods that ran on any of the tasks."""
+    return list(dict.fromkeys(name for judged in tasks for name in judged.methods))
+
+
+@dataclass
+class _Draws:
+    """Resampled estimates of one method on one task."""
+
+    improvement: Array
+    improvement_table: Array
+    regret_table: Array
+
+
+def _family_rows(family: str, tasks: Sequence[JudgedTask]) -> list[dict[str, Any]]:
+    methods = methods_of(tasks)
+    level = 1 - (1 - LEVEL) / len(methods)
+    of_task: dict[str, list[dict[str, Any]]] = {judged.task.id: [] for judged in tasks}
+    overall = []
+    for method in methods:
+        rows, draws = {}, {}
+        for judged in tasks:
+            if method in judged.methods:
+                rows[judged.task.id], draws[judged.task.id] = _task_row(judged, method, level)
+        for id_, row in rows.items():
+            of_task[id_].append(row)
+        judged_everywhere = all(judged.is_judged(method) for judged in tasks)
+        overall.append(_overall_row(method, tasks, rows, draws if judged_everywhere else {}, level))
+    for found in of_task.values():
+        _rank(found)
+    complete = [row for row in overall if not math.isnan(row["regret_mean"])]
+    for row, rank in zip(complete, _mean_ranks([row["method"] for row in complete], tasks), strict=True):
+        row["rank"] = rank
+    parts = [_sorted(overall) + _overall_references(tasks)]
+    parts += [_sorted(of_task[judged.task.id]) + _task_references(judged) for judged in tasks]
+    named = [ALL, *of_task]
+    return [{**row, "family": family, "task": task} for task, part in zip(named, parts, strict=True) for row in part]
+
+
+def _task_row(judged: JudgedTask, method: str, level: float) -> tuple[dict[str, Any], _Draws]:
+    final = judged.methods[method]
+    row = _identity(final) | {"trainings": judged.trainings, "unit": judged.task.metric}
+    nothing = np.full(RESAMPLES, math.nan)
+    draws = _Draws(nothing, nothing, nothing)
+    if not judged.is_judged(method):
+        return row, draws
+    outcome, reference = judged.outcome(method)
+    key = [zlib.crc32(text.encode()) for text in (judged.task.id, method)]
+    rng = np.random.default_rng(key)  # of its own: a method's intervals do not depend on which others are there
+    if reference is not None:
+        row["improvement"] = improvement(outcome, reference)
+        draws.improvement = improvement_draws(outcome, reference, rng, RESAMPLES)
+        draws.improvement_table = improvement_draws(outcome, reference, rng, RESAMPLES, over_train_seeds=True)
+    draws.regret_table = regret_draws(outcome, rng, RESAMPLES)
+    regrets = judged.regrets(method)
+    row |= _regret_cells(regrets[:, np.newaxis], rng) | _interval_cells(draws, level)
+    row["test_score"] = float(final["test_score"].mean())
+    return row, draws
+
+
+def _overall_row(
+    method: str, tasks: Sequence[JudgedTask], rows: dict[str, dict[str, Any]], draws: dict[str, _Draws], level: float
+) -> dict[str, Any]:
+    """A method over all tasks of a family; numbers are missing unless it has a result on each (``draws`` empty)."""
+    final = pd.concat([judged.methods[method] for judged in tasks if method in judged.methods])
+    row = _identity(final) | {"trainings": _common(judged.trainings for judged in tasks), "unit": NORMALISED}
+    row["runs"] = _common(found["runs"] for found in rows.values())
+    row["regret_mean"] = math.nan
+    if not draws:
+        return row
+    gaps = np.array([judged.gap for judged in tasks])
+    mean = _Draws(*(np.mean([getattr(d, name) for d in draws.values()], axis=0) for name in _Draws.__annotations__))
+    mean.regret_table = np.mean([d.regret_table / g for d, g in zip(draws.values(), gaps, strict=True)], axis=0)
+    row["improvement"] = float(np.mean([found.get("improvement", math.nan) for found in rows.values()]))
+    regrets = [judged.regrets(method) / gap for judged, gap in zip(tasks, gaps, strict=True)]
+    row["regret_mean"] = float(np.mean([one.mean() for one in regrets]))
+    if len({len(one) for one in regrets}) == 1:  # the interquartile mean pools tasks, which must weigh the same
+        row |= _regret_cells(np.stack(regrets, axis=1), np.random.default_rng(zlib.crc32(method.encode())))
+    return row | _interval_cells(mean, level)
+
+
+def _identity(final: pd.DataFrame) -> dict[str, Any]:
+    def joined(column: str) -> str:
+        return ", ".join(sorted({text for text in final[column] if text}))
+
+    return {
+        "method": final["method"].iloc[0], "version": joined("method_version"), "mode": joined("mode"),
+        "configuration": joined("configuration"), "table": joined("table"), "runs": len(final),
+    }  # fmt: skip
+
+
+def _common(values: Iterable[float]) -> float:
+    """The one value that all have, or NaN."""
+    distinct = set(values)
+    return distinct.pop() if len(distinct) == 1 else math.nan
+
+
+def _regret_cells(regrets: Array, rng: np.random.Generator) -> dict[str, float]:
+    """Mean and interquartile mean of (runs, tasks) regrets."""
+    low, high = stats.bootstrap_interval(regrets, stats.interquartile_mean, rng, vectorised=True)
+    iqm = stats.interquartile_mean(regrets)
+    return {"regret_mean": float(regrets.mean()), "regret_iqm": iqm, "regret_low": low, "regret_high": high}
+
+
+def _interval_cells(draws: _Draws, level: float) -> dict[str, float]:
+    def bounds(values: Array, level: float) -> tuple[float, float]:
+        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+
+    cells = {}
+    for name, values, wanted in (
+        ("improvement", draws.improvement, level),
+        ("improvement_table", draws.improvement_table, level),
+        ("regret_table", draws.regret_table, LEVEL),
+    ):
+        cells[f"{name}_low"], cells[f"{name}_high"] = bounds(values, wanted)
+    return cells
+
+
+def _rank(rows: list[dict[str, Any]]) -> None:
+    regrets = pd.Series([row.get("regret_mean", math.nan) for row in rows], dtype=float)
+    for row, rank in zip(rows, regrets.rank(method="average"), strict=True):
+        row["rank"] = rank
+
+
+def _mean_ranks(methods: Sequence[str], tasks: Sequence[JudgedTask]) -> list[float]:
+    if not methods:
+        return []
+    return ranks.average_ranks(_mean_regrets(methods, tasks), higher_is_better=False).tolist()  # type: ignore[no-any-return]
+
+
+def _mean_regrets(methods: Sequence[str], tasks: Sequence[JudgedTask]) -> Array:
+    """(methods, tasks)."""
+    return np.array([[judged.regrets(method).mean() for judged in tasks] for method in methods])
+
+
+def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def key(row: dict[str, Any]) -> tuple[float, float, str]:
+        rank, regret = row.get("rank", math.nan), row.get("regret_mean", math.nan)
+        return (math.inf, math.inf, row["method"]) if math.isnan(rank) else (rank, regret, row["method"])
+
+    return sorted(rows, key=key)
+
+
+def _task_references(judged: JudgedTask) -> list[dict[str, Any]]:
+    same = {"mode": "reference", "runs": math.nan, "trainings": judged.trainings, "unit": judged.task.metric}
+    return [
+        same | {"method": row["method"], "regret_mean": row["regret_mean"], "test_score": row["test_score"]}
+        for row in references(judged.bench, judged.budget)
+    ]
+
+
+def _overall_references(tasks: Sequence[JudgedTask]) -> list[dict[str, Any]]:
+    shares = []
+    for judged in tasks:
+        shares += [row["regret_mean"] / judged.gap for row in _task_references(judged) if row["method"] == EXACT]
+    if len(shares) < len(tasks):
+        return []
+    same = {"mode": "reference", "runs": math.nan, "trainings": _common(judged.trainings for judged in tasks)}
+    return [same | {"method": EXACT, "unit": NORMALISED, "regret_mean": float(np.mean(shares))}]
+
+
+def _ranking(tasks: Sequence[JudgedTask]) -> Ranking:
+    methods = methods_of(tasks)
+    complete = [name for name in methods if all(judged.is_judged(name) for judged in tasks)]
+    left_out = tuple(name for name in methods if name not in complete)
+    pairs = len(complete) * (len(complete) - 1) // 2
+    smallest = min(1.0, pairs * 2.0 ** (1 - len(tasks)))
+    if not complete:
+        return Ranking({}, (), math.nan, len(tasks), smallest, left_out)
+    scores = _mean_regrets(complete, tasks)
+    mean = ranks.average_ranks(scores, higher_is_better=False)
+    order = np.argsort(mean, kind="stable")
+    enough = len(complete) >= 3 and len(tasks) >= 2
+    friedman = ranks.friedman(scores).pvalue if enough else math.nan
+    names = [complete[i] for i in order]
+    by_rank = {complete[i]: float(mean[i]) for i in order}
+    if len(complete) < 2:
+        return Ranking(by_rank, (), friedman, len(tasks), smallest, left_out)
+    alike = ~(ranks.pairwise_wilcoxon(scores[order]).adjusted < ALPHA)
+    if enough and friedman >= ALPHA:  # the pairs are looked at only where the whole differs
+        alike[:] = True
+    return Ranking(by_rank, _groups(names, alike), friedman, len(tasks), smallest, left_out)
+
+
+def _groups(names: Sequence[str], alike: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[tuple[str, ...], ...]:
+    """The longest stretches of the ranking in which every pair is alike."""
+    found: list[tuple[int, int]] = []
+    for start in range(len(names)):
+        end = start + 1
+        while end < len(names) and alike[start:end, end].all():
+            end += 1
+        if end - start > 1 and (not found or end > found[-1][1]):
+            found.append((start, end))
+    return tuple(tuple(names[start:end]) for start, end in found)
+
+
+def is_random_search(method: str) -> bool:
+    """Whether a row is random search itself, whatever its hyperparameters."""
+    return method.split(":")[0].split(" ")[0] == RANDOM_SEARCH

@@ -1,0 +1,146 @@
+"""The answer on top of a leaderboard: which method to use on a space, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from nasbench_rl.columns import show
+from nasbench_rl.judged import RANDOM_SEARCH
+from nasbench_rl.report import Report, is_random_search
+from nasbench_rl.summary import EXACT
+
+Level = Literal["better", "here", "none", "unknown"]
+AS_GOOD = 0.5
+NAMED = 3
+"""So many further methods are named."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer for one family of tasks.
+
+    Attributes:
+        family: its name.
+        tasks: ids of its tasks.
+        level: ``better`` than random search even if train seeds are resampled; better ``here``, on these tables;
+            ``none`` is; or ``unknown`` for want of something to compare.
+        method: the one whose runs most probably beat random search; empty when unknown.
+        headline: the answer in one sentence.
+        evidence: its numbers, in one sentence.
+        sureness: what the tables' noise makes of it.
+        seeds: probability of improvement with its interval over search seeds.
+        tables: interval over train seeds too; NaN where unknown.
+    """
+
+    family: str
+    tasks: tuple[str, ...]
+    level: Level
+    method: str
+    headline: str
+    evidence: str
+    sureness: str
+    seeds: tuple[float, float, float]
+    tables: tuple[float, float]
+
+    @property
+    def sentence(self) -> str:
+        """All of it."""
+        return " ".join(text for text in (self.headline, self.evidence, self.sureness) if text)
+
+
+def verdicts(report: Report) -> list[Verdict]:
+    """One for each family."""
+    return [_verdict(report, family) for family in report.families]
+
+
+def _verdict(report: Report, family: str) -> Verdict:
+    tasks = tuple(judged.task.id for judged in report.families[family])
+    rows = report.rows(family)
+    known = rows[rows["improvement"].notna() & (rows["mode"] != "reference")]
+    others = known[[not is_random_search(name) for name in known["method"]]]
+    if others.empty:
+        why = _why_unknown(rows)
+        nan = math.nan
+        return Verdict(family, tasks, "unknown", "", "No answer yet.", why, "", (nan, nan, nan), (nan, nan))
+    order = others.sort_values(["improvement", "rank"], ascending=[False, True], kind="stable")
+    best = order.iloc[0]
+    level = _level(best)
+    also = [name for name, row in zip(order["method"][1:], order.iloc[1:].iloc, strict=True) if _level(row) != "none"]
+    return Verdict(
+        family,
+        tasks,
+        level,
+        str(best["method"]),
+        _headline(level, str(best["method"])),
+        _evidence(report, best, rows, len(known), len(tasks)),
+        _sureness(best, level) + _also(also),
+        (best["improvement"], best["improvement_low"], best["improvement_high"]),
+        (best["improvement_table_low"], best["improvement_table_high"]),
+    )
+
+
+def _level(row: pd.Series) -> Level:
+    if not row["improvement_low"] > AS_GOOD:
+        return "none"
+    return "better" if row["improvement_table_low"] > AS_GOOD else "here"
+
+
+def _why_unknown(rows: pd.DataFrame) -> str:
+    searches = rows[rows["mode"] != "reference"]
+    if all(is_random_search(name) for name in searches["method"]):
+        return "Only random search was run."
+    if searches["regret_mean"].isna().all():
+        return "No method has a judged result on every task."
+    return f"Random search is not there to compare with: run {RANDOM_SEARCH} too, or complete the table over its space."
+
+
+def _headline(level: Level, method: str) -> str:
+    if level == "better":
+        return f"Use {method}: it beats random search."
+    if level == "here":
+        return f"Use {method}: on these tables it beats random search."
+    return "Use random search: no method surely beats it."
+
+
+def _evidence(report: Report, best: pd.Series, rows: pd.DataFrame, methods: int, tasks: int) -> str:
+    budget = best["trainings"]
+    spend = "the budgets listed below" if math.isnan(budget) else f"a budget of {budget:g} whole trainings"
+    subject = "The nearest is " + str(best["method"]) + ": a" if _level(best) == "none" else "A"
+    one = "a single run" if math.isnan(best["improvement_low"]) else ""
+    between = one or f"95 % interval {show(best['improvement_low'])} to {show(best['improvement_high'])}"
+    corrected = "" if methods == 1 or one else f", corrected for {methods} methods"
+    text = (
+        f"{subject} run with {spend} ends with a better architecture than random search's with probability "
+        f"{show(best['improvement'])} ({between}{corrected}; 0.5 is as good; {tasks} task{'s' * (tasks != 1)})."
+    )
+    exact = rows[rows["method"] == EXACT]["regret_mean"]
+    if len(exact):
+        text += (
+            f" Its mean regret is {show(best['regret_mean'])} of that of a draw at random, random search's "
+            f"{show(float(exact.iloc[0]))}."
+        )
+    return text
+
+
+def _sureness(best: pd.Series, level: Level) -> str:
+    low, high = best["improvement_table_low"], best["improvement_table_high"]
+    if math.isnan(low):
+        return (
+            "How far the tables' own noise could turn this is unknown: that takes two train seeds of the test split on "
+            "every task."
+        )
+    between = f"[{show(low)}, {show(high)}]"
+    if level == "here":
+        return f"Other train seeds could turn that: counting them, the interval is {between}."
+    return f"Counting the noise of the train seeds too, the interval is {between}."
+
+
+def _also(methods: list[str]) -> str:
+    if not methods:
+        return ""
+    rest = f" and {len(methods) - NAMED} more" if len(methods) > NAMED else ""
+    return f" Also better than random search here: {', '.join(methods[:NAMED])}{rest}."

@@ -1,0 +1,251 @@
+"""The leaderboard's numbers against their definitions, and the words that are made of them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_runs import choosing, made_runs
+from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_table
+
+from nasbench_rl import load, ranks, report, stats
+from nasbench_rl.checklist import checklist
+from nasbench_rl.columns import show
+from nasbench_rl.facts import table_facts
+from nasbench_rl.render import ceiling, ranking_note
+from nasbench_rl.report import ALL, Report, build_report, round_number
+from nasbench_rl.summary import EXACT, final_rows
+from nasbench_rl.verdict import Verdict, verdicts
+
+
+@pytest.fixture(scope="module")
+def runs(made_tables: Path) -> pd.DataFrame:
+    return made_runs(made_tables, (TWO_BY_SEED, SINGLE_SEED))
+
+
+@pytest.fixture(scope="module")
+def built(runs: pd.DataFrame, made_tables: Path) -> Report:
+    return build_report(runs, str(made_tables))
+
+
+def row_of(built: Report, task: str, method: str) -> pd.Series:
+    rows = built.frame[(built.frame["task"] == task) & (built.frame["method"] == method)]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def regrets_of(runs: pd.DataFrame, task: str, method: str) -> np.ndarray:
+    final = final_rows(runs)
+    return final[(final["task"] == task) & (final["method"] == method)]["regret"].to_numpy()
+
+
+def test_regrets_are_those_of_the_runs(built: Report, runs: pd.DataFrame) -> None:
+    for method in ("local_search", "random_search", "random_search:samples=3"):
+        row, regrets = row_of(built, TWO_BY_SEED, method), regrets_of(runs, TWO_BY_SEED, method)
+        assert row["regret_mean"] == round_number(regrets.mean())
+        assert row["regret_iqm"] == round_number(stats.interquartile_mean(regrets))
+        assert row["regret_low"] <= row["regret_iqm"] <= row["regret_high"]
+        assert row["regret_table_low"] < row["regret_mean"] < row["regret_table_high"]
+        assert row["runs"] == len(regrets) == 20
+
+
+def test_a_family_s_regrets_are_fractions_of_a_random_draw_s(made_tables: Path, runs: pd.DataFrame) -> None:
+    freeway = runs[runs["task"] == TWO_BY_SEED].copy()  # a second task of the same family, with a table of its own
+    folder = made_tables.parent / "family"
+    write_made_table(folder, TWO_BY_SEED, 4)
+    write_made_table(folder, "minatar-ss1/freeway@lite", 2)
+    freeway = made_runs(folder, (TWO_BY_SEED, "minatar-ss1/freeway@lite"), ("local_search",), 12)
+    built = build_report(freeway, str(folder))
+    row = row_of(built, ALL, "local_search")
+    shares = []
+    for task in built.tasks:
+        scores = load(task, tables=folder).table.view("test").mean[:, -1]
+        shares.append(regrets_of(freeway, task, "local_search").mean() / (scores.max() - scores.mean()))
+    assert row["regret_mean"] == round_number(np.mean(shares)) and row["unit"] == "normalised"
+    tasks = [row_of(built, task, "local_search")["improvement"] for task in built.tasks]
+    assert row["improvement"] == pytest.approx(np.mean(tasks), abs=0.002)
+
+
+def test_improvement_agrees_with_simulated_random_search(made_tables: Path, built: Report, runs: pd.DataFrame) -> None:
+    many = made_runs(made_tables, (TWO_BY_SEED,), ("random_search",), 600)
+    random = regrets_of(many, TWO_BY_SEED, "random_search")[:, None]
+    for method in ("local_search", "random_search:samples=3"):
+        row, own = row_of(built, TWO_BY_SEED, method), regrets_of(runs, TWO_BY_SEED, method)[:, None]
+        expected = stats.probability_of_improvement(own, random, higher_is_better=False)
+        assert row["improvement"] == pytest.approx(expected, abs=0.05)
+        assert row["improvement_low"] < row["improvement"] < row["improvement_high"]
+
+
+def test_intervals_are_corrected_for_the_number_of_methods(made_tables: Path, runs: pd.DataFrame) -> None:
+    alone = build_report(runs[runs["method"] == "local_search"], str(made_tables))
+    width = [
+        row["improvement_high"] - row["improvement_low"]
+        for row in (
+            row_of(alone, TWO_BY_SEED, "local_search"),
+            row_of(build_report(runs, str(made_tables)), TWO_BY_SEED, "local_search"),
+        )
+    ]
+    assert width[0] < width[1]
+    same = ["regret_mean", "regret_iqm", "regret_low", "regret_high", "improvement", "regret_table_low"]
+    one, all_ = row_of(alone, TWO_BY_SEED, "local_search"), row_of(build_report(runs, str(made_tables)), TWO_BY_SEED,
+                                                                    "local_search")  # fmt: skip
+    assert one[same].equals(all_[same]), "a method's other numbers do not depend on which others are there"
+
+
+def test_what_one_train_seed_cannot_tell_is_missing(built: Report) -> None:
+    row = row_of(built, SINGLE_SEED, "local_search")
+    names = ["improvement_table_low", "improvement_table_high", "regret_table_low", "regret_table_high"]
+    assert row[names].isna().all() and not math.isnan(row["improvement_low"])
+
+
+def test_random_search_alone_has_its_own_runs_as_yardstick_where_the_table_is_not_complete(tmp_path: Path) -> None:
+    archs = [f"k{i}-k{j}" for i in range(1, 6) for j in range(1, 6)]
+    write_made_table(tmp_path, TWO_BY_SEED, 2, archs)
+    runs = made_runs(tmp_path, (TWO_BY_SEED,), ("random_search", "local_search"), 20)
+    partly = tmp_path / "partly"
+    chosen = sorted(set(final_rows(runs)["incumbent"]) | {"k5-k5"})
+    assert len(chosen) < 25
+    write_made_table(partly, TWO_BY_SEED, 2, chosen)
+    built = build_report(runs, str(partly))
+    assert EXACT not in set(built.frame["method"])
+    assert row_of(built, TWO_BY_SEED, "random_search")["improvement"] == pytest.approx(0.5)
+    assert not math.isnan(row_of(built, TWO_BY_SEED, "local_search")["improvement"])
+    without = build_report(runs[runs["method"] == "local_search"], str(partly))
+    assert math.isnan(row_of(without, TWO_BY_SEED, "local_search")["improvement"])
+    (answer,) = verdicts(without)
+    assert answer.level == "unknown" and "run random_search too" in answer.evidence
+
+
+def test_a_choice_without_a_test_score_is_not_judged(tmp_path: Path) -> None:
+    write_made_table(tmp_path, TWO_BY_SEED, 2)
+    runs = made_runs(tmp_path, (TWO_BY_SEED,), ("random_search", "local_search"), 5)
+    lost = (runs["method"] == "local_search") & (runs["seed"] == 3)
+    runs.loc[lost, ["test_score", "regret"]] = math.nan
+    built = build_report(runs, str(tmp_path))
+    for task in (ALL, TWO_BY_SEED):
+        row = row_of(built, task, "local_search")
+        assert row[["rank", "regret_mean", "regret_iqm", "improvement"]].isna().all() and row["runs"] == 5
+        assert row_of(built, task, "random_search")["rank"] == 1
+
+
+def test_a_method_that_skips_a_task_has_no_number_for_the_family(made_tables: Path, runs: pd.DataFrame) -> None:
+    folder = made_tables.parent / "family"
+    write_made_table(folder, TWO_BY_SEED, 4)
+    write_made_table(folder, "minatar-ss1/freeway@lite", 2)
+    both = made_runs(folder, (TWO_BY_SEED, "minatar-ss1/freeway@lite"), ("random_search", "local_search"), 8)
+    some = both[(both["method"] != "local_search") | (both["task"] == TWO_BY_SEED)]
+    built = build_report(some, str(folder))
+    row = row_of(built, ALL, "local_search")
+    assert row[["rank", "regret_mean", "regret_iqm", "improvement"]].isna().all()
+    assert not math.isnan(row_of(built, TWO_BY_SEED, "local_search")["regret_mean"])
+    assert built.ranking.left_out == ("local_search",) and list(built.ranking.ranks) == ["random_search"]
+    assert list(built.rows("minatar-ss1@lite")["method"])[1] == "local_search", "last of the searches"
+
+
+def test_ranks_are_those_of_mean_regret(built: Report, runs: pd.DataFrame) -> None:
+    methods = ["random_search", "local_search", "random_search:samples=3"]
+    means = np.array([[regrets_of(runs, task, m).mean() for task in (TWO_BY_SEED, SINGLE_SEED)] for m in methods])
+    expected = dict(zip(methods, ranks.average_ranks(means, higher_is_better=False), strict=True))
+    assert built.ranking.ranks == pytest.approx(expected)
+    assert list(built.ranking.ranks.values()) == sorted(expected.values())
+    assert built.ranking.friedman == pytest.approx(ranks.friedman(means).pvalue)
+
+
+@pytest.mark.parametrize(
+    ("different", "groups"),
+    [
+        ([], (("a", "b", "c", "d"),)),
+        ([(0, 3)], (("a", "b", "c"), ("b", "c", "d"))),
+        ([(0, 1), (0, 2), (0, 3)], (("b", "c", "d"),)),
+        ([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)], ()),
+    ],
+)
+def test_groups_are_the_longest_stretches_without_a_difference(
+    different: list[tuple[int, int]], groups: tuple[tuple[str, ...], ...]
+) -> None:
+    alike = np.ones((4, 4), dtype=np.bool_)
+    for i, j in different:
+        alike[i, j] = alike[j, i] = False
+    assert report._groups("abcd", alike) == groups
+
+
+def test_too_few_tasks_for_a_test_are_said_to_be_too_few(built: Report) -> None:
+    note = ranking_note(built.ranking)
+    assert "no pair can be told apart" in note and "Friedman's test: p = " in note
+
+
+def answer_for(built: Report, family: str) -> Verdict:
+    (found,) = (verdict for verdict in verdicts(built) if verdict.family == family)
+    return found
+
+
+def test_the_verdict_names_a_method_only_where_it_surely_beats_random_search(
+    made_tables: Path, runs: pd.DataFrame
+) -> None:
+    poor = build_report(pd.concat([runs, choosing(runs, made_tables, "mine", "k2-k2")]), str(made_tables))
+    assert answer_for(poor, "minatar-ss1@lite").level == "none"
+    assert answer_for(poor, "minatar-ss1@lite").headline == "Use random search: no method surely beats it."
+    good = build_report(pd.concat([runs, choosing(runs, made_tables, "mine")]), str(made_tables))
+    two, one = answer_for(good, "minatar-ss1@lite"), answer_for(good, "atari-ss1@lite")
+    assert two.level == "better" and two.headline == "Use mine: it beats random search."
+    assert one.level == "here" and "on these tables" in one.headline and "is unknown" in one.sureness
+    for found in (two, one):
+        row = row_of(good, found.tasks[0], "mine")
+        assert all(show(row[name]) in found.evidence for name in ("improvement", "improvement_low", "improvement_high"))
+        assert "corrected for 4 methods" in found.evidence and "10 whole trainings" in found.evidence
+
+
+def test_random_search_is_never_the_method_that_beats_it(made_tables: Path, runs: pd.DataFrame) -> None:
+    best = choosing(runs, made_tables, "random_search:samples=9")
+    alone = pd.concat([runs[runs["method"] == "random_search"], best])
+    answers = verdicts(build_report(alone, str(made_tables)))
+    assert {answer.level for answer in answers} == {"unknown"}
+    assert answers[0].evidence == "Only random search was run."
+
+
+def test_facts_of_the_tables(made_tables: Path, tmp_path: Path) -> None:
+    facts = {fact.task: fact for fact in table_facts(str(made_tables))}
+    assert set(facts) == {TWO_BY_SEED, SINGLE_SEED, DEEP}
+    two = facts[TWO_BY_SEED]
+    scores = load(TWO_BY_SEED, tables=made_tables).table.columns["return_last100"][:, :, -1]
+    assert two.ceiling == ranks.noise_ceiling(scores) and two.cells == 100 and two.complete_seeds == 4
+    assert two.cpu_hours == pytest.approx(100 * 200 / 3600) and two.effort == 100_000_000
+    assert ceiling(facts[SINGLE_SEED]) == "unknown with one train seed"
+    assert ceiling(two).startswith(show(two.ceiling.tau))
+    write_made_table(tmp_path, TWO_BY_SEED, 2, ["k1-k1", "k5-k5"])
+    (partial,) = table_facts(str(tmp_path))
+    assert partial.covered.shape == (2, 25) and partial.cells == 4 and partial.complete_seeds == 0
+    assert partial.covered[:, [0, 24]].all() and ceiling(partial) == "unknown with no complete train seed"
+
+
+def test_the_checklist_is_filled_from_the_provenance(made_tables: Path, built: Report, runs: pd.DataFrame) -> None:
+    facts = table_facts(str(made_tables))
+    items = {item.question: item for item in checklist(built, runs, facts)}
+    assert len(items) == 16
+    text = " ".join(item.evidence for item in items.values())
+    final = final_rows(runs)
+    judged = [fact for fact in facts if fact.task in built.tasks]
+    assert f"{show(sum(fact.cpu_hours for fact in judged))} CPU hours" in text
+    assert f"{show(final['cpu_seconds'].sum() / 3600)} CPU hours of training" in text
+    assert all(fact.digest in text and fact.recipe in text for fact in judged)
+    assert all(configuration in text for configuration in runs["configuration"].unique())
+    assert items["How hyperparameters were tuned, and at what cost?"].answer == "not recorded"
+    assert "random_search:samples=3" in items["How hyperparameters were tuned, and at what cost?"].evidence
+    assert items["Code of the search methods?"].answer == "yes"
+    mine = pd.concat([runs, choosing(runs, made_tables, "mine").assign(mode="live")])
+    other = {item.question: item for item in checklist(build_report(mine, str(made_tables)), mine, facts)}
+    assert other["Code of the search methods?"].answer == "partly"
+    assert other["Confounding factors controlled?"].answer == "partly"
+
+
+@pytest.mark.parametrize("value", [0.0, 0.09996, 0.123456, 9.996, 99.96, 123.456, 1234.5, -0.0421, 1e-7, 60212.0])
+def test_a_number_is_shown_as_it_is_stored(value: float) -> None:
+    assert float(show(round_number(value))) == round_number(value) == pytest.approx(value, rel=6e-3)
+
+
+def test_a_missing_number_is_a_dash() -> None:
+    assert show(math.nan) == "–" and math.isnan(round_number(math.nan))
+    assert show(round_number(-0.0)) == "0"
