@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from rich.table import Table as RichTable
 
-from nasbench_rl import cli, files, plots, store
+from nasbench_rl import cli, files, plots, proxy_quality, store
 from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.experiment import Search
@@ -172,6 +172,21 @@ def draw_histograms(runs: pd.DataFrame, task: str, bench: TabularBenchmark, out:
     return plots.save(figure, out / f"histogram.{task.replace('/', '.').replace('@', '.')}")
 
 
+def print_taus(taus: pd.DataFrame) -> None:
+    """Kendall's τ with the true ranking at a quarter, a half and the whole of the fidelity, mean over seeds."""
+    shown = RichTable(
+        title="How good is a cheap score? Kendall's τ with the true ranking (test, whole trainings)",
+        title_justify="left",
+    )
+    for column in ("task", "score", "seeds", "τ at 1/4", "τ at 1/2", "τ at the end"):
+        shown.add_column(column)
+    for (task, what), rows in taus.groupby(["task", "what"], sort=False):
+        mean = rows.groupby("fidelity")["tau"].mean().to_numpy()
+        cells = [f"{mean[len(mean) * quarter // 4 - 1]:.2f}" for quarter in (1, 2, 4)]
+        shown.add_row(str(task), str(what), str(rows["seed"].nunique()), *cells)
+    cli.console.print(shown)
+
+
 def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: int) -> int:
     """The whole preset; prints Table 1 and writes everything to ``out``."""
     if not tasks:
@@ -186,6 +201,10 @@ def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: in
     written = [out / "runs.parquet", out / "table1.csv", out / "best_architectures.csv"]
     for task in tasks:
         written += draw_histograms(runs, task, load(task, tables=tables), out)
+    taus, figures = proxy_quality.write([load(task, tables=tables) for task in tasks], out)
+    files.replace_file(out / "proxy_tau.csv", taus.to_csv(index=False).encode())
+    written += [out / "proxy_tau.csv", *figures]
     print_table_one(table, tables)
+    print_taus(taus)
     cli.console.print("written: " + ", ".join(map(str, written)), highlight=False, soft_wrap=True)
     return 1 if failures else 0
