@@ -69,7 +69,7 @@ def _verdict(report: Report, family: str) -> Verdict:
     order = others.sort_values(["improvement", "rank"], ascending=[False, True], kind="stable")
     best = order.iloc[0]
     level = _level(best)
-    also = [name for name, row in zip(order["method"][1:], order.iloc[1:].iloc, strict=True) if _level(row) != "none"]
+    also = [str(row["method"]) for _, row in order[1:].iterrows() if _level(row) != "none"]
     return Verdict(
         family,
         tasks,
