@@ -11,7 +11,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: compare leaderboard test check lint format install clean
+.PHONY: compare leaderboard test check lint format docs install clean
 
 # What ARGS gives for an option, for the leaderboard to read the same results and tables.
 given = $(shell printf '%s ' '$(ARGS)' | sed -n 's/.*--$(1)[ =]\([^ ]*\) .*/\1/p')
@@ -42,6 +42,10 @@ lint: install
 format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The guide as pages in build/docs; a broken link is an error.
+docs: install
+	$(BIN)/mkdocs build --strict
 
 install: $(INSTALLED)
 
