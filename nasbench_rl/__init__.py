@@ -1,7 +1,7 @@
 """nasbench-rl: architecture search with, and for, reinforcement learning, compared on agents that were really trained.
 
 >>> from nasbench_rl import query
->>> query("minatar-ss1/breakout@lite", (3, 3)).task
+>>> query("minatar-ss1/breakout@lite", (5, 5)).task
 'minatar-ss1/breakout@lite'
 """
 

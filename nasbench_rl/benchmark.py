@@ -302,8 +302,8 @@ def query(
 ) -> Evaluation:  # fmt: skip
     """What a network scores, from the shipped tables; see ``Benchmark.query``. The table is read once a process.
 
-    >>> query("minatar-ss1/breakout@lite", (3, 3)).arch
-    'k3-k3'
+    >>> query("minatar-ss1/breakout@lite", (5, 5)).arch
+    'k5-k5'
     """
     bench = _loaded.get(task)
     if bench is None:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from nasbench_rl import cli, files, store
 from nasbench_rl.benchmark import MODES, load
-from nasbench_rl.errors import InvalidValueError, TableError, unknown
+from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, unknown
 from nasbench_rl.experiment import Search
 from nasbench_rl.methods import get_method, method_names
 from nasbench_rl.pool import run_all
@@ -173,14 +173,17 @@ def main(arguments: Sequence[str]) -> int:
     files.check_writable(out)
 
     runs, failures = run_all(searches, options.seed, options.runs, options.jobs)
+    # Unasked for, a method whose stored data a task lacks (no supernet yet) is left out there and does not fail.
+    absent = [f for f in failures if isinstance(f, MissingCellError) and not options.methods]
     for failure in failures:
-        cli.errors.print(f"error: {failure}", style="red", markup=False, highlight=False)
+        text, style = ("left out", "yellow") if failure in absent else ("error", "red")
+        cli.errors.print(f"{text}: {failure}", style=style, markup=False, highlight=False)
     tables = None if options.mode == "live" else options.tables  # live runs are judged by the shipped tables
     summary = summarise(runs, tables)
     written = write_results(runs, summary, out, tables)
     print_summary(summary, tables, cli.console)
     cli.console.print("written: " + ", ".join(str(path) for path in written), highlight=False, soft_wrap=True)
-    return 1 if failures else 0
+    return 1 if len(failures) > len(absent) else 0
 
 
 if __name__ == "__main__":

@@ -143,8 +143,8 @@ def _search_once(
         method(run)
     except BudgetExhausted:
         pass
-    except NasbenchError:
-        raise
+    except NasbenchError as error:
+        raise type(error)(f"{search.label}: {error}") from error
     except Exception as error:  # a third party's method may fail in any way; the others go on
         raise NasbenchError(
             f"method {search.label!r} failed on {search.task} with search seed {seed}: {type(error).__name__}: {error}"

@@ -43,11 +43,13 @@ def _work(job: int, search: Search, seeds: range) -> pd.DataFrame:
     return run_search(search, seeds, progress)
 
 
-def run_all(searches: Sequence[Search], first_seed: int, runs: int, jobs: int) -> tuple[pd.DataFrame, list[str]]:
+def run_all(
+    searches: Sequence[Search], first_seed: int, runs: int, jobs: int
+) -> tuple[pd.DataFrame, list[NasbenchError]]:
     """Every search with search seeds ``first_seed`` … ``first_seed + runs − 1``.
 
     Returns:
-        All rows (``experiment.COLUMNS``), and one line for each failure; the other searches are not held up by it.
+        All rows (``experiment.COLUMNS``), and one error for each failure; the other searches are not held up by it.
 
     Raises:
         NasbenchError: no search finished.
@@ -55,7 +57,7 @@ def run_all(searches: Sequence[Search], first_seed: int, runs: int, jobs: int) -
     live = any(search.mode == "live" for search in searches)
     chunks = split_seeds(list(searches), first_seed, runs, 1 if live else CHUNK)
     frames: list[pd.DataFrame] = []
-    failures: list[str] = []
+    failures: dict[str, NasbenchError] = {}
     context = mp.get_context("spawn")
     reports = context.Queue()
     done_of = [0] * len(chunks)
@@ -81,16 +83,15 @@ def run_all(searches: Sequence[Search], first_seed: int, runs: int, jobs: int) -
                     try:
                         frames.append(future.result())
                     except NasbenchError as error:
-                        failures.append(str(error))
+                        failures[str(error)] = error
                 bar.update(row, completed=sum(done_of))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    failures = list(dict.fromkeys(failures))
     if not frames:
-        raise NasbenchError("no search finished; " + failures[0])
+        raise NasbenchError("no search finished; " + next(iter(failures)))
     order = ["task", "method", "seed", "step"]
-    return pd.concat(frames, ignore_index=True).sort_values(order, ignore_index=True), failures
+    return pd.concat(frames, ignore_index=True).sort_values(order, ignore_index=True), [*failures.values()]
 
 
 def _read(reports: Any, done_of: list[int]) -> None:

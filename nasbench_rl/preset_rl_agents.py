@@ -38,8 +38,10 @@ def searches_for(task: str, methods: Sequence[str], tables: str | None) -> list[
     return [*supernets, Search(task, "random_search", TOP_K * whole, hyperparameters={"samples": 3}, tables=tables)]
 
 
-def run_protocol(tasks: Sequence[str], tables: str | None, seed: int, jobs: int) -> tuple[pd.DataFrame, list[str]]:
-    """All runs (``experiment.COLUMNS``), and one line for each search that could not be done."""
+def run_protocol(
+    tasks: Sequence[str], tables: str | None, seed: int, jobs: int
+) -> tuple[pd.DataFrame, list[NasbenchError]]:
+    """All runs (``experiment.COLUMNS``), and one error for each search that could not be done."""
     methods = method_names()
     every = [search for task in tasks for search in searches_for(task, methods, tables)]
     few = [search for search in every if search.method != "random_search"]
@@ -50,7 +52,7 @@ def run_protocol(tasks: Sequence[str], tables: str | None, seed: int, jobs: int)
             more, failed = run_all(few, seed, SEARCH_SEEDS, jobs)
             frame, failures = pd.concat([frame, more], ignore_index=True), failures + failed
         except NasbenchError as error:
-            failures.append(str(error))
+            failures.append(error)
     return frame, failures
 
 

@@ -14,10 +14,11 @@ NAME = "published.parquet"
 
 
 def published(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
-    """Every printed figure: paper, citation, table, row, column, task, metric, value or text, spread, unit, note.
+    """Every printed figure: paper, citation, table, row, column, task, metric, value, text, spread, unit, note.
 
-    ``value`` and ``spread`` are as printed, in ``unit``; ``spread_kind`` says what the paper's ± is, as far as it says;
-    ``note`` tells where a scan was read against its letters. Recipes differ from this project's: set beside, not merged.
+    ``value`` and ``spread`` are as printed, in ``unit``; ``spread_kind`` says what the ± is, as far as the paper says;
+    ``note`` tells where a scan was read against its letters. The papers' recipes differ from this project's, so their
+    figures are set beside ours and never merged.
 
     Raises:
         TableError: absent, or its checksum is wrong.

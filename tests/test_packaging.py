@@ -26,7 +26,7 @@ for name in ("torch", "gymnasium", "ale_py", "minatar", "matplotlib", "scipy", "
     sys.modules[name] = None  # importing it fails, as where it is not installed
 import nasbench_rl
 assert nasbench_rl.__file__.startswith(sys.argv[1]), nasbench_rl.__file__
-print(nasbench_rl.query("minatar-ss1/breakout@lite", (3, 3)))
+print(nasbench_rl.query("minatar-ss1/breakout@lite", (5, 5)))
 """
 
 

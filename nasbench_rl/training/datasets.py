@@ -157,13 +157,13 @@ def _read(name: str, path: Path, modified: int) -> ImageData:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if int(file["format"]) != FORMAT:
                 raise DatasetError(f"{path} was prepared by another version of this package; {_remedy(name)}")
-            images = {split: file[f"{split}_images"] for split in SPLITS}
-            labels = {split: file[f"{split}_labels"].astype(np.int64) for split in SPLITS}
+            images: dict[str, Images] = {split: file[f"{split}_images"] for split in SPLITS}
+            labels: dict[str, Labels] = {split: file[f"{split}_labels"].astype(np.int64) for split in SPLITS}
             classes, digest = tuple(str(label) for label in file["classes"]), str(file["digest"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(f"{path} is damaged ({type(error).__name__}); {_remedy(name)}") from None
-    for array in (*images.values(), *labels.values()):
-        array.flags.writeable = False  # every caller gets the same arrays
+    for split in SPLITS:  # every caller gets the same arrays
+        images[split].flags.writeable = labels[split].flags.writeable = False
     data = ImageData(name, classes, images, labels, digest)
     check_dataset(data, get_dataset_info(name))
     return data

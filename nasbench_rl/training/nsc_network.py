@@ -161,13 +161,14 @@ def glorot_conv(
     inputs: int, outputs: int, kernel: int, weights: torch.Generator, padding: int = 0, bias: bool = False
 ) -> nn.Conv2d:
     """A convolution with Glorot-uniform weights; skip_init keeps torch's global random state out of it."""
-    conv = nn.utils.skip_init(nn.Conv2d, inputs, outputs, kernel, padding=padding, bias=bias)
+    conv: nn.Conv2d = nn.utils.skip_init(nn.Conv2d, inputs, outputs, kernel, padding=padding, bias=bias)
     return _initialise(conv, weights)
 
 
 def glorot_linear(inputs: int, outputs: int, weights: torch.Generator) -> nn.Linear:
     """A dense layer with Glorot-uniform weights and zero bias."""
-    return _initialise(nn.utils.skip_init(nn.Linear, inputs, outputs), weights)
+    linear: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    return _initialise(linear, weights)
 
 
 def _initialise(layer: Layer, weights: torch.Generator) -> Layer:

@@ -18,6 +18,7 @@ from nasbench_rl.training.datasets import (
     DataSplit,
     ImageData,
     Images,
+    Labels,
     check_dataset,
     make_dataset,
     save_dataset,
@@ -95,8 +96,8 @@ def assemble(info: DatasetInfo, collected: Collected) -> ImageData:
     numbers = {label: number for number, label in enumerate(classes)}
     order = sorted(range(len(splits)), key=lambda at: _hash(f"{info.name}|{collected.keys[at]}"))
     chosen = {split: [at for at in order if splits[at] == split] for split in SPLITS}
-    images = {split: collected.images[rows] for split, rows in chosen.items()}
-    labels = {
+    images: dict[str, Images] = {split: collected.images[rows] for split, rows in chosen.items()}
+    labels: dict[str, Labels] = {
         split: np.array([numbers[collected.labels[at]] for at in rows], dtype=np.int64)
         for split, rows in chosen.items()
     }

@@ -38,7 +38,8 @@ _FASHION_CLASSES = (
 def fashion_mnist(paths: Sequence[Path]) -> Collected:
     """70 000 images in IDX files. The official test split; the last sixth of each training class is validation."""
     found = {Path(name).name: content for name, content in members(paths[0], lambda name: name.endswith("-ubyte.gz"))}
-    images, labels, splits = [], [], []
+    images, labels = [], []
+    splits: list[DataSplit] = []
     for part in ("train", "t10k"):
         try:
             images.append(_idx(found[f"{part}-images-idx3-ubyte.gz"]))
@@ -52,7 +53,7 @@ def fashion_mnist(paths: Sequence[Path]) -> Collected:
         splits += _fashion_splits(labels[-1]) if part == "train" else ["test"] * len(labels[-1])
     keys = [str(at) for at in range(len(splits))]
     names = [_FASHION_CLASSES[label] for label in np.concatenate(labels)]
-    return Collected(np.concatenate(images)[..., None], names, keys, keys, splits)  # type: ignore[arg-type]
+    return Collected(np.concatenate(images)[..., None], names, keys, keys, splits)
 
 
 def _fashion_splits(labels: Images) -> list[DataSplit]:
