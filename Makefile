@@ -30,7 +30,7 @@ leaderboard: compare
 	cp $(RESULTS)/leaderboard.md $(RESULTS)/leaderboard.html baselines/
 
 test: install
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: lint test
 

@@ -41,6 +41,8 @@ class Benchmark(ABC):
 
     task: Task
     mode: Mode
+    device = "cpu"
+    on_progress: Callable[[int], None] | None = None
 
     @property
     def space(self) -> SearchSpace:
@@ -70,13 +72,30 @@ class Benchmark(ABC):
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         """The train seeds of a split that a query may ask for, ascending."""
 
+    def supernets(self, seed: int | None = None) -> SupernetScores:
+        """Proxy scores of stored supernets; live mode first fits the one of ``seed`` when it is not there.
+
+        Raises:
+            InvalidValueError: this benchmark has none.
+        """
+        raise InvalidValueError(f"{self.task.id} has no supernets in {self.mode} mode")
+
+    def start(self, budget: int, seed: int) -> Run:
+        """Begin a search.
+
+        Args:
+            budget: what the search may spend, in the task's unit (env steps or epochs).
+            seed: the search seed.
+        """
+        from nasbench_rl.run import Run
+
+        return Run(self, budget, seed)
+
 
 class TabularBenchmark(Benchmark):
     """Scores from a table. A warm query is one look-up; none of this needs torch."""
 
     mode: Mode = "tabular"
-    device = "cpu"
-    on_progress: Callable[[int], None] | None = None
 
     def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None) -> None:
         """``tables``: a folder of tables; None looks in the usual places (``store.table_folders``)."""
@@ -168,21 +187,10 @@ class TabularBenchmark(Benchmark):
         return pd.DataFrame(self.table.complete, index=archs, columns=self.table.seeds)
 
     def supernets(self, seed: int | None = None) -> SupernetScores:
-        """Proxy scores of the stored supernets; live mode first fits the one of ``seed`` when it is not there."""
+        """See ``Benchmark.supernets``."""
         if self._supernets is None:
             self._supernets = read_supernets(self.folder, self.task)
         return self._supernets
-
-    def start(self, budget: int, seed: int) -> Run:
-        """Begin a search.
-
-        Args:
-            budget: what the search may spend, in the task's unit (env steps or epochs).
-            seed: the search seed.
-        """
-        from nasbench_rl.run import Run
-
-        return Run(self, budget, seed)
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         """The split's train seeds that every architecture has, or all of them when none is complete."""

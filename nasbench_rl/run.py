@@ -17,7 +17,7 @@ from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nasbench_rl.benchmark import TabularBenchmark
+    from nasbench_rl.benchmark import Benchmark
     from nasbench_rl.envs import ArchitectureEnv
     from nasbench_rl.tasks import Task
     from nasbench_rl.weight_sharing import WeightSharing
@@ -64,7 +64,7 @@ class Run:
         points: every evaluation, in order.
     """
 
-    def __init__(self, benchmark: TabularBenchmark, budget: int, seed: int) -> None:
+    def __init__(self, benchmark: Benchmark, budget: int, seed: int) -> None:
         """Made by ``Benchmark.start``.
 
         Raises:

@@ -13,7 +13,7 @@ from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.spaces.kernels import KernelSpace
 
 if TYPE_CHECKING:
-    from nasbench_rl.benchmark import TabularBenchmark
+    from nasbench_rl.benchmark import Benchmark
     from nasbench_rl.run import Run
     from nasbench_rl.supernet_table import SupernetScores
 
@@ -33,7 +33,7 @@ class WeightSharing:
     section 5.3): they are charged no env steps, but their CPU seconds are counted.
     """
 
-    def __init__(self, run: Run, benchmark: TabularBenchmark) -> None:
+    def __init__(self, run: Run, benchmark: Benchmark) -> None:
         """Made by ``Run.supernet``.
 
         Raises:
