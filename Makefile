@@ -1,5 +1,5 @@
 # make compare      every method on the shipped tables, ending in a page to open    make compare ARGS="--runs 500"
-# make leaderboard  the same, and the repository's copy of the page in baselines/
+# make leaderboard  the same by default, kept in the repository: baselines/leaderboard.md and .html
 # make test         the test suite                                                  make test ARGS="-k stats"
 # All make .venv and install everything first, once for each state of pyproject.toml and constraints.txt.
 # Of use beside them: PYTHON=python3.12, TORCH_ARGS="--index-url …" (CONTRIBUTING.md, "Torch").
@@ -13,21 +13,12 @@ INSTALLED := $(VENV)/.installed
 
 .PHONY: compare leaderboard test check lint format docs install clean
 
-# What ARGS gives for an option, for the leaderboard to read the same results and tables.
-given = $(shell printf '%s ' '$(ARGS)' | sed -n 's/.*--$(1)[ =]\([^ ]*\) .*/\1/p')
-RESULTS = $(or $(call given,out),results)
-TABLES = $(call given,tables)
-
-# A method that fails (exit code 1, its errors printed) does not keep the others off the page. A preset writes tables of
-# its own and no page.
 compare: install
-	status=0; $(BIN)/python -m nasbench_rl.compare $(ARGS) || status=$$?; test $$status -le 1 || exit $$status; \
-	case '$(ARGS)' in *--preset*) exit $$status;; esac; \
-	test $$status = 0 || echo "some searches failed, see the errors above; the page has the others"; \
-	$(BIN)/python -m nasbench_rl.leaderboard $(RESULTS) $(if $(TABLES),--tables $(TABLES))
+	$(BIN)/python -m nasbench_rl.compare $(ARGS)
 
-leaderboard: compare
-	cp $(RESULTS)/leaderboard.md $(RESULTS)/leaderboard.html baselines/
+leaderboard: install
+	$(BIN)/python -m nasbench_rl.compare --out results
+	cp results/leaderboard.md results/leaderboard.html baselines/
 
 test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)

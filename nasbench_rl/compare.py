@@ -1,4 +1,4 @@
-"""``python -m nasbench_rl.compare``: every method on every shipped task, a readable table, plots and the raw runs."""
+"""``python -m nasbench_rl.compare``: every method on every shipped task; tables, plots, raw runs and a page to open."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_rl import cli, files, store
+from nasbench_rl import cli, files, leaderboard, store
 from nasbench_rl.benchmark import MODES, load
 from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, unknown
 from nasbench_rl.experiment import Search
@@ -124,6 +124,8 @@ def _parser() -> cli.Parser:
                         help="folder of tables (default: where queries look; live: your data folder)")  # fmt: skip
     parser.add_argument("--jobs", type=cli.positive, default=os.cpu_count() or 1, metavar="J",
                         help="processes (default: one a core)")  # fmt: skip
+    parser.add_argument("--no-page", dest="page", action="store_false",
+                        help="leave out the leaderboard page, whose figures take a few seconds")  # fmt: skip
     parser.add_argument("--preset", metavar="NAME", help="a paper's protocol instead: " + ", ".join(PRESETS))
     parser.add_argument("--device", default="cpu", help="where live mode trains: cpu or cuda")
     return parser
@@ -183,6 +185,8 @@ def main(arguments: Sequence[str]) -> int:
     written = write_results(runs, summary, out, tables)
     print_summary(summary, tables, cli.console)
     cli.console.print("written: " + ", ".join(str(path) for path in written), highlight=False, soft_wrap=True)
+    if options.page:
+        leaderboard.main([str(out), *(["--tables", tables] if tables else [])])
     return 1 if len(failures) > len(absent) else 0
 
 

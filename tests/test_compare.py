@@ -24,6 +24,7 @@ def compared(made_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     methods = ["--methods", "random_search,random_search:samples=3", "local_search"]
     tasks = ["--tasks", TWO_BY_SEED, SINGLE_SEED]
     assert run_compare(*tasks, *methods, "--runs", "60", "--out", str(out), "--tables", str(made_tables)) == 0
+    assert (out / "leaderboard.html").is_file()
     return out
 
 
@@ -74,7 +75,16 @@ def test_plots_and_markdown_are_there(compared: Path) -> None:
 def test_the_same_seeds_give_the_same_rows_in_another_process(
     compared: Path, made_tables: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "nasbench_rl.compare", "--tasks", TWO_BY_SEED, "--methods", "local_search"]
+    command = [
+        sys.executable,
+        "-m",
+        "nasbench_rl.compare",
+        "--tasks",
+        TWO_BY_SEED,
+        "--methods",
+        "local_search",
+        "--no-page",
+    ]
     environment = {**os.environ, "NASBENCH_RL_TABLES": str(made_tables)}
     done = subprocess.run(
         [*command, "--runs", "5", "--out", str(tmp_path)], env=environment, capture_output=True, text=True
