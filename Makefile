@@ -11,7 +11,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: compare leaderboard test check lint format docs install clean
+.PHONY: compare leaderboard speed test check lint format docs install clean
 
 compare: install
 	$(BIN)/python -m nasbench_rl.compare $(ARGS)
@@ -19,6 +19,12 @@ compare: install
 leaderboard: install
 	$(BIN)/python -m nasbench_rl.compare --out results
 	cp results/leaderboard.md results/leaderboard.html baselines/
+
+# Every speed that is promised, beside Syne Tune's and Stable-Baselines3's; wants a machine that does nothing else.
+speed: install
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[benchmarks]'
+	$(BIN)/python tests/benchmarks/speed.py
+	$(BIN)/python tests/benchmarks/ppo_against_sb3.py
 
 test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
