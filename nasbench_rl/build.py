@@ -99,7 +99,7 @@ def core_hours(cells: Sequence[Cell], folder: Path) -> tuple[float, str]:
 
 
 def _measured_seconds(table: Any, task: Task) -> dict[str, float]:
-    frame = table.to_pandas()
+    frame = table.to_pandas(use_threads=False)
     whole = frame[frame["fidelity"] == task.max_fidelity].copy()
     if "proxy_cpu_seconds" in frame:  # the fit, and the proxies of every fidelity; both stand in every row
         whole["cpu_seconds"] += frame.groupby("seed")["proxy_cpu_seconds"].sum().mean() / len(task.space)

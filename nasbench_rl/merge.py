@@ -122,7 +122,9 @@ def _digests(path: Path) -> list[str] | None:
             return None
         if "recipe" not in names:
             raise TableError(f"{path} is of another schema: column 'recipe' is missing")
-        recipes = pq.read_table(path, columns=["recipe"], partitioning=None)["recipe"]
+        recipes = pq.read_table(path, columns=["recipe"], partitioning=None, use_threads=False, pre_buffer=False)[
+            "recipe"
+        ]
         return sorted(map(str, pc.unique(recipes).to_pylist()))
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path} is no readable Parquet file ({str(error).partition(chr(10))[0]})") from error

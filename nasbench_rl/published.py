@@ -27,4 +27,4 @@ def published(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     content = store.read_checked(folder, NAME)
     if content is None:
         raise TableError(f"{folder} has no {NAME}; the package and the checkout ship it")
-    return pd.read_parquet(io.BytesIO(content))
+    return pd.read_parquet(io.BytesIO(content), use_threads=False)

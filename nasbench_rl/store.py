@@ -182,7 +182,8 @@ def read_parquet(path: Path, schema: pa.Schema, content: bytes | None = None) ->
     """
     try:
         source = pa.BufferReader(path.read_bytes() if content is None else content)
-        table = pq.read_table(source, partitioning=None)
+        # Without Arrow's thread pools: tables are small, and a process that ends while a pool still works is aborted.
+        table = pq.read_table(source, partitioning=None, use_threads=False, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path} is no readable Parquet file ({str(error).partition(chr(10))[0]})") from error
     missing = [name for name in schema.names if name not in table.column_names]
@@ -367,6 +368,6 @@ def read_frame(path: Path) -> pd.DataFrame:
         TableError: absent, truncated, or no Parquet file.
     """
     try:
-        return pq.read_table(path, partitioning=None).to_pandas()
+        return pq.read_table(path, partitioning=None, use_threads=False, pre_buffer=False).to_pandas(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path} is no readable Parquet file ({str(error).splitlines()[0]})") from error

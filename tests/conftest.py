@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+os.environ.pop("COLUMNS", None)  # a worker of pytest-xdist has 80, and tables would be squeezed
 
 from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_supernets, write_made_table  # noqa: E402
 
