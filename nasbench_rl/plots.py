@@ -176,7 +176,10 @@ def regret_over_budget(
     axes.set_title(f"{task}\nregret of the architecture each search would choose", fontsize=10)
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, float(grid[-1]) * 1.01)
-    if legend:
+    if legend and len(curves) > 6:  # beside the curves: a long list would cover them
+        figure.set_size_inches(figure.get_figwidth() * 1.25, figure.get_figheight() * 1.1)
+        figure.legend(fontsize=8, frameon=False, loc="outside right upper")
+    elif legend:
         axes.legend(fontsize=8, frameon=False)
     return figure
 
