@@ -141,7 +141,7 @@ def curves_figure(runs: pd.DataFrame, bench: TabularBenchmark | None) -> Figure 
     lines = {name: regret for name, regret in named.items() if name.startswith(("Nature", "mean"))}
     exact = exact_random_search(bench, budget)
     return plots.regret_over_budget(
-        curves, grid / whole, exact if len(exact[0]) else None, lines, bench.task.id, bench.task.metric
+        curves, grid / whole, exact if len(exact[0]) else None, lines, bench.task.id, bench.table.view("test").column
     )
 
 
