@@ -6,7 +6,7 @@ https://arxiv.org/abs/1707.06347, equation 7.
 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 20 000:
 
-- A batch has 5 architectures, two batches a default budget; the paper does not give its own, made by 500 workers.
+- A batch has 5 architectures, so that a default budget has two; the paper's has 20 (appendix A.3).
 - Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far.
 - The paper gives neither the clipping nor the epochs of PPO; they are Schulman et al.'s (table 3).
 
