@@ -21,9 +21,9 @@ LAYERS: dict[str, int] = {
         (
             ("_version", "errors", "records", "provenance"),
             ("spaces", "recipes", "recipes_nsc", "tasks", "stats", "ranks", "improvement"),
-            ("files", "store", "merge", "published", "supernet_table", "table", "surrogate", "training"),
+            ("files", "schemas", "store", "merge", "published", "supernet_table", "table", "surrogate", "training"),
             ("benchmark",),
-            ("run", "envs", "weight_sharing", "methods"),
+            ("run", "envs", "nsc_mdp", "nsc_env", "nsc_vector_env", "weight_sharing", "methods"),
             (
                 "cli",
                 "experiment",
@@ -32,6 +32,7 @@ LAYERS: dict[str, int] = {
                 "proxy_quality",
                 "summary",
                 "workers",
+                "selection",
                 "build",
                 "data",
                 "compare",

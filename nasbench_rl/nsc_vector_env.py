@@ -1,0 +1,220 @@
+"""Many NSC designs at once, as NumPy arrays: what ``gymnasium.make_vec("nasbench_rl/NSC-v0", …)`` makes.
+
+``NscMdp`` works out each new sequence of actions once; from then on a step through it is a look-up in arrays. Both
+spaces work alike. Each sequence that was met takes about a kilobyte.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nasbench_rl.benchmark import Mode
+from nasbench_rl.errors import InvalidValueError, missing_extra, unknown
+from nasbench_rl.nsc_mdp import TERMINATIONS, Design, Evaluate, IsValid, NscMdp
+from nasbench_rl.spaces.nsc import NscSpace
+
+try:
+    import gymnasium
+    from gymnasium.vector import AutoresetMode
+    from gymnasium.vector.utils import batch_space
+except ImportError as error:
+    raise missing_extra("gymnasium>=1.1", "live", "the vector environment of nasbench_rl/NSC-v0") from error
+
+if TYPE_CHECKING:
+    from nasbench_rl.tasks import Task
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Observations = np.ndarray[Any, np.dtype[np.float32]]
+
+_ENDS = np.array([None, *TERMINATIONS], dtype=object)
+_MAX_ACTIONS = 1 + TERMINATIONS.index("max_actions")
+
+
+class _Tree:
+    """Every sequence of actions met so far: a node each, its facts in arrays, node 0 the empty design."""
+
+    def __init__(self, mdp: NscMdp, capacity: int = 1024) -> None:
+        self._mdp = mdp
+        self._designs = [Design()]
+        self.child = np.full((capacity, len(mdp.actions)), -1, dtype=np.int64)
+        self.view = np.zeros((capacity, *mdp.shape), dtype=np.bool_)
+        self.reward = np.zeros(capacity)
+        self.accuracy = np.zeros(capacity)
+        self.ended = np.zeros(capacity, dtype=np.int8)  # place in _ENDS
+        self.arch = np.full(capacity, None, dtype=object)
+        self.pointers = np.zeros((capacity, 2), dtype=np.int64)
+        self.view[0] = mdp.observe(Design())
+
+    def follow(self, nodes: Array, actions: Array) -> Array:
+        """The node behind each (node, action), worked out where it is new."""
+        following: Array = self.child[nodes, actions]
+        for place in np.flatnonzero(following < 0):
+            node, action = int(nodes[place]), int(actions[place])
+            if self.child[node, action] < 0:  # not met earlier in this loop
+                self._add(node, action)
+            following[place] = self.child[node, action]
+        return following
+
+    def _add(self, node: int, action: int) -> None:
+        done = self._mdp.step(self._designs[node], action)  # may raise: nothing has changed so far
+        new = len(self._designs)
+        if new == len(self.child):
+            self._double()
+        self._designs.append(done.design)
+        self.view[new] = self._mdp.observe(done.design)
+        self.reward[new], self.accuracy[new], self.arch[new] = done.reward, done.accuracy, done.arch
+        self.ended[new] = 0 if done.ended is None else 1 + TERMINATIONS.index(done.ended)
+        self.pointers[new] = done.design.p1, done.design.p2
+        self.child[node, action] = new
+
+    def _double(self) -> None:
+        for name in ("child", "view", "reward", "accuracy", "ended", "arch", "pointers"):
+            held = getattr(self, name)
+            blank = np.full_like(held, {"child": -1, "arch": None}.get(name, 0))
+            setattr(self, name, np.concatenate([held, blank]))
+
+
+class NscVectorEnv(gymnasium.vector.VectorEnv[Observations, Array, Array]):
+    """``num_envs`` independent ``NscEnv``, with the rewards, ends and infos of ``SyncVectorEnv`` over them.
+
+    Args:
+        space: see ``NscEnv``.
+        evaluate: see ``NscEnv``; called once for each network, whichever environment meets it first.
+        is_valid: see ``NscEnv``.
+        num_envs: number of environments n; observations are float32 (n, d, width), all else (n,).
+        sigma: see ``NscEnv``.
+        tau: see ``NscEnv``.
+        autoreset_mode: ``NEXT_STEP``, Gymnasium's default: the step after an episode's last ignores its action and
+            begins anew, with reward 0. ``SAME_STEP``: the last step already returns the new episode's observation, and
+            ``info`` the last one as ``final_obs`` and ``final_info``; no step is lost.
+
+    Raises:
+        InvalidValueError: no NSC space; num_envs, sigma, tau or autoreset_mode outside what is allowed.
+    """
+
+    def __init__(
+        self, space: NscSpace, evaluate: Evaluate, is_valid: IsValid, num_envs: int = 1, *, sigma: float = 0.0,
+        tau: int | None = None, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+    ) -> None:  # fmt: skip
+        if num_envs < 1:
+            raise InvalidValueError(f"num_envs {num_envs} is no number of environments; allowed: at least 1")
+        self.mdp = NscMdp(space, evaluate, is_valid, sigma, tau)
+        self.num_envs = num_envs
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        self.single_observation_space = gymnasium.spaces.Box(0.0, 1.0, self.mdp.shape, np.float32)
+        self.single_action_space = gymnasium.spaces.Discrete(len(self.mdp.actions))
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._tree = _Tree(self.mdp)
+        self._nodes: Array | None = None
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observations, dict[str, Any]]:
+        """Begin every environment anew; nothing here is random, and ``options`` has no meaning."""
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        self._nodes = np.zeros(self.num_envs, dtype=np.int64)
+        self._steps = np.zeros(self.num_envs, dtype=np.int64)
+        self._over = np.zeros(self.num_envs, dtype=np.bool_)
+        return self._observe(self._nodes), self._pointers(self._nodes, ~self._over)
+
+    def step(self, actions: Array) -> tuple[Observations, Array, Array, Array, dict[str, Any]]:
+        """Take one action in each environment.
+
+        Args:
+            actions: integers (n,).
+
+        Returns:
+            Observations (n, d, width), rewards (n,), terminated (n,), truncated (n,) which is never true, info.
+
+        Raises:
+            InvalidValueError: a wrong number of actions, one outside Table 2, or ``reset`` was not called.
+        """
+        if self._nodes is None:
+            raise InvalidValueError("no episodes are going on; call reset() before the first step")
+        actions = self._check(actions)
+        nodes = np.zeros_like(self._nodes)  # an environment that begins anew stands on node 0, whose reward is 0
+        going = ~self._over
+        nodes[going] = self._tree.follow(self._nodes[going], actions[going])
+        steps = np.where(going, self._steps + 1, 0)
+        ends = self._tree.ended[nodes]
+        ends[(ends == 0) & (steps == self.mdp.tau)] = _MAX_ACTIONS
+        terminated, rewards = ends > 0, self._tree.reward[nodes]
+        truncated = np.zeros(self.num_envs, dtype=np.bool_)
+        if self.autoreset_mode is AutoresetMode.NEXT_STEP:
+            self._over = terminated.copy()
+            info = self._info(nodes, ends)
+        else:
+            finals, steps = np.where(terminated, nodes, 0), np.where(terminated, 0, steps)
+            nodes = np.where(terminated, 0, nodes)
+            info = self._info(nodes, np.zeros_like(ends))
+            if terminated.any():
+                info |= self._final(finals, ends, terminated)
+        self._nodes, self._steps = nodes, steps
+        return self._observe(nodes), rewards, terminated, truncated, info
+
+    def _check(self, actions: Array) -> Array:
+        actions = np.asarray(actions)
+        if actions.shape != (self.num_envs,) or actions.dtype.kind not in "iu":
+            raise InvalidValueError(
+                f"actions are {self.num_envs} integers, one an environment, not {actions.dtype} {actions.shape}"
+            )
+        if actions.min() < 0 or actions.max() >= len(self.mdp.actions):
+            bad = actions[(actions < 0) | (actions >= len(self.mdp.actions))][0]
+            raise InvalidValueError(f"action {bad} is none of {self.mdp.space.name!r}; {self.mdp.allowed}")
+        return actions
+
+    def _observe(self, nodes: Array) -> Observations:
+        return self._tree.view[nodes].astype(np.float32)
+
+    def _info(self, nodes: Array, ends: Array, among: Array | None = None) -> dict[str, Any]:
+        """Gymnasium's form: an array a key, and under ``_key`` where it holds."""
+        info = self._pointers(nodes, np.ones(self.num_envs, dtype=np.bool_) if among is None else among.copy())
+        arch = self._tree.arch[nodes]
+        if (named := arch != None).any():  # noqa: E711  (elementwise)
+            info |= {"arch": arch, "_arch": named}
+            info |= {"accuracy": self._tree.accuracy[nodes], "_accuracy": named.copy()}
+        if (ended := ends > 0).any():
+            info |= {"terminated_by": _ENDS[ends], "_terminated_by": ended}
+        return info
+
+    def _final(self, nodes: Array, ends: Array, terminated: Array) -> dict[str, Any]:
+        last = np.full(self.num_envs, None, dtype=object)
+        for place in np.flatnonzero(terminated):
+            last[place] = self._tree.view[nodes[place]].astype(np.float32)
+        return {
+            "final_obs": last,
+            "_final_obs": terminated.copy(),
+            "final_info": self._info(nodes, ends, terminated),
+            "_final_info": terminated.copy(),
+        }
+
+    def _pointers(self, nodes: Array, among: Array) -> dict[str, Any]:
+        if self.mdp.space.definition.chain:
+            return {}
+        first, second = self._tree.pointers[nodes].T.copy()
+        return {"p1": first, "_p1": among, "p2": second, "_p2": among.copy()}
+
+
+def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    allowed = {known.value: known for known in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP)}
+    name = mode.value if isinstance(mode, AutoresetMode) else mode
+    if name not in allowed:
+        raise unknown("autoreset mode", name, allowed)
+    return allowed[name]
+
+
+def make_vector_env(
+    num_envs: int = 1, task: str | Task | None = None, mode: Mode = "tabular",
+    tables: str | os.PathLike[str] | None = None, device: str = "cpu", fidelity: int | None = None,
+    sigma: float = 0.0, tau: int | None = None, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+) -> NscVectorEnv:  # fmt: skip
+    """What ``gymnasium.make_vec`` calls; arguments as in ``nsc_env.make_env`` and ``NscVectorEnv``."""
+    from nasbench_rl.nsc_env import scores_of
+
+    scores = scores_of(task, mode, tables, device, fidelity)
+    return NscVectorEnv(*scores, num_envs, sigma=sigma, tau=tau, autoreset_mode=autoreset_mode)
