@@ -2,9 +2,10 @@
 
 ``NscEnv`` and ``NscVectorEnv`` are two Gymnasium forms of this one set of rules. What the paper leaves open:
 
-- Pointers. Both follow the newest layer at the distance they were shifted to, and start on it. The paper prints neither
-  start nor motion; the authors' nasgym does this, and only so do networks without a shift come out as the chains that
-  "the agent settled for" (section 7, Experiment 3). They are no part of the state (Figure 5), so ``info`` tells them.
+- Pointers. Both start on the newest layer and follow it at the distance they were shifted to. The paper prints neither
+  start nor motion; the authors' nasgym keeps such distances, and only so is a network without shifts a chain, as where
+  the agent "settled for chain-structured networks" while shifts were "the least frequent" actions (section 7,
+  Experiment 3). They are no part of the state (Figure 5), so ``info`` tells them.
 - Reward of a shift out of bounds: sigma x accuracy, as lines 10 and 11 of Algorithm 1 have it for every shift.
 - The terminal action: the network's accuracy once more (line 13). On an empty design there is no network: 0.
 - An invalid network has accuracy 0.

@@ -204,7 +204,7 @@ def test_a_wrapper_of_gymnasium_works_on_it() -> None:
 
 
 def test_100_000_steps_a_second_on_known_networks() -> None:
-    """The promise with twenty times less to spare than measured: CPU time, so that a busy machine does not matter."""
+    """CPU time, so that a busy machine does not matter."""
     env = make(num_envs=256, side=28)
     actions = np.random.default_rng(0).integers(8, size=(100, 256))
 
