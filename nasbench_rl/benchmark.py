@@ -21,10 +21,10 @@ from nasbench_rl.errors import (
     unknown,
 )
 from nasbench_rl.records import Evaluation, Split
-from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
+from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace, size_of
 from nasbench_rl.supernet_table import SupernetScores, read_supernets
 from nasbench_rl.table import Table
-from nasbench_rl.tasks import Task, get_task, task_ids
+from nasbench_rl.tasks import GameTask, Task, get_task, task_ids
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,12 +148,15 @@ class TabularBenchmark(Benchmark):
         return self.table.gather(self._rows(archs), fidelities, seeds, split, metric)
 
     def _rows(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        if not self.task.exhaustive:  # a row is not an index into the space
+            named = (self.space[int(a)] if isinstance(a, (int, np.integer)) else self.space.parse(a) for a in archs)
+            return np.fromiter((self.table.row(arch) for arch in named), dtype=np.int64, count=len(archs))
         if not isinstance(archs, np.ndarray):
             parsed: Iterable[int] = (a if isinstance(a, int) else self.space.index(a) for a in archs)
             archs = np.fromiter(parsed, dtype=np.int64, count=len(archs))
         if archs.dtype.kind not in "iu":
             raise InvalidArchitectureError(f"architectures are given as integers, not {archs.dtype}")
-        if archs.ndim == 2:
+        if archs.ndim == 2 and isinstance(self.task, GameTask):
             return self.task.space.indices(archs)
         if archs.size and not 0 <= archs.min() <= archs.max() < len(self.space):
             bad = archs[(archs < 0) | (archs >= len(self.space))][0]
@@ -167,7 +170,7 @@ class TabularBenchmark(Benchmark):
 
         A score is NaN where a return is missing: before a first game has finished, or where a metric is not stored.
         """
-        row = self.table.row_of[self.space.parse(arch).name]
+        row = self.table.row(self.space.parse(arch))
         view = self.table.view(split, metric)
         at = self.table.seeds_at(row, view, seed, split)
         return self.table.fidelities.copy(), view.values[row, at].mean(axis=0)
@@ -177,17 +180,18 @@ class TabularBenchmark(Benchmark):
         scores = self.table.view(split, metric).mean[:, -1]
         if np.isnan(scores).all():
             raise MissingCellError(f"{self.task.id} has no {split} score at {self.task.max_fidelity:,} yet")
-        return self.query(self.space[int(np.nanargmax(scores))], split=split, metric=metric)
+        return self.query(self.table.names[int(np.nanargmax(scores))], split=split, metric=metric)
 
     def coverage(self) -> pd.DataFrame:
         """Architectures x train seeds: True where a cell is complete at max fidelity."""
         import pandas as pd  # late: a query does without it, and it takes most of a second's start
 
-        archs = [arch.name for arch in self.space]
-        return pd.DataFrame(self.table.complete, index=archs, columns=self.table.seeds)
+        return pd.DataFrame(self.table.complete, index=self.table.names, columns=self.table.seeds)
 
     def supernets(self, seed: int | None = None) -> SupernetScores:
         """See ``Benchmark.supernets``."""
+        if not isinstance(self.task, GameTask):
+            raise InvalidValueError(f"{self.task.id} has no supernets: they share weights over kernel-choice spaces")
         if self._supernets is None:
             self._supernets = read_supernets(self.folder, self.task)
         return self._supernets
@@ -216,6 +220,8 @@ class LiveBenchmark(TabularBenchmark):
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         """Live training has as many seeds as one asks for; ten of each split are offered."""
+        if self.task.split_by == "column":
+            return tuple(range(10))
         return tuple(range(0 if split == "validation" else 1, 20, 2))
 
     def query(
@@ -228,18 +234,15 @@ class LiveBenchmark(TabularBenchmark):
         if split not in ("validation", "test"):
             self.table.split_seeds(split)  # raises
         if seed is None:
-            known = [s for s in self.table.split_seeds(split) if self._has(architecture, s)]
+            known = [s for s in self.table.split_seeds(split) if self.table.has(architecture, s)]
             seed = known[0] if known else self.train_seeds(split)[0]
-        if seed % 2 != (split == "test"):
+        if self.task.split_by == "seed" and seed % 2 != (split == "test"):
             raise InvalidValueError(f"train seed {seed} is not of the {split} split (validation: even, test: odd)")
-        trained = not self._has(architecture, seed)
+        self.task.size(architecture)  # raises for a network that does not exist
+        trained = not self.table.has(architecture, seed)
         if trained:
             self._train(architecture, seed)
         return self.table.evaluation(architecture, fidelity, seed, split, metric, "live" if trained else "table")
-
-    def _has(self, arch: Architecture, seed: int) -> bool:
-        at = np.flatnonzero(self.table.seeds == seed)
-        return bool(len(at)) and bool(self.table.complete[self.table.row_of[arch.name], at[0]])
 
     def _train(self, arch: Architecture, seed: int) -> None:
         self._ready().train_cell(self.task, arch, seed, self.folder, self.device, self.on_progress)
@@ -249,7 +252,7 @@ class LiveBenchmark(TabularBenchmark):
     def supernets(self, seed: int | None = None) -> SupernetScores:
         """See ``TabularBenchmark.supernets``."""
         known = super().supernets()
-        if seed is None or seed in known.seeds:
+        if seed is None or seed in known.seeds or not isinstance(self.task, GameTask):
             return known
         self._ready().train_supernet(self.task, seed, self.folder, self.device, self.on_progress)
         store.fold(self.folder, self.task.supernet)
@@ -322,8 +325,8 @@ def query(
 def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """Every task with its coverage: one row a task, those with a table first.
 
-    Columns: task, architectures (of the space), trained (architectures with a complete cell), train_seeds, cells,
-    metric, max_fidelity, unit, split (how validation and test are held apart).
+    Columns: task, architectures (of the space, missing where they are not counted), trained (architectures with a
+    complete cell), train_seeds, cells, metric, max_fidelity, unit, split (how validation and test are held apart).
     """
     import pandas as pd
 
@@ -333,12 +336,16 @@ def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
         task = get_task(id_)
         entry = manifest.get(store.table_name(task))
         seeds = entry.train_seeds if entry else ()
-        single = "one seed: test = return_eval of fresh games"
-        split = "" if not entry else ("even and odd train seeds" if len(seeds) > 1 else single)
+        if task.split_by == "column":
+            split = "validation and test images"
+        elif len(seeds) > 1:
+            split = "even and odd train seeds"
+        else:
+            split = "one seed: test = return_eval of fresh games" if entry else ""
         rows.append(
             {
                 "task": id_,
-                "architectures": len(task.space),
+                "architectures": None if size_of(task.space) == float("inf") else len(task.space),
                 "trained": entry.architectures if entry else 0,
                 "train_seeds": len(seeds),
                 "cells": entry.cells if entry else 0,
@@ -348,4 +355,5 @@ def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
                 "split": split,
             }
         )
-    return pd.DataFrame(rows).sort_values("cells", ascending=False, kind="stable", ignore_index=True)
+    frame = pd.DataFrame(rows).astype({"architectures": "Int64"})
+    return frame.sort_values("cells", ascending=False, kind="stable", ignore_index=True)

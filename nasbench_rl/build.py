@@ -14,30 +14,55 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from nasbench_rl import cli, files, store, workers
-from nasbench_rl.errors import InvalidValueError, NotEnumerableError, TableError
+from nasbench_rl import cli, files, selection, store, workers
+from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.merge import merge
-from nasbench_rl.tasks import Task, get_task, task_ids
+from nasbench_rl.tasks import GameTask, ImageTask, Task, get_task, task_ids
 from nasbench_rl.workers import SUPERNET, Cell
 
 
-def missing_cells(folder: Path, tasks: Sequence[Task], seeds: int, archs: Sequence[str] | None) -> list[Cell]:
-    """What is neither in a table nor waiting as a shard: seed by seed, the longest training of a seed first."""
+def missing_cells(
+    folder: Path, tasks: Sequence[Task], seeds: int, archs: Sequence[str] | None = None, depth: int = 0, every: int = 1
+) -> list[Cell]:
+    """What is neither in a table nor waiting as a shard: seed by seed, the longest training of a seed first.
+
+    Args:
+        folder: of tables.
+        tasks: whose cells.
+        seeds: train seeds 0 … ``seeds`` − 1.
+        archs: these alone; None is the whole space, or ``selection.standing`` where it cannot be exhausted.
+        depth: there, every network of at most so many layers.
+        every: there, train seeds above 0 for every so-manieth architecture only.
+    """
     cells: list[Cell] = []
     for task in tasks:
         done = store.trained_cells(folder, task)
-        chosen = list(dict.fromkeys(map(task.space.parse, archs)) if archs else task.space)
-        chosen.sort(key=lambda arch: -task.network(arch).flops)
+        if archs:
+            chosen = list(dict.fromkeys(map(task.space.parse, archs)))
+        elif isinstance(task, ImageTask):
+            chosen = selection.standing(task, done, depth)
+        else:
+            chosen = list(task.space)
+        chosen.sort(key=lambda arch: -task.size(arch).flops)
         cells += [
-            Cell(task.id, arch.name, seed) for seed in range(seeds) for arch in chosen if (arch.name, seed) not in done
+            Cell(task.id, arch.name, seed)
+            for seed in range(seeds)
+            for arch in chosen
+            if (arch.name, seed) not in done and (seed == 0 or selection.is_repeated(arch, every))
         ]
     return cells
 
 
 def missing_supernets(folder: Path, tasks: Sequence[Task], seeds: int) -> list[Cell]:
-    """Supernets 0 … ``seeds`` − 1 of each task that are neither in its table of supernets nor waiting as a shard."""
+    """Supernets 0 … ``seeds`` − 1 of each task that are neither in its table of supernets nor waiting as a shard.
+
+    Raises:
+        InvalidValueError: a task whose space has no supernet.
+    """
     cells: list[Cell] = []
     for task in tasks:
+        if not isinstance(task, GameTask):
+            raise InvalidValueError(f"{task.id} has no supernets: they share weights over kernel-choice spaces")
         done = store.trained_cells(folder, task.supernet)
         wanted = [Cell(task.id, SUPERNET, seed) for seed in range(seeds)]
         cells += [cell for cell in wanted if not cell.is_in(done)]
@@ -50,29 +75,30 @@ def train_missing(cells: Sequence[Cell], folder: Path, jobs: int, device: str = 
     Each finished cell is folded into its table at once. Progress goes to the terminal, or a line a cell elsewhere.
     """
     tasks = {cell.task: get_task(cell.task) for cell in cells}
-    steps = dict.fromkeys(cells, 0)
+    share = dict.fromkeys(cells, 0.0)
     finished, started = 0, time.monotonic()
     columns = (
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>5.1f}%"), TimeElapsedColumn(),
         TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=True), TextColumn("{task.fields[rate]}"),
     )  # fmt: skip
-    total = sum(tasks[cell.task].max_fidelity for cell in cells)
+    units = sorted({task.fidelity_unit.replace("_", " ") for task in tasks.values()})
     with (
         Progress(*columns, console=cli.console, disable=not cli.console.is_terminal, speed_estimate_period=600) as bar,
         closing(workers.train(cells, folder, jobs, device)) as events,
     ):
-        row = bar.add_task(f"0/{len(cells)} cells", total=total, rate="")
+        row = bar.add_task(f"0/{len(cells)} cells", total=len(cells), rate="")
         for event in events:
-            steps[event.cell] = event.steps
+            share[event.cell] = event.steps / tasks[event.cell.task].max_fidelity
             if event.kind == "failed":
                 cli.errors.print(f"{event.cell} failed: {event.text}", style="bold red", markup=False, highlight=False)
             elif event.kind != "steps":
                 finished += 1
                 store.fold(folder, event.cell.table)
                 cli.console.print(f"{event.cell} {event.text}", highlight=False, soft_wrap=True)
-            rate = sum(steps.values()) / (time.monotonic() - started)
+            done = sum(part * tasks[cell.task].max_fidelity for cell, part in share.items())
+            rate = f"{done / (time.monotonic() - started):,.0f} {units[0]}/s" if len(units) == 1 else ""
             bar.update(
-                row, completed=sum(steps.values()), rate=f"{rate:,.0f} steps/s",
+                row, completed=sum(share.values()), rate=rate,
                 description=f"{finished}/{len(cells)} cells",
             )  # fmt: skip
     lost = len(cells) - finished
@@ -93,8 +119,8 @@ def core_hours(cells: Sequence[Cell], folder: Path) -> tuple[float, str]:
             seconds += sum(measured.get(cell.arch, mean) for cell in mine)
             sources.add("CPU seconds in the table")
         else:
-            seconds += _probe_seconds(task) * len(mine)
-            sources.add("a probe of three updates on this machine")
+            seconds += _probe_seconds(task, mine) * len(mine)
+            sources.add("a short probe on this machine")
     return seconds / 3600, " and ".join(sorted(sources))
 
 
@@ -106,27 +132,31 @@ def _measured_seconds(table: Any, task: Task) -> dict[str, float]:
     return {str(arch): float(mean) for arch, mean in whole.groupby("arch")["cpu_seconds"].mean().items()}
 
 
-def _probe_seconds(task: Task) -> float:
+def _probe_seconds(task: Task, cells: Sequence[Cell]) -> float:
+    """CPU seconds of the middle training of ``cells`` by FLOPs, from three updates or one epoch of it."""
     workers.check_ready([task], "cpu")
-    from nasbench_rl.training.ppo import train
+    from nasbench_rl.training.cells import train_rows
     from nasbench_rl.training.process import tune_process
 
     class Enough(Exception):  # noqa: N818
         pass
 
-    times: list[tuple[int, float]] = []
+    times = [(0, time.process_time())]
+    wanted = 5 if task.fidelity_unit == "env_steps" else 2
 
     def progress(steps: int) -> None:
         times.append((steps, time.process_time()))
-        if len(times) == 4:
+        if len(times) == wanted:
             raise Enough
 
     tune_process()
-    archs = sorted(task.space, key=lambda arch: task.network(arch).flops)
+    archs = sorted((task.space.parse(cell.arch) for cell in cells), key=lambda arch: task.size(arch).flops)
     try:
-        train(task, archs[len(archs) // 2], 0, progress=progress)
+        train_rows(task, archs[len(archs) // 2], 0, "cpu", progress)
     except Enough:
         pass
+    if task.fidelity_unit == "env_steps":
+        del times[0]  # making the games
     (first, start), (last, end) = times[0], times[-1]
     return task.max_fidelity * (end - start) / (last - first)
 
@@ -142,6 +172,8 @@ def _train_parser() -> cli.Parser:
             "python -m nasbench_rl.build minatar-ss1/breakout@lite --seeds 5 --dry-run",
             "python -m nasbench_rl.build minatar-ss1/breakout@smoke --archs k1-k1 k3-k3 --tables /tmp/mine",
             "python -m nasbench_rl.build minatar-ss1/breakout@lite --supernet --seeds 5",
+            "python -m nasbench_rl.build nsc-chain/emoji@lite --depth 3 --drawn 300",
+            "python -m nasbench_rl.build nsc-chain/emoji@lite --seeds 3 --every 10",
             "python -m nasbench_rl.build status",
             "python -m nasbench_rl.build merge trained-elsewhere/",
         ],
@@ -151,6 +183,12 @@ def _train_parser() -> cli.Parser:
     parser.add_argument("--jobs", type=cli.positive, default=os.cpu_count() or 1, metavar="J",
                         help="worker processes, one thread each (default: one a core)")  # fmt: skip
     parser.add_argument("--archs", nargs="+", metavar="ARCH", help="only these architectures, e.g. k3-k3")
+    parser.add_argument("--depth", type=cli.positive, metavar="D",
+                        help="NSC: every valid network of D layers or less (default: those in the table)")  # fmt: skip
+    parser.add_argument("--drawn", type=cli.positive, metavar="N",
+                        help="NSC: deeper ones too, drawn as an agent would, until there are N")  # fmt: skip
+    parser.add_argument("--every", type=cli.positive, default=1, metavar="K",
+                        help="NSC: train seeds above 0 for every K-th architecture only")  # fmt: skip
     parser.add_argument("--supernet", action="store_true",
                         help="fit N supernets instead and store the proxies of all architectures")  # fmt: skip
     parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
@@ -168,25 +206,59 @@ def train_command(arguments: Sequence[str]) -> int:
     folder = Path(options.tables) if options.tables else store.find_tables()
     if options.supernet and options.archs:
         raise InvalidValueError("--supernet holds every architecture of its space; leave --archs out")
+    if not options.dry_run:
+        for table in (table for task in tasks for table in task.tables):
+            store.fold(folder, table)  # what an earlier build finished and was killed before folding
     if options.supernet:
         cells = missing_supernets(folder, tasks, options.seeds)
     else:
-        cells = missing_cells(folder, tasks, options.seeds, options.archs)
-    steps = sum(get_task(cell.task).max_fidelity for cell in cells)
+        cells = missing_cells(folder, tasks, options.seeds, options.archs, options.depth or 0, options.every)
     if options.dry_run:
-        hours, source = core_hours(cells, folder) if cells else (0.0, "nothing to train")
-        _say(f"{len(cells)} cells, {steps:,} env steps, about {hours:.2g} core-hours ({source})")
+        _say_cost(cells, tasks, options.drawn, folder)
         return 0
-    for task in tasks:
-        for table in (task, task.supernet):
-            store.fold(folder, table)  # what an earlier build finished and was killed before folding
-    if not cells:
+    if not cells and not options.drawn:
         _say("nothing to train: every cell asked for is in the tables")
         return 0
     workers.check_ready(tasks, options.device)
     files.check_writable(folder)
-    _say(f"{len(cells)} cells, {steps:,} env steps, into {folder}")
-    return 1 if train_missing(cells, folder, options.jobs, options.device) else 0
+    lost = _train_and_say(cells, folder, options)
+    if options.drawn and not lost:
+        lost = _train_drawn(tasks, folder, options)
+    return 1 if lost else 0
+
+
+def _train_and_say(cells: Sequence[Cell], folder: Path, options: Any) -> int:
+    if not cells:
+        return 0
+    _say(f"{_amount(cells)}, into {folder}")
+    return train_missing(cells, folder, options.jobs, options.device)
+
+
+def _train_drawn(tasks: Sequence[Task], folder: Path, options: Any) -> int:
+    """Rounds of drawn architectures: later rounds mutate what earlier ones found good."""
+    for task in (task for task in tasks if isinstance(task, ImageTask)):
+        depth = options.depth or 0
+        while archs := selection.drawn(task, store.read_table(folder, task), depth, options.drawn):
+            cells = missing_cells(folder, [task], 1, [arch.name for arch in archs])
+            lost = _train_and_say(cells, folder, options)
+            if lost:
+                return lost
+    return 0
+
+
+def _amount(cells: Sequence[Cell]) -> str:
+    """``25 cells, 25,000,000 env steps``."""
+    effort: Counter[str] = Counter()
+    for task in (get_task(cell.task) for cell in cells):
+        effort[task.fidelity_unit.replace("_", " ")] += task.max_fidelity
+    return ", ".join([f"{len(cells)} cells", *(f"{amount:,} {unit}" for unit, amount in effort.items())])
+
+
+def _say_cost(cells: Sequence[Cell], tasks: Sequence[Task], drawn: int | None, folder: Path) -> None:
+    hours, source = core_hours(cells, folder) if cells else (0.0, "nothing to train")
+    _say(f"{_amount(cells)}, about {hours:.2g} core-hours ({source})")
+    if drawn:
+        _say(f"and up to {drawn * len(tasks)} cells that are drawn when these are trained")
 
 
 def merge_command(arguments: Sequence[str]) -> int:
@@ -228,14 +300,14 @@ def status_command(arguments: Sequence[str]) -> int:
     table = Table(*("task", "architectures", "train seeds", "cells", "rows", "recipe"), title=str(folder))
     faults, none = [], []
     for task in map(get_task, task_ids()):
-        for one, label in ((task, task.id), (task.supernet, f"supernets of {task.id}")):
+        for one in task.tables:
             try:
                 columns = _coverage(folder, task, one)
             except TableError as error:
                 faults.append(error)
                 continue
             if columns:
-                table.add_row(label, *columns)
+                table.add_row(one.label, *columns)
             elif one is task:
                 none.append(task.id)
     if table.row_count:
@@ -257,10 +329,7 @@ def _coverage(folder: Path, task: Task, table: store.Tabled) -> tuple[str, ...]:
     waiting = len(store.trained_cells(folder, table) - points.keys())
     if not points and not waiting:
         return ()
-    try:
-        size = f"/{len(task.space)}"
-    except NotEnumerableError:
-        size = ""
+    size = f"/{len(task.space)}" if task.exhaustive else ""
     return (
         f"{len({arch for arch, _ in cells})}{size}",
         _seeds(cells),

@@ -32,8 +32,9 @@ def shipped_tasks(tables: str | None = None) -> list[str]:
     manifest = store.read_manifest(folder)
     ready = []
     for id_ in task_ids():
-        entry = manifest.get(store.table_name(get_task(id_)))
-        if entry is not None and entry.architectures == len(get_task(id_).space):
+        task = get_task(id_)
+        entry = manifest.get(store.table_name(task))
+        if entry is not None and task.exhaustive and entry.architectures == len(task.space):
             if load(id_, tables=folder).table.full_seeds.any():
                 ready.append(id_)
     return ready

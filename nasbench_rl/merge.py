@@ -37,8 +37,8 @@ class Found:
 
     @property
     def label(self) -> str:
-        """The task's id, or of whose supernets the table is."""
-        return self.task.id if self.table is self.task else f"supernets of {self.task.id}"
+        """The table's name in words."""
+        return self.table.label
 
     def name(self, cell: tuple[str, int]) -> str:
         """A cell in words."""
@@ -84,7 +84,7 @@ def find_cells(source: Path) -> tuple[list[Found], list[Path]]:
         raise InvalidValueError(f"{source} is no folder; name one that holds shards or tables (*.parquet)")
     _check_sums(source)
     tasks = [get_task(id_) for id_ in task_ids()]
-    found = {table.digest: Found(task, table) for task in tasks for table in (task, task.supernet)}
+    found = {table.digest: Found(task, table) for task in tasks for table in task.tables}
     aside = []
     for path in sorted(source.rglob("*.parquet")):
         digests = _digests(path)
@@ -122,9 +122,7 @@ def _digests(path: Path) -> list[str] | None:
             return None
         if "recipe" not in names:
             raise TableError(f"{path} is of another schema: column 'recipe' is missing")
-        recipes = pq.read_table(path, columns=["recipe"], partitioning=None, use_threads=False, pre_buffer=False)[
-            "recipe"
-        ]
+        recipes = pq.ParquetFile(path).read(columns=["recipe"], use_threads=False)["recipe"]
         return sorted(map(str, pc.unique(recipes).to_pylist()))
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path} is no readable Parquet file ({str(error).partition(chr(10))[0]})") from error
@@ -157,6 +155,7 @@ def _fault(task: Task, cell: tuple[str, int], rows: Rows) -> str:
     try:
         if task.space.parse(arch).name != arch:
             return f"{arch!r} is not written as {task.space.parse(arch).name!r}"
+        size = task.size(arch)
     except InvalidArchitectureError as error:
         return str(error)
     if seed is None or seed < 0:
@@ -169,9 +168,8 @@ def _fault(task: Task, cell: tuple[str, int], rows: Rows) -> str:
     if lacking or foreign:
         what = f"lacks fidelity {lacking[0]}" if lacking else f"has fidelity {foreign[0]}, which the task has not"
         return f"{what} ({len(task.fidelities) - len(lacking)} of {len(task.fidelities)} are there)"
-    network = task.network(arch)
-    if any((row["params"], row["flops"]) != (network.params, network.flops) for row in rows):
-        return f"params and FLOPs are not the architecture's ({network.params} and {network.flops})"
+    if any((row["params"], row["flops"]) != (size.params, size.flops) for row in rows):
+        return f"params and FLOPs are not the architecture's ({size.params} and {size.flops})"
     if next(row for row in rows if row["fidelity"] == task.max_fidelity).get("return_eval", 0.0) is None:
         return "the final policy was not evaluated"
     return ""

@@ -24,6 +24,7 @@ from nasbench_rl.pool import run_all
 from nasbench_rl.published import published
 from nasbench_rl.spaces import NATURE_CNN
 from nasbench_rl.summary import final_rows, task_note
+from nasbench_rl.tasks import GameTask
 
 METRICS = {"reward mean": "return_all", "total reward": "return_last100"}
 RANDOM, NATURE = "random_search:samples=3", "nature_cnn"
@@ -146,6 +147,7 @@ def best_architectures(runs: pd.DataFrame, tasks: Sequence[str], tables: str | N
         for method, group in found.groupby("method"):
             named[f"chosen most often by {str(method).upper()}"] = group["incumbent"].mode().iloc[0]
         for how, arch in named.items():
+            assert isinstance(bench.task, GameTask)
             network = bench.task.network(arch)
             layers = [network.stem, *network.choices]
             for i, conv in enumerate(layers, 1):

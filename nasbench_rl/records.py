@@ -89,7 +89,7 @@ class TrajectoryPoint:
         cpu_seconds: CPU seconds those trainings took, or would have taken, after it.
         arch: canonical string of what was evaluated.
         fidelity: at what training effort.
-        seed: the validation train seed drawn.
+        seed: the validation train seed drawn; −1 for an NSC network that does not exist.
         score: the validation score seen.
         incumbent: canonical string of the best architecture so far by validation score.
     """

@@ -13,12 +13,13 @@ import numpy as np
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError, NotEnumerableError, TestDataError
 from nasbench_rl.records import Split, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
+from nasbench_rl.spaces.nsc import NscSpace
 
 if TYPE_CHECKING:
+    import gymnasium
     import pandas as pd
 
     from nasbench_rl.benchmark import Benchmark
-    from nasbench_rl.envs import ArchitectureEnv
     from nasbench_rl.tasks import Task
     from nasbench_rl.weight_sharing import WeightSharing
 
@@ -113,7 +114,9 @@ class Run:
             split: only ``"validation"``; a search that asks for the test split gets an error.
 
         Returns:
-            The score; NaN when no game had finished at that fidelity.
+            The score; NaN when no game had finished at that fidelity; 0 for an NSC network that does not exist because
+            a map vanishes. Nothing is trained for it, but the smallest fidelity is charged, so that a search which
+            proposes nothing else comes to an end.
 
         Raises:
             BudgetExhausted: more than ``remaining``; nothing was charged.
@@ -123,6 +126,13 @@ class Run:
             raise TestDataError(f"a search sees the validation split only, not {split!r}; reports read the test split")
         architecture = self.space.parse(arch)
         fidelity = self.task.max_fidelity if fidelity is None else fidelity
+        if not self.task.is_valid(architecture):
+            self.charge(self.task.fidelities[0])
+            incumbent = self._incumbent.name if self._incumbent else ""
+            self.points.append(
+                TrajectoryPoint(self.spent, self.cpu_seconds, architecture.name, fidelity, -1, 0.0, incumbent)
+            )
+            return 0.0
         mine = self._trainings.get(architecture.name)
         if mine is None:
             mine = self._trainings[architecture.name] = _Trainings(self._seed_order(architecture))
@@ -197,7 +207,7 @@ class Run:
             BudgetExhausted: the budget does not reach even the first.
         """
         scored: list[tuple[float, int, Architecture]] = []
-        for rank, arch in enumerate(map(self.space.parse, archs)):
+        for rank, arch in enumerate(filter(self.task.is_valid, map(self.space.parse, archs))):
             try:
                 score = self.evaluate(arch)
             except BudgetExhausted:
@@ -205,6 +215,8 @@ class Run:
                     raise
                 break
             scored.append((score, -rank, arch))
+        if not scored:
+            raise InvalidValueError(f"{self.task.id}: no network that exists was recommended; recommend at least one")
         best = max(scored, key=lambda entry: entry[:2])[2]
         self._incumbent, self._standing = best, self._trainings[best.name].standing()
         last = self.points[-1]
@@ -213,8 +225,15 @@ class Run:
         )
         return best
 
-    def env(self, **options: Any) -> ArchitectureEnv:
-        """A Gymnasium view of this run: an episode designs an architecture, the reward is its validation score."""
+    def env(self, **options: Any) -> gymnasium.Env[Any, Any]:
+        """A Gymnasium view of this run: an episode designs an architecture, the reward is its validation score.
+
+        ``ArchitectureEnv`` for kernel-choice spaces, ``NscEnv`` for NSC spaces; ``options`` are the environment's.
+        """
+        if isinstance(self.space, NscSpace):
+            from nasbench_rl.nsc_env import NscEnv
+
+            return NscEnv.of_run(self, **options)
         from nasbench_rl.envs import ArchitectureEnv
 
         return ArchitectureEnv(self, **options)

@@ -10,16 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nasbench_rl.errors import NasbenchError, RecipeMismatchError, TableError, nearest
 from nasbench_rl.files import lock, replace_file
+from nasbench_rl.schemas import KEY as KEY
+from nasbench_rl.schemas import SCHEMAS as SCHEMAS
+from nasbench_rl.schemas import Tabled as Tabled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,66 +31,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 MANIFEST = "MANIFEST.json"
 FOLD_LOCK = "fold"
-KEY = ("arch", "seed", "fidelity")
 ENVIRONMENT_VARIABLE = "NASBENCH_RL_TABLES"
-
-_HEAD = [("arch", pa.string()), ("seed", pa.int32()), ("fidelity", pa.int64())]
-_TAIL = [
-    ("cpu_seconds", pa.float64()),
-    ("wall_seconds", pa.float64()),
-    ("params", pa.int64()),
-    ("flops", pa.int64()),
-    ("recipe", pa.string()),
-    ("code_version", pa.string()),
-    ("machine", pa.string()),
-]
-SCHEMAS: dict[str, pa.Schema] = {
-    "rl": pa.schema(
-        [
-            *_HEAD,
-            ("return_last100", pa.float64()),
-            ("return_all", pa.float64()),
-            ("games", pa.int64()),
-            ("return_eval", pa.float64()),
-            ("return_eval_std", pa.float64()),
-            ("eval_games", pa.int64()),
-            *_TAIL,
-        ]
-    ),
-    "supernet": pa.schema(
-        [
-            *_HEAD,
-            ("proxy", pa.float64()),
-            ("proxy_std", pa.float64()),
-            ("proxy_games", pa.int64()),
-            ("proxy_env_steps", pa.int64()),
-            ("proxy_cpu_seconds", pa.float64()),
-            *_TAIL,
-        ]
-    ),
-}
-"""Columns of each family. A return is null before a first game has finished; ``return_eval`` is null but at the end.
-
-``supernet``: ``seed`` is the supernet's, ``proxy`` a mean return whose ``proxy_std`` is null for a single game. CPU and
-wall seconds are the fit's from its start, ``proxy_cpu_seconds`` those of all architectures' proxies at this fidelity:
-the same in every row of a (seed, fidelity).
-"""
-
-
-class Tabled(Protocol):
-    """What has a table: a task, or the supernets of a task (``tasks.SupernetTable``)."""
-
-    @property
-    def id(self) -> str:
-        """The task's id, which names the file."""
-
-    @property
-    def family(self) -> str:
-        """The folder of the file, and which of ``SCHEMAS`` its columns are."""
-
-    @property
-    def digest(self) -> str:
-        """Identifies all that fixes a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +127,9 @@ def read_parquet(path: Path, schema: pa.Schema, content: bytes | None = None) ->
     """
     try:
         source = pa.BufferReader(path.read_bytes() if content is None else content)
-        # Without Arrow's thread pools: tables are small, and a process that ends while a pool still works is aborted.
-        table = pq.read_table(source, partitioning=None, use_threads=False, pre_buffer=False)
+        # Not pq.read_table: it reads in Arrow's pool, and a pool thread that lets go of Python's bytes while the
+        # interpreter ends aborts the process.
+        table = pq.ParquetFile(source).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path} is no readable Parquet file ({str(error).partition(chr(10))[0]})") from error
     missing = [name for name in schema.names if name not in table.column_names]
@@ -251,9 +197,16 @@ def shard_folder(folder: Path, task: Tabled) -> Path:
     return folder / ".shards" / table_name(task).removeprefix("rl/").removesuffix(".parquet")
 
 
+def file_stem(cell: str) -> str:
+    """A cell's name as a file name: NSC strings hold spaces and bars and may be long, so they are hashed."""
+    if re.fullmatch(r"[\w.-]{1,80}", cell):
+        return cell
+    return hashlib.sha256(cell.encode()).hexdigest()[:32]
+
+
 def write_shard(folder: Path, task: Tabled, cell: str, table: pa.Table) -> Path:
     """Write one finished cell atomically; ``cell`` names it within the task."""
-    path = shard_folder(folder, task) / f"{cell}.parquet"
+    path = shard_folder(folder, task) / f"{file_stem(cell)}.parquet"
     replace_file(path, _parquet_bytes(table))
     return path
 
@@ -297,10 +250,22 @@ def write_table(folder: Path, task: Tabled, new: Sequence[pa.Table]) -> int:
         known.update(_cell_column(table))
         fresh.append(table.filter(pa.array(keep)))
     added = sum(len(_cells(table)) for table in fresh)
+    _check_one_data(folder / table_name(task), [old, *fresh])
     entry = read_manifest(folder).get(table_name(task))
     if added or (entry is not None and entry.next_sha256):  # the latter: killed before the manifest was settled
         _commit(folder, task, old, pa.concat_tables([old, *fresh]))
     return added
+
+
+def _check_one_data(path: Path, tables: Sequence[pa.Table]) -> None:
+    """Raise TableError when trainings on different images would stand in one table."""
+    if "data" in tables[0].column_names:
+        digests = sorted({digest for table in tables for digest in table["data"].unique().to_pylist()})
+        if len(digests) > 1:
+            raise TableError(
+                f"{path} would hold trainings on different images (data digests {', '.join(digests)}): the data set "
+                "was prepared otherwise here. Prepare it with the pinned packages, or train into another folder"
+            )
 
 
 def _commit(folder: Path, task: Tabled, old: pa.Table, table: pa.Table) -> None:
@@ -368,6 +333,6 @@ def read_frame(path: Path) -> pd.DataFrame:
         TableError: absent, truncated, or no Parquet file.
     """
     try:
-        return pq.read_table(path, partitioning=None, use_threads=False, pre_buffer=False).to_pandas(use_threads=False)
+        return pq.ParquetFile(path).read(use_threads=False).to_pandas(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path} is no readable Parquet file ({str(error).splitlines()[0]})") from error

@@ -11,7 +11,7 @@ import pyarrow as pa
 from nasbench_rl import store
 
 if TYPE_CHECKING:
-    from nasbench_rl.tasks import Task
+    from nasbench_rl.tasks import GameTask
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -25,7 +25,7 @@ class SupernetScores:
         cpu_seconds: (seeds,) of fitting and of measuring all proxies.
     """
 
-    def __init__(self, task: Task, rows: pa.Table) -> None:
+    def __init__(self, task: GameTask, rows: pa.Table) -> None:
         """``rows``: of the schema ``store.SCHEMAS["supernet"]``."""
         names = {arch.name: i for i, arch in enumerate(task.space)}
         seeds, seed_at = np.unique(rows["seed"].to_numpy(), return_inverse=True)
@@ -42,6 +42,6 @@ class SupernetScores:
         self.cpu_seconds: Floats = (fit[:, -1] + proxy.sum(axis=1))[whole] if len(seeds) else np.zeros(0)
 
 
-def read_supernets(folder: Path, task: Task) -> SupernetScores:
+def read_supernets(folder: Path, task: GameTask) -> SupernetScores:
     """The stored supernets of a task; none when it has no such table."""
     return SupernetScores(task, store.read_table(folder, task.supernet))

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Bools = np.ndarray[Any, np.dtype[Any]]
 SPLITS: tuple[Split, ...] = ("validation", "test")
+SCORES = {
+    "rl": ("return_last100", "return_all", "return_eval", "games"),
+    "nsc": ("validation_accuracy", "test_accuracy", "train_loss"),
+}
+"""The stored scores of each family."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,14 @@ class View:
 class Table:
     """Rows of one task, indexed by (architecture, train seed, fidelity).
 
-    Validation and test never mix: validation is the even train seeds and test the odd ones. A table in which no odd
-    seed is complete (``single_seed``) has nothing to hold apart but the games: its validation score is the learning
-    curve's ``return_last100`` and its test score ``return_eval``, fresh games of the final policy.
+    Validation and test never mix. Games: validation is the even train seeds and test the odd ones. A table in which no
+    odd seed is complete (``single_seed``) has nothing to hold apart but the games: its validation score is the learning
+    curve's ``return_last100`` and its test score ``return_eval``, fresh games of the final policy. Images: every
+    training is measured on validation and on test images, and each is a column.
+
+    Attributes:
+        names: the architecture of each row: the whole space, or what was trained where the space is too large.
+        row_of: the row of each name.
     """
 
     def __init__(self, task: Task, rows: pa.Table, always_by_seed: bool = False) -> None:
@@ -57,7 +67,8 @@ class Table:
         self.task = task
         self._always_by_seed = always_by_seed
         names = rows["arch"].to_pylist()
-        self.row_of: dict[str, int] = {arch.name: i for i, arch in enumerate(task.space)}
+        self.names: list[str] = [arch.name for arch in task.space] if task.exhaustive else sorted(set(names))
+        self.row_of: dict[str, int] = {name: i for i, name in enumerate(self.names)}
         self.fidelities = np.array(task.fidelities)
         seeds = rows["seed"].to_numpy()
         self.seeds = np.unique(seeds)
@@ -74,7 +85,7 @@ class Table:
             np.searchsorted(self.fidelities, rows["fidelity"].to_numpy()),
         )
         self.columns: dict[str, Floats] = {}
-        for name in (*task.metrics, "cpu_seconds", "wall_seconds", "games"):
+        for name in (*SCORES[task.family], "cpu_seconds", "wall_seconds"):
             values = np.full(shape, np.nan)
             values[where] = rows[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
             self.columns[name] = values
@@ -93,6 +104,8 @@ class Table:
     @cached_property
     def single_seed(self) -> bool:
         """Whether test scores have to come from fresh games, for want of a complete odd train seed."""
+        if self.task.split_by == "column":
+            return False
         return not self._always_by_seed and not bool((self.full_seeds & (self.seeds % 2 == 1)).any())
 
     def split_seeds(self, split: Split) -> tuple[int, ...]:
@@ -105,6 +118,8 @@ class Table:
             raise InvalidValueError(
                 f"unknown split {split!r}; allowed: 'validation' (for searches), 'test' (for reports)"
             )
+        if self.task.split_by == "column":
+            return tuple(int(seed) for seed in self.seeds)
         if self.single_seed:
             return tuple(int(seed) for seed in self.seeds if seed % 2 == 0)
         return tuple(int(seed) for seed in self.seeds if seed % 2 == (split == "test"))
@@ -121,7 +136,7 @@ class Table:
             if metric not in self.task.metrics:
                 raise unknown("metric", metric, self.task.metrics)
             chosen = np.isin(self.seeds, self.split_seeds(split))
-            column = metric
+            column = self._column(metric, split)
             if self.single_seed and split == "test" and metric == self.task.metric:
                 column = "return_eval"
             # Seeds that only some architectures have would compare means over different seeds; they are used only
@@ -130,6 +145,9 @@ class Table:
             used = self.complete & (even_handed if even_handed.any() else chosen)
             self._views[key] = View(self.columns[column], used, column)
         return self._views[key]
+
+    def _column(self, metric: str, split: Split) -> str:
+        return metric if self.task.split_by == "seed" else f"{split}_{metric}"
 
     def fidelity_at(self, fidelity: int | None) -> int:
         """Position of a fidelity; None is the maximal one.
@@ -149,9 +167,26 @@ class Table:
             )
         return position
 
+    def row(self, arch: Architecture) -> int:
+        """The row of an architecture.
+
+        Raises:
+            MissingCellError: the table holds only a part of its space, and not this.
+        """
+        row = self.row_of.get(arch.name)
+        if row is None:
+            self.task.size(arch)  # raises for a network that does not exist
+            raise MissingCellError(self._absent(arch.name, "row", None))
+        return row
+
+    def has(self, arch: Architecture, seed: int) -> bool:
+        """Whether the cell is there, at all fidelities."""
+        row, at = self.row_of.get(arch.name), np.flatnonzero(self.seeds == seed)
+        return row is not None and bool(len(at)) and bool(self.complete[row, at[0]])
+
     def seeds_at(self, row: int, view: View, seed: int | None, split: Split) -> list[int]:
         """Positions of the train seeds to average over."""
-        name = self.task.space[row].name
+        name = self.names[row]
         if seed is None:
             used = np.flatnonzero(view.used[row]).tolist()
             if used:
@@ -167,12 +202,13 @@ class Table:
             raise MissingCellError(self._absent(name, f"train seed {seed}", row))
         return [at]
 
-    def _absent(self, name: str, what: str, row: int) -> str:
-        have = ", ".join(str(self.seeds[i]) for i in np.flatnonzero(self.complete[row])) or "none"
-        count = max(2, len(self.seeds) + 1)
+    def _absent(self, name: str, what: str, row: int | None) -> str:
+        have = [] if row is None else [str(self.seeds[i]) for i in np.flatnonzero(self.complete[row])]
+        count = 1 if row is None else max(2, len(self.seeds) + 1)
+        guess = "" if self.task.exhaustive else ", or ask for a guess: load(…, mode='surrogate')"
         return (
-            f"{self.task.id} has no {what} of {name} (train seeds there: {have}); nothing is imputed. "
-            f"Train it: python -m nasbench_rl.build {self.task.id} --seeds {count} --archs {name}"
+            f"{self.task.id} has no {what} of {name} (train seeds there: {', '.join(have) or 'none'}); nothing is "
+            f"imputed. Train it: python -m nasbench_rl.build {self.task.id} --seeds {count} --archs '{name}'{guess}"
         )
 
     def evaluation(
@@ -180,7 +216,7 @@ class Table:
         source: Source = "table",
     ) -> Evaluation:  # fmt: skip
         """The record of one architecture; see ``TabularBenchmark.query``."""
-        row = self.row_of[arch.name]
+        row = self.row(arch)
         view, at = self.view(split, metric), self.fidelity_at(fidelity)
         seeds = self.seeds_at(row, view, seed, split)
         values = view.values[row, seeds, at]
@@ -189,7 +225,8 @@ class Table:
                 f"{self.task.id} has {view.column} at {self.fidelities[-1]:,} {self.task.fidelity_unit} only"
                 + ("; its test scores come from there, as no odd train seed is complete" if self.single_seed else "")
             )
-        metrics = {name: float(self.columns[name][row, seeds, at].mean()) for name in self.task.metrics}
+        columns = {name: self._column(name, split) for name in self.task.metrics}
+        metrics = {name: float(self.columns[column][row, seeds, at].mean()) for name, column in columns.items()}
         cpu = float(self.columns["cpu_seconds"][row, seeds, at].mean())
         return Evaluation(
             task=self.task.id,
@@ -254,4 +291,4 @@ class Table:
         gone = np.flatnonzero(np.isnan(np.atleast_1d(cpu)))
         if len(gone):
             row = int(np.atleast_1d(rows)[gone[0]])
-            raise MissingCellError(self._absent(self.task.space[row].name, f"such {split} cell", row))
+            raise MissingCellError(self._absent(self.names[row], f"such {split} cell", row))

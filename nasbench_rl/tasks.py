@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from nasbench_rl.errors import UnknownNameError, describe_unknown
 from nasbench_rl.recipes import (
@@ -16,8 +17,32 @@ from nasbench_rl.recipes import (
     digest,
     supernet_recipe,
 )
-from nasbench_rl.spaces.base import ArchLike
+from nasbench_rl.recipes_nsc import (
+    CLASSIFIER_PROTOCOL,
+    DATASETS,
+    INTENSE,
+    LITE,
+    STAND_INS,
+    ClassifierRecipe,
+    DatasetInfo,
+    nsc_recipes,
+)
+from nasbench_rl.spaces.base import ArchLike, SearchSpace
 from nasbench_rl.spaces.kernels import KERNEL_SPACES, KernelSpace, Network
+from nasbench_rl.spaces.nsc import NscSpace, nsc_space
+from nasbench_rl.spaces.nsc_cost import Shape
+
+
+class Size(Protocol):
+    """How large a network is."""
+
+    @property
+    def params(self) -> int:
+        """Trainable parameters."""
+
+    @property
+    def flops(self) -> int:
+        """2 x multiply-accumulates of one forward pass of one observation or image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +56,33 @@ class Environment:
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is trained and measured.
+class Task(ABC):
+    """What is trained and measured. A task is a ``GameTask`` or an ``ImageTask``.
 
     Attributes:
         space: the search space.
-        environment: the game.
-        recipe: everything else that fixes a training.
-        metric: the stored metric that is the task's score.
+        environment: the game or the data set.
+        recipe: everything else that fixes a training; it has a name and fidelities.
+        metric: the metric that is the task's score.
         metrics: every metric that can be asked for.
         direction: ``"maximize"``; all metrics of all tasks here are.
+        fidelity_unit: of budgets and fidelities.
+        family: the task's folder under ``tables/``, and its schema.
+        split_by: what holds validation and test apart: ``"seed"`` (even and odd train seeds) or ``"column"`` (every
+            training is measured on both).
+        exhaustive: whether the space is small enough for a table of every architecture.
     """
 
-    space: KernelSpace
-    environment: Environment
-    recipe: PPORecipe
-    metric: str = "return_last100"
-    metrics: tuple[str, ...] = ("return_last100", "return_all", "return_eval")
-    direction: Literal["maximize"] = "maximize"
-    fidelity_unit: Literal["env_steps"] = "env_steps"
+    space: SearchSpace
+    environment: Any
+    recipe: Any
+    metric: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]
+    direction: ClassVar[Literal["maximize"]] = "maximize"
+    fidelity_unit: ClassVar[Literal["env_steps", "epochs"]]
+    family: ClassVar[str]
+    split_by: ClassVar[Literal["seed", "column"]]
+    exhaustive: ClassVar[bool]
 
     @cached_property
     def id(self) -> str:
@@ -57,23 +90,56 @@ class Task:
         return f"{self.space.name}/{self.environment.name}@{self.recipe.name}"
 
     @property
-    def family(self) -> str:
-        """The task's folder under ``tables/``."""
-        return "rl"
+    def label(self) -> str:
+        """The table's name in lists: the task's id."""
+        return self.id
 
     @cached_property
     def fidelities(self) -> tuple[int, ...]:
         """Training efforts that are stored, in ``fidelity_unit``, ascending."""
-        return self.recipe.fidelities
+        return tuple(self.recipe.fidelities)
 
     @property
     def max_fidelity(self) -> int:
         """The whole training."""
         return self.fidelities[-1]
 
+    @property
+    def tables(self) -> tuple[Task | SupernetTable, ...]:
+        """Everything that is stored of the task, its own table first."""
+        return (self,)
+
     @cached_property
+    @abstractmethod
     def digest(self) -> str:
         """Identifies all that fixes a training; rows of another digest are another task's."""
+
+    @abstractmethod
+    def size(self, arch: ArchLike) -> Size:
+        """Params and FLOPs of an architecture's network."""
+
+    def is_valid(self, arch: ArchLike) -> bool:
+        """Whether the architecture has a network for this environment; only NSC spaces have points without."""
+        return True
+
+
+@dataclass(frozen=True)
+class GameTask(Task):
+    """An agent of the space's architecture learns a game by PPO."""
+
+    space: KernelSpace
+    environment: Environment
+    recipe: PPORecipe
+    metric = "return_last100"
+    metrics = ("return_last100", "return_all", "return_eval")
+    fidelity_unit = "env_steps"
+    family = "rl"
+    split_by = "seed"
+    exhaustive = True
+
+    @cached_property
+    def digest(self) -> str:
+        """See ``Task.digest``."""
         frame = self.space.frame
         return digest(recipe=self.recipe, environment=self.environment, frame=frame, protocol=PPO_PROTOCOL)
 
@@ -81,10 +147,64 @@ class Task:
         """All layers of the agent's network."""
         return self.space.network(arch, self.environment.channels, self.environment.actions, self.recipe.width)
 
+    def size(self, arch: ArchLike) -> Size:
+        """See ``Task.size``."""
+        return self.network(arch)
+
+    @property
+    def tables(self) -> tuple[Task | SupernetTable, ...]:
+        """See ``Task.tables``."""
+        return (self, self.supernet)
+
     @cached_property
     def supernet(self) -> SupernetTable:
         """The task's supernets: their recipe, and their table beside the task's own."""
         return SupernetTable(self, supernet_recipe(self.environment.suite, self.environment.name, self.recipe.name))
+
+
+@dataclass(frozen=True)
+class ImageTask(Task):
+    """A network of an NSC space learns to classify a data set (meta-RL paper, section 4.1.2)."""
+
+    space: NscSpace
+    environment: DatasetInfo
+    recipe: ClassifierRecipe
+    metric = "accuracy"
+    metrics = ("accuracy",)
+    fidelity_unit = "epochs"
+    family = "nsc"
+    split_by = "column"
+    exhaustive = False
+
+    @cached_property
+    def digest(self) -> str:
+        """See ``Task.digest``; which images the data set holds is told by its rows' ``data``."""
+        data = {"name": self.environment.name, "image": self.image, "classes": self.environment.classes}
+        definition = self.space.definition
+        return digest(recipe=self.recipe, data=data, definition=definition, protocol=CLASSIFIER_PROTOCOL)
+
+    @property
+    def image(self) -> Shape:
+        """(height, width, channels) of the images that the network sees."""
+        height, width, channels = self.environment.image
+        side = self.recipe.image_size
+        return (height, width, channels) if side is None else (side, side, channels)
+
+    def is_valid(self, arch: ArchLike) -> bool:
+        """Whether no map of the network vanishes on this data set's images."""
+        return self.space.is_valid(arch, *self.image[:2])
+
+    def size(self, arch: ArchLike) -> Size:
+        """See ``Task.size``.
+
+        Raises:
+            InvalidArchitectureError: a map vanishes.
+        """
+        recipe = self.recipe
+        return self.space.size(
+            arch, self.image, self.environment.classes, filters=recipe.filters, growth=recipe.filter_growth,
+            dense=recipe.dense,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,13 +216,18 @@ class SupernetTable:
         recipe: what a supernet needs beside the task's recipe.
     """
 
-    task: Task
+    task: GameTask
     recipe: SupernetRecipe
 
     @property
     def id(self) -> str:
         """The task's."""
         return self.task.id
+
+    @property
+    def label(self) -> str:
+        """The table's name in lists."""
+        return f"supernets of {self.task.id}"
 
     @property
     def family(self) -> str:
@@ -141,7 +266,13 @@ for _suite, _environments, _recipes in (("minatar", _MINATAR, MINATAR_RECIPES), 
     for _space in ("ss1", "ss2"):
         for _environment in _environments:
             for _recipe in _recipes:
-                register(Task(KERNEL_SPACES[f"{_suite}-{_space}"], _environment, _recipe))
+                register(GameTask(KERNEL_SPACES[f"{_suite}-{_space}"], _environment, _recipe))
+
+for _name in ("nsc-chain", "nsc-multibranch"):
+    for _data in DATASETS.values():
+        _named = nsc_recipes(_name)
+        for _classifier in (LITE,) if _data.name in STAND_INS else (_named["paper"], INTENSE):
+            register(ImageTask(nsc_space(_name), _data, _classifier))
 
 
 def task_ids() -> tuple[str, ...]:

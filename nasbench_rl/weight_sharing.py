@@ -10,7 +10,7 @@ import numpy as np
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingCellError, missing_extra
 from nasbench_rl.records import PathUpdate
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.spaces.kernels import KernelSpace
+from nasbench_rl.tasks import GameTask
 
 if TYPE_CHECKING:
     from nasbench_rl.benchmark import Benchmark
@@ -39,15 +39,15 @@ class WeightSharing:
         Raises:
             InvalidValueError: the space has no supernet.
         """
-        if not isinstance(run.space, KernelSpace):
+        if not isinstance(run.task, GameTask):
             raise InvalidValueError(f"{run.space.name} has no supernet; those that have: the kernel-choice spaces")
-        self.run, self._bench = run, benchmark
+        self.run, self.task, self._bench = run, run.task, benchmark
         self._proxies: Floats | None = None
 
     @property
     def updates(self) -> int:
         """PPO updates in a whole fit."""
-        return self.run.task.recipe.updates
+        return self.task.recipe.updates
 
     def fit(self, sample_path: SamplePath | None = None, told: Callable[[PathUpdate], None] | None = None) -> None:
         """Fit the supernet over the whole of the task's env steps, and charge them.
@@ -93,8 +93,8 @@ class WeightSharing:
 
     def _pretend(self, sample_path: SamplePath, told: Callable[[PathUpdate], None] | None, proxies: Floats) -> None:
         """Run a controller against the stored proxies of the last fidelity that a fit would have passed."""
-        recipe, space = self.run.task.recipe, self.run.space
-        fidelities, each = np.array(self.run.task.fidelities), recipe.num_envs * recipe.rollout
+        recipe, space = self.task.recipe, self.task.space
+        fidelities, each = np.array(self.task.fidelities), recipe.num_envs * recipe.rollout
         for i in range(recipe.updates):
             arch, steps = space.parse(sample_path(i, self.run.rng)), (i + 1) * each
             passed = max(0, int(np.searchsorted(fidelities, steps, side="right")) - 1)
@@ -107,7 +107,7 @@ class WeightSharing:
             from nasbench_rl.training.supernet import fit_supernet
         except ImportError as error:
             raise missing_extra(error.name or "torch", "live", "fitting a supernet") from error
-        task, device = self.run.task, self._bench.device
+        task, device = self.task, self._bench.device
         check_device(device)
         tune_process()
         fitted = fit_supernet(

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from nasbench_rl import files, store
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.store import Tabled
-from nasbench_rl.tasks import Task, get_task
+from nasbench_rl.tasks import GameTask, ImageTask, Task, get_task
 
 REPORT_EVERY_SECONDS = 2.0
 ASK_AGAIN_SECONDS = 1.0
@@ -46,7 +46,7 @@ class Cell:
     def table(self) -> Tabled:
         """The table it goes into: the task's own, or that of its supernets."""
         task = get_task(self.task)
-        return task.supernet if self.arch == SUPERNET else task
+        return task.supernet if self.arch == SUPERNET and isinstance(task, GameTask) else task
 
     def is_in(self, trained: set[tuple[str, int]]) -> bool:
         """Whether it is among the (architecture, seed) of ``store.trained_cells(folder, self.table)``."""
@@ -89,16 +89,20 @@ def check_ready(tasks: Sequence[Task], device: str) -> None:
     Raises:
         MissingExtraError: torch or an emulator is not installed.
         InvalidValueError: no such device.
+        DatasetError: a data set is not prepared.
     """
     try:
         from nasbench_rl.training.process import check_device
     except ImportError as error:
         raise missing_extra(error.name or "torch", "live", "training") from error
+    from nasbench_rl.training.datasets import load_dataset
     from nasbench_rl.training.games import games_class
 
     check_device(device)
-    for suite in dict.fromkeys(task.environment.suite for task in tasks):
+    for suite in dict.fromkeys(task.environment.suite for task in tasks if isinstance(task, GameTask)):
         games_class(suite)
+    for name in dict.fromkeys(task.environment.name for task in tasks if isinstance(task, ImageTask)):
+        load_dataset(name)
 
 
 def train(cells: Sequence[Cell], folder: Path, jobs: int, device: str = "cpu") -> Generator[Event, None, None]:
@@ -194,13 +198,14 @@ def _train_cell(cell: Cell, pipe: Connection, folder: Path, device: str, parent:
             last = time.monotonic()
             pipe.send(("steps", steps, ""))
 
-    with files.lock(folder, f"{Path(store.table_name(task)).stem}.{cell.name}", wait=False) as mine:
+    name = f"{Path(store.table_name(task)).stem}.{store.file_stem(cell.name)}"
+    with files.lock(folder, name, wait=False) as mine:
         if not mine:
             return "busy", 0, ""
         if cell.is_in(store.trained_cells(folder, cell.table)):
             return "elsewhere", task.max_fidelity, "another build has trained it"
         started = time.monotonic()
-        if cell.arch == SUPERNET:
+        if cell.arch == SUPERNET and isinstance(task, GameTask):
             train_supernet(task, cell.seed, folder, device, progress)
         else:
             train_cell(task, cell.arch, cell.seed, folder, device, progress)

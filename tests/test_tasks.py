@@ -10,12 +10,14 @@ import sys
 import numpy as np
 import pytest
 
-from nasbench_rl.errors import UnknownNameError
+from nasbench_rl.errors import InvalidArchitectureError, UnknownNameError
 from nasbench_rl.recipes import FIDELITIES, PPORecipe
-from nasbench_rl.tasks import Environment, get_task, task_ids
+from nasbench_rl.tasks import Environment, GameTask, ImageTask, get_task, task_ids
 from nasbench_rl.training.games import games_class
 
 BREAKOUT = get_task("minatar-ss1/breakout@lite")
+GAMES = [task for task in map(get_task, task_ids()) if isinstance(task, GameTask)]
+IMAGES = [task for task in map(get_task, task_ids()) if isinstance(task, ImageTask)]
 
 
 def test_ids_are_space_environment_recipe() -> None:
@@ -59,7 +61,7 @@ def test_what_is_near_to_nothing_is_refused_with_the_form_of_an_id(bad: str) -> 
 
 
 def test_fidelities_are_twenty_equal_steps_to_the_end() -> None:
-    for task in map(get_task, task_ids()):
+    for task in GAMES:
         assert len(task.fidelities) == FIDELITIES == 20
         assert task.max_fidelity == task.recipe.env_steps
         assert np.ptp(np.diff((0, *task.fidelities))) == 0
@@ -111,12 +113,35 @@ def test_tasks_pickle() -> None:
     assert pickle.loads(pickle.dumps(BREAKOUT)).digest == BREAKOUT.digest
 
 
-ENVIRONMENTS = list(dict.fromkeys(get_task(id_).environment for id_ in task_ids()))
+@pytest.mark.parametrize("name", ["nsc-chain/emoji@lite", "nsc-multibranch/font-letters@lite", "nsc-chain/dtd@paper"])
+def test_a_classifier_s_fidelities_are_its_epochs(name: str) -> None:
+    task = get_task(name)
+    assert task in IMAGES
+    assert task.fidelities == tuple(range(1, 13)) and task.fidelity_unit == "epochs" and not task.exhaustive
+
+
+def test_the_digest_of_an_image_task_pins_its_tables() -> None:
+    """Rows are another task's when this changes: then their trainings start again."""
+    assert get_task("nsc-chain/emoji@lite").digest == "c2ad274afe0f"
+
+
+def test_two_image_tasks_never_share_a_digest() -> None:
+    assert len({task.digest for task in IMAGES}) == len(IMAGES)
+
+
+def test_a_network_whose_maps_vanish_is_told_without_building_it() -> None:
+    task = get_task("nsc-chain/digits@lite")
+    assert task.is_valid("conv5 conv3 conv1") and not task.is_valid("conv5 conv3 conv5")
+    with pytest.raises(InvalidArchitectureError, match="the map vanishes at layer 3"):
+        task.size("conv5 conv3 conv5")
+
+
+ENVIRONMENTS = list(dict.fromkeys(task.environment for task in GAMES))
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda e: f"{e.suite}-{e.name}")
 def test_channels_and_actions_are_the_emulator_s(environment: Environment) -> None:
-    recipe = next(get_task(i).recipe for i in task_ids() if get_task(i).environment == environment)
+    recipe = next(task.recipe for task in GAMES if task.environment == environment)
     games = games_class(environment.suite)(environment, recipe, 1)
     observation = games.reset(np.random.SeedSequence(0))
     games.close()

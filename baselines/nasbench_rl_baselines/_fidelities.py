@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from nasbench_rl import Run
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.spaces import Architecture
-from nasbench_rl_baselines._scores import draw_untrained, size_of
+from nasbench_rl.spaces import Architecture, size_of
+from nasbench_rl_baselines._scores import draw_untrained
 
 
 def nearest_fidelity(run: Run, part: float) -> int:

@@ -6,8 +6,7 @@ from statistics import median
 
 from nasbench_rl import Run
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, MissingCellError, unknown
-from nasbench_rl.spaces import Architecture
-from nasbench_rl_baselines._scores import size_of
+from nasbench_rl.spaces import Architecture, size_of
 
 OBJECTIVES = ("params", "flops", "latency")
 _ENUMERABLE, _DRAWS = 1000, 200
@@ -54,7 +53,7 @@ class Resources:
     def __call__(self, arch: Architecture) -> float:
         """Parameters, or floating point operations of one observation; infinite for a network that cannot be built."""
         try:
-            return float(getattr(self._run.task.network(arch), self._objective))
+            return float(getattr(self._run.task.size(arch), self._objective))
         except InvalidArchitectureError:
             return float("inf")
 

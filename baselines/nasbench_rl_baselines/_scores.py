@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Container
 
 from nasbench_rl import Run
-from nasbench_rl.errors import NotEnumerableError
-from nasbench_rl.spaces import Architecture, SearchSpace
+from nasbench_rl.spaces import Architecture, size_of
 from nasbench_rl_baselines._searching import FREE_LIMIT, RewardScale
-
-
-def size_of(space: SearchSpace) -> float:
-    """Number of architectures, infinite where they are not counted."""
-    try:
-        return len(space)
-    except NotEnumerableError:
-        return float("inf")
 
 
 def draw_untrained(run: Run, known: Container[str]) -> Architecture:

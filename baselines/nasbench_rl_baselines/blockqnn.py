@@ -103,7 +103,7 @@ class BlockQnn:
         density = getattr(run.space, "density", None)
         log_density = math.log(density(arch)) if density is not None else 0.0
         try:
-            flops = run.task.network(arch).flops
+            flops = run.task.size(arch).flops
         except InvalidArchitectureError:
             return 1.0
         return (self.mu * math.log(flops) + self.rho * log_density) / 100

@@ -23,8 +23,8 @@ import numpy as np
 
 from nasbench_rl import Run
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.spaces import Architecture
-from nasbench_rl_baselines._scores import draw_untrained, size_of
+from nasbench_rl.spaces import Architecture, size_of
+from nasbench_rl_baselines._scores import draw_untrained
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 EXPONENTS = np.concatenate([np.linspace(-1.0, -0.1, 10), np.linspace(0.1, 2.0, 20)])

@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from nasbench_rl import Run
 from nasbench_rl.errors import missing_extra, unknown
-from nasbench_rl.spaces import Architecture, KernelSpace
+from nasbench_rl.spaces import Architecture, KernelSpace, size_of
 from nasbench_rl_baselines._choices import Choices, Tokens, choices_of
-from nasbench_rl_baselines._scores import size_of
 from nasbench_rl_baselines._searching import FREE_LIMIT, check_positive
 
 if TYPE_CHECKING:

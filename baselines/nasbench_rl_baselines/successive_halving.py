@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from nasbench_rl import Run
 from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.spaces import size_of
 from nasbench_rl_baselines._fidelities import bracket_cost, draw_bracket, geometric_rungs, halve, most_halvings
-from nasbench_rl_baselines._scores import size_of
 
 
 @dataclass(frozen=True)

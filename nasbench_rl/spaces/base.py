@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from nasbench_rl.errors import InvalidArchitectureError, NotEnumerableError
+
 ArchLike: TypeAlias = "Architecture | str | tuple[Any, ...] | list[Any] | np.ndarray[Any, Any]"
 
 
@@ -81,8 +83,6 @@ class SearchSpace(ABC):
             yield self[index]
 
     def __contains__(self, arch: object) -> bool:
-        from nasbench_rl.errors import InvalidArchitectureError
-
         try:
             self.parse(arch)  # type: ignore[arg-type]
         except (InvalidArchitectureError, TypeError):
@@ -91,3 +91,11 @@ class SearchSpace(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {len(self)} architectures>"
+
+
+def size_of(space: SearchSpace) -> float:
+    """Number of architectures, infinite where they are not counted."""
+    try:
+        return len(space)
+    except NotEnumerableError:
+        return float("inf")

@@ -15,6 +15,7 @@ import pytest
 from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import MissingCellError, NasbenchError, TableError, TestDataError
 from nasbench_rl.methods import Method, configuration
+from nasbench_rl.spaces.base import size_of
 from nasbench_rl.tasks import get_task
 from nasbench_rl.testing.watch import (
     WatchedRun,
@@ -25,7 +26,6 @@ from nasbench_rl.testing.watch import (
     other_global_state,
     sealed_test_split,
     search,
-    size_of,
 )
 
 _CHILD = "import sys; sys.path[:] = {path!r}; from nasbench_rl.testing import watch; watch.search_in_child()"

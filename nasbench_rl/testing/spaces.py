@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nasbench_rl.errors import InvalidArchitectureError, NotEnumerableError
-from nasbench_rl.spaces.base import Architecture, SearchSpace
-from nasbench_rl.testing.watch import global_state, size_of
+from nasbench_rl.spaces.base import Architecture, SearchSpace, size_of
+from nasbench_rl.testing.watch import global_state
 
 
 class SpaceContract:

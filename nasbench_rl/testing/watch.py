@@ -21,13 +21,12 @@ from nasbench_rl.benchmark import TabularBenchmark, tasks
 from nasbench_rl.errors import (
     BudgetExhausted,
     MissingExtraError,
-    NotEnumerableError,
     TestDataError,
 )
 from nasbench_rl.methods import Method
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.run import Run
-from nasbench_rl.spaces.base import ArchLike, SearchSpace
+from nasbench_rl.spaces.base import ArchLike, size_of
 from nasbench_rl.table import Table, View
 from nasbench_rl.tasks import get_task
 
@@ -108,14 +107,6 @@ def complete_tasks(tables: str | os.PathLike[str] | None = None) -> list[str]:
     for id_ in frame.loc[frame["trained"] == frame["architectures"], "task"]:
         chosen.setdefault(get_task(id_).space.name, id_)
     return list(chosen.values())
-
-
-def size_of(space: SearchSpace) -> float:
-    """Number of architectures, infinite where they are not counted."""
-    try:
-        return len(space)
-    except NotEnumerableError:
-        return float("inf")
 
 
 def or_skip(make: Callable[[], Made]) -> Made:

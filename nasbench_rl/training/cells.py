@@ -10,9 +10,10 @@ from typing import Any
 
 from nasbench_rl import provenance, store
 from nasbench_rl.spaces.base import Architecture, ArchLike
-from nasbench_rl.tasks import Task
-from nasbench_rl.training import ppo
-from nasbench_rl.training.supernet import fit_supernet
+from nasbench_rl.tasks import GameTask, ImageTask, Task
+
+Rows = list[dict[str, Any]]
+Progress = Callable[[int], None] | None
 
 
 def train_cell(
@@ -26,23 +27,70 @@ def train_cell(
     """Train ``arch`` with train seed ``seed`` and write the cell's shard under ``folder``; returns its path."""
     architecture = task.space.parse(arch)
     common = {**_origin(device), **_size(task, architecture), "seed": seed}
-    trained = ppo.train(task, architecture, seed, device, progress)
-    rows = [{**common, **_point(point)} for point in trained.curve]
+    rows = [{**common, **point} for point in train_rows(task, architecture, seed, device, progress)]
+    return store.write_shard(folder, task, cell_name(architecture.name, seed), store.encode_rows(task, rows))
+
+
+def train_rows(task: Task, arch: Architecture, seed: int, device: str, progress: Progress) -> Rows:
+    """Train, and give what was measured at each fidelity."""
+    if isinstance(task, ImageTask):
+        return _train_classifier(task, arch, seed, device, progress)
+    assert isinstance(task, GameTask)
+    return _train_agent(task, arch, seed, device, progress)
+
+
+def _train_agent(task: GameTask, arch: Architecture, seed: int, device: str, progress: Progress) -> Rows:
+    from nasbench_rl.training import ppo
+
+    trained = ppo.train(task, arch, seed, device, progress)
+    rows = [
+        {
+            "fidelity": point.fidelity,
+            "return_last100": _known(point.return_last100),
+            "return_all": _known(point.return_all),
+            "games": point.games,
+            "cpu_seconds": point.cpu_seconds,
+            "wall_seconds": point.wall_seconds,
+        }
+        for point in trained.curve
+    ]
     rows[-1] |= {
         "return_eval": statistics.fmean(trained.eval_returns),
         "return_eval_std": statistics.stdev(trained.eval_returns),
         "eval_games": len(trained.eval_returns),
     }
-    return store.write_shard(folder, task, cell_name(architecture.name, seed), store.encode_rows(task, rows))
+    return rows
+
+
+def _train_classifier(task: ImageTask, arch: Architecture, seed: int, device: str, progress: Progress) -> Rows:
+    from nasbench_rl.training import classifier, datasets
+
+    data = datasets.load_dataset(task.environment.name)
+    curve = classifier.train(task.space, arch, data, task.recipe, seed, device, progress)
+    return [
+        {
+            "fidelity": point.epoch,
+            "validation_accuracy": point.validation_accuracy,
+            "test_accuracy": point.test_accuracy,
+            "train_loss": point.train_loss,
+            "density": task.space.density(arch),
+            "data": data.digest,
+            "cpu_seconds": point.cpu_seconds,
+            "wall_seconds": point.wall_seconds,
+        }
+        for point in curve
+    ]
 
 
 def train_supernet(
-    task: Task, seed: int, folder: Path, device: str = "cpu", progress: Callable[[int], None] | None = None
+    task: GameTask, seed: int, folder: Path, device: str = "cpu", progress: Callable[[int], None] | None = None
 ) -> Path:
     """Fit one supernet with uniform paths and write the shard of all its proxies under ``folder``; returns its path.
 
     The shard holds a cell (architecture, supernet seed) for every architecture of the space.
     """
+    from nasbench_rl.training.supernet import fit_supernet
+
     origin = _origin(device)
     fitted = fit_supernet(task, seed, device, progress)
     rows = [
@@ -77,20 +125,9 @@ def _origin(device: str) -> dict[str, Any]:
 
 
 def _size(task: Task, arch: Architecture) -> dict[str, Any]:
-    network = task.network(arch)
-    return {"arch": arch.name, "params": network.params, "flops": network.flops}
+    size = task.size(arch)
+    return {"arch": arch.name, "params": size.params, "flops": size.flops}
 
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _point(point: ppo.CurvePoint) -> dict[str, Any]:
-    return {
-        "fidelity": point.fidelity,
-        "return_last100": _known(point.return_last100),
-        "return_all": _known(point.return_all),
-        "games": point.games,
-        "cpu_seconds": point.cpu_seconds,
-        "wall_seconds": point.wall_seconds,
-    }

@@ -12,7 +12,7 @@ from nasbench_rl.errors import missing_extra
 
 if TYPE_CHECKING:
     from nasbench_rl.recipes import PPORecipe
-    from nasbench_rl.tasks import Environment, Task
+    from nasbench_rl.tasks import Environment, GameTask
 
 UInt8 = np.ndarray[Any, np.dtype[np.uint8]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -82,7 +82,7 @@ def games_class(suite: str) -> Callable[[Environment, PPORecipe, int], Games]:
     return MinAtarGames
 
 
-def make_games(task: Task, num_envs: int) -> Games:
+def make_games(task: GameTask, num_envs: int) -> Games:
     """The games of a task.
 
     Raises:

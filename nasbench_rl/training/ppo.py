@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nasbench_rl.recipes import PPORecipe
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.tasks import Task
+from nasbench_rl.tasks import GameTask
 from nasbench_rl.training.games import Games, make_games
 from nasbench_rl.training.networks import Agent
 
@@ -207,7 +207,7 @@ def _loss(
 
 
 @torch.inference_mode()
-def evaluate(policy: Policy, task: Task, seeds: np.random.SeedSequence, device: torch.device) -> tuple[float, ...]:
+def evaluate(policy: Policy, task: GameTask, seeds: np.random.SeedSequence, device: torch.device) -> tuple[float, ...]:
     """The returns of ``eval_games`` fresh games: each game's first, so that short games are not counted twice."""
     count = task.recipe.eval_games
     games = make_games(task, count)
@@ -226,13 +226,13 @@ def evaluate(policy: Policy, task: Task, seeds: np.random.SeedSequence, device: 
     return tuple(returns[row] for row in range(count))
 
 
-def seed_sequence(task: Task, arch: ArchLike, seed: int) -> np.random.SeedSequence:
+def seed_sequence(task: GameTask, arch: ArchLike, seed: int) -> np.random.SeedSequence:
     """All randomness of a training comes from (train seed, architecture), whatever process runs it and when."""
     return np.random.SeedSequence(entropy=seed, spawn_key=(task.space.index(arch),))
 
 
 def train(
-    task: Task, arch: ArchLike, seed: int, device: str = "cpu", progress: Callable[[int], None] | None = None
+    task: GameTask, arch: ArchLike, seed: int, device: str = "cpu", progress: Callable[[int], None] | None = None
 ) -> Trained:
     """Train one architecture from scratch and play fresh games with the final policy.
 

@@ -23,7 +23,7 @@ from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.records import PathUpdate
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.spaces.kernels import Network
-from nasbench_rl.tasks import Task
+from nasbench_rl.tasks import GameTask
 from nasbench_rl.training.games import make_games
 from nasbench_rl.training.networks import Agent, make_conv, run_conv
 from nasbench_rl.training.ppo import Curve, Rollout, collect, cosine, update
@@ -39,7 +39,7 @@ class Supernet(Agent):
     output channels, and reflection padding makes their maps equally large, so any of them can follow any other.
     """
 
-    def __init__(self, task: Task, generator: torch.Generator) -> None:
+    def __init__(self, task: GameTask, generator: torch.Generator) -> None:
         """``task``: its space and environment fix the layers; ``generator``: draws the initial weights."""
         depth, kernels = task.space.depth, task.space.kernels
         # Plain attributes, set first because the base class builds the choice layers from its constructor.
@@ -166,7 +166,7 @@ class FittedSupernet:
 @torch.inference_mode()
 def measure_proxies(
     supernet: Supernet,
-    task: Task,
+    task: GameTask,
     archs: Iterable[ArchLike],
     games: int,
     seeds: np.random.SeedSequence,
@@ -204,13 +204,13 @@ def measure_proxies(
     return tuple(Proxy(arch, tuple(values), count) for arch, values, count in rows)
 
 
-def seed_sequence(task: Task, seed: int) -> np.random.SeedSequence:
+def seed_sequence(task: GameTask, seed: int) -> np.random.SeedSequence:
     """All randomness of a supernet comes from its seed; the key is none of the space's trainings from scratch."""
     return np.random.SeedSequence(entropy=seed, spawn_key=(len(task.space),))
 
 
 def fit_supernet(
-    task: Task,
+    task: GameTask,
     seed: int,
     device: str = "cpu",
     progress: Callable[[int], None] | None = None,
@@ -263,7 +263,7 @@ def fit_supernet(
 class _Points:
     """Measures proxies when a fidelity is reached, and keeps their time apart from the fit's."""
 
-    def __init__(self, task: Task, seeds: np.random.SeedSequence, fidelities: Collection[int] | None) -> None:
+    def __init__(self, task: GameTask, seeds: np.random.SeedSequence, fidelities: Collection[int] | None) -> None:
         self.task = task
         self.due = list(zip(task.fidelities, seeds.spawn(len(task.fidelities)), strict=True))
         self.wanted = set(task.fidelities if fidelities is None else fidelities)

@@ -1,0 +1,84 @@
+"""The columns of every family of tables, and what a thing needs to have a table."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import pyarrow as pa
+
+KEY = ("arch", "seed", "fidelity")
+
+_HEAD = [("arch", pa.string()), ("seed", pa.int32()), ("fidelity", pa.int64())]
+_TAIL = [
+    ("cpu_seconds", pa.float64()),
+    ("wall_seconds", pa.float64()),
+    ("params", pa.int64()),
+    ("flops", pa.int64()),
+    ("recipe", pa.string()),
+    ("code_version", pa.string()),
+    ("machine", pa.string()),
+]
+SCHEMAS: dict[str, pa.Schema] = {
+    "rl": pa.schema(
+        [
+            *_HEAD,
+            ("return_last100", pa.float64()),
+            ("return_all", pa.float64()),
+            ("games", pa.int64()),
+            ("return_eval", pa.float64()),
+            ("return_eval_std", pa.float64()),
+            ("eval_games", pa.int64()),
+            *_TAIL,
+        ]
+    ),
+    "supernet": pa.schema(
+        [
+            *_HEAD,
+            ("proxy", pa.float64()),
+            ("proxy_std", pa.float64()),
+            ("proxy_games", pa.int64()),
+            ("proxy_env_steps", pa.int64()),
+            ("proxy_cpu_seconds", pa.float64()),
+            *_TAIL,
+        ]
+    ),
+    "nsc": pa.schema(
+        [
+            *_HEAD,
+            ("validation_accuracy", pa.float64()),
+            ("test_accuracy", pa.float64()),
+            ("train_loss", pa.float64()),
+            ("density", pa.float64()),
+            ("data", pa.string()),
+            *_TAIL,
+        ]
+    ),
+}
+"""Columns of each family. A return is null before a first game has finished; ``return_eval`` is null but at the end.
+
+``supernet``: ``seed`` is the supernet's, ``proxy`` a mean return whose ``proxy_std`` is null for a single game. CPU and
+wall seconds are the fit's from its start, ``proxy_cpu_seconds`` those of all architectures' proxies at this fidelity:
+the same in every row of a (seed, fidelity).
+
+``nsc``: accuracies are shares, 0 … 1; ``data`` is the digest of the images, one for all rows of a table.
+"""
+
+
+class Tabled(Protocol):
+    """What has a table: a task, or the supernets of a task (``tasks.SupernetTable``)."""
+
+    @property
+    def id(self) -> str:
+        """The task's id, which names the file."""
+
+    @property
+    def label(self) -> str:
+        """The table's name in lists."""
+
+    @property
+    def family(self) -> str:
+        """The folder of the file, and which of ``SCHEMAS`` its columns are."""
+
+    @property
+    def digest(self) -> str:
+        """Identifies all that fixes a row."""

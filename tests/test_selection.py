@@ -1,0 +1,59 @@
+"""Which networks are trained of a space that is too large to train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_tables import write_made_accuracies
+
+from nasbench_rl import selection, store
+from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.tasks import ImageTask, get_task
+
+TASK = get_task("nsc-chain/digits@lite")
+assert isinstance(TASK, ImageTask)
+
+
+def test_every_valid_network_up_to_a_depth_is_chosen() -> None:
+    names = [arch.name for arch in selection.standing(TASK, [], 2)]
+    assert len(names) == len(set(names))
+    assert set(names) == {arch.name for arch in TASK.space.up_to_depth(2) if TASK.space.is_valid(arch, 8, 8)}
+    assert "conv5 conv5" not in names and "conv5 conv3" in names
+
+
+def test_what_is_in_the_table_is_chosen_too() -> None:
+    assert [a.name for a in selection.standing(TASK, [("conv1 conv1", 0), ("conv1 conv1", 1)], 0)] == ["conv1 conv1"]
+    with pytest.raises(InvalidValueError, match="--depth"):
+        selection.standing(TASK, [], 0)
+
+
+def test_a_tenth_is_about_a_tenth_and_the_same_each_time() -> None:
+    archs = list(get_task("nsc-chain/emoji@lite").space.up_to_depth(4))
+    picked = [arch for arch in archs if selection.is_repeated(arch, 10)]
+    assert 0.08 < len(picked) / len(archs) < 0.12
+    assert all(selection.is_repeated(arch, 1) for arch in archs)
+    assert selection.is_repeated(TASK.space.parse("conv3 maxpool2"), 10) is selection.is_repeated(
+        TASK.space.parse(("conv3", "maxpool2")), 10
+    )
+
+
+def test_rounds_end_when_the_table_has_so_many_deeper_ones(tmp_path: Path) -> None:
+    write_made_accuracies(tmp_path, TASK.id, ["conv1", "conv3", "maxpool2 conv3 conv1"], seeds=1)
+    rounds = 0
+    while archs := selection.drawn(TASK, store.read_table(tmp_path, TASK), 1, 60):
+        assert archs == selection.drawn(TASK, store.read_table(tmp_path, TASK), 1, 60), "a round depends on the table"
+        write_made_accuracies(tmp_path, TASK.id, [arch.name for arch in archs], seeds=1)
+        assert all(TASK.is_valid(arch) and len(arch.choices) > 1 for arch in archs)
+        rounds += 1
+    names = set(store.read_table(tmp_path, TASK)["arch"].to_pylist())
+    assert rounds == 2 and sum(len(TASK.space.parse(name).choices) > 1 for name in names) == 60
+
+
+def test_half_of_a_round_is_near_the_best(tmp_path: Path) -> None:
+    best = "avgpool2 conv1 conv1 conv1 conv1"
+    write_made_accuracies(tmp_path, TASK.id, [best], seeds=1)
+    archs = selection.drawn(TASK, store.read_table(tmp_path, TASK), 1, 1000)
+    layers = np.array([sum(a == b for a, b in zip(best.split(), arch.name.split(), strict=False)) for arch in archs])
+    assert (layers[1::2] >= 2).mean() > 0.8 > (layers[::2] >= 2).mean()
