@@ -20,8 +20,19 @@ LAYERS: dict[str, int] = {
     for layer, names in enumerate(
         (
             ("_version", "errors", "records", "provenance"),
-            ("spaces", "recipes", "recipes_nsc", "tasks", "stats", "ranks", "improvement"),
-            ("files", "schemas", "store", "merge", "published", "supernet_table", "table", "surrogate", "training"),
+            ("spaces", "recipes", "recipes_nsc", "nsc_features", "tasks", "stats", "ranks", "improvement"),
+            (
+                "files",
+                "schemas",
+                "store",
+                "merge",
+                "published",
+                "supernet_table",
+                "table",
+                "surrogate_info",
+                "surrogate",
+                "training",
+            ),
             ("benchmark",),
             ("run", "envs", "nsc_mdp", "nsc_env", "nsc_vector_env", "weight_sharing", "methods"),
             (
@@ -30,6 +41,8 @@ LAYERS: dict[str, int] = {
                 "pool",
                 "preset_rl_agents",
                 "proxy_quality",
+                "surrogate_quality",
+                "surrogate_report",
                 "summary",
                 "workers",
                 "selection",

@@ -1,0 +1,196 @@
+"""Structural features of NSC networks: what a predictor of accuracies reads instead of the network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nasbench_rl.recipes_nsc import ClassifierRecipe
+from nasbench_rl.spaces import nsc_cost, nsc_graph
+from nasbench_rl.spaces.base import ArchLike
+from nasbench_rl.spaces.nsc import NscSpace
+from nasbench_rl.spaces.nsc_cost import Shape
+from nasbench_rl.spaces.nsc_definition import NscDefinition
+from nasbench_rl.spaces.nsc_graph import Vectors
+from nasbench_rl.spaces.nsc_text import layer_name, layer_names
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+_POOLS = ("maxpool", "avgpool")
+
+
+@dataclass(frozen=True)
+class NscFeatures:
+    """The features of one space's networks on images of one size; call it with architectures.
+
+    Lengths are in layers, areas in pixels of a map, logarithms to base 10. ``count.*`` counts layers; in a chain
+    ``layer3.conv5`` is 1 when the third layer is a convolution of 5x5, and ``height3`` is the height of its map (0 past
+    the last layer). In other spaces ``end.*`` counts the layers that no other uses, and ``path.*`` those on paths from
+    the image to the prediction module.
+
+    Attributes:
+        space: the NSC space, of the package or of one's own.
+        image: (height, width, channels) of the images.
+        classes: number of classes.
+        recipe: gives filters and dense units.
+    """
+
+    space: NscSpace
+    image: Shape
+    classes: int
+    recipe: ClassifierRecipe
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Name of each column; it depends on the space alone."""
+        kind, kernel = self.space.definition.options(1)[0]
+        side = max(kernel, 1)
+        return tuple(self._describe(((1, kind, kernel, 0, 0),), (side, side, 1)))
+
+    def __call__(self, archs: Sequence[ArchLike]) -> Floats:
+        """Features of architectures.
+
+        Args:
+            archs: (n,) anything the space parses.
+
+        Returns:
+            (n, len(names)) float64.
+
+        Raises:
+            InvalidArchitectureError: one is not in the space, or its maps vanish on these images.
+        """
+        features = np.empty((len(archs), len(self.names)))
+        for row, arch in enumerate(archs):
+            features[row] = list(self._describe(self.space.parse(arch).choices, self.image).values())
+        return features
+
+    def _describe(self, vectors: Vectors, image: Shape) -> dict[str, float]:
+        definition, recipe = self.space.definition, self.recipe
+        filters, growth = recipe.filters, recipe.filter_growth
+        shapes = nsc_cost.node_shapes(vectors, definition, image, filters, growth)
+        size = nsc_cost.network_size(
+            vectors, definition, image, self.classes, filters=filters, growth=growth, dense=recipe.dense
+        )
+        height, width, channels = shapes[-1]
+        return {
+            "depth": len(vectors),
+            "density": nsc_graph.density(vectors, definition),
+            "log_params": math.log10(size.params),
+            "log_flops": math.log10(size.flops),
+            "log_dense_inputs": math.log10(size.features),
+            "final_height": height,
+            "final_width": width,
+            "final_channels": channels,
+            **_counts(vectors, definition),
+            **_order(vectors, definition),
+            **_convolution_maps(vectors, definition, shapes),
+            **_paths(vectors, definition, image),
+            **(_positions(vectors, definition, shapes) if definition.chain else _ends(vectors, definition)),
+        }
+
+
+def _counts(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
+    """Layers of each name, and of each operation."""
+    operations = [layer.name for layer in definition.layers if layer.arity]
+    counts = {f"count.{name}": 0.0 for name in (*layer_names(definition), *operations)}
+    for _, kind, kernel, _, _ in vectors:
+        operation = definition.operation(kind)
+        counts[f"count.{operation}"] += 1
+        if kernel:
+            counts[f"count.{operation}{kernel}"] += 1
+    return counts
+
+
+def _order(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
+    """Where pools stand among the layers in canonical order; 0 and the whole length where there is none."""
+    operations = [definition.operation(vector[1]) for vector in vectors]
+    pools = [place for place, operation in enumerate(operations) if operation in _POOLS]
+    first, last = (pools[0], pools[-1]) if pools else (len(operations), -1)
+    return {
+        "first_pool": first + 1 if pools else 0,
+        "last_pool": last + 1,
+        "pools": len(pools),
+        "adjacent_pools": sum(after - before == 1 for before, after in zip(pools, pools[1:], strict=False)),
+        "convs_before_first_pool": operations[:first].count("conv"),
+        "convs_between_pools": operations[first:last].count("conv") if pools else 0,
+        "convs_after_last_pool": operations[last + 1 :].count("conv"),
+        "ends_in_pool": bool(pools) and last == len(operations) - 1,
+    }
+
+
+def _convolution_maps(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shape]) -> dict[str, float]:
+    """Areas of the convolutions' maps, and their weights."""
+    areas, weights, widest = [], 0, 0
+    for index, kind, kernel, source, _ in vectors:
+        if definition.operation(kind) == "conv":
+            height, width, outputs = shapes[index]
+            areas.append(height * width)
+            weights += kernel * kernel * shapes[source][2] * outputs
+            widest = max(widest, kernel)
+    return {
+        "log_conv_area": math.log10(1 + sum(areas)),
+        "log_largest_conv_area": math.log10(1 + max(areas, default=0)),
+        "log_smallest_conv_area": math.log10(1 + min(areas, default=0)),
+        "log_conv_weights": math.log10(1 + weights),
+        "largest_kernel": widest,
+    }
+
+
+def _paths(vectors: Vectors, definition: NscDefinition, image: Shape) -> dict[str, float]:
+    """The longest and the shortest way from the image to the prediction module, and what its units see.
+
+    A layer's receptive field and stride are the largest over the ways that lead to it.
+    """
+    field, stride, most_convs, fewest_convs, length = [1], [1], [0], [0], [0]
+    for vector in vectors:
+        _, kind, kernel, _, _ = vector
+        operation, sources = definition.operation(kind), nsc_graph.predecessors(vector, definition)
+        jump = max(stride[source] for source in sources)
+        field.append(max(field[source] for source in sources) + (max(kernel, 1) - 1) * jump)
+        stride.append(jump * kernel if operation in _POOLS else jump)
+        is_conv = operation == "conv"
+        most_convs.append(max(most_convs[source] for source in sources) + is_conv)
+        fewest_convs.append(min(fewest_convs[source] for source in sources) + is_conv)
+        length.append(max(length[source] for source in sources) + 1)
+    ends = nsc_graph.leaves(vectors, definition)
+    largest = max(field[end] for end in ends)
+    return {
+        "receptive_field": largest,
+        "seen_share": min(1.0, largest / min(image[:2])),
+        "stride": max(stride[end] for end in ends),
+        "path.convs": max(most_convs[end] for end in ends),
+        "path.fewest_convs": min(fewest_convs[end] for end in ends),
+        "path.length": max(length[end] for end in ends),
+    }
+
+
+def _positions(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shape]) -> dict[str, float]:
+    """A chain's layers one-hot by position, and the height of each map."""
+    names = layer_names(definition)
+    features = {f"layer{place}.{name}": 0.0 for place in range(1, definition.depth + 1) for name in names}
+    features.update((f"height{place}", 0.0) for place in range(1, definition.depth + 1))
+    for index, kind, kernel, _, _ in vectors:
+        features[f"layer{index}.{layer_name(kind, kernel, definition)}"] = 1.0
+        features[f"height{index}"] = shapes[index][0]
+    return features
+
+
+def _ends(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
+    """The layers that the prediction module reads, and how branched the graph is."""
+    ends = nsc_graph.leaves(vectors, definition)
+    features = {f"end.{name}": 0.0 for name in layer_names(definition)}
+    for end in ends:
+        _, kind, kernel, _, _ = vectors[end - 1]
+        features[f"end.{layer_name(kind, kernel, definition)}"] += 1.0
+    sources = [source for vector in vectors for source in nsc_graph.predecessors(vector, definition)]
+    return {
+        **features,
+        "ends": len(ends),
+        "reads_of_image": sources.count(0),
+        "forks": sum(sources.count(node) > 1 for node in set(sources)),
+    }
