@@ -18,7 +18,7 @@ from nasbench_rl import cli, files, selection, store, workers
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.merge import merge
 from nasbench_rl.tasks import GameTask, ImageTask, Task, get_task, task_ids
-from nasbench_rl.workers import SUPERNET, Cell
+from nasbench_rl.workers import DARTS, SUPERNET, WHOLE_SPACE, Cell
 
 
 def missing_cells(
@@ -53,8 +53,14 @@ def missing_cells(
     return cells
 
 
-def missing_supernets(folder: Path, tasks: Sequence[Task], seeds: int) -> list[Cell]:
-    """Supernets 0 … ``seeds`` − 1 of each task that are neither in its table of supernets nor waiting as a shard.
+def missing_supernets(folder: Path, tasks: Sequence[Task], seeds: int, family: str = SUPERNET) -> list[Cell]:
+    """Supernets 0 … ``seeds`` − 1 of each task that are neither in their table nor waiting as a shard.
+
+    Args:
+        folder: of tables.
+        tasks: whose supernets.
+        seeds: how many.
+        family: of ``WHOLE_SPACE``: differentiable searches are listed likewise.
 
     Raises:
         InvalidValueError: a task whose space has no supernet.
@@ -63,8 +69,8 @@ def missing_supernets(folder: Path, tasks: Sequence[Task], seeds: int) -> list[C
     for task in tasks:
         if not isinstance(task, GameTask):
             raise InvalidValueError(f"{task.id} has no supernets: they share weights over kernel-choice spaces")
-        done = store.trained_cells(folder, task.supernet)
-        wanted = [Cell(task.id, SUPERNET, seed) for seed in range(seeds)]
+        wanted = [Cell(task.id, family, seed) for seed in range(seeds)]
+        done = store.trained_cells(folder, wanted[0].table)
         cells += [cell for cell in wanted if not cell.is_in(done)]
     return cells
 
@@ -135,7 +141,7 @@ def _measured_seconds(table: Any, task: Task) -> dict[str, float]:
 def _probe_seconds(task: Task, cells: Sequence[Cell]) -> float:
     """CPU seconds of the middle training of ``cells`` by FLOPs, from three updates or one epoch of it."""
     workers.check_ready([task], "cpu")
-    from nasbench_rl.training.cells import train_rows
+    from nasbench_rl.training.cells import train_darts, train_rows, train_supernet
     from nasbench_rl.training.process import tune_process
 
     class Enough(Exception):  # noqa: N818
@@ -150,9 +156,13 @@ def _probe_seconds(task: Task, cells: Sequence[Cell]) -> float:
             raise Enough
 
     tune_process()
-    archs = sorted((task.space.parse(cell.arch) for cell in cells), key=lambda arch: task.size(arch).flops)
     try:
-        train_rows(task, archs[len(archs) // 2], 0, "cpu", progress)
+        if cells[0].arch in WHOLE_SPACE and isinstance(task, GameTask):
+            fit = train_supernet if cells[0].arch == SUPERNET else train_darts
+            fit(task, 0, Path(), "cpu", progress)  # ends before there is a shard to write
+        else:
+            archs = sorted((task.space.parse(cell.arch) for cell in cells), key=lambda arch: task.size(arch).flops)
+            train_rows(task, archs[len(archs) // 2], 0, "cpu", progress)
     except Enough:
         pass
     if task.fidelity_unit == "env_steps":
@@ -172,6 +182,7 @@ def _train_parser() -> cli.Parser:
             "python -m nasbench_rl.build minatar-ss1/breakout@lite --seeds 5 --dry-run",
             "python -m nasbench_rl.build minatar-ss1/breakout@smoke --archs k1-k1 k3-k3 --tables /tmp/mine",
             "python -m nasbench_rl.build minatar-ss1/breakout@lite --supernet --seeds 5",
+            "python -m nasbench_rl.build minatar-ss1/breakout@lite --darts --seeds 5",
             "python -m nasbench_rl.build nsc-chain/emoji@lite --depth 3 --drawn 300",
             "python -m nasbench_rl.build nsc-chain/emoji@lite --seeds 3 --every 10",
             "python -m nasbench_rl.build status",
@@ -189,8 +200,11 @@ def _train_parser() -> cli.Parser:
                         help="NSC: deeper ones too, drawn as an agent would, until there are N")  # fmt: skip
     parser.add_argument("--every", type=cli.positive, default=1, metavar="K",
                         help="NSC: train seeds above 0 for every K-th architecture only")  # fmt: skip
-    parser.add_argument("--supernet", action="store_true",
-                        help="fit N supernets instead and store the proxies of all architectures")  # fmt: skip
+    whole = parser.add_mutually_exclusive_group()
+    whole.add_argument("--supernet", dest="whole", action="store_const", const=SUPERNET,
+                       help="fit N supernets instead and store the proxies of all architectures")  # fmt: skip
+    whole.add_argument("--darts", dest="whole", action="store_const", const=DARTS,
+                       help="run N differentiable searches instead and store their alphas")  # fmt: skip
     parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--dry-run", action="store_true", help="print cells, env steps and core-hours; train nothing")
@@ -204,13 +218,13 @@ def train_command(arguments: Sequence[str]) -> int:
     options = _train_parser().parse_args(arguments)
     tasks = [get_task(task) for task in dict.fromkeys(options.tasks)]
     folder = Path(options.tables) if options.tables else store.find_tables()
-    if options.supernet and options.archs:
-        raise InvalidValueError("--supernet holds every architecture of its space; leave --archs out")
+    if options.whole and options.archs:
+        raise InvalidValueError(f"--{options.whole} holds every architecture of its space; leave --archs out")
     if not options.dry_run:
         for table in (table for task in tasks for table in task.tables):
             store.fold(folder, table)  # what an earlier build finished and was killed before folding
-    if options.supernet:
-        cells = missing_supernets(folder, tasks, options.seeds)
+    if options.whole:
+        cells = missing_supernets(folder, tasks, options.seeds, options.whole)
     else:
         cells = missing_cells(folder, tasks, options.seeds, options.archs, options.depth or 0, options.every)
     if options.dry_run:

@@ -91,6 +91,25 @@ class SupernetRecipe:
     protocol: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class DartsRecipe:
+    """What a differentiable search needs beside its task's own recipe, by whose PPO and env steps it is fitted.
+
+    The official code of RL-DARTS (github.com/google/brain_autorl, rl_darts) puts alphas and weights into one Adam with
+    one learning rate, ε and gradient norm, so there is no second optimiser to describe. DARTS itself, with a validation
+    set to spare, gave the alphas one of their own (3e-4, β 0.5 and 0.999, weight decay 1e-3).
+
+    Attributes:
+        initial_alpha: of every candidate, so that all of a block weigh alike at the start.
+        temperature: alphas are multiplied by it before the softmax, as in the official code.
+        protocol: raised whenever the arithmetic of the fit changes.
+    """
+
+    initial_alpha: float = 0.0
+    temperature: float = 1.0
+    protocol: int = 1
+
+
 def supernet_recipe(suite: str, environment: str, recipe: str) -> SupernetRecipe:
     """The supernet recipe of a task, by the suite and name of its environment and the name of its recipe."""
     if recipe == "smoke":

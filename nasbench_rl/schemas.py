@@ -42,6 +42,15 @@ SCHEMAS: dict[str, pa.Schema] = {
             *_TAIL,
         ]
     ),
+    "darts": pa.schema(
+        [
+            *_HEAD,
+            ("probability", pa.float64()),
+            ("return_last100", pa.float64()),
+            ("games", pa.int64()),
+            *_TAIL,
+        ]
+    ),
     "nsc": pa.schema(
         [
             *_HEAD,
@@ -60,12 +69,17 @@ SCHEMAS: dict[str, pa.Schema] = {
 wall seconds are the fit's from its start, ``proxy_cpu_seconds`` those of all architectures' proxies at this fidelity:
 the same in every row of a (seed, fidelity).
 
+``darts``: ``seed`` is the search's, ``probability`` the product over the blocks of the softmax(alpha) of the kernel
+that the architecture has there: summed over all architectures with one kernel in one block, it gives back that kernel's
+weight. Returns and games are those of the mixed network that plays meanwhile, CPU and wall seconds the search's from
+its start: the same in every row of a (seed, fidelity).
+
 ``nsc``: accuracies are shares, 0 … 1; ``data`` is the digest of the images, one for all rows of a table.
 """
 
 
 class Tabled(Protocol):
-    """What has a table: a task, or the supernets of a task (``tasks.SupernetTable``)."""
+    """What has a table: a task, or what is stored beside it (``tasks.OneShotTable``)."""
 
     @property
     def id(self) -> str:

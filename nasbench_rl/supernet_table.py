@@ -1,9 +1,9 @@
-"""The proxy scores of a task's stored supernets as dense arrays in memory."""
+"""The proxy scores of a task's stored supernets, or of its differentiable searches, as dense arrays in memory."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,34 +14,40 @@ if TYPE_CHECKING:
     from nasbench_rl.tasks import GameTask
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+OneShot = Literal["supernet", "darts"]
+"""Families of networks that hold every architecture: trained path by path, or as weighted sums of all kernels."""
+
+_SCORE: dict[OneShot, str] = {"supernet": "proxy", "darts": "probability"}
 
 
 class SupernetScores:
-    """The stored supernets of a task as dense arrays.
+    """The stored supernets of a task, or its differentiable searches, as dense arrays.
 
     Attributes:
-        seeds: the supernet seeds that are complete.
-        proxies: (seeds, fidelities, architectures) proxy scores.
+        seeds: those that are complete.
+        proxies: (seeds, fidelities, architectures) proxy scores; of a differentiable search, probabilities.
         cpu_seconds: (seeds,) of fitting and of measuring all proxies.
     """
 
-    def __init__(self, task: GameTask, rows: pa.Table) -> None:
-        """``rows``: of the schema ``store.SCHEMAS["supernet"]``."""
+    def __init__(self, task: GameTask, rows: pa.Table, family: OneShot = "supernet") -> None:
+        """``rows``: of the schema ``store.SCHEMAS[family]``."""
         names = {arch.name: i for i, arch in enumerate(task.space)}
         seeds, seed_at = np.unique(rows["seed"].to_numpy(), return_inverse=True)
         fidelity_at = np.searchsorted(task.fidelities, rows["fidelity"].to_numpy())
         arch_at = np.array([names[name] for name in rows["arch"].to_pylist()], dtype=np.int64)
         proxies = np.full((len(seeds), len(task.fidelities), len(names)), np.nan)
-        proxies[seed_at, fidelity_at, arch_at] = rows["proxy"].to_numpy()
+        proxies[seed_at, fidelity_at, arch_at] = rows[_SCORE[family]].to_numpy()
         fit, proxy = (np.zeros((len(seeds), len(task.fidelities))) for _ in range(2))
         fit[seed_at, fidelity_at] = rows["cpu_seconds"].to_numpy()
-        proxy[seed_at, fidelity_at] = rows["proxy_cpu_seconds"].to_numpy()
+        if family == "supernet":  # a differentiable search measures nothing: its probabilities are its alphas
+            proxy[seed_at, fidelity_at] = rows["proxy_cpu_seconds"].to_numpy()
         whole = ~np.isnan(proxies).any(axis=(1, 2))
         self.seeds: list[int] = [int(seed) for seed in seeds[whole]]
         self.proxies: Floats = proxies[whole]
         self.cpu_seconds: Floats = (fit[:, -1] + proxy.sum(axis=1))[whole] if len(seeds) else np.zeros(0)
 
 
-def read_supernets(folder: Path, task: GameTask) -> SupernetScores:
-    """The stored supernets of a task; none when it has no such table."""
-    return SupernetScores(task, store.read_table(folder, task.supernet))
+def read_supernets(folder: Path, task: GameTask, family: OneShot = "supernet") -> SupernetScores:
+    """The stored supernets of a task, or its differentiable searches; none when it has no such table."""
+    table = task.supernet if family == "supernet" else task.darts
+    return SupernetScores(task, store.read_table(folder, table), family)

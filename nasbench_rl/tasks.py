@@ -12,6 +12,7 @@ from nasbench_rl.recipes import (
     ATARI_RECIPES,
     MINATAR_RECIPES,
     PPO_PROTOCOL,
+    DartsRecipe,
     PPORecipe,
     SupernetRecipe,
     digest,
@@ -105,7 +106,7 @@ class Task(ABC):
         return self.fidelities[-1]
 
     @property
-    def tables(self) -> tuple[Task | SupernetTable, ...]:
+    def tables(self) -> tuple[Task | SupernetTable | DartsTable, ...]:
         """Everything that is stored of the task, its own table first."""
         return (self,)
 
@@ -152,14 +153,19 @@ class GameTask(Task):
         return self.network(arch)
 
     @property
-    def tables(self) -> tuple[Task | SupernetTable, ...]:
+    def tables(self) -> tuple[Task | SupernetTable | DartsTable, ...]:
         """See ``Task.tables``."""
-        return (self, self.supernet)
+        return (self, self.supernet, self.darts)
 
     @cached_property
     def supernet(self) -> SupernetTable:
         """The task's supernets: their recipe, and their table beside the task's own."""
         return SupernetTable(self, supernet_recipe(self.environment.suite, self.environment.name, self.recipe.name))
+
+    @cached_property
+    def darts(self) -> DartsTable:
+        """The task's differentiable searches: their recipe, and their table."""
+        return DartsTable(self, DartsRecipe())
 
 
 @dataclass(frozen=True)
@@ -208,36 +214,54 @@ class ImageTask(Task):
 
 
 @dataclass(frozen=True)
-class SupernetTable:
-    """The second table of a task: one-shot proxy scores by supernet seed, fidelity and architecture.
+class OneShotTable:
+    """A further table of a task, with a score of every architecture by seed and fidelity of one network that holds all.
 
     Attributes:
         task: whose architectures, games, PPO recipe and fidelities these are.
-        recipe: what a supernet needs beside the task's recipe.
+        recipe: what the network needs beside the task's recipe.
+        family: the table's folder, and its schema.
     """
 
     task: GameTask
-    recipe: SupernetRecipe
+    recipe: SupernetRecipe | DartsRecipe
+    family: ClassVar[str]
 
     @property
     def id(self) -> str:
         """The task's."""
         return self.task.id
 
+    @cached_property
+    def digest(self) -> str:
+        """Identifies all that fixes the network and its scores, the task included."""
+        return digest(**{"task": self.task.digest, self.family: self.recipe})
+
+
+@dataclass(frozen=True)
+class SupernetTable(OneShotTable):
+    """The proxy scores of supernets fitted with uniform paths."""
+
+    recipe: SupernetRecipe
+    family = "supernet"
+
     @property
     def label(self) -> str:
         """The table's name in lists."""
         return f"supernets of {self.task.id}"
 
-    @property
-    def family(self) -> str:
-        """The table's folder."""
-        return "supernet"
 
-    @cached_property
-    def digest(self) -> str:
-        """Identifies all that fixes a supernet and its proxies, the task included."""
-        return digest(task=self.task.digest, supernet=self.recipe)
+@dataclass(frozen=True)
+class DartsTable(OneShotTable):
+    """The architecture probabilities that differentiable searches ended in."""
+
+    recipe: DartsRecipe
+    family = "darts"
+
+    @property
+    def label(self) -> str:
+        """The table's name in lists."""
+        return f"differentiable searches of {self.task.id}"
 
 
 # Channels and minimal actions are written out so that params and FLOPs need no emulator; a test compares them with it.

@@ -26,12 +26,14 @@ ASK_AGAIN_SECONDS = 1.0
 """How often a cell that another build is training is asked for again."""
 
 
-SUPERNET = "supernet"
+SUPERNET, DARTS = "supernet", "darts"
+WHOLE_SPACE = (SUPERNET, DARTS)
+"""Trainings that score every architecture of a space, by the family of their table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One training: a task's architecture with one train seed, or a supernet of the task (``arch`` is ``SUPERNET``)."""
+    """One training: a task's architecture with one train seed, or one for all (``arch`` is of ``WHOLE_SPACE``)."""
 
     task: str
     arch: str
@@ -44,18 +46,18 @@ class Cell:
 
     @property
     def table(self) -> Tabled:
-        """The table it goes into: the task's own, or that of its supernets."""
+        """The table it goes into: the task's own, or that of its supernets or differentiable searches."""
         task = get_task(self.task)
-        return task.supernet if self.arch == SUPERNET and isinstance(task, GameTask) else task
+        return next((table for table in task.tables if table.family == self.arch), task)
 
     def is_in(self, trained: set[tuple[str, int]]) -> bool:
         """Whether it is among the (architecture, seed) of ``store.trained_cells(folder, self.table)``."""
-        if self.arch != SUPERNET:
+        if self.arch not in WHOLE_SPACE:
             return (self.arch, self.seed) in trained
         return {(arch.name, self.seed) for arch in get_task(self.task).space} <= trained
 
     def __str__(self) -> str:
-        return f"{self.task} {self.arch} {'' if self.arch == SUPERNET else 'train '}seed {self.seed}"
+        return f"{self.task} {self.arch} {'' if self.arch in WHOLE_SPACE else 'train '}seed {self.seed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def _work(pipe: Connection, folder: Path, device: str, parent: int) -> None:
 
 
 def _train_cell(cell: Cell, pipe: Connection, folder: Path, device: str, parent: int) -> tuple[str, int, str]:
-    from nasbench_rl.training.cells import train_cell, train_supernet
+    from nasbench_rl.training.cells import train_cell, train_darts, train_supernet
     from nasbench_rl.training.process import tune_process
 
     tune_process()
@@ -205,8 +207,9 @@ def _train_cell(cell: Cell, pipe: Connection, folder: Path, device: str, parent:
         if cell.is_in(store.trained_cells(folder, cell.table)):
             return "elsewhere", task.max_fidelity, "another build has trained it"
         started = time.monotonic()
-        if cell.arch == SUPERNET and isinstance(task, GameTask):
-            train_supernet(task, cell.seed, folder, device, progress)
+        if cell.arch in WHOLE_SPACE and isinstance(task, GameTask):
+            train = train_supernet if cell.arch == SUPERNET else train_darts
+            train(task, cell.seed, folder, device, progress)
         else:
             train_cell(task, cell.arch, cell.seed, folder, device, progress)
         return "done", task.max_fidelity, f"in {time.monotonic() - started:.0f} s"

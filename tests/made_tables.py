@@ -120,3 +120,39 @@ def write_made_accuracies(folder: Path, id_: str, archs: list[str], seeds: int) 
         for epoch in task.fidelities
     ]
     store.write_table(folder, task, [store.encode_rows(task, rows)])
+
+
+def made_mixture(task: GameTask, seed: int, at: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(layers, kernels) softmax of noise that grows with the fidelity, as alphas do."""
+    alphas = np.random.default_rng([seed]).normal(size=(task.space.depth, len(task.space.kernels))) * (at + 1)
+    powers = np.exp(alphas - alphas.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def write_made_darts(folder: Path, id_: str, seeds: int) -> None:
+    """Add ``seeds`` made differentiable searches of a task."""
+    task = get_task(id_)
+    assert isinstance(task, GameTask)
+    rows = []
+    for seed in range(seeds):
+        for at, fidelity in enumerate(task.fidelities):
+            mixture = made_mixture(task, seed, at)
+            for arch in task.space:
+                kernels = [task.space.kernels.index(kernel) for kernel in arch.choices]
+                rows.append(
+                    {
+                        "arch": arch.name,
+                        "seed": seed,
+                        "fidelity": fidelity,
+                        "probability": float(np.prod(mixture[range(task.space.depth), kernels])),
+                        "return_last100": 1.0,
+                        "games": 100,
+                        "cpu_seconds": 30.0 * (at + 1),
+                        "wall_seconds": 31.0 * (at + 1),
+                        "params": 1,
+                        "flops": 1,
+                        "code_version": "made",
+                        "machine": "made",
+                    }
+                )
+    store.write_table(folder, task.darts, [store.encode_rows(task.darts, rows)])

@@ -1,4 +1,7 @@
-"""Train one cell of a table, or one supernet, and write its shard: what ``build`` and the live benchmark both do."""
+"""Train one cell of a table, or one network for all its architectures, and write its shard.
+
+Both ``build`` and the live benchmark do.
+"""
 
 from __future__ import annotations
 
@@ -112,6 +115,34 @@ def train_supernet(
     ]
     table = store.encode_rows(task.supernet, rows)
     return store.write_shard(folder, task.supernet, cell_name("supernet", seed), table)
+
+
+def train_darts(
+    task: GameTask, seed: int, folder: Path, device: str = "cpu", progress: Callable[[int], None] | None = None
+) -> Path:
+    """Run one differentiable search and write the shard of the probabilities it went through; returns its path.
+
+    The shard holds a cell (architecture, seed of the search) for every architecture of the space.
+    """
+    from nasbench_rl.training.darts import fit_darts
+
+    origin = _origin(device)
+    rows = [
+        {
+            **origin,
+            **_size(task, arch),
+            "seed": seed,
+            "fidelity": point.fidelity,
+            "probability": point.probability(task, arch),
+            "return_last100": _known(point.return_last100),
+            "games": point.games,
+            "cpu_seconds": point.cpu_seconds,
+            "wall_seconds": point.wall_seconds,
+        }
+        for point in fit_darts(task, seed, device, progress).points
+        for arch in task.space
+    ]
+    return store.write_shard(folder, task.darts, cell_name("darts", seed), store.encode_rows(task.darts, rows))
 
 
 def cell_name(arch: str, seed: int) -> str:

@@ -32,20 +32,18 @@ SamplePath = Callable[[int, np.random.Generator], ArchLike]
 """(number of the update, its random draws) → the architecture whose path it trains."""
 
 
-class Supernet(Agent):
-    """An agent whose choice layers hold one convolution a kernel; ``select`` says which of them a forward pass takes.
+class ChoiceBlocks(Agent):
+    """An agent whose choice layers hold one convolution a kernel.
 
-    The stem, the linear layer and the heads are shared by all paths. All kernels of a layer have the same input and
-    output channels, and reflection padding makes their maps equally large, so any of them can follow any other.
+    The stem, the linear layer and the heads are there once. All kernels of a layer have the same input and output
+    channels, and reflection padding makes their maps equally large, so any of them can follow any other.
     """
 
     def __init__(self, task: GameTask, generator: torch.Generator) -> None:
         """``task``: its space and environment fix the layers; ``generator``: draws the initial weights."""
         depth, kernels = task.space.depth, task.space.kernels
-        # Plain attributes, set first because the base class builds the choice layers from its constructor.
+        # A plain attribute, set first because the base class builds the choice layers from its constructor.
         self.by_kernel = {kernel: task.network((kernel,) * depth) for kernel in kernels}
-        self.path: tuple[int, ...] = (kernels[0],) * depth
-        self._groups: list[_Groups] = []
         super().__init__(self.by_kernel[kernels[0]], generator, task.recipe.autocast)
 
     def make_choices(self, network: Network) -> nn.Module:
@@ -58,6 +56,16 @@ class Supernet(Agent):
     def block(self, layer: int, kernel: int) -> nn.Conv2d:
         """The convolution of choice layer ``layer`` with this kernel size."""
         return self.convs[layer][str(kernel)]  # type: ignore[index, no-any-return]
+
+
+class Supernet(ChoiceBlocks):
+    """A network that holds every architecture as a path; ``select`` says which of them a forward pass takes."""
+
+    def __init__(self, task: GameTask, generator: torch.Generator) -> None:
+        """``task``: its space and environment fix the layers; ``generator``: draws the initial weights."""
+        super().__init__(task, generator)
+        self.path: tuple[int, ...] = (task.space.kernels[0],) * task.space.depth
+        self._groups: list[_Groups] = []
 
     def select(self, paths: Sequence[int] | np.ndarray[Any, np.dtype[np.int64]]) -> None:
         """Take one path for every row of a batch, kernels (layers,), or one for each row, (rows, layers)."""
