@@ -145,7 +145,7 @@ class Surrogate:
             guesses = np.stack([member.predict(inputs, num_threads=1) for member in members])
             guesses = guesses.reshape(len(members), len(features), len(fidelities))
             at = [self.task.fidelities.index(fidelity) for fidelity in fidelities]
-            mean[valid] = guesses.mean(axis=0).clip(0.0, 1.0)
+            mean[valid] = guesses.mean(axis=0)
             spread[valid] = guesses.std(axis=0, ddof=1) * np.array(self.info.spread_factors[split])[at]
         return mean, spread
 
@@ -262,7 +262,7 @@ def _fit_member(
     drawn = np.bincount(rng.integers(count, size=count), minlength=count)
     rows = np.repeat(np.arange(len(scores)), drawn[arch_of])
     parameters = {
-        "objective": "regression",
+        "objective": "cross_entropy",  # for targets from 0 to 1, so near 1 small differences count
         "num_leaves": options.leaves,
         "learning_rate": options.learning_rate,
         "feature_fraction": options.feature_fraction,

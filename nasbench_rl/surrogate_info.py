@@ -33,9 +33,9 @@ class SurrogateOptions:
 
     members: int = 10
     trees: int = 300
-    leaves: int = 8
+    leaves: int = 6
     learning_rate: float = 0.08
-    feature_fraction: float = 0.4
+    feature_fraction: float = 0.5
     fewest_rows: int = 10
 
 

@@ -24,7 +24,7 @@ from nasbench_rl.errors import (
 )
 from nasbench_rl.surrogate import Surrogate, surrogate_folder
 from nasbench_rl.surrogate_info import METADATA
-from nasbench_rl.tasks import get_task
+from nasbench_rl.tasks import ImageTask, get_task
 
 VANISHES = "maxpool3 maxpool3"
 DEEPER = ["conv3 conv1 conv1 maxpool2", "maxpool2 conv1 conv3 conv1", "conv1 conv5 conv1 conv1"]
@@ -237,3 +237,16 @@ def test_without_lightgbm_the_extra_is_named(
 def test_each_task_has_its_own_folder(tmp_path: Path) -> None:
     tasks = ["nsc-chain/digits@lite", "nsc-multibranch/digits@lite", "nsc-chain/emoji@lite"]
     assert len({surrogate_folder(tmp_path, get_task(task)) for task in tasks}) == 3
+
+
+def test_branched_networks_are_guessed_too() -> None:
+    task = get_task("nsc-multibranch/digits@lite")
+    assert isinstance(task, ImageTask)
+    archs = [arch.name for arch in task.space.up_to_depth(2) if task.is_valid(arch)]
+    true = {arch: 0.3 + 0.2 * arch.count("conv") + 0.1 * arch.count("@0") for arch in archs}
+    rows = pd.DataFrame([(arch, 0, epoch) for arch in archs for epoch in task.fidelities], columns=list(store.KEY))
+    rows["validation_accuracy"] = rows["test_accuracy"] = rows["arch"].map(true)
+    out = archs[5::7]
+    surrogate = Surrogate.fit(task, rows[~rows["arch"].isin(out)], np.random.default_rng(0), options=QUICK)
+    mean, _ = surrogate.predict(out)
+    assert np.corrcoef(mean, [true[arch] for arch in out])[0, 1] > 0.9
