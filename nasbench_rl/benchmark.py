@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,7 +15,6 @@ from nasbench_rl.errors import (
     InvalidValueError,
     MissingCellError,
     TableError,
-    missing_extra,
     unknown,
 )
 from nasbench_rl.records import Evaluation, Split
@@ -147,10 +144,14 @@ class TabularBenchmark(Benchmark):
         """
         return self.table.gather(self._rows(archs), fidelities, seeds, split, metric)
 
+    def parse_many(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> list[Architecture]:
+        """The architectures of indices into the space, or of anything ``query`` takes."""
+        return [self.space[int(a)] if isinstance(a, (int, np.integer)) else self.space.parse(a) for a in archs]
+
     def _rows(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
         if not self.task.exhaustive:  # a row is not an index into the space
-            named = (self.space[int(a)] if isinstance(a, (int, np.integer)) else self.space.parse(a) for a in archs)
-            return np.fromiter((self.table.row(arch) for arch in named), dtype=np.int64, count=len(archs))
+            rows = [self.table.row(arch) for arch in self.parse_many(archs)]
+            return np.array(rows, dtype=np.int64)
         if not isinstance(archs, np.ndarray):
             parsed: Iterable[int] = (a if isinstance(a, int) else self.space.index(a) for a in archs)
             archs = np.fromiter(parsed, dtype=np.int64, count=len(archs))
@@ -203,81 +204,6 @@ class TabularBenchmark(Benchmark):
         return tuple(seed for seed in seeds if seed in full) or seeds
 
 
-class LiveBenchmark(TabularBenchmark):
-    """Trains what is asked for, keeps it in the user's own folder of tables, and later answers from there."""
-
-    mode: Mode = "live"
-
-    def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None, device: str = "cpu") -> None:
-        """``tables``: where trained cells are kept; None is the user's data folder. ``device``: ``cpu`` or ``cuda``."""
-        self.task, self.device = task, device
-        self.folder = Path(tables) if tables is not None else user_tables()
-        self._load()
-
-    def _load(self) -> None:
-        self.table = Table(self.task, store.read_table(self.folder, self.task), always_by_seed=True)
-        self._supernets = None
-
-    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
-        """Live training has as many seeds as one asks for; ten of each split are offered."""
-        if self.task.split_by == "column":
-            return tuple(range(10))
-        return tuple(range(0 if split == "validation" else 1, 20, 2))
-
-    def query(
-        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
-        metric: str | None = None,
-    ) -> Evaluation:  # fmt: skip
-        """See ``Benchmark.query``; a missing cell is trained, with the split's first seed when ``seed`` is None."""
-        architecture = self.space.parse(arch)
-        self.table.fidelity_at(fidelity)
-        if split not in ("validation", "test"):
-            self.table.split_seeds(split)  # raises
-        if seed is None:
-            known = [s for s in self.table.split_seeds(split) if self.table.has(architecture, s)]
-            seed = known[0] if known else self.train_seeds(split)[0]
-        if self.task.split_by == "seed" and seed % 2 != (split == "test"):
-            raise InvalidValueError(f"train seed {seed} is not of the {split} split (validation: even, test: odd)")
-        self.task.size(architecture)  # raises for a network that does not exist
-        trained = not self.table.has(architecture, seed)
-        if trained:
-            self._train(architecture, seed)
-        return self.table.evaluation(architecture, fidelity, seed, split, metric, "live" if trained else "table")
-
-    def _train(self, arch: Architecture, seed: int) -> None:
-        self._ready().train_cell(self.task, arch, seed, self.folder, self.device, self.on_progress)
-        store.fold(self.folder, self.task)
-        self._load()
-
-    def supernets(self, seed: int | None = None) -> SupernetScores:
-        """See ``TabularBenchmark.supernets``."""
-        known = super().supernets()
-        if seed is None or seed in known.seeds or not isinstance(self.task, GameTask):
-            return known
-        self._ready().train_supernet(self.task, seed, self.folder, self.device, self.on_progress)
-        store.fold(self.folder, self.task.supernet)
-        self._supernets = None
-        return super().supernets()
-
-    def _ready(self) -> ModuleType:
-        """The trainer's module, with this process set up for it."""
-        try:
-            from nasbench_rl.training import cells
-            from nasbench_rl.training.process import check_device, tune_process
-        except ImportError as error:
-            raise missing_extra(error.name or "torch", "live", "training an architecture") from error
-        check_device(self.device)
-        tune_process()
-        return cells
-
-
-def user_tables() -> Path:
-    """The user's own folder of tables, where live evaluations are kept."""
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("nasbench-rl")) / "tables"
-
-
 def load(
     task: str | Task, mode: Mode = "tabular", tables: str | os.PathLike[str] | None = None, device: str = "cpu"
 ) -> TabularBenchmark:
@@ -298,9 +224,13 @@ def load(
     if mode == "tabular":
         return TabularBenchmark(known, tables)
     if mode == "live":
+        from nasbench_rl.live_benchmark import LiveBenchmark
+
         return LiveBenchmark(known, tables, device)
     if mode == "surrogate":
-        raise InvalidValueError(f"{known.id} is small enough for a table and has no surrogate; use mode='tabular'")
+        from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
+
+        return SurrogateBenchmark(known, tables)
     raise unknown("mode", mode, MODES)
 
 

@@ -11,17 +11,20 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_rl import store
-from nasbench_rl.benchmark import LiveBenchmark, Mode, TabularBenchmark, load
+from nasbench_rl import provenance, store
+from nasbench_rl.benchmark import Mode, TabularBenchmark, load
 from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, TableError
 from nasbench_rl.methods import Method, configuration, get_method, method_version
 from nasbench_rl.run import Run
 
 COLUMNS = (
     "task", "method", "method_version", "configuration", "mode", "table", "budget", "seed", "step", "spent",
-    "cpu_seconds", "arch", "fidelity", "train_seed", "score", "incumbent", "test_score", "regret", "search_seconds",
+    "cpu_seconds", "arch", "fidelity", "train_seed", "score", "source", "incumbent", "test_score", "test_source",
+    "regret", "search_seconds", "code_version", "machine",
 )  # fmt: skip
-"""One row an evaluation. ``test_score`` and ``regret`` are the incumbent's, on the test split at max fidelity."""
+"""One row an evaluation. ``test_score`` and ``regret`` are the incumbent's, on the test split at max fidelity. The two
+sources say of ``score`` and ``test_score`` whether they were measured (``table``, ``live``) or guessed (``surrogate``).
+"""
 
 
 @dataclass(frozen=True)
@@ -69,15 +72,18 @@ class Judge:
             except TableError:
                 self.table = None
         self.best = self.table.optimum().score if self.table is not None else float("nan")
-        self._known: dict[str, float] = {"": float("nan")}
+        self._known: dict[str, tuple[float, str]] = {"": (float("nan"), "")}
 
-    def test_score(self, arch: str) -> float:
-        """Mean test score at max fidelity; NaN where no table has it."""
+    def test_score(self, arch: str) -> tuple[float, str]:
+        """(mean test score at max fidelity, its source); NaN without a source where no table has it."""
         if arch not in self._known:
-            try:
-                self._known[arch] = self.table.query(arch).score if self.table is not None else float("nan")
-            except MissingCellError:
-                self._known[arch] = float("nan")
+            self._known[arch] = (float("nan"), "")
+            if self.table is not None:
+                try:
+                    found = self.table.query(arch)
+                    self._known[arch] = (found.score, found.source)
+                except MissingCellError:
+                    pass
         return self._known[arch]
 
 
@@ -107,12 +113,14 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
         "mode": search.mode,
         "table": table_digest(judge.table or bench),
         "budget": search.budget,
+        "code_version": provenance.code_version(),
+        "machine": provenance.machine(search.device),
     }
     rows: list[dict[str, Any]] = []
     for seed in seeds:
         run, seconds = _search_once(bench, method, search, seed, progress)
         for step, point in enumerate(run.points):
-            test_score = judge.test_score(point.incumbent)
+            test_score, test_source = judge.test_score(point.incumbent)
             rows.append(
                 {
                     "seed": seed,
@@ -123,8 +131,10 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
                     "fidelity": point.fidelity,
                     "train_seed": point.seed,
                     "score": point.score,
+                    "source": point.source,
                     "incumbent": point.incumbent,
                     "test_score": test_score,
+                    "test_source": test_source,
                     "regret": judge.best - test_score,
                     "search_seconds": seconds,
                 }  # fmt: skip
@@ -136,7 +146,7 @@ def _search_once(
     bench: TabularBenchmark, method: Method, search: Search, seed: int, progress: Progress | None
 ) -> tuple[Run, float]:
     run = bench.start(search.budget, seed)
-    if progress is not None and isinstance(bench, LiveBenchmark):
+    if progress is not None and bench.mode == "live":
         bench.on_progress = lambda steps: progress(seed, run.spent + steps)
     started = time.perf_counter()
     try:

@@ -27,8 +27,8 @@ _WHOLE = ("budget", "seed", "step", "spent", "fidelity", "train_seed")
 _REAL = ("cpu_seconds", "score", "test_score", "regret", "search_seconds")
 _MAKE = "make it again: python -m nasbench_rl.compare --out DIR"
 _RUN = ["task", "method", "configuration", "seed"]
-_SAME = [name for name in COLUMNS if name != "search_seconds"]
-"""What two copies of a run must agree in: all but how long the search happened to take."""
+_SAME = [name for name in COLUMNS if name not in ("search_seconds", "code_version", "machine")]
+"""What two copies of a run must agree in: all but where it was made and how long the search happened to take."""
 
 
 def runs_file(path: Path) -> Path:
@@ -157,7 +157,7 @@ def _check_scores(path: Path, rows: pd.DataFrame, bench: TabularBenchmark) -> No
     """Refuse test scores and regrets that are not the table's."""
     judge = Judge(bench)
     try:
-        true = rows["incumbent"].map({arch: judge.test_score(arch) for arch in rows["incumbent"].unique()})
+        true = rows["incumbent"].map({arch: judge.test_score(arch)[0] for arch in rows["incumbent"].unique()})
     except NasbenchError as error:
         raise InvalidValueError(f"{path}: {error}") from error
     for name, wanted in (("test_score", true), ("regret", judge.best - true)):

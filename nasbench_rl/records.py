@@ -92,6 +92,7 @@ class TrajectoryPoint:
         seed: the validation train seed drawn; −1 for an NSC network that does not exist.
         score: the validation score seen.
         incumbent: canonical string of the best architecture so far by validation score.
+        source: whether ``score`` was measured (``"table"``, ``"live"``) or guessed (``"surrogate"``).
     """
 
     spent: int
@@ -101,6 +102,7 @@ class TrajectoryPoint:
     seed: int
     score: float
     incumbent: str
+    source: Source = "table"
 
 
 @dataclass(frozen=True, slots=True)

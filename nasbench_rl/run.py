@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError, NotEnumerableError, TestDataError
-from nasbench_rl.records import Split, TrajectoryPoint
+from nasbench_rl.records import Evaluation, Split, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.spaces.nsc import NscSpace
 
@@ -153,7 +153,7 @@ class Run:
         if result.score == result.score:
             mine.scores.setdefault(fidelity, {})[seed] = result.score
         self.charge(charge, result.cost.cpu_seconds - earlier if charge else 0.0)
-        self._log(architecture, fidelity, seed, result.score, mine)
+        self._log(architecture, result, seed, mine)
         return result.score
 
     def _seed_order(self, arch: Architecture) -> list[int]:
@@ -176,7 +176,7 @@ class Run:
         self.spent += int(amount)
         self.cpu_seconds += cpu_seconds
 
-    def _log(self, arch: Architecture, fidelity: int, seed: int, score: float, mine: _Trainings) -> None:
+    def _log(self, arch: Architecture, result: Evaluation, seed: int, mine: _Trainings) -> None:
         if arch == self._incumbent:  # a further seed may have made it worse: look at all again
             self._standing, self._incumbent = max(
                 ((t.standing(), self.space.parse(name)) for name, t in self._trainings.items()), key=lambda p: p[0]
@@ -184,7 +184,11 @@ class Run:
         elif mine.standing() > self._standing:
             self._standing, self._incumbent = mine.standing(), arch
         name = self._incumbent.name if self._incumbent else ""
-        self.points.append(TrajectoryPoint(self.spent, self.cpu_seconds, arch.name, fidelity, seed, score, name))
+        self.points.append(
+            TrajectoryPoint(
+                self.spent, self.cpu_seconds, arch.name, result.fidelity, seed, result.score, name, result.source
+            )  # fmt: skip
+        )
 
     def curve(self, arch: ArchLike) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """(fidelities, validation scores) of the training of ``arch`` that is going on, as far as it was paid for."""

@@ -107,6 +107,8 @@ def random_search_chances(bench: TabularBenchmark, budget: int) -> np.ndarray[An
     None for a table that is not complete over its space.
     """
     search, report = bench.table.view("validation"), bench.table.view("test").mean[:, -1]
+    if not bench.task.exhaustive:
+        return None
     count = min(budget // bench.task.max_fidelity, len(bench.space))
     values = np.where(search.used, search.values[:, :, -1], np.nan)
     if count < 1 or np.isnan(report).any() or np.isnan(values).all(axis=1).any():

@@ -33,7 +33,7 @@ LAYERS: dict[str, int] = {
                 "surrogate",
                 "training",
             ),
-            ("benchmark",),
+            ("benchmark", "live_benchmark", "surrogate_benchmark"),
             ("run", "envs", "nsc_mdp", "nsc_env", "nsc_vector_env", "weight_sharing", "methods"),
             (
                 "cli",
