@@ -16,6 +16,7 @@ from nasbench_rl.benchmark import Mode, TabularBenchmark, load
 from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, TableError
 from nasbench_rl.methods import Method, configuration, get_method, method_version
 from nasbench_rl.run import Run
+from nasbench_rl.surrogate import surrogate_name
 
 COLUMNS = (
     "task", "method", "method_version", "configuration", "mode", "table", "budget", "seed", "step", "spent",
@@ -51,9 +52,13 @@ def configuration_digest(method: Method) -> str:
 
 
 def table_digest(bench: TabularBenchmark) -> str:
-    """12 hex digits of the table a benchmark reads; empty when there is none yet."""
-    entry = store.read_manifest(bench.folder).get(store.table_name(bench.task))
-    return entry.sha256[:12] if entry else ""
+    """12 hex digits of the table a benchmark reads, and 12 of its surrogate; empty when there is no table yet."""
+    manifest = store.read_manifest(bench.folder)
+    entry = manifest.get(store.table_name(bench.task))
+    digest = entry.sha256[:12] if entry else ""
+    if bench.mode == "surrogate":
+        digest += "+" + manifest[surrogate_name(bench.task)].sha256[:12]
+    return digest
 
 
 class Judge:
@@ -72,7 +77,9 @@ class Judge:
             except TableError:
                 self.table = None
         self.best = self.table.optimum().score if self.table is not None else float("nan")
-        self._known: dict[str, tuple[float, str]] = {"": (float("nan"), "")}
+        # A search that found no NSC network that exists has classified nothing.
+        nothing = 0.0 if bench.task.split_by == "column" else float("nan")
+        self._known: dict[str, tuple[float, str]] = {"": (nothing, "")}
 
     def test_score(self, arch: str) -> tuple[float, str]:
         """(mean test score at max fidelity, its source); NaN without a source where no table has it."""

@@ -72,7 +72,7 @@ def table_facts(tables: str | None = None) -> list[TableFacts]:
 def _facts(bench: TabularBenchmark) -> TableFacts:
     task, table = bench.task, bench.table
     rows = store.read_table(bench.folder, task)
-    scores = table.columns[task.metric][:, table.full_seeds, -1]
+    scores = table.columns[table.column(task.metric, "test")][:, table.full_seeds, -1]
     # The generator draws splits only where there are too many to take all.
     measurable = scores.shape[1] > 0 and bool(np.isfinite(scores).all())
     ceiling = NoiseCeiling(float("nan"), float("nan"), 0)

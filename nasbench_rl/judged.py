@@ -34,7 +34,8 @@ class JudgedTask:
         runs: rows of ``experiment.COLUMNS`` in the order of the runs.
         final: the last row of every run.
         budget: what each run could spend, in the task's unit.
-        scores: (architectures, train seeds) test scores; NaN where the table has none.
+        names: the table's architectures, then those that a search chose and the table lacks.
+        scores: (names, train seeds) test scores, guesses for the latter; NaN where there is none.
         reference: random search over the whole space, exact where the table is complete, else as it was run, else None.
     """
 
@@ -42,6 +43,7 @@ class JudgedTask:
     runs: pd.DataFrame
     final: pd.DataFrame
     budget: int
+    names: list[str]
     scores: Array
     reference: Reference | None
 
@@ -58,7 +60,7 @@ class JudgedTask:
     @property
     def gap(self) -> float:
         """Best minus mean test score over the architectures: the regret of a draw at random; NaN if all tie."""
-        means = self.scores.mean(axis=1)
+        means = self.scores[: len(self.bench.table.names)].mean(axis=1)
         return float(np.nanmax(means) - np.nanmean(means)) or math.nan
 
     @cached_property
@@ -76,11 +78,12 @@ class JudgedTask:
 
     def outcome(self, method: str) -> tuple[Outcome, Reference | None]:
         """What a judged method chose, and random search, on the architectures that either chooses."""
-        chosen = _count(self.methods[method]["incumbent"], self.bench)
+        chosen = _count(self.methods[method]["incumbent"], self.names)
         kept = chosen > 0
         if self.reference is not None:
             kept |= self.reference.chances > 0
-        best = self.scores[int(np.nanargmax(self.scores.mean(axis=1)))]
+        measured = self.scores[: len(self.bench.table.names)]
+        best = measured[int(np.nanargmax(measured.mean(axis=1)))]
         reference = self.reference and Reference(self.reference.chances[kept], self.reference.runs)
         return Outcome(chosen[kept], self.scores[kept], best), reference
 
@@ -96,20 +99,25 @@ def judge(task: str, runs: pd.DataFrame, tables: str | None) -> JudgedTask | Non
     everywhere = view.used[known].all(axis=0)  # train seeds that all architectures have
     scores = view.values[:, everywhere, -1] if everywhere.any() else view.mean[:, -1:]
     scores = np.where(known[:, np.newaxis], scores, math.nan)
+    guessed = final.loc[~final["incumbent"].isin(bench.table.row_of), ["incumbent", "test_score"]].drop_duplicates()
+    names = [*bench.table.names, *guessed["incumbent"]]
+    others = np.repeat(guessed["test_score"].to_numpy(dtype=np.float64)[:, np.newaxis], scores.shape[1], axis=1)
+    scores = np.concatenate([scores, others])
     budget = int(runs["budget"].iloc[0])
-    return JudgedTask(bench, runs, final, budget, scores, _random_search(bench, budget, final))
+    reference = _random_search(bench, names, budget, final)
+    return JudgedTask(bench, runs, final, budget, names, scores, reference)
 
 
-def _random_search(bench: TabularBenchmark, budget: int, final: pd.DataFrame) -> Reference | None:
+def _random_search(bench: TabularBenchmark, names: list[str], budget: int, final: pd.DataFrame) -> Reference | None:
     chances = random_search_chances(bench, budget)
     if chances is not None:
         return Reference(chances[-1])
     own = final[final["method"] == RANDOM_SEARCH]
     if own.empty or own["regret"].isna().any():
         return None
-    return Reference(_count(own["incumbent"], bench) / len(own), len(own))
+    return Reference(_count(own["incumbent"], names) / len(own), len(own))
 
 
-def _count(archs: pd.Series[Any], bench: TabularBenchmark) -> np.ndarray[Any, np.dtype[np.int64]]:
-    rows = [bench.table.row_of[arch] for arch in archs]
-    return np.bincount(rows, minlength=len(bench.table.row_of)).astype(np.int64)
+def _count(archs: pd.Series[Any], names: list[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    row_of = {name: row for row, name in enumerate(names)}
+    return np.bincount([row_of[arch] for arch in archs], minlength=len(names)).astype(np.int64)

@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 
 from nasbench_rl import provenance, stats
 from nasbench_rl.benchmark import TabularBenchmark, load
-from nasbench_rl.errors import TableError
+from nasbench_rl.errors import MissingExtraError, TableError
 from nasbench_rl.improvement import random_search_choice
 from nasbench_rl.spaces import NATURE_CNN
 from nasbench_rl.table import SPLITS
@@ -61,7 +61,15 @@ def summarise(runs: pd.DataFrame, tables: str | None = None, seed: int = 0) -> p
 
 
 def judge_table(task: str, tables: str | None) -> TabularBenchmark | None:
-    """The table whose test scores judge a task, or None where there is none (a live run of an untrained task)."""
+    """The table whose test scores judge a task, or None where there is none (a live run of an untrained task).
+
+    Where a table cannot hold the whole space, its surrogate stands in for the rest.
+    """
+    if not get_task(task).exhaustive:
+        try:
+            return load(task, "surrogate", tables)
+        except (TableError, MissingExtraError):
+            pass  # not fitted, or no LightGBM: what was measured judges alone
     try:
         return load(task, tables=tables)
     except TableError:

@@ -169,7 +169,7 @@ class Surrogate:
         for stale in own.glob("*.txt"):  # members of a larger ensemble that stood here before
             if stale.name not in models:
                 stale.unlink()
-        store.register(folder, (own / METADATA).relative_to(folder).as_posix(), self.info.rows)
+        store.register(folder, surrogate_name(self.task), self.info.rows)
         return own
 
     @classmethod
@@ -209,6 +209,11 @@ class Surrogate:
 def surrogate_folder(folder: Path, task: Task) -> Path:
     """Where a task's surrogate lies in a folder of tables."""
     return folder / "surrogate" / Path(store.table_name(task)).stem
+
+
+def surrogate_name(task: Task) -> str:
+    """The name under which the manifest lists a task's surrogate."""
+    return f"surrogate/{Path(store.table_name(task)).stem}/{METADATA}"
 
 
 def features_of(task: ImageTask) -> NscFeatures:

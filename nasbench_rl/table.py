@@ -136,7 +136,7 @@ class Table:
             if metric not in self.task.metrics:
                 raise unknown("metric", metric, self.task.metrics)
             chosen = np.isin(self.seeds, self.split_seeds(split))
-            column = self._column(metric, split)
+            column = self.column(metric, split)
             if self.single_seed and split == "test" and metric == self.task.metric:
                 column = "return_eval"
             # Seeds that only some architectures have would compare means over different seeds; they are used only
@@ -146,7 +146,8 @@ class Table:
             self._views[key] = View(self.columns[column], used, column)
         return self._views[key]
 
-    def _column(self, metric: str, split: Split) -> str:
+    def column(self, metric: str, split: Split) -> str:
+        """The stored column of a metric, before the single-seed rule."""
         return metric if self.task.split_by == "seed" else f"{split}_{metric}"
 
     def fidelity_at(self, fidelity: int | None) -> int:
@@ -225,7 +226,7 @@ class Table:
                 f"{self.task.id} has {view.column} at {self.fidelities[-1]:,} {self.task.fidelity_unit} only"
                 + ("; its test scores come from there, as no odd train seed is complete" if self.single_seed else "")
             )
-        columns = {name: self._column(name, split) for name in self.task.metrics}
+        columns = {name: self.column(name, split) for name in self.task.metrics}
         metrics = {name: float(self.columns[column][row, seeds, at].mean()) for name, column in columns.items()}
         cpu = float(self.columns["cpu_seconds"][row, seeds, at].mean())
         return Evaluation(

@@ -88,7 +88,8 @@ def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
     assert tops == {"nasbench_rl", "nasbench_rl_baselines", f"nasbench_rl-{__version__}.dist-info"}
     shipped = [name for name in wheel.namelist() if name.startswith("nasbench_rl/_tables/")]
-    assert {Path(name).suffix for name in shipped} <= {".parquet", ".json"}
+    assert {Path(name).suffix for name in shipped} <= {".parquet", ".json", ".txt"}
+    assert all("/surrogate/" in name for name in shipped if name.endswith(".txt")), "LightGBM's own text format"
     assert not [name for name in shipped if "/." in name]
 
 

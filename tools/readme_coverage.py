@@ -22,9 +22,11 @@ def coverage_table(folder: Path) -> str:
             continue
         seeds = ", ".join(map(str, entry.train_seeds))
         length = f"{task.max_fidelity:,} {task.fidelity_unit.replace('_', ' ')}"
-        whole = len(task.space) * len(entry.train_seeds)
-        cells = f"{entry.cells}" if entry.cells == whole else f"{entry.cells} of {whole}: still training"
-        archs = f"{entry.architectures} of {len(task.space)}"
+        cells, archs = f"{entry.cells}", f"{entry.architectures}"
+        if task.exhaustive:
+            whole = len(task.space) * len(entry.train_seeds)
+            cells += "" if entry.cells == whole else f" of {whole}: still training"
+            archs += f" of {len(task.space)}"
         lines.append(f"| `{id_}` | {archs} | {seeds} | {cells} | {length} | `{task.metric}` |")
     return "\n".join(lines)
 
