@@ -19,7 +19,7 @@ from nasbench_rl.errors import (
 )
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace, size_of
-from nasbench_rl.supernet_table import SupernetScores, read_supernets
+from nasbench_rl.supernet_table import OneShot, SupernetScores, read_supernets
 from nasbench_rl.table import Table
 from nasbench_rl.tasks import GameTask, Task, get_task, task_ids
 
@@ -69,8 +69,12 @@ class Benchmark(ABC):
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         """The train seeds of a split that a query may ask for, ascending."""
 
-    def supernets(self, seed: int | None = None) -> SupernetScores:
+    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
         """Proxy scores of stored supernets; live mode first fits the one of ``seed`` when it is not there.
+
+        Args:
+            seed: of the supernet to be fitted.
+            family: ``"supernet"``, or ``"darts"`` for differentiable searches, whose proxy scores are probabilities.
 
         Raises:
             InvalidValueError: this benchmark has none.
@@ -108,7 +112,7 @@ class TabularBenchmark(Benchmark):
     def _load(self) -> None:
         self.table = Table(self.task, store.read_table(self.folder, self.task))
         self._cache: dict[Any, Evaluation] = {}
-        self._supernets: SupernetScores | None = None
+        self._supernets: dict[OneShot, SupernetScores] = {}
 
     def query(
         self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
@@ -189,13 +193,13 @@ class TabularBenchmark(Benchmark):
 
         return pd.DataFrame(self.table.complete, index=self.table.names, columns=self.table.seeds)
 
-    def supernets(self, seed: int | None = None) -> SupernetScores:
+    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
         """See ``Benchmark.supernets``."""
         if not isinstance(self.task, GameTask):
             raise InvalidValueError(f"{self.task.id} has no supernets: they share weights over kernel-choice spaces")
-        if self._supernets is None:
-            self._supernets = read_supernets(self.folder, self.task)
-        return self._supernets
+        if family not in self._supernets:
+            self._supernets[family] = read_supernets(self.folder, self.task, family)
+        return self._supernets[family]
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         """The split's train seeds that every architecture has, or all of them when none is complete."""

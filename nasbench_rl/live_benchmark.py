@@ -11,7 +11,7 @@ from nasbench_rl.benchmark import Mode, TabularBenchmark
 from nasbench_rl.errors import InvalidValueError, missing_extra
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
-from nasbench_rl.supernet_table import SupernetScores
+from nasbench_rl.supernet_table import OneShot, SupernetScores
 from nasbench_rl.table import Table
 from nasbench_rl.tasks import GameTask, Task
 
@@ -29,7 +29,7 @@ class LiveBenchmark(TabularBenchmark):
 
     def _load(self) -> None:
         self.table = Table(self.task, store.read_table(self.folder, self.task), always_by_seed=True)
-        self._supernets = None
+        self._supernets = {}
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         """Live training has as many seeds as one asks for; ten of each split are offered."""
@@ -62,15 +62,17 @@ class LiveBenchmark(TabularBenchmark):
         store.fold(self.folder, self.task)
         self._load()
 
-    def supernets(self, seed: int | None = None) -> SupernetScores:
+    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
         """See ``TabularBenchmark.supernets``."""
-        known = super().supernets()
+        known = super().supernets(family=family)
         if seed is None or seed in known.seeds or not isinstance(self.task, GameTask):
             return known
-        self._ready().train_supernet(self.task, seed, self.folder, self.device, self.on_progress)
-        store.fold(self.folder, self.task.supernet)
-        self._supernets = None
-        return super().supernets()
+        cells, darts = self._ready(), family == "darts"
+        train = cells.train_darts if darts else cells.train_supernet
+        train(self.task, seed, self.folder, self.device, self.on_progress)
+        store.fold(self.folder, self.task.darts if darts else self.task.supernet)
+        self._supernets = {}
+        return super().supernets(family=family)
 
     def _ready(self) -> ModuleType:
         """The trainer's module, with this process set up for it."""

@@ -248,6 +248,25 @@ class Run:
 
         return WeightSharing(self, self._benchmark)
 
+    def darts(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Search by gradient, once: mixed operations whose weights and alphas PPO fits together (DARTS, RL-DARTS).
+
+        The env steps of one whole training are charged. Such a search depends on nothing but its seed: live mode makes
+        the one of the search seed, tabular mode replays the stored one of search seed modulo their number, exactly.
+
+        Returns:
+            (architectures,) product of each one's softmax(alpha) over the blocks, in the space's order. The largest is
+            of the architecture with each block's strongest kernel.
+
+        Raises:
+            BudgetExhausted: one whole training does not remain; nothing was charged.
+            InvalidValueError: the space has no mixed operations.
+            MissingCellError: tabular mode, and no such search of this task is stored.
+        """
+        from nasbench_rl.weight_sharing import search_by_gradient
+
+        return search_by_gradient(self, self._benchmark)
+
     def trajectory(self) -> pd.DataFrame:
         """Every evaluation: spent, cpu_seconds, arch, fidelity, seed, score, incumbent."""
         import pandas as pd

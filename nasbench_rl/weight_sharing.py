@@ -1,4 +1,4 @@
-"""A run's view of weight sharing: a supernet fitted live, or replayed from ``tables/supernet``."""
+"""A run's view of weight sharing: a supernet or a differentiable search, made live or replayed from its table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nasbench_rl.tasks import GameTask
 if TYPE_CHECKING:
     from nasbench_rl.benchmark import Benchmark
     from nasbench_rl.run import Run
-    from nasbench_rl.supernet_table import SupernetScores
+    from nasbench_rl.supernet_table import OneShot
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 SamplePath = Callable[[int, np.random.Generator], ArchLike]
@@ -60,19 +60,13 @@ class WeightSharing:
             BudgetExhausted: one whole training does not remain; nothing was charged.
             MissingCellError: tabular mode, and no supernet of this task is stored.
         """
-        whole = self.run.task.max_fidelity
-        if whole > self.run.remaining:
-            raise BudgetExhausted(
-                f"a supernet costs {whole:,} {self.run.task.fidelity_unit}, {self.run.remaining:,} remain"
-            )
-        if self._bench.mode != "live":
-            proxies, cpu_seconds = self._stored(self._bench.supernets())
+        whole = _price(self.run, "a supernet")
+        if sample_path is not None and self._bench.mode == "live":
+            proxies, cpu_seconds = self._fit_live(sample_path, told)
+        else:
+            proxies, cpu_seconds = _stored(self.run, self._bench, "supernet")
             if sample_path is not None:
                 self._pretend(sample_path, told, proxies)
-        elif sample_path is None:
-            proxies, cpu_seconds = self._stored(self._bench.supernets(self.run.seed))
-        else:
-            proxies, cpu_seconds = self._fit_live(sample_path, told)
         self.run.charge(whole, cpu_seconds)
         self._proxies = proxies[-1]
 
@@ -81,15 +75,6 @@ class WeightSharing:
         if self._proxies is None:
             raise InvalidValueError("the supernet is not fitted yet; call fit() first")
         return self._proxies
-
-    def _stored(self, table: SupernetScores) -> tuple[Floats, float]:
-        if not len(table.seeds):
-            raise MissingCellError(
-                f"no supernet of {self.run.task.id} is stored; fit one: python -m nasbench_rl.build "
-                f"{self.run.task.id} --supernet --seeds 1, or search in live mode"
-            )
-        at = self.run.seed % len(table.seeds) if self._bench.mode != "live" else table.seeds.index(self.run.seed)
-        return table.proxies[at], float(table.cpu_seconds[at])
 
     def _pretend(self, sample_path: SamplePath, told: Callable[[PathUpdate], None] | None, proxies: Floats) -> None:
         """Run a controller against the stored proxies of the last fidelity that a fit would have passed."""
@@ -115,3 +100,36 @@ class WeightSharing:
         )
         last = fitted.points[-1]
         return np.array([[p.mean for p in last.proxies]]), fitted.cpu_seconds + last.proxy_cpu_seconds
+
+
+def search_by_gradient(run: Run, benchmark: Benchmark) -> Floats:
+    """See ``Run.darts``."""
+    if not isinstance(run.task, GameTask):
+        raise InvalidValueError(f"{run.space.name} has no mixed operations; those that have: the kernel-choice spaces")
+    whole = _price(run, "a differentiable search")
+    probabilities, cpu_seconds = _stored(run, benchmark, "darts")
+    run.charge(whole, cpu_seconds)
+    final: Floats = probabilities[-1]
+    return final
+
+
+def _price(run: Run, what: str) -> int:
+    """One whole training; raises BudgetExhausted when it does not remain."""
+    whole = run.task.max_fidelity
+    if whole > run.remaining:
+        raise BudgetExhausted(f"{what} costs {whole:,} {run.task.fidelity_unit}, {run.remaining:,} remain")
+    return whole
+
+
+def _stored(run: Run, benchmark: Benchmark, family: OneShot) -> tuple[Floats, float]:
+    """(fidelities, architectures) proxy scores and the CPU seconds they cost; live mode makes them first."""
+    live = benchmark.mode == "live"
+    table = benchmark.supernets(run.seed if live else None, family)
+    if not len(table.seeds):
+        what = "supernet" if family == "supernet" else "differentiable search"
+        raise MissingCellError(
+            f"no {what} of {run.task.id} is stored; make one: python -m nasbench_rl.build {run.task.id} --{family} "
+            "--seeds 1, or search in live mode"
+        )
+    at = table.seeds.index(run.seed) if live else run.seed % len(table.seeds)
+    return table.proxies[at], float(table.cpu_seconds[at])

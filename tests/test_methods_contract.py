@@ -7,7 +7,7 @@ from pathlib import Path
 
 import made_methods as made
 import pytest
-from made_tables import write_made_table
+from made_tables import write_made_darts, write_made_supernets, write_made_table
 
 from nasbench_rl import Run, get_method
 from nasbench_rl.benchmark import TabularBenchmark
@@ -30,6 +30,8 @@ def every_space(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if task.family == WRITABLE and task.space.name not in done:
             done.add(task.space.name)
             write_made_table(folder, id_, 1 if task.space.name.startswith("atari") else 4)
+            write_made_supernets(folder, id_, 3)
+            write_made_darts(folder, id_, 3)
     return folder
 
 
