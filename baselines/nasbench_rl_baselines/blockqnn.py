@@ -7,8 +7,8 @@ https://arxiv.org/abs/1708.05552: Q-learning with shaped rewards (section 3.2), 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 178 x 64 blocks:
 
 - The ε schedule keeps its proportions and is stretched over the blocks that the budget buys.
-- Q learns after every block, from 64 remembered ones; in the paper after every 64 blocks, from as many (MetaQNN's code
-  has 128).
+- Q learns after every block; in the paper after every 64. That it replays 64 each time follows a re-implementation,
+  github.com/elenathfgs/BlockQNN_Keras; the paper itself was not at hand. (128 is the number of MetaQNN's code.)
 - The paper stops after 12 epochs; here it is a quarter of a training. Its 100 best blocks, which are
   trained to the end, are three here, whose price is set aside from the start.
 - Scores are returns of games, not accuracies in percent, so they are scaled to 0 … 100 by the lowest and highest seen.
