@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nasbench_rl.run import Run
+    from nasbench_rl.training.inherit import Networks
 
 Mode = Literal["tabular", "surrogate", "live"]
 MODES: tuple[Mode, ...] = ("tabular", "surrogate", "live")
@@ -80,6 +81,14 @@ class Benchmark(ABC):
             InvalidValueError: this benchmark has none.
         """
         raise InvalidValueError(f"{self.task.id} has no supernets in {self.mode} mode")
+
+    def networks(self) -> Networks:
+        """An empty store of trained networks, for children that inherit weights.
+
+        Raises:
+            InvalidValueError: this benchmark trains nothing.
+        """
+        raise InvalidValueError(f"{self.task.id} trains nothing in {self.mode} mode; load it with mode='live'")
 
     def start(self, budget: int, seed: int) -> Run:
         """Begin a search.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from nasbench_rl import store
 from nasbench_rl.benchmark import Mode, TabularBenchmark
@@ -14,6 +15,9 @@ from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.supernet_table import OneShot, SupernetScores
 from nasbench_rl.table import Table
 from nasbench_rl.tasks import GameTask, Task
+
+if TYPE_CHECKING:
+    from nasbench_rl.training.inherit import Networks
 
 
 class LiveBenchmark(TabularBenchmark):
@@ -73,6 +77,13 @@ class LiveBenchmark(TabularBenchmark):
         store.fold(self.folder, self.task.darts if darts else self.task.supernet)
         self._supernets = {}
         return super().supernets(family=family)
+
+    def networks(self) -> Networks:
+        """See ``Benchmark.networks``."""
+        self._ready()
+        from nasbench_rl.training.inherit import Networks
+
+        return Networks(self.task, self.device, self.on_progress)
 
     def _ready(self) -> ModuleType:
         """The trainer's module, with this process set up for it."""

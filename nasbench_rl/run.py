@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from nasbench_rl.benchmark import Benchmark
     from nasbench_rl.tasks import Task
+    from nasbench_rl.training.inherit import Networks
     from nasbench_rl.weight_sharing import WeightSharing
 
 _METHOD, _NOISE = 0, 1
@@ -35,6 +36,7 @@ class _Trainings:
     visit: int = -1
     paid: dict[int, int] = field(default_factory=dict)
     scores: dict[int, dict[int, float]] = field(default_factory=dict)
+    inherited: int = 0
 
     def seed_for(self, fidelity: int) -> tuple[int, int]:
         """(train seed, visit) of the next evaluation: the same training going on, or the next one."""
@@ -89,6 +91,7 @@ class Run:
         self._incumbent: Architecture | None = None
         self._standing: tuple[int, float] = (-1, -math.inf)
         self._validation_seeds = benchmark.train_seeds("validation")
+        self._networks: Networks | None = None
 
     @property
     def remaining(self) -> int:
@@ -100,7 +103,14 @@ class Run:
         """The best architecture so far by mean validation score at the highest fidelity evaluated; None before any."""
         return self._incumbent
 
-    def evaluate(self, arch: ArchLike, fidelity: int | None = None, *, split: Split = "validation") -> float:
+    def evaluate(
+        self,
+        arch: ArchLike,
+        fidelity: int | None = None,
+        *,
+        inherit: ArchLike | None = None,
+        split: Split = "validation",
+    ) -> float:
         """The validation score of one training, charged to the budget.
 
         A first evaluation trains with the first validation seed. Raising the fidelity goes on with the same training
@@ -111,6 +121,11 @@ class Run:
         Args:
             arch: anything ``space.parse`` takes.
             fidelity: training effort in the task's unit; None is the whole training.
+            inherit: an architecture that this run has trained wholly, or by inheritance: ``arch`` begins with its
+                weights, transformed so that the function is kept where that is possible (``Task.keeps_function``), and
+                is trained for ``fidelity``, which is charged each time. Live mode alone can do that; its scores are no
+                cells of the table and are not stored. Tabular mode gives the score of a training from scratch of that
+                length, an **approximation** that a method has to name.
             split: only ``"validation"``; a search that asks for the test split gets an error.
 
         Returns:
@@ -133,9 +148,9 @@ class Run:
                 TrajectoryPoint(self.spent, self.cpu_seconds, architecture.name, fidelity, -1, 0.0, incumbent)
             )
             return 0.0
-        mine = self._trainings.get(architecture.name)
-        if mine is None:
-            mine = self._trainings[architecture.name] = _Trainings(self._seed_order(architecture))
+        if inherit is not None:
+            return self._evaluate_heir(architecture, self.space.parse(inherit), fidelity)
+        mine = self._known(architecture)
         seed, visit = mine.seed_for(fidelity)
         before = mine.paid.get(seed, 0)
         charge = max(0, fidelity - before)
@@ -154,6 +169,41 @@ class Run:
             mine.scores.setdefault(fidelity, {})[seed] = result.score
         self.charge(charge, result.cost.cpu_seconds - earlier if charge else 0.0)
         self._log(architecture, result, seed, mine)
+        return result.score
+
+    def _known(self, arch: Architecture) -> _Trainings:
+        if arch.name not in self._trainings:
+            self._trainings[arch.name] = _Trainings(self._seed_order(arch))
+        return self._trainings[arch.name]
+
+    def _evaluate_heir(self, arch: Architecture, parent: Architecture, fidelity: int) -> float:
+        """``evaluate`` with another network's weights to begin with."""
+        before, whole = self._trainings.get(parent.name), self.task.max_fidelity
+        trained = [seed for seed, paid in before.paid.items() if paid == whole] if before is not None else []
+        if before is None or not (trained or before.inherited):
+            raise InvalidValueError(
+                f"{parent} has no weights to inherit in this run; first evaluate it at {whole:,} {self.task.fidelity_unit}"
+            )
+        if fidelity not in self.task.fidelities:
+            raise InvalidValueError(f"fidelity {fidelity!r} is not stored; allowed: {list(self.task.fidelities)}")
+        if fidelity > self.remaining:
+            raise BudgetExhausted(
+                f"{arch} at {fidelity:,} {self.task.fidelity_unit} costs {fidelity:,}, {self.remaining:,} remain"
+            )
+        mine = self._known(arch)
+        seed = mine.seeds[mine.inherited % len(mine.seeds)]
+        if self._benchmark.mode == "live":
+            if self._networks is None:
+                self._networks = self._benchmark.networks()
+            parent_seed = (trained or before.seeds)[-1]
+            result = self._networks.train_child(arch, parent, seed, parent_seed, fidelity).evaluation
+        else:
+            result = self._benchmark.query(arch, fidelity=fidelity, seed=seed, split="validation")
+        mine.inherited += 1
+        if result.score == result.score:  # under a number that is no train seed: this is the training of no cell
+            mine.scores.setdefault(fidelity, {})[-mine.inherited] = result.score
+        self.charge(fidelity, result.cost.cpu_seconds)
+        self._log(arch, result, seed, mine)
         return result.score
 
     def _seed_order(self, arch: Architecture) -> list[int]:
@@ -194,7 +244,7 @@ class Run:
         """(fidelities, validation scores) of the training of ``arch`` that is going on, as far as it was paid for."""
         architecture = self.space.parse(arch)
         mine = self._trainings.get(architecture.name)
-        if mine is None:
+        if mine is None or mine.visit < 0:
             raise InvalidValueError(f"{architecture} was not evaluated in this run; evaluate it first")
         seed = mine.seeds[mine.visit % len(mine.seeds)]
         reached = [f for f in self.task.fidelities if f <= mine.paid[seed]]

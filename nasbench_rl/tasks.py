@@ -32,6 +32,7 @@ from nasbench_rl.spaces.base import ArchLike, SearchSpace
 from nasbench_rl.spaces.kernels import KERNEL_SPACES, KernelSpace, Network
 from nasbench_rl.spaces.nsc import NscSpace, nsc_space
 from nasbench_rl.spaces.nsc_cost import Shape
+from nasbench_rl.spaces.nsc_morphism import find_morphism
 
 
 class Size(Protocol):
@@ -123,6 +124,10 @@ class Task(ABC):
         """Whether the architecture has a network for this environment; only NSC spaces have points without."""
         return True
 
+    @abstractmethod
+    def keeps_function(self, parent: ArchLike, child: ArchLike) -> bool:
+        """Whether ``child`` can begin with the weights of ``parent`` and compute what it does."""
+
 
 @dataclass(frozen=True)
 class GameTask(Task):
@@ -151,6 +156,11 @@ class GameTask(Task):
     def size(self, arch: ArchLike) -> Size:
         """See ``Task.size``."""
         return self.network(arch)
+
+    def keeps_function(self, parent: ArchLike, child: ArchLike) -> bool:
+        """See ``Task.keeps_function``: whether no kernel shrinks."""
+        kernels = zip(self.space.parse(parent).choices, self.space.parse(child).choices, strict=True)
+        return all(new >= old for old, new in kernels)
 
     @property
     def tables(self) -> tuple[Task | SupernetTable | DartsTable, ...]:
@@ -199,6 +209,13 @@ class ImageTask(Task):
     def is_valid(self, arch: ArchLike) -> bool:
         """Whether no map of the network vanishes on this data set's images."""
         return self.space.is_valid(arch, *self.image[:2])
+
+    def keeps_function(self, parent: ArchLike, child: ArchLike) -> bool:
+        """See ``Task.keeps_function``: whether a network morphism is known."""
+        old, new = (self.space.parse(arch).choices for arch in (parent, child))
+        recipe, definition = self.recipe, self.space.definition
+        found = find_morphism(old, new, definition, self.image, recipe.filters, recipe.filter_growth)
+        return found is not None
 
     def size(self, arch: ArchLike) -> Size:
         """See ``Task.size``.

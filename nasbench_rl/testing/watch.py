@@ -52,11 +52,18 @@ class WatchedRun(Run):
         self.charged += amount
         self._free = 0 if amount else self._free + 1
 
-    def evaluate(self, arch: ArchLike, fidelity: int | None = None, *, split: Split = "validation") -> float:
+    def evaluate(
+        self,
+        arch: ArchLike,
+        fidelity: int | None = None,
+        *,
+        inherit: ArchLike | None = None,
+        split: Split = "validation",
+    ) -> float:
         """As ``Run.evaluate``; fails after too many free evaluations in a row."""
         limit = FREE_VISITS * min(size_of(self.space), 1000)
         assert self._free < limit, f"{limit} evaluations in a row were free and the search goes on: let it end"
-        return super().evaluate(arch, fidelity, split=split)
+        return super().evaluate(arch, fidelity, inherit=inherit, split=split)
 
 
 def search(method: Method, benchmark: TabularBenchmark, budget: int, seed: int) -> WatchedRun:

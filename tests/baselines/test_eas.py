@@ -1,0 +1,163 @@
+"""EAS: its moves, what they reach, and that its controller learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_tables import DEEP, TWO_BY_SEED, made_accuracy
+
+torch = pytest.importorskip("torch")
+
+from nasbench_rl import BudgetExhausted, Evaluation, Run, load  # noqa: E402
+from nasbench_rl.benchmark import Benchmark  # noqa: E402
+from nasbench_rl.errors import InvalidValueError  # noqa: E402
+from nasbench_rl.records import Cost, Split  # noqa: E402
+from nasbench_rl.spaces.base import ArchLike  # noqa: E402
+from nasbench_rl.tasks import get_task  # noqa: E402
+from nasbench_rl_baselines._grown_chain import GrownChain, Layers, grown_chain  # noqa: E402
+from nasbench_rl_baselines.eas import Eas, MetaController  # noqa: E402
+
+WHOLE = 1_000_000
+
+
+class ImageToy(Benchmark):
+    """Made accuracies of every network of an NSC task."""
+
+    mode = "tabular"
+
+    def __init__(self, task: str) -> None:
+        self.task = get_task(task)
+
+    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
+        return (0, 1)
+
+    def query(
+        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
+        metric: str | None = None,
+    ) -> Evaluation:  # fmt: skip
+        name, amount = self.space.parse(arch).name, fidelity or self.task.max_fidelity
+        score, cost = made_accuracy(name, seed or 0, amount, 0), Cost(amount, "epochs", 1.0)
+        return Evaluation(self.task.id, name, amount, split, (seed or 0,), score, float("nan"), {}, cost, 1, 1, "table")
+
+
+def searched(method: Eas, bench: Benchmark, trainings: int = 10, seed: int = 0) -> Run:
+    run = bench.start(trainings * bench.task.max_fidelity, seed)
+    try:
+        method(run)
+    except BudgetExhausted:
+        pass
+    return run
+
+
+def reached(chain: GrownChain, deeper_steps: int) -> set[Layers]:
+    """Every chain that any sequence of moves leads to."""
+    found, new = {chain.start}, [(chain.start, 0)]
+    seen = {(chain.start, 0)}
+    while new:
+        layers, inserted = new.pop()
+        after = [(wider, inserted) for at in range(len(layers)) if (wider := chain.wider(layers, at)) is not None]
+        if inserted < deeper_steps and chain.deepens:
+            places = enumerate(chain.deeper(layers))
+            after += [((*layers[:at], t, *layers[at:]), inserted + 1) for at, tokens in places for t in tokens]
+        new += [state for state in after if state not in seen]
+        seen |= set(after)
+        found |= {layers for layers, _ in after}
+    return found
+
+
+@pytest.mark.parametrize("task", [TWO_BY_SEED, DEEP])
+def test_every_kernel_choice_is_reached_and_every_move_keeps_the_function(task: str, made_tables: Path) -> None:
+    run = load(task, tables=made_tables).start(WHOLE, 0)
+    chain = grown_chain(run, "", True)
+    assert {chain.arch(layers) for layers in reached(chain, 5)} == set(run.space)
+    assert chain.arch(chain.start).choices == (run.space[0].choices[0],) * chain.depth
+    assert all(run.task.keeps_function(chain.arch(chain.start), arch) for arch in run.space)
+
+
+def test_function_keeping_moves_alone_reach_little_of_the_chains() -> None:
+    bench = ImageToy("nsc-chain/digits@lite")
+    run = bench.start(12, 0)
+    strict, free = (grown_chain(run, "conv1 maxpool2 conv1", flag) for flag in (False, True))
+    kept, all_ = reached(strict, 2), reached(free, 2)
+    assert {strict.arch(layers).name for layers in kept} == {
+        f"{'conv1 ' * before}maxpool2 {'conv1 ' * behind}".strip()
+        for before in (1, 2, 3)
+        for behind in (1, 2, 3)
+        if before + behind <= 4
+    }
+    assert all(bench.task.keeps_function("conv1 maxpool2 conv1", strict.arch(layers)) for layers in kept)
+    assert kept < all_ and len(all_) > 30 * len(kept)
+    assert all(bench.task.is_valid(free.arch(layers)) for layers in all_)
+
+
+def test_children_are_charged_a_quarter_and_the_best_three_are_trained_to_the_end(made_tables: Path) -> None:
+    run = searched(Eas(), load(TWO_BY_SEED, tables=made_tables))
+    start, *children = run.points
+    finals = children[-3:]
+    assert (start.arch, start.fidelity, start.spent) == ("k1-k1", WHOLE, WHOLE)
+    assert all(point.fidelity == WHOLE // 4 for point in children[:-3])
+    assert np.diff([point.spent for point in run.points[:-3]]).tolist() == [WHOLE // 4] * (len(children) - 3)
+    assert len({point.arch for point in children[:-3]}) == len(children) - 3 >= 15  # none is trained twice
+    best = sorted(children[:-3], key=lambda point: point.score, reverse=True)[:3]
+    assert [point.arch for point in finals] == [point.arch for point in best]
+    assert all(point.fidelity == WHOLE for point in finals)
+    assert run.points[-1].incumbent == max(finals, key=lambda point: point.score).arch
+
+
+@pytest.mark.parametrize("reinitialise", [True, False])
+def test_chains_are_grown_and_repeat_with_the_seed(reinitialise: bool) -> None:
+    bench, method = ImageToy("nsc-chain/digits@lite"), Eas(reinitialise=reinitialise, batch=3)
+    run = searched(method, bench, trainings=6)
+    archs = [point.arch for point in run.points]
+    assert len(set(archs)) > 5 and archs == [p.arch for p in searched(method, bench, trainings=6).points]
+    kept = [bench.task.keeps_function(method.start, arch) for arch in archs]
+    assert all(kept) is not reinitialise
+    assert all(bench.task.is_valid(arch) for arch in archs)
+
+
+def test_the_controller_learns_to_grow_what_is_rewarded(made_tables: Path) -> None:
+    run = load(TWO_BY_SEED, tables=made_tables).start(WHOLE, 0)
+    chain = grown_chain(run, "", True)
+    controller = MetaController(chain, 16, 50, torch.Generator().manual_seed(0))
+    optimizer = torch.optim.Adam(controller.parameters(), 2e-2)
+
+    def second_layers() -> float:
+        return float(np.mean([controller.grow(4, 5)[0][1] - controller.grow(4, 5)[0][0] for _ in range(50)]))
+
+    before = second_layers()
+    for _ in range(40):
+        grown = [controller.grow(4, 5) for _ in range(5)]
+        rewards = torch.tensor([float(layers[1] - layers[0]) for layers, _, _ in grown])
+        log_probs = torch.stack([log_prob for _, log_prob, _ in grown])
+        optimizer.zero_grad()
+        (-((rewards - rewards.mean()) * log_probs).mean()).backward()
+        optimizer.step()
+    assert second_layers() > before + 1
+
+
+def test_the_deeper_actor_learns_too() -> None:
+    run = ImageToy("nsc-chain/digits@lite").start(12, 0)
+    chain = grown_chain(run, "conv1 maxpool2 conv1", True)
+    controller = MetaController(chain, 16, 50, torch.Generator().manual_seed(0))
+    optimizer = torch.optim.Adam(controller.parameters(), 1e-2)
+    lengths = []
+    for _ in range(40):
+        grown = [controller.grow(1, 3) for _ in range(5)]
+        rewards = torch.tensor([-float(len(layers)) for layers, _, _ in grown])
+        lengths.append(-float(rewards.mean()))
+        optimizer.zero_grad()
+        gains = (rewards - rewards.mean()) * torch.stack([log_prob for _, log_prob, _ in grown])
+        (-gains.mean()).backward()
+        optimizer.step()
+    assert np.mean(lengths[-5:]) < np.mean(lengths[:5]) - 0.7
+
+
+def test_branches_and_senseless_sizes_are_refused_by_name() -> None:
+    run = ImageToy("nsc-multibranch/digits@lite").start(12, 0)
+    with pytest.raises(InvalidValueError, match="'nsc-multibranch'.*treecell"):
+        Eas()(run)
+    for wrong in ({"batch": 0}, {"units": 0}, {"child_part": 0.0}, {"finalists": 0}):
+        with pytest.raises(InvalidValueError, match=next(iter(wrong))):
+            Eas(**wrong)  # type: ignore[arg-type]
