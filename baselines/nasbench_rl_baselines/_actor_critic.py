@@ -6,6 +6,7 @@ the clipping, TensorFlow's RMSprop and orthogonal weights follow https://github.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from nasbench_rl import BudgetExhausted, Run
 from nasbench_rl_baselines._episodes import Episodes
-from nasbench_rl_baselines._policies import load_policy, save_policy
+from nasbench_rl_baselines._policies import load_policy, save_policy, save_tensors
 from nasbench_rl_baselines._searching import RewardScale
 from nasbench_rl_baselines._torch import generator_of, one_thread
 
@@ -87,12 +88,16 @@ def search(run: Run, method: MetaA2c, recurrent: bool) -> None:
     with one_thread():
         worker = _Worker(run, method, recurrent)
         try:
+            if recurrent:
+                worker.begin()
             while worker.rollout():
                 pass
         except BudgetExhausted:
             pass
         if method.save is not None:
             save_policy(worker.network, method.save, run)
+        if method.trace is not None:
+            save_tensors({"entropy": torch.tensor(worker.entropies)}, method.trace, run, "trace")
 
 
 class _Worker:
@@ -111,9 +116,23 @@ class _Worker:
         self.optimizer = TfRmsprop(self.parameters)
         self.scale = RewardScale(run)
         self.memory = self.network.begin()
-        # a_0 is drawn uniformly (meta-RL paper, section 4.2.4).
-        self.last_action = int(torch.randint(actions, (), generator=self.generator))
-        self.last_reward = 0.0
+        self.last_action, self.last_reward = 0, 0.0
+        self.entropies: list[float] = []  # one a step; kept for ``trace`` alone
+
+    def begin(self) -> None:
+        """Take a_0, which is drawn uniformly (meta-RL paper, section 4.2.4): the policy's first input tells of it."""
+        if self.episodes.goes_on():
+            if self.method.trace is not None:
+                self.entropies.append(math.log(self.episodes.actions))
+            self._act(int(torch.randint(self.episodes.actions, (), generator=self.generator)))
+
+    def _act(self, action: int) -> bool:
+        """Whether the step ended an episode."""
+        score, _, done = self.episodes.step(action)
+        if score is not None:
+            self.scale.see(score)
+        self.last_action, self.last_reward = action, 0.0 if score is None else self.scale(score)
+        return done
 
     def inputs(self) -> Tensor:
         """With memory the state, the previous action and reward and the step in the episode; else the state alone."""
@@ -137,11 +156,11 @@ class _Worker:
             with torch.set_grad_enabled(self.method.learn):  # here alone: a live evaluation below trains an agent
                 logits, value, self.memory = self.network(self.inputs(), self.memory)
                 log_prob = logits.log_softmax(0)
-            action = int(torch.multinomial(log_prob.detach().exp(), 1, generator=self.generator))
-            score, _, done = self.episodes.step(action)
-            if score is not None:
-                self.scale.see(score)
-            self.last_action, self.last_reward = action, 0.0 if score is None else self.scale(score)
+            probabilities = log_prob.detach().exp()
+            if self.method.trace is not None:
+                self.entropies.append(-float(probabilities @ log_prob.detach()))
+            action = int(torch.multinomial(probabilities, 1, generator=self.generator))
+            done = self._act(action)
             log_probs.append((action, log_prob))
             values.append(value)
             rewards.append(self.last_reward)

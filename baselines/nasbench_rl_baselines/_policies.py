@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from nasbench_rl import Run
 from nasbench_rl.errors import InvalidValueError, missing_extra
@@ -25,6 +26,11 @@ def save_policy(network: nn.Module, template: str, run: Run) -> Path:
     Raises:
         InvalidValueError: the file cannot be written.
     """
+    return save_tensors(network.state_dict(), template, run, "save")
+
+
+def save_tensors(tensors: Mapping[str, Tensor], template: str, run: Run, option: str) -> Path:
+    """Write named tensors; ``option`` is the hyperparameter that gave ``template``, for the message of an error."""
     try:
         from safetensors.torch import save_file
     except ImportError as error:
@@ -32,9 +38,9 @@ def save_policy(network: nn.Module, template: str, run: Run) -> Path:
     path = _path(template, run)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
     except OSError as error:
-        raise InvalidValueError(f"cannot save the policy as {path}: {error}; give save= a path to write to") from error
+        raise InvalidValueError(f"cannot save {path}: {error}; give {option}= a path to write to") from error
     return path
 
 

@@ -2,15 +2,16 @@
 
 Mnih et al. (2013), "Playing Atari with deep reinforcement learning", https://arxiv.org/abs/1312.5602; Gómez Robles and
 Vanschoren (2019), "Learning to reinforcement learn for neural architecture search", https://arxiv.org/abs/1911.03769,
-section 6.1: the buffer of t_max / 2, batch 20, ε from 1.0 to 0.1 and the learning rate. The paper took the rest from
-OpenAI Baselines' ``deepq``, and so do we: γ = 1, double and dueling Q-learning, two tanh layers of 64 and one ReLU
-layer of 256 a stream, Huber loss, gradients clipped to norm 10 a tensor, Adam.
+section 6.1: the buffer of t_max / 2, batch 20, ε from 1.0 to 0.1 and the learning rate. The authors' script
+(https://github.com/gomerudo/nas-dmrl, ``run_nas_dqn.sh``) adds that ε falls over the whole trial, that γ = 1 and that
+the target network is copied every 100 steps. The rest is OpenAI Baselines' ``deepq``, with which they ran it: the first
+update after 1 000 steps, double and dueling Q-learning, two tanh layers of 64 and one ReLU layer of 256 a stream, Huber
+loss, gradients clipped to norm 10 a tensor, Adam.
 
 Changed for spaces of 25 or 32 points:
 
-- Baselines begins to learn after 1 000 steps and copies the target network every 500. Ten trainings are 20 or 50 steps,
-  so both are kept as shares of t_max, as they were in the paper's first DeepQN run of 6 500 steps.
-- ε falls over the whole search, as the paper can be read; Baselines' own default is its first tenth.
+- Ten trainings are 20 or 50 steps, so the first update and the copies of the target network are shares of t_max, as
+  they were in the paper's first DeepQN run of 6 500 steps.
 - Scores that are returns of games are scaled to [0, 1] by the lowest and highest seen so far, old ones again and again.
 """
 
@@ -57,7 +58,7 @@ class Dqn:
     epsilon_end: float = 0.1
     exploration: float = 1.0
     learning_starts: float = 1000 / 6500
-    target_every: float = 500 / 6500
+    target_every: float = 100 / 6500
     discount: float = 1.0
     max_norm: float = 10.0
     t_max: int | None = None

@@ -2,11 +2,14 @@
 
 Gómez Robles and Vanschoren (2019), "Learning to reinforcement learn for neural architecture search",
 https://arxiv.org/abs/1911.03769, sections 4.2.4, 4.2.5 and 6.1. The paper builds on OpenAI Baselines' A2C; from there
-come the value's weight, the clipping, TensorFlow's RMSprop (decay 0.99, epsilon 1e-5), the linear decay of the learning
-rate and the orthogonal weights, which the paper does not mention.
+come the value's weight, the clipping, TensorFlow's RMSprop (decay 0.99, epsilon 1e-5) and the orthogonal weights, which
+the paper does not mention. The learning rate stays as it is: section 8 proposes decay as future work, and the authors'
+settings (https://github.com/gomerudo/nas-dmrl, ``configs/meta-rl``) say ``constant``.
 
-A run is one trial: the state of the LSTM is zero at its start and lives on over its episodes. To carry a policy over
-tasks, run them in turn with ``save`` and then ``policy``; ``learn=False`` evaluates it with frozen weights.
+A run is one trial: the state of the LSTM is zero at its start and lives on over its episodes; the first action is drawn
+uniformly (section 4.2.4) and nothing is learned from it. To carry a policy over tasks, run them in turn with ``save``
+and then ``policy``; ``learn=False`` evaluates it with frozen weights. Each trial has an optimizer of its own, as each
+was a program of its own.
 
 Changed for spaces of 25 or 32 points: scores that are returns of games are scaled to [0, 1] by the lowest and highest
 seen so far, nothing else. The paper has 7 000 or 8 000 steps a task, ten trainings are 20 or 50: an untrained policy
@@ -33,12 +36,13 @@ class MetaA2c:
         entropy: weight of the entropy bonus, η.
         value: weight of the value's squared error.
         learning_rate: RMSprop's, α.
-        anneal: lower the learning rate linearly to 0 over the run.
+        anneal: lower the learning rate linearly to 0 over the run, as Baselines does by default.
         max_norm: gradients are scaled down to this norm.
         t_max: environment steps; None goes on until the budget is spent.
         policy: a file to start from; ``{seed}`` in it becomes the search seed.
         save: a file to write the policy to at the end; likewise.
         learn: False keeps the weights as they are.
+        trace: a file for the policy's entropy (nats) at each environment step, as safetensors; likewise.
     """
 
     units: int = 128
@@ -47,12 +51,13 @@ class MetaA2c:
     entropy: float = 0.01
     value: float = 0.5
     learning_rate: float = 1e-3
-    anneal: bool = True
+    anneal: bool = False
     max_norm: float = 0.5
     t_max: int | None = None
     policy: str | None = None
     save: str | None = None
     learn: bool = True
+    trace: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse sizes that allow no search."""

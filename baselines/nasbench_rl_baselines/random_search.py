@@ -1,10 +1,17 @@
-"""Random search: uniform draws without replacement, in the usual form and in the RL-agents paper's (section 5.4)."""
+"""Random search: uniform draws without replacement, in the usual form and in that of both papers.
+
+The RL-agents paper (section 5.4) draws architectures, the meta-RL paper (section 6.1) actions in its environment.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
-from nasbench_rl import Run
+from nasbench_rl import BudgetExhausted, Run
+from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.spaces import size_of
+from nasbench_rl_baselines._searching import check_positive
 
 
 @dataclass(frozen=True)
@@ -14,16 +21,40 @@ class RandomSearch:
     Attributes:
         samples: stop after so many architectures; None goes on. The RL-agents paper's baseline is ``samples=3``: three
             architectures from scratch, the best returned.
+        t_max: instead take so many uniformly random actions in ``run.env()``, the meta-RL paper's baseline.
     """
 
     samples: int | None = None
+    t_max: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse both kinds at once."""
+        if self.samples is not None and self.t_max is not None:
+            raise InvalidValueError(f"samples={self.samples} draws architectures, t_max={self.t_max} actions; give one")
+        check_positive(t_max=1 if self.t_max is None else self.t_max)
 
     def __call__(self, run: Run) -> None:
         """Search; ends in BudgetExhausted when the budget does not reach a further training."""
+        if self.t_max is not None:
+            _act_at_random(run, self.t_max)
+            return
         seen: set[str] = set()
-        limit = len(run.space) if self.samples is None else min(self.samples, len(run.space))
+        limit = size_of(run.space) if self.samples is None else min(self.samples, size_of(run.space))
         while run.remaining > 0 and len(seen) < limit:
             arch = run.space.sample(run.rng)
             if arch.name not in seen:
                 seen.add(arch.name)
                 run.evaluate(arch)
+
+
+def _act_at_random(run: Run, t_max: int) -> None:
+    """Episode after episode, every action as likely as any other."""
+    env = cast(Any, run.env())
+    env.reset()
+    for action in run.rng.integers(int(env.action_space.n), size=t_max):
+        try:
+            done = env.step(action)[2]
+        except BudgetExhausted:
+            return
+        if done:
+            env.reset()
