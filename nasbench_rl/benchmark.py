@@ -17,7 +17,8 @@ from nasbench_rl.errors import (
     TableError,
     unknown,
 )
-from nasbench_rl.records import Evaluation, Split
+from nasbench_rl.latency_table import Latencies, read_latencies
+from nasbench_rl.records import RESOURCES, Evaluation, Resource, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace, size_of
 from nasbench_rl.supernet_table import OneShot, SupernetScores, read_supernets
 from nasbench_rl.table import Table
@@ -82,6 +83,35 @@ class Benchmark(ABC):
         """
         raise InvalidValueError(f"{self.task.id} has no supernets in {self.mode} mode")
 
+    def latency(self, arch: ArchLike, batch: int = 1) -> float:
+        """Median wall seconds of one forward pass of ``batch`` observations or images on one core, as measured.
+
+        Args:
+            arch: as in ``query``.
+            batch: 1 or 32.
+
+        Raises:
+            MissingCellError: not measured; the message has the command that does.
+        """
+        return self._latencies().seconds(self.space.parse(arch), batch)
+
+    def _latencies(self) -> Latencies:
+        raise MissingCellError(f"no latency of {self.task.id} was measured: this benchmark reads no tables")
+
+    def resource(self, arch: ArchLike, resource: Resource) -> float:
+        """What an architecture costs to use: ``"params"``, ``"flops"`` (one observation) or ``"latency"`` (seconds).
+
+        Raises:
+            UnknownNameError: another resource.
+            InvalidArchitectureError: a network that does not exist.
+            MissingCellError: a latency that was not measured.
+        """
+        if resource not in RESOURCES:
+            raise unknown("resource", resource, RESOURCES)
+        if resource == "latency":
+            return self.latency(arch)
+        return float(getattr(self.task.size(arch), resource))
+
     def networks(self) -> Networks:
         """An empty store of trained networks, for children that inherit weights.
 
@@ -106,6 +136,7 @@ class TabularBenchmark(Benchmark):
     """Scores from a table. A warm query is one look-up; none of this needs torch."""
 
     mode: Mode = "tabular"
+    _measured: Latencies | None = None
 
     def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None) -> None:
         """``tables``: a folder of tables; None looks in the usual places (``store.table_folders``)."""
@@ -209,6 +240,11 @@ class TabularBenchmark(Benchmark):
         if family not in self._supernets:
             self._supernets[family] = read_supernets(self.folder, self.task, family)
         return self._supernets[family]
+
+    def _latencies(self) -> Latencies:
+        if self._measured is None:
+            self._measured = read_latencies(self.folder, self.task)
+        return self._measured
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         """The split's train seeds that every architecture has, or all of them when none is complete."""

@@ -14,9 +14,10 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from nasbench_rl import cli, files, selection, store, workers
+from nasbench_rl import cli, files, measure, selection, store, workers
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.merge import merge
+from nasbench_rl.surrogate_report import surrogate_command
 from nasbench_rl.tasks import GameTask, ImageTask, Task, get_task, task_ids
 from nasbench_rl.workers import DARTS, SUPERNET, WHOLE_SPACE, Cell
 
@@ -183,6 +184,7 @@ def _train_parser() -> cli.Parser:
             "python -m nasbench_rl.build minatar-ss1/breakout@smoke --archs k1-k1 k3-k3 --tables /tmp/mine",
             "python -m nasbench_rl.build minatar-ss1/breakout@lite --supernet --seeds 5",
             "python -m nasbench_rl.build minatar-ss1/breakout@lite --darts --seeds 5",
+            "python -m nasbench_rl.build minatar-ss1/breakout@lite --latency",
             "python -m nasbench_rl.build nsc-chain/emoji@lite --depth 3 --drawn 300",
             "python -m nasbench_rl.build nsc-chain/emoji@lite --seeds 3 --every 10",
             "python -m nasbench_rl.build status",
@@ -205,6 +207,9 @@ def _train_parser() -> cli.Parser:
                        help="fit N supernets instead and store the proxies of all architectures")  # fmt: skip
     whole.add_argument("--darts", dest="whole", action="store_const", const=DARTS,
                        help="run N differentiable searches instead and store their alphas")  # fmt: skip
+    whole.add_argument("--latency", action="store_true",
+                       help="time a forward pass of every network instead; the machine should be quiet")  # fmt: skip
+    parser.add_argument("--repeats", type=cli.positive, metavar="N", help="bursts of passes a network (with --latency)")
     parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--dry-run", action="store_true", help="print cells, env steps and core-hours; train nothing")
@@ -218,6 +223,11 @@ def train_command(arguments: Sequence[str]) -> int:
     options = _train_parser().parse_args(arguments)
     tasks = [get_task(task) for task in dict.fromkeys(options.tasks)]
     folder = Path(options.tables) if options.tables else store.find_tables()
+    if options.latency:
+        if options.archs:
+            raise InvalidValueError("--latency measures every network, all on one machine; leave --archs out")
+        measure.measure_latencies(tasks, folder, options.repeats)
+        return 0
     if options.whole and options.archs:
         raise InvalidValueError(f"--{options.whole} holds every architecture of its space; leave --archs out")
     if not options.dry_run:
@@ -314,9 +324,9 @@ def status_command(arguments: Sequence[str]) -> int:
     table = Table(*("task", "architectures", "train seeds", "cells", "rows", "recipe"), title=str(folder))
     faults, none = [], []
     for task in map(get_task, task_ids()):
-        for one in task.tables:
+        for one in (*task.tables, task.latency):
             try:
-                columns = _coverage(folder, task, one)
+                columns = measure.coverage(folder, task) if one is task.latency else _coverage(folder, task, one)
             except TableError as error:
                 faults.append(error)
                 continue
@@ -368,9 +378,9 @@ def main(arguments: Sequence[str]) -> int:
     """The command line."""
     if not arguments:
         raise InvalidValueError(
-            "name at least one task, or 'status' or 'merge'; see python -m nasbench_rl.build --help"
+            "name at least one task, or 'status', 'merge' or 'surrogate'; see python -m nasbench_rl.build --help"
         )
-    command = {"status": status_command, "merge": merge_command}.get(arguments[0])
+    command = {"status": status_command, "merge": merge_command, "surrogate": surrogate_command}.get(arguments[0])
     return train_command(arguments) if command is None else command(arguments[1:])
 
 

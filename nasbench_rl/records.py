@@ -9,6 +9,9 @@ from typing import Literal
 
 Split = Literal["validation", "test"]
 Source = Literal["table", "surrogate", "live"]
+Resource = Literal["params", "flops", "latency"]
+RESOURCES: tuple[Resource, ...] = ("params", "flops", "latency")
+"""What an architecture costs to use: parameters, operations of a forward pass, seconds of one (batch 1, one core)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError, NotEnumerableError, TestDataError
-from nasbench_rl.records import Evaluation, Split, TrajectoryPoint
+from nasbench_rl.records import Evaluation, Resource, Split, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.spaces.nsc import NscSpace
 
@@ -239,6 +239,10 @@ class Run:
                 self.spent, self.cpu_seconds, arch.name, result.fidelity, seed, result.score, name, result.source
             )  # fmt: skip
         )
+
+    def resource(self, arch: ArchLike, resource: Resource) -> float:
+        """What an architecture costs to use, which costs no budget to know; see ``Benchmark.resource``."""
+        return self._benchmark.resource(arch, resource)
 
     def curve(self, arch: ArchLike) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """(fidelities, validation scores) of the training of ``arch`` that is going on, as far as it was paid for."""

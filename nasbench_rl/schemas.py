@@ -7,6 +7,7 @@ from typing import Protocol
 import pyarrow as pa
 
 KEY = ("arch", "seed", "fidelity")
+"""What identifies a row of a training."""
 
 _HEAD = [("arch", pa.string()), ("seed", pa.int32()), ("fidelity", pa.int64())]
 _TAIL = [
@@ -62,6 +63,17 @@ SCHEMAS: dict[str, pa.Schema] = {
             *_TAIL,
         ]
     ),
+    "latency": pa.schema(
+        [
+            ("arch", pa.string()),
+            ("batch", pa.int32()),
+            ("latency_median", pa.float64()),
+            ("latency_p10", pa.float64()),
+            ("latency_p90", pa.float64()),
+            ("repeats", pa.int64()),
+            *_TAIL[2:],
+        ]
+    ),
 }
 """Columns of each family. A return is null before a first game has finished; ``return_eval`` is null but at the end.
 
@@ -75,6 +87,9 @@ weight. Returns and games are those of the mixed network that plays meanwhile, C
 its start: the same in every row of a (seed, fidelity).
 
 ``nsc``: accuracies are shares, 0 … 1; ``data`` is the digest of the images, one for all rows of a table.
+
+``latency``: wall seconds of one forward pass of ``batch`` observations or images on one thread, over ``repeats``
+passes; all rows of a table are measured together, on one machine. See ``training/latency.py``.
 """
 
 

@@ -257,6 +257,15 @@ def write_table(folder: Path, task: Tabled, new: Sequence[pa.Table]) -> int:
     return added
 
 
+def replace_table(folder: Path, task: Tabled, table: pa.Table) -> None:
+    """Put a table in place of the one that is there, of whatever recipe: what is measured all at once (latencies)."""
+    name, schema = table_name(task), SCHEMAS[task.family]
+    with lock(folder, FOLD_LOCK):
+        content = read_checked(folder, name)
+        old = schema.empty_table() if content is None else read_parquet(folder / name, schema, content)
+        _commit(folder, task, old, table)
+
+
 def _check_one_data(path: Path, tables: Sequence[pa.Table]) -> None:
     """Raise TableError when trainings on different images would stand in one table."""
     if "data" in tables[0].column_names:
@@ -269,7 +278,8 @@ def _check_one_data(path: Path, tables: Sequence[pa.Table]) -> None:
 
 
 def _commit(folder: Path, task: Tabled, old: pa.Table, table: pa.Table) -> None:
-    table = table.sort_by([(column, "ascending") for column in KEY])
+    key = [column for column in (*KEY, "batch") if column in table.column_names]
+    table = table.sort_by([(column, "ascending") for column in key])
     content, name = _parquet_bytes(table), table_name(task)
     for stale in (*folder.glob(".*.tmp"), *(folder / task.family).glob(".*.tmp")):
         stale.unlink(missing_ok=True)  # of a fold that was killed: whoever holds the lock now is the only writer
@@ -284,12 +294,13 @@ def _commit(folder: Path, task: Tabled, old: pa.Table, table: pa.Table) -> None:
 
 
 def _entry(task: Tabled, table: pa.Table, content: bytes) -> Entry:
+    trained = "seed" in table.column_names
     return Entry(
         sha256=hashlib.sha256(content).hexdigest(),
         rows=len(table),
         architectures=len(table["arch"].unique()),
-        train_seeds=tuple(sorted(table["seed"].unique().to_pylist())),
-        cells=len(_cells(table)),
+        train_seeds=tuple(sorted(table["seed"].unique().to_pylist())) if trained else (),
+        cells=len(_cells(table)) if trained else 0,
         recipe=task.digest,
     )
 

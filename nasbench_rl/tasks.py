@@ -23,6 +23,7 @@ from nasbench_rl.recipes_nsc import (
     DATASETS,
     INTENSE,
     LITE,
+    STAND_IN_INTENSE,
     STAND_INS,
     ClassifierRecipe,
     DatasetInfo,
@@ -108,8 +109,13 @@ class Task(ABC):
 
     @property
     def tables(self) -> tuple[Task | SupernetTable | DartsTable, ...]:
-        """Everything that is stored of the task, its own table first."""
+        """Everything that is trained of the task, its own table first."""
         return (self,)
+
+    @cached_property
+    def latency(self) -> LatencyTable:
+        """The measured inference times of the task's networks."""
+        return LatencyTable(self)
 
     @cached_property
     @abstractmethod
@@ -230,6 +236,34 @@ class ImageTask(Task):
         )  # fmt: skip
 
 
+LATENCY_PROTOCOL = 1
+"""Raised whenever inference times are measured otherwise than before."""
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """A further table of a task: how long a forward pass takes, by architecture and batch."""
+
+    task: Task
+    family: ClassVar[str] = "latency"
+    batches: ClassVar[tuple[int, ...]] = (1, 32)
+
+    @property
+    def id(self) -> str:
+        """The task's."""
+        return self.task.id
+
+    @property
+    def label(self) -> str:
+        """The table's name in lists."""
+        return f"latencies of {self.task.id}"
+
+    @cached_property
+    def digest(self) -> str:
+        """Identifies the networks and how they were measured."""
+        return digest(task=self.task.digest, latency=LATENCY_PROTOCOL, batches=self.batches)
+
+
 @dataclass(frozen=True)
 class OneShotTable:
     """A further table of a task, with a score of every architecture by seed and fidelity of one network that holds all.
@@ -312,7 +346,7 @@ for _suite, _environments, _recipes in (("minatar", _MINATAR, MINATAR_RECIPES), 
 for _name in ("nsc-chain", "nsc-multibranch"):
     for _data in DATASETS.values():
         _named = nsc_recipes(_name)
-        for _classifier in (LITE,) if _data.name in STAND_INS else (_named["paper"], INTENSE):
+        for _classifier in (LITE, STAND_IN_INTENSE) if _data.name in STAND_INS else (_named["paper"], INTENSE):
             register(ImageTask(nsc_space(_name), _data, _classifier))
 
 

@@ -20,7 +20,7 @@ LAYERS: dict[str, int] = {
     for layer, names in enumerate(
         (
             ("_version", "errors", "records", "provenance"),
-            ("spaces", "recipes", "recipes_nsc", "nsc_features", "tasks", "stats", "ranks", "improvement"),
+            ("spaces", "recipes", "recipes_nsc", "nsc_features", "tasks", "stats", "ranks", "improvement", "variance"),
             (
                 "files",
                 "schemas",
@@ -28,6 +28,7 @@ LAYERS: dict[str, int] = {
                 "merge",
                 "published",
                 "supernet_table",
+                "latency_table",
                 "table",
                 "surrogate_info",
                 "surrogate",
@@ -44,6 +45,9 @@ LAYERS: dict[str, int] = {
                 "surrogate_quality",
                 "surrogate_report",
                 "summary",
+                "multi_objective",
+                "front_plots",
+                "measure",
                 "workers",
                 "selection",
                 "build",
@@ -58,6 +62,7 @@ LAYERS: dict[str, int] = {
                 "checklist",
                 "render",
                 "figures",
+                "findings",
                 "page",
                 "plots",
                 "testing",

@@ -5,25 +5,27 @@ from __future__ import annotations
 from statistics import median
 
 from nasbench_rl import Run
-from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, MissingCellError, unknown
+from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, unknown
+from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.spaces import Architecture, size_of
 
-OBJECTIVES = ("params", "flops", "latency")
 _ENUMERABLE, _DRAWS = 1000, 200
 
 
-def check_objective(objective: str) -> None:
-    """Refuse an objective that is not known.
+def check_objective(objective: str) -> Resource:
+    """The resource that is meant; an unknown one is refused.
 
     Raises:
         UnknownNameError: the message names those there are.
     """
-    if objective not in OBJECTIVES:
-        raise unknown("objective", objective, OBJECTIVES)
+    for known in RESOURCES:
+        if objective == known:
+            return known
+    raise unknown("objective", objective, RESOURCES)
 
 
 class Resources:
-    """Params or FLOPs of the architectures of a run's task; knowing them costs no budget.
+    """Params, FLOPs or latency of the architectures of a run's task; knowing them costs no budget.
 
     Attributes:
         low: the least of the space, or of 200 draws where the space is too large to go through.
@@ -35,14 +37,9 @@ class Resources:
         """Look at the space.
 
         Raises:
-            MissingCellError: latency, which no table holds.
+            MissingCellError: a latency that no table holds.
         """
-        if objective == "latency":
-            raise MissingCellError(
-                f"no latency was measured for {run.task.id} on {run.space.name}; nothing is imputed. Take "
-                "objective='params' or 'flops'"
-            )
-        self._run, self._objective = run, objective
+        self._run, self._objective = run, check_objective(objective)
         if size_of(run.space) <= _ENUMERABLE:
             archs = list(run.space)
         else:
@@ -51,9 +48,9 @@ class Resources:
         self.low, self.high, self.middle = min(costs), max(costs), float(median(costs))
 
     def __call__(self, arch: Architecture) -> float:
-        """Parameters, or floating point operations of one observation; infinite for a network that cannot be built."""
+        """Parameters, operations of one observation or seconds of it; infinite for a network that cannot be built."""
         try:
-            return float(getattr(self._run.task.size(arch), self._objective))
+            return self._run.resource(arch, self._objective)
         except InvalidArchitectureError:
             return float("inf")
 
@@ -64,7 +61,7 @@ class Resources:
         return min(1.0, max(0.0, (self(arch) - self.low) / (self.high - self.low)))
 
     def target(self, asked: float | None) -> float:
-        """The limit asked for, in parameters or FLOPs; the space's median when none was.
+        """The limit asked for, in the unit of the cost; the space's median when none was.
 
         Raises:
             InvalidValueError: not above 0.
@@ -72,5 +69,7 @@ class Resources:
         if asked is None:
             return self.middle
         if not asked > 0:
-            raise InvalidValueError(f"target={asked} is not allowed; the space goes from {self.low:,} to {self.high:,}")
+            raise InvalidValueError(
+                f"target={asked} is not allowed; the space goes from {self.low:,g} to {self.high:,g}"
+            )
         return asked

@@ -9,7 +9,8 @@ Changed for spaces of 25 or 32 points, whose default budget is ten trainings and
 - The controller is a table of logits in place of an LSTM, so the learning rate is not the paper's.
 - A batch has 5 architectures, two batches a default budget. An architecture is trained once.
 - Scores are returns of games: they are divided by the highest seen so far, and one below 0 counts as 0.
-- The cost is params or FLOPs. Latency, the paper's, needs a table of it. The target is the space's median by default.
+- The cost is params, FLOPs or, as in the paper, measured latency: here of one core at batch 1, where a table has it.
+  The target is the space's median by default.
 
 The clip of 0.2 lets each of the two updates move an architecture's probability by a fifth: at the default budget the
 search stays close to random search.
@@ -34,7 +35,7 @@ class Mnas:
 
     Attributes:
         objective: ``"params"``, ``"flops"`` or ``"latency"``.
-        target: T, in parameters or FLOPs; None is the median of the space.
+        target: T, in parameters, FLOPs or seconds; None is the median of the space.
         alpha: exponent w of an architecture within the target.
         beta: exponent w of one above it; α = 0 and β = −1 make the target a hard limit.
         learning_rate: of the logits: half the range of rewards above the baseline moves a logit by about 1.
@@ -63,7 +64,7 @@ class Mnas:
         """Search; ends in BudgetExhausted, when all is trained, or when the policy samples only what is.
 
         Raises:
-            MissingCellError: latency was asked for and is not there.
+            MissingCellError: latency was asked for and not measured.
         """
         resources = Resources(run, self.objective)
         target = resources.target(self.target)

@@ -10,7 +10,8 @@ Changed for spaces of 25 or 32 points, whose default budget is ten trainings:
   trained once.
 - Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far; costs
   are scaled to [0, 1] over the space.
-- The cost is params or FLOPs where the paper measures energy or power. The limit is the space's median by default.
+- The cost is params, FLOPs or measured latency where the paper measures energy or power. The limit is the space's median
+  by default.
 - The gradient has the moving-average baseline of Zoph and Le, whose estimator the paper takes over.
 """
 
@@ -37,7 +38,7 @@ class Monas:
         objective: ``"params"``, ``"flops"`` or ``"latency"``.
         kind: ``"mixed"`` or ``"constraint"``.
         alpha: weight of the score in the mixed reward, between 0 and 1; the paper varies it.
-        target: limit of the constrained reward, in parameters or FLOPs; None is the median of the space.
+        target: limit of the constrained reward, in parameters, FLOPs or seconds; None is the median of the space.
         learning_rate: of the logits: half the range of rewards above the baseline moves a logit by about 1.
         baseline_decay: weight of the baseline's past.
     """
@@ -62,7 +63,7 @@ class Monas:
         """Search; ends in BudgetExhausted, when all is trained, or when the policy samples only what is.
 
         Raises:
-            MissingCellError: latency was asked for and is not there.
+            MissingCellError: latency was asked for and not measured.
         """
         resources = Resources(run, self.objective)
         target = resources.target(self.target)

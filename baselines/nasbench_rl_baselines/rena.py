@@ -10,7 +10,7 @@ Changed for spaces of 25 or 32 points, whose default budget is ten trainings:
   trained once; the learning rate is not the paper's.
 - The first network is drawn at random; an episode of ``steps`` edits begins at the best-rewarded network so far.
 - Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far.
-- The limit is on params or FLOPs, the space's median by default.
+- The limit is on params, FLOPs or measured latency, the space's median by default.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Rena:
 
     Attributes:
         objective: ``"params"``, ``"flops"`` or ``"latency"``.
-        target: limit, in parameters or FLOPs; None is the median of the space.
+        target: limit, in parameters, FLOPs or seconds; None is the median of the space.
         base_penalty: p, between 0 (a hard limit) and 1 (none).
         steps: edits an episode.
         learning_rate: of the weights: half the range of rewards above the baseline moves one by about 1.
@@ -61,7 +61,7 @@ class Rena:
         """Search; ends in BudgetExhausted, when all is trained, or when the policy walks only where it was.
 
         Raises:
-            MissingCellError: latency was asked for and is not there.
+            MissingCellError: latency was asked for and not measured.
         """
         resources, scores = Resources(run, self.objective), Scores(run)
         target, baseline = resources.target(self.target), MovingAverage(self.baseline_decay)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_tables import TWO_BY_SEED
+from made_tables import TWO_BY_SEED, write_made_latencies, write_made_table
 
 from nasbench_rl import Benchmark, NasbenchError, get_method, load
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingCellError
@@ -85,8 +85,18 @@ def test_a_strict_price_makes_the_search_look_at_cheaper_networks(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_latency_that_no_table_holds_is_refused_by_name(name: str, made_tables: Path) -> None:
-    with pytest.raises(MissingCellError, match="no latency was measured"):
+    with pytest.raises(MissingCellError, match="no latency of k1-k1 was measured.*--latency"):
         search(name, made_tables, objective="latency")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_measured_latency_is_an_objective_like_flops(name: str, tmp_path: Path) -> None:
+    write_made_table(tmp_path, TWO_BY_SEED, 2)
+    write_made_latencies(tmp_path, TWO_BY_SEED)  # proportional to FLOPs, so that every reward is the same
+    by_latency, by_flops = (search(name, tmp_path, 10, 3, objective=known) for known in ("latency", "flops"))
+    assert [point.arch for point in by_latency.points] == [point.arch for point in by_flops.points]
+    resources = Resources(by_latency, "latency")
+    assert resources.low == by_latency.resource((1, 1), "latency") < resources.middle < resources.high
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,64 @@
+"""The measured inference times of a task's architectures in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from nasbench_rl import store
+from nasbench_rl.errors import InvalidValueError, MissingCellError
+
+if TYPE_CHECKING:
+    from nasbench_rl.spaces.base import Architecture
+    from nasbench_rl.tasks import Task
+
+
+class Latencies:
+    """The stored latencies of a task.
+
+    Attributes:
+        task: whose networks were measured.
+        machine: where; all rows of a table come from one machine. Empty when nothing was measured.
+    """
+
+    def __init__(self, task: Task, rows: pa.Table) -> None:
+        """``rows``: of the schema ``store.SCHEMAS["latency"]``."""
+        columns = (rows[name].to_pylist() for name in ("arch", "batch", "latency_median"))
+        self.task = task
+        self._seconds = {(arch, batch): median for arch, batch, median in zip(*columns, strict=True)}
+        self.machine: str = rows["machine"][0].as_py() if len(rows) else ""
+
+    def __len__(self) -> int:
+        return len(self._seconds)
+
+    def seconds(self, arch: Architecture, batch: int) -> float:
+        """Median wall seconds of one forward pass of ``batch`` observations on one thread.
+
+        Raises:
+            InvalidArchitectureError: the network does not exist on this task's images.
+            InvalidValueError: no such batch is measured.
+            MissingCellError: not measured.
+        """
+        batches = self.task.latency.batches
+        if batch not in batches:
+            allowed = ", ".join(map(str, batches))
+            raise InvalidValueError(f"latency is not measured at batch {batch}; allowed: {allowed}")
+        found = self._seconds.get((arch.name, batch))
+        if found is None:
+            self.task.size(arch)  # raises for a network that does not exist
+            raise MissingCellError(
+                f"no latency of {arch} was measured for {self.task.id}; nothing is imputed. Measure all its networks: "
+                f"python -m nasbench_rl.build {self.task.id} --latency"
+            )
+        return float(found)
+
+
+def read_latencies(folder: Path, task: Task) -> Latencies:
+    """The stored latencies of a task; none when it has no such table.
+
+    Raises:
+        TableError: the table is damaged or of another version.
+    """
+    return Latencies(task, store.read_table(folder, task.latency))
