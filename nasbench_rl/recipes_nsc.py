@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -188,6 +188,16 @@ The paper's 1 024 units gain two points of accuracy at twice the time. On font-l
 than bf16 does, on emoji more; with one seed and ten chains that is all one can say. The dearest of the ten takes 22 CPU
 seconds, the cheapest 1. Multi-branch networks are far dearer: their leaves are concatenated at full size.
 """
+
+
+STAND_IN_INTENSE = replace(
+    INTENSE,
+    image_size=None,
+    train_images=LITE.train_images,
+    held_out_images=LITE.held_out_images,
+    autocast=LITE.autocast,
+)
+"""INTENSE on the stand-ins, whose images, like those of LITE, are small and few."""
 
 
 def nsc_recipes(space: str) -> Mapping[str, ClassifierRecipe]:
