@@ -1,5 +1,6 @@
 # make compare      every method on the shipped tables, ending in a page to open    make compare ARGS="--runs 500"
-# make leaderboard  the same by default, kept in the repository: baselines/leaderboard.md and .html
+# make leaderboard  the same by default, kept in the repository: baselines/README.md, leaderboard.md, .csv and .html
+# make findings     docs/findings.md: what the tables say, from the tables as they stand    ARGS=--redraw: the same searches
 # make test         the test suite                                                  make test ARGS="-k stats"
 # All make .venv and install everything first, once for each state of pyproject.toml and constraints.txt.
 # Of use beside them: PYTHON=python3.12, TORCH_ARGS="--index-url …" (CONTRIBUTING.md, "Torch").
@@ -11,14 +12,19 @@ ARGS ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: compare leaderboard speed test check lint format docs install clean
+.PHONY: compare leaderboard findings speed test check lint format docs install clean
 
 compare: install
 	$(BIN)/python -m nasbench_rl.compare $(ARGS)
 
 leaderboard: install
 	$(BIN)/python -m nasbench_rl.compare --out results
-	cp results/leaderboard.md results/leaderboard.html baselines/
+	cp results/leaderboard.md results/leaderboard.csv results/leaderboard.html baselines/
+	$(BIN)/python tools/baselines_readme.py
+
+# After the tables are committed: a test asks that the page names tables that a commit has.
+findings: install
+	$(BIN)/python -m nasbench_rl.findings $(ARGS)
 
 # Every speed that is promised, beside Syne Tune's and Stable-Baselines3's; wants a machine that does nothing else.
 speed: install
