@@ -10,8 +10,8 @@ Changed for spaces of 25 or 32 points, whose default budget is ten trainings:
   trained once.
 - Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far; costs
   are scaled to [0, 1] over the space.
-- The cost is params, FLOPs or measured latency where the paper measures energy or power. The limit is the space's median
-  by default.
+- The cost is params, FLOPs or measured latency where the paper measures energy or power. The limit is the median of the
+  space by default.
 - The gradient has the moving-average baseline of Zoph and Le, whose estimator the paper takes over.
 """
 
