@@ -13,7 +13,7 @@ import pandas as pd
 
 from nasbench_rl import cli, files, leaderboard, store
 from nasbench_rl.benchmark import MODES, load
-from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, unknown
+from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnsuitedSpaceError, unknown
 from nasbench_rl.experiment import Search
 from nasbench_rl.methods import get_method, method_names
 from nasbench_rl.pool import run_all
@@ -176,8 +176,9 @@ def main(arguments: Sequence[str]) -> int:
     files.check_writable(out)
 
     runs, failures = run_all(searches, options.seed, options.runs, options.jobs)
-    # Unasked for, a method whose stored data a task lacks (no supernet yet) is left out there and does not fail.
-    absent = [f for f in failures if isinstance(f, MissingCellError) and not options.methods]
+    # Unasked for, a method is left out and does not fail where its stored data lack (no supernet yet) or the space has
+    # nothing for it to do.
+    absent = [f for f in failures if isinstance(f, (MissingCellError, UnsuitedSpaceError)) and not options.methods]
     for failure in failures:
         text, style = ("left out", "yellow") if failure in absent else ("error", "red")
         cli.errors.print(f"{text}: {failure}", style=style, markup=False, highlight=False)

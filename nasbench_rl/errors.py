@@ -26,6 +26,10 @@ class InvalidValueError(NasbenchError, ValueError):
     """A fidelity, split, seed, budget or option outside what is allowed."""
 
 
+class UnsuitedSpaceError(InvalidValueError):
+    """A search space that a method cannot search; a comparison leaves the method out there."""
+
+
 class MissingCellError(NasbenchError, LookupError):
     """A cell that no table holds. It is never imputed."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingCellError, missing_extra
+from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingCellError, UnsuitedSpaceError, missing_extra
 from nasbench_rl.records import PathUpdate
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.tasks import GameTask
@@ -37,10 +37,10 @@ class WeightSharing:
         """Made by ``Run.supernet``.
 
         Raises:
-            InvalidValueError: the space has no supernet.
+            UnsuitedSpaceError: the space has no supernet.
         """
         if not isinstance(run.task, GameTask):
-            raise InvalidValueError(f"{run.space.name} has no supernet; those that have: the kernel-choice spaces")
+            raise UnsuitedSpaceError(f"{run.space.name} has no supernet; those that have: the kernel-choice spaces")
         self.run, self.task, self._bench = run, run.task, benchmark
         self._proxies: Floats | None = None
 
@@ -105,7 +105,7 @@ class WeightSharing:
 def search_by_gradient(run: Run, benchmark: Benchmark) -> Floats:
     """See ``Run.darts``."""
     if not isinstance(run.task, GameTask):
-        raise InvalidValueError(f"{run.space.name} has no mixed operations; those that have: the kernel-choice spaces")
+        raise UnsuitedSpaceError(f"{run.space.name} has no mixed operations; those that have: the kernel-choice spaces")
     whole = _price(run, "a differentiable search")
     probabilities, cpu_seconds = _stored(run, benchmark, "darts")
     run.charge(whole, cpu_seconds)

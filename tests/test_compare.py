@@ -132,3 +132,15 @@ def test_a_budget_below_one_evaluation_says_so(
                        "--out", str(tmp_path), "--tables", str(made_tables))  # fmt: skip
     assert code == 2
     assert "larger --budget" in capsys.readouterr().err
+
+
+def test_a_method_that_a_space_does_not_suit_is_left_out_unless_it_was_asked_for(
+    made_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compare, "method_names", lambda: ("random_search", "treecell"))
+    common = ["--tasks", TWO_BY_SEED, "--runs", "2", "--tables", str(made_tables), "--no-page", "--jobs", "1"]
+    assert run_compare(*common, "--out", str(tmp_path / "all")) == 0
+    said = capsys.readouterr().err
+    assert "left out: treecell: TreeCell grows branches, and 'minatar-ss1' has none" in " ".join(said.split())
+    assert set(read_frame(tmp_path / "all" / "runs.parquet")["method"]) == {"random_search"}
+    assert run_compare(*common, "--methods", "random_search", "treecell", "--out", str(tmp_path / "asked")) == 1

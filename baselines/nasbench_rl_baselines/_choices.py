@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.errors import UnsuitedSpaceError
 from nasbench_rl.spaces import Architecture, KernelSpace, SearchSpace
 
 Tokens = tuple[int, ...]
@@ -89,13 +89,13 @@ def choices_of(space: SearchSpace) -> Choices:
     """The sequences of a space.
 
     Raises:
-        InvalidValueError: neither a kernel-choice nor an NSC space.
+        UnsuitedSpaceError: neither a kernel-choice nor an NSC space.
     """
     if isinstance(space, KernelSpace):
         return KernelChoices(space)
     definition = getattr(space, "definition", None)
     if definition is None:
-        raise InvalidValueError(
+        raise UnsuitedSpaceError(
             f"a controller cannot write architectures of {space.name!r}; it knows kernel-choice and NSC spaces"
         )
     return NscChoices(space, definition)

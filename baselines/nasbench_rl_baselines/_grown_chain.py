@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from nasbench_rl import Run
-from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.errors import UnsuitedSpaceError
 from nasbench_rl.spaces import Architecture, KernelSpace
 
 Layers = tuple[int, ...]
@@ -115,13 +115,13 @@ def grown_chain(run: Run, start: str, reinitialise: bool) -> GrownChain:
     """The moves on a run's space.
 
     Raises:
-        InvalidValueError: no kernel-choice space and no space of chains.
+        UnsuitedSpaceError: no kernel-choice space and no space of chains.
     """
     if isinstance(run.space, KernelSpace):
         return GrownKernels(run.space)
     definition: Any = getattr(run.space, "definition", None)
     if definition is None or not definition.chain:
-        raise InvalidValueError(
+        raise UnsuitedSpaceError(
             f"EAS grows chains, and {run.space.name!r} has others; it knows the kernel-choice spaces and nsc-chain. "
             "For branches take treecell"
         )

@@ -43,7 +43,7 @@ import torch
 from torch import Tensor
 
 from nasbench_rl import Run
-from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.errors import UnsuitedSpaceError
 from nasbench_rl_baselines._heirs import Heirs
 from nasbench_rl_baselines._searching import check_positive
 from nasbench_rl_baselines._torch import generator_of, one_thread
@@ -124,11 +124,11 @@ class Cells:
         """As the hyperparameters.
 
         Raises:
-            InvalidValueError: the space has no branches.
+            UnsuitedSpaceError: the space has no branches.
         """
         definition: Any = getattr(run.space, "definition", None)
         if definition is None or definition.chain:
-            raise InvalidValueError(
+            raise UnsuitedSpaceError(
                 f"TreeCell grows branches, and {run.space.name!r} has none; it knows nsc-multibranch. "
                 "For chains and kernels take eas"
             )
