@@ -1,0 +1,236 @@
+"""Does a method beat random search at equal cost? Its mean regret against the exact expectation of random search."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from nasbench_rl import ranks
+from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.errors import MissingCellError, missing_extra
+from nasbench_rl.findings.searches import Chosen
+from nasbench_rl.improvement import Outcome, Reference, improvement, improvement_draws
+from nasbench_rl.report import ALL, is_random_search
+from nasbench_rl.stats import Array
+from nasbench_rl.summary import random_search_chances
+
+ALPHA = 0.05
+LEVEL = 0.95
+RESAMPLES = 4000
+NORMALISED = "normalised"
+Verdict = Literal["better", "worse", "open"]
+
+
+@dataclass(frozen=True, eq=False)
+class Against:
+    """One method beside random search.
+
+    Attributes:
+        method: its name.
+        runs: search seeds.
+        regret: mean regret of the architectures that its runs chose.
+        difference: that minus random search's exact expectation; below 0 is better.
+        interval: percentile interval of ``difference`` over search seeds; NaN with a single run.
+        table_interval: over train seeds too; NaN with fewer than two of the test split.
+        improvement: probability that a run ends with a better architecture than random search; ties count half.
+        improvement_interval: over search seeds.
+        test: mean difference and its standard error as the test takes them, see ``_for_test``.
+        pvalue: Student's t, two-sided, that the runs' expectation is random search's.
+        adjusted: the same with Holm's correction over the methods; NaN for random search itself, which is a control.
+        draws: resampled ``difference``, ``difference`` over train seeds too, and ``improvement``.
+    """
+
+    method: str
+    runs: int
+    regret: float
+    difference: float
+    interval: tuple[float, float]
+    table_interval: tuple[float, float]
+    improvement: float
+    improvement_interval: tuple[float, float]
+    test: tuple[float, float]
+    pvalue: float
+    adjusted: float = math.nan
+    draws: tuple[Array, Array, Array] = field(default=(np.empty(0),) * 3, repr=False)
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is random search, as it was run."""
+        return is_random_search(self.method)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the test with Holm's correction finds a difference, and which way."""
+        if not self.adjusted < ALPHA:
+            return "open"
+        return "better" if self.difference < 0 else "worse"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """All methods with one budget on one task, or over all tasks.
+
+    Attributes:
+        task: its id, or ``report.ALL``.
+        trainings: the budget in whole trainings.
+        exact: expected regret of random search.
+        unit: of regrets: the task's score, or ``normalised`` (divided by the regret of a draw at random).
+        rows: by ``difference``, controls last.
+        tasks: number of tasks.
+        gap: regret of a draw at random.
+        floor: regret of the architecture with the best validation score of all: what a search ends with that has seen
+            everything.
+        train_seeds: of the test split, that test scores are means over; the fewest of any task.
+    """
+
+    task: str
+    trainings: float
+    exact: float
+    unit: str
+    rows: tuple[Against, ...]
+    tasks: int
+    gap: float
+    floor: float
+    train_seeds: int
+
+    def of(self, verdict: Verdict) -> list[Against]:
+        """The methods with a verdict, those with the largest difference first; no control."""
+        found = [row for row in self.rows if row.verdict == verdict and not row.is_control]
+        return found[::-1] if verdict == "worse" else found
+
+
+def compare_task(bench: TabularBenchmark, budget: int, searches: Sequence[Chosen]) -> Comparison | None:
+    """Every method on one task with one budget; None for a table that is not complete, whose line is not known.
+
+    Raises:
+        MissingCellError: a search chose an architecture that the table lacks.
+    """
+    chances = random_search_chances(bench, budget)
+    if chances is None:
+        return None
+    view = bench.table.view("test")
+    scores = view.values[:, view.used.all(axis=0), -1]
+    reference = Reference(chances[-1])
+    rows = [_against(bench.task.id, one, _outcome(bench, one, scores), reference) for one in searches]
+    means = scores.mean(axis=1)
+    gap = float(means.max() - means.mean())
+    exact = float(means.max() - reference.chances @ means)
+    seen = bench.table.view("validation").mean[:, -1]
+    floor = float(means.max() - means[seen == seen.max()].mean())
+    trainings = budget / bench.task.max_fidelity
+    return Comparison(bench.task.id, trainings, exact, view.column, _judged(rows), 1, gap, floor, scores.shape[1])
+
+
+def over_tasks(comparisons: Sequence[Comparison]) -> Comparison:
+    """The mean over tasks with the same budget, regrets normalised, of the methods that ran on every one."""
+    shared = set.intersection(*({row.method for row in one.rows} for one in comparisons))
+    names = [row.method for row in comparisons[0].rows if row.method in shared]
+    gaps = np.array([one.gap or math.nan for one in comparisons])
+    exact = float(np.mean([one.exact / gap for one, gap in zip(comparisons, gaps, strict=True)]))
+    floor = float(np.mean([one.floor / gap for one, gap in zip(comparisons, gaps, strict=True)]))
+    rows = [_pooled([_row(one, name) for one in comparisons], gaps) for name in names]
+    seeds = min(one.train_seeds for one in comparisons)
+    return Comparison(ALL, comparisons[0].trainings, exact, NORMALISED, _judged(rows), len(gaps), 1.0, floor, seeds)
+
+
+def _row(comparison: Comparison, method: str) -> Against:
+    return next(row for row in comparison.rows if row.method == method)
+
+
+def _outcome(bench: TabularBenchmark, one: Chosen, scores: Array) -> Outcome:
+    counts = np.zeros(len(scores), dtype=np.int64)
+    for arch, count in one.chosen.items():
+        if arch not in bench.table.row_of:
+            raise MissingCellError(f"a search of {one.method} chose {arch}, which the table of {one.task} lacks")
+        counts[bench.table.row_of[arch]] += count
+    return Outcome(counts, scores, scores[int(scores.mean(axis=1).argmax())])
+
+
+def _against(task: str, one: Chosen, outcome: Outcome, reference: Reference) -> Against:
+    """One method on one task; its draws are its own, whichever other methods are there."""
+    rng = np.random.default_rng([zlib.crc32(text.encode()) for text in (task, one.method)])
+    means, runs = outcome.scores.mean(axis=1), outcome.runs
+    regrets = means.max() - means
+    shares, exact = outcome.chosen / runs, float(reference.chances @ regrets)
+    mean = float(shares @ regrets)
+    drawn = rng.multinomial(runs, shares, size=RESAMPLES) / runs
+    seeds = outcome.train_seeds
+    weights = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES) / seeds
+    unknown = np.full(RESAMPLES, math.nan)
+    draws = (
+        drawn @ regrets - exact if runs > 1 else unknown,
+        # The best architecture's score is in both regrets and cancels.
+        ((reference.chances - drawn) * (weights @ outcome.scores.T)).sum(axis=1) if min(runs, seeds) > 1 else unknown,
+        improvement_draws(outcome, reference, rng, RESAMPLES),
+    )
+    test = _for_test(outcome.chosen.astype(np.float64), reference.chances, regrets - exact)
+    intervals = [_interval(one) for one in draws]
+    return Against(
+        one.method, runs, mean, mean - exact, intervals[0], intervals[1], improvement(outcome, reference),
+        intervals[2], test, _pvalue(*test, runs), draws=draws,
+    )  # fmt: skip
+
+
+def _for_test(chosen: Array, chances: Array, differences: Array) -> tuple[float, float]:
+    """Mean difference and its standard error, of the runs and one more that ends as random search does.
+
+    The one more is spread over the architectures by its chances. Without it two runs that happen to agree would have no
+    spread and be called certain; beside a hundred runs it weighs nothing.
+    """
+    weights = chosen + chances
+    count = float(weights.sum())
+    mean = float(weights @ differences) / count
+    variance = float(weights @ (differences - mean) ** 2) / (count - 1)
+    return mean, math.sqrt(variance / count)
+
+
+def _pvalue(difference: float, error: float, runs: int) -> float:
+    """Student's t, two-sided; 1 with a single run, and where every architecture scores the same."""
+    if runs < 2 or error == 0:
+        return 1.0
+    try:
+        import scipy.stats
+    except ImportError as cause:
+        raise missing_extra("scipy", "report", "testing a method against random search") from cause
+    return float(2 * scipy.stats.t.sf(abs(difference) / error, runs))
+
+
+def _interval(draws: Array) -> tuple[float, float]:
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _pooled(rows: Sequence[Against], gaps: Array) -> Against:
+    def mean(values: Sequence[Any], scale: Any = 1.0) -> Any:
+        return np.mean(np.asarray(values) / scale, axis=0)
+
+    column = gaps[:, np.newaxis]
+    draws = (
+        mean([row.draws[0] for row in rows], column), mean([row.draws[1] for row in rows], column),
+        mean([row.draws[2] for row in rows]),
+    )  # fmt: skip
+    difference = float(mean([row.difference for row in rows], gaps))
+    tests = np.array([row.test for row in rows]) / column
+    test = float(tests[:, 0].mean()), math.sqrt(float((tests[:, 1] ** 2).sum())) / len(rows)
+    runs = min(row.runs for row in rows)
+    intervals = [_interval(one) for one in draws]
+    return Against(
+        rows[0].method, runs, float(mean([row.regret for row in rows], gaps)), difference, intervals[0], intervals[1],
+        float(mean([row.improvement for row in rows])), intervals[2], test, _pvalue(*test, runs),
+        draws=draws,
+    )  # fmt: skip
+
+
+def _judged(rows: Sequence[Against]) -> tuple[Against, ...]:
+    """With Holm's correction over the methods, in order."""
+    tested = [row for row in rows if not row.is_control]
+    if tested:
+        adjusted = ranks.holm([row.pvalue for row in tested])
+        tested = [replace(row, adjusted=float(p)) for row, p in zip(tested, adjusted, strict=True)]
+    controls = [row for row in rows if row.is_control]
+    return tuple([*sorted(tested, key=lambda row: row.difference), *controls])

@@ -1,0 +1,202 @@
+"""From what fidelity on do rankings hold? Kendall's τ between a cheap ranking and that of whole trainings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nasbench_rl import ranks
+from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.ranks import NoiseCeiling
+from nasbench_rl.stats import Array
+from nasbench_rl.tasks import GameTask
+
+HOLDS = 0.9
+"""A ranking holds from where τ stays at or above this share of what whole trainings reach."""
+TOP = 3
+FEWEST = 10
+"""Architectures; fewer are not ranked."""
+RESAMPLES = 2000
+SHOWN = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+"""Shares of a whole training that tables show."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """How well cheap scores rank, at each fidelity; NaN where a score is missing or all are equal.
+
+    Attributes:
+        tau: (fidelities,) Kendall's τ-b with the true ranking.
+        low: (fidelities,) lower bound of its interval over a bootstrap of the architectures; NaN where not estimated.
+        high: (fidelities,) upper bound of it.
+        top: (fidelities,) share of the true ``TOP`` that are among the ``TOP`` of the cheap ranking.
+        regret: (fidelities,) regret of the architecture that the cheap ranking puts first.
+        behind: (fidelities,) upper bound of τ minus that of whole trainings on the same resampled architectures;
+            below 0 the ranking is worse than theirs. NaN where not estimated.
+    """
+
+    tau: Array
+    low: Array
+    high: Array
+    top: Array
+    regret: Array
+    behind: Array
+
+    def even_from(self) -> int | None:
+        """Position of the fidelity from which on no ranking is surely worse than that of whole trainings."""
+        if not self.tau[-1] > 0:
+            return None
+        return _after_the_last(~(self.behind >= 0))
+
+    def holds_from(self) -> int | None:
+        """Position of the fidelity from which on the ranking holds; None where whole trainings rank at random."""
+        whole = self.tau[-1]
+        if not whole > 0:
+            return None
+        return _after_the_last(~(self.tau >= HOLDS * whole))
+
+
+def _after_the_last(failing: np.ndarray[Any, np.dtype[np.bool_]]) -> int | None:
+    at = np.flatnonzero(failing)
+    first = int(at[-1]) + 1 if len(at) else 0
+    return first if first < len(failing) else None
+
+
+@dataclass(frozen=True, eq=False)
+class FidelityFinding:
+    """One task.
+
+    Attributes:
+        task: its id.
+        unit: of fidelities.
+        fidelities: ascending.
+        architectures: how many are ranked.
+        seeds: train seeds behind the validation scores, and behind the true ranking.
+        same_trainings: whether both come from the same trainings, and seed noise is therefore not in ``short``.
+        short: of trainings looked at early.
+        supernets: of one-shot proxies, one a supernet seed; empty where none is stored.
+        ceiling: τ between the rankings by two halves of the train seeds; NaN with a single one.
+        ceiling_seeds: number of train seeds it was measured on.
+        gap: regret of a draw at random.
+        column: the true score's name.
+    """
+
+    task: str
+    unit: str
+    fidelities: tuple[int, ...]
+    architectures: int
+    seeds: tuple[tuple[int, ...], tuple[int, ...]]
+    same_trainings: bool
+    short: Ranking
+    supernets: tuple[Ranking, ...]
+    ceiling: NoiseCeiling
+    ceiling_seeds: int
+    gap: float
+    column: str
+
+
+def shown(count: int) -> list[int]:
+    """Positions of the fidelities that a table shows, of ``count`` equally spaced ones."""
+    return sorted({max(0, math.ceil(share * count - 1e-9) - 1) for share in SHOWN})
+
+
+def trained_scores(bench: TabularBenchmark) -> Array:
+    """(architectures, seeds, fidelities) scores of single trainings that may be compared over seeds; NaN if missing.
+
+    Of an exhaustive space the train seeds that every architecture has: those of a seed in the making would be the
+    architectures that happened to come first. Of other spaces every complete cell. Image tasks: test accuracy.
+    """
+    table, task = bench.table, bench.task
+    if task.split_by == "column":
+        values = table.view("test").values
+    else:
+        values = table.columns[task.metric]
+    if task.exhaustive:
+        return np.asarray(values[:, table.full_seeds])
+    return np.asarray(np.where(table.complete[:, :, np.newaxis], values, np.nan))
+
+
+def fidelity_finding(bench: TabularBenchmark) -> FidelityFinding | None:
+    """How a task's rankings settle; None with fewer than ``FEWEST`` architectures to rank."""
+    task, table = bench.task, bench.table
+    if task.exhaustive and not table.full_seeds.any():
+        return None
+    search, report = table.view("validation"), table.view("test")
+    true = report.mean[:, -1]
+    known = ~np.isnan(true) & search.used.any(axis=1)
+    if known.sum() < FEWEST:
+        return None
+    true = true[known]
+    rng = np.random.default_rng(0)
+    proxies: Array = bench.supernets().proxies if isinstance(task, GameTask) else np.empty((0, 0, len(known)))
+    single = trained_scores(bench)[:, :, -1]
+    several = single[(~np.isnan(single)).all(axis=1)]
+    ceiling = NoiseCeiling(math.nan, math.nan, 0)
+    if several.shape[1] > 1 and len(several) >= FEWEST:
+        ceiling = ranks.noise_ceiling(several, np.random.default_rng(0))
+    return FidelityFinding(
+        task=task.id,
+        unit=task.fidelity_unit.replace("_", " "),
+        fidelities=task.fidelities,
+        architectures=int(known.sum()),
+        seeds=(bench.train_seeds("validation"), bench.train_seeds("test")),
+        same_trainings=table.single_seed or task.split_by == "column",
+        short=_ranking(search.mean[known].T, true, rng),
+        supernets=tuple(_ranking(one, true) for one in proxies[:, :, known]),
+        ceiling=ceiling,
+        ceiling_seeds=several.shape[1],
+        gap=float(true.max() - true.mean()),
+        column=report.column,
+    )
+
+
+def _ranking(scores: Array, true: Array, rng: np.random.Generator | None = None) -> Ranking:
+    """``scores``: (fidelities, architectures); intervals only with a generator."""
+    count = len(scores)
+    found: dict[str, Any] = {name: np.full(count, math.nan) for name in Ranking.__annotations__}
+    for at, one in enumerate(scores):
+        if np.isnan(one).any() or np.ptp(one) == 0:
+            continue
+        found["tau"][at] = ranks.kendall_tau(one, true)
+        found["top"][at] = _top_overlap(one, true)
+        found["regret"][at] = true.max() - true[one == one.max()].mean()
+    if rng is not None and not np.isnan(found["tau"][-1]):
+        drawn = _resampled(scores, true, rng)
+        with_tau = ~np.isnan(drawn).all(axis=0)
+        found["low"][with_tau], found["high"][with_tau] = np.nanquantile(drawn[:, with_tau], (0.025, 0.975), axis=0)
+        found["behind"][with_tau] = np.nanquantile((drawn - drawn[:, -1:])[:, with_tau], 0.975, axis=0)
+    return Ranking(**found)
+
+
+def _resampled(scores: Array, true: Array, rng: np.random.Generator) -> Array:
+    """(resamples, fidelities) τ-b on architectures drawn with replacement, the same ones at every fidelity.
+
+    A resample is how often each architecture was drawn, so that pairs are compared only once; an architecture and its
+    copy tie in both rankings, as they should. NaN where a resample ties all.
+    """
+    count = len(true)
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(np.float64)
+    order = np.sign(true[:, np.newaxis] - true)
+    taus = np.full((RESAMPLES, len(scores)), math.nan)
+    for at, one in enumerate(scores):
+        if np.isnan(one).any():
+            continue
+        cheap = np.sign(one[:, np.newaxis] - one)
+        agree, first, second = (
+            ((drawn @ pairs) * drawn).sum(axis=1) for pairs in (cheap * order, np.abs(cheap), np.abs(order))
+        )
+        ranked = (first > 0) & (second > 0)
+        taus[ranked, at] = agree[ranked] / np.sqrt(first[ranked] * second[ranked])
+    return taus
+
+
+def _top_overlap(scores: Array, true: Array) -> float:
+    """Share of the true top that the scores' top holds; an equal score at the edge shares its place evenly."""
+    best = np.argsort(-true, kind="stable")[:TOP]
+    edge = np.sort(scores)[-TOP]
+    inside, tied = scores > edge, scores == edge
+    weight = inside + tied * (TOP - inside.sum()) / tied.sum()
+    return float(weight[best].sum()) / TOP

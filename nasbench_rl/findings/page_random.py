@@ -1,0 +1,137 @@
+"""The page's words on methods and random search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from nasbench_rl.columns import show
+from nasbench_rl.findings.against_random import Against, Comparison
+from nasbench_rl.findings.answers import Answers
+from nasbench_rl.report import ALL
+
+MULTI_OBJECTIVE = ("mnas", "monas", "rena")
+WORDS = {"better": "**beats it**", "worse": "loses to it", "open": "not told apart"}
+
+
+def random_answer(found: Answers) -> str:
+    """One sentence a budget."""
+    if not found.main:
+        return "No answer yet: no table is complete over its space, so the exact line of random search is not known."
+    better = [one for one in found.main if one.of("better")]
+    several = len(found.main) > 1
+    yes = "Yes" if len(better) == len(found.main) else "At some budgets" if several and better else "No"
+    where = f"over {len(found.against)} tasks" if found.overall else f"on `{found.main[0].task}`"
+    noise = "" if min(one.train_seeds for one in found.main) > 1 else (
+        " That is so on this table: whether it would be with agents trained from other seeds is not known yet."
+    )  # fmt: skip
+    return f"{yes}, {where}: " + "; ".join(_count(one) for one in found.main) + f".{noise}"
+
+
+def _count(one: Comparison) -> str:
+    methods = [row for row in one.rows if not row.is_control]
+    better, worse = one.of("better"), one.of("worse")
+    text = f"with a budget of {one.trainings:g} whole trainings {len(better)} of {len(methods)} methods beat it"
+    if better:
+        best = better[0]
+        text += f" (the most: {best.method}, mean regret {show(best.regret)} against {show(one.exact)})"
+        if one.train_seeds > 1:
+            text += f", {sum(row.table_interval[1] < 0 for row in better)} of them with the train seeds resampled too"
+    text += f", {len(worse)} lose to it" + (f" (the most: {worse[0].method}, {show(worse[0].regret)})" if worse else "")
+    return f"{text} and {len(methods) - len(better) - len(worse)} cannot be told apart from it"
+
+
+def random_section(comparisons: Sequence[Comparison], image: str) -> list[str]:
+    """Figure and tables of one task, a budget each."""
+    first = comparisons[0]
+    title = f"All {first.tasks} tasks" if first.task == ALL else f"`{first.task}`"
+    unit = "divided by the regret of a draw at random" if first.task == ALL else f"in the unit of `{first.unit}`"
+    lines = [f"### {title}", "", image, ""]
+    for one in comparisons:
+        lines += [
+            f"Budget of {one.trainings:g} whole trainings; random search's expected regret is {show(one.exact)}, that "
+            f"of a draw at random {show(one.gap)}, and that of the best validation score of all, where a search ends "
+            f"that has seen everything, {show(one.floor)}; regrets are {unit}.",
+            "",
+            "| method | regret, mean | minus random search's [95 %] | … over train seeds too | probability of "
+            "improvement [95 %] | p (Holm) | verdict | runs |",
+            "|---|---|---|---|---|---|---|---|",
+            *(_row(row) for row in one.rows),
+            "",
+        ]
+    return lines
+
+
+def _row(row: Against) -> str:
+    cells = [
+        row.method,
+        show(row.regret),
+        signed(row.difference) + between(row.interval, signed),
+        between(row.table_interval, signed).strip() or "unknown",
+        show(row.improvement) + between(row.improvement_interval),
+        "control" if row.is_control else pvalue(row.adjusted),
+        "–" if row.is_control else _verdict(row),
+        str(row.runs),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _verdict(row: Against) -> str:
+    low, high = row.table_interval
+    turned = row.verdict != "open" and low <= 0 <= high
+    return WORDS[row.verdict] + (" here; other train seeds could turn it" if turned else "")
+
+
+def signed(value: float) -> str:
+    """A number with its sign."""
+    return show(value) if not value > 0 else "+" + show(value)
+
+
+def between(interval: tuple[float, float], text: object = show) -> str:
+    """`` [low, high]``, or nothing when unknown."""
+    if math.isnan(interval[0]):
+        return ""
+    assert callable(text)
+    return f" [{text(interval[0])}, {text(interval[1])}]"
+
+
+def pvalue(value: float) -> str:
+    """Two digits; very small ones as a bound."""
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
+def random_cautions(found: Answers) -> list[str]:
+    """What to be careful about."""
+    lines = []
+    single = [task for task, parts in found.against.items() if parts[0].train_seeds < 2]
+    if single:
+        lines.append(
+            f"On {_named(single)} the test scores come from a single train seed. The intervals say how sure a "
+            "statement is about *this table*; how far other train seeds would turn it is not known until the test "
+            "split has two, and the column for it says so."
+        )
+    sizes = {task: fact for fact in found.facts for task in found.against if fact.task == task}
+    if sizes:
+        counts = sorted({one.covered.shape[1] for one in sizes.values()})
+        lines.append(
+            f"The spaces have {' or '.join(map(str, counts))} architectures. With a budget near their size every "
+            "search has seen everything, so differences show at small budgets. With very small ones the methods that "
+            "start from random architectures have not done anything else yet: they *are* random search there, and with "
+            "the same search seeds they are the same one."
+        )
+    ran = {row.method for parts in found.against.values() for one in parts for row in one.rows}
+    trading = [name for name in MULTI_OBJECTIVE if name in ran]
+    if trading:
+        lines.append(f"{_plain(trading)} trade the score against size, and are judged by score alone here.")
+    without = [one.task for one in found.facts if one.task not in found.against]
+    if without:
+        lines.append(f"There is no exact line for {_named(without)}: not every architecture of the space is trained.")
+    return ["What to be careful about:", "", *(f"- {line}" for line in lines), ""] if lines else []
+
+
+def _named(tasks: Sequence[str]) -> str:
+    return _plain([f"`{task}`" for task in tasks])
+
+
+def _plain(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

@@ -1,0 +1,160 @@
+"""The searches that a page is made from, kept beside it: what every run chose is all that its statistics need."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nasbench_rl import provenance, store
+from nasbench_rl.errors import InvalidValueError, MissingCellError, NasbenchError, TableError
+from nasbench_rl.experiment import Search
+from nasbench_rl.pool import run_all
+from nasbench_rl.summary import final_rows
+from nasbench_rl.tasks import get_task
+
+FAMILIES = ("rl", "nsc", "supernet")
+"""Of the tables that a page reads."""
+TRIES = 10
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """All searches of one method on one task with one budget.
+
+    Attributes:
+        task: its id.
+        budget: what each could spend, in the task's unit.
+        method: with its hyperparameters where they are not its own.
+        version: of the method.
+        chosen: number of searches that ended with each architecture.
+    """
+
+    task: str
+    budget: int
+    method: str
+    version: str
+    chosen: dict[str, int]
+
+    @property
+    def runs(self) -> int:
+        """Number of search seeds."""
+        return sum(self.chosen.values())
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Every search behind a page.
+
+    Attributes:
+        code: version of the code that made the page.
+        machine: where.
+        tables: 12 hex digits of each table that was read, by its name in the manifest.
+        searches: by task, budget and method.
+        left_out: why a method did not run on a task.
+    """
+
+    code: str
+    machine: str
+    tables: dict[str, str]
+    searches: tuple[Chosen, ...]
+    left_out: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """As text, one search a line."""
+        head = {"code": self.code, "machine": self.machine, "tables": self.tables, "left_out": self.left_out}
+        lines = ",\n".join(f"  {json.dumps(asdict(one))}" for one in self.searches)
+        return json.dumps(head, indent=1)[:-2] + ',\n "searches": [\n' + lines + "\n ]\n}\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Searches:
+        """What ``to_json`` wrote.
+
+        Raises:
+            TableError: absent or unreadable.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            searches = tuple(Chosen(**one) for one in content["searches"])
+            return cls(
+                content["code"], content["machine"], content["tables"], searches, tuple(content["left_out"])
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TableError(f"{path} holds no recorded searches ({error}); run without --redraw") from error
+
+
+def snapshot(folder: Path, to: Path) -> Path:
+    """A copy of a folder of tables, so that a training that goes on beside does not change them half-way; ``to``.
+
+    Raises:
+        TableError: they kept changing while they were copied.
+    """
+    for _ in range(TRIES):
+        before = (folder / store.MANIFEST).read_bytes()
+        shutil.copytree(folder, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
+        if (folder / store.MANIFEST).read_bytes() == before:
+            return to
+        time.sleep(1)
+    raise TableError(f"the tables in {folder} keep changing; try again when what trains there has finished a cell")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """12 hex digits of every table that a page reads, by its name in the manifest."""
+    entries = store.read_manifest(folder)
+    return {name: e.sha256[:12] for name, e in sorted(entries.items()) if name.split("/")[0] in FAMILIES and e.cells}
+
+
+def record(runs: pd.DataFrame, folder: Path, left_out: Sequence[str] = ()) -> Searches:
+    """What every run of ``experiment.COLUMNS`` chose.
+
+    Raises:
+        TableError: the runs were made with other tables than those in the folder.
+    """
+    tables, found = digests(folder), []
+    if len(runs):
+        runs = runs[runs["mode"] == "tabular"]
+    for key, of_key in runs.groupby(["task", "budget", "method"], sort=True):
+        task, budget, method = str(key[0]), int(key[1]), str(key[2])
+        name = store.table_name(get_task(task))
+        made_with = sorted(set(of_key["table"]))
+        if made_with != [tables.get(name)]:
+            raise TableError(
+                f"the runs of {method} on {task} were made with table {', '.join(made_with)}; {folder} holds "
+                f"{tables.get(name, 'none')}: run the searches again, or name the folder they read with --tables"
+            )
+        counts = final_rows(of_key)["incumbent"].value_counts().sort_index()
+        chosen = {str(arch): int(count) for arch, count in counts.items()}
+        found.append(Chosen(task, budget, method, ", ".join(sorted(set(of_key["method_version"]))), chosen))
+    return Searches(provenance.code_version(), provenance.machine(), tables, tuple(found), tuple(left_out))
+
+
+def search(
+    tasks: Sequence[str], methods: Sequence[tuple[str, dict[str, Any]]], budgets: dict[str, list[int]], seeds: int,
+    jobs: int, folder: Path,
+) -> Searches:  # fmt: skip
+    """Run every method on every task with each of the task's budgets, search seeds 0 … ``seeds`` − 1.
+
+    A method that a task is not for, or whose stored data it lacks (no supernet yet), is left out there and named.
+
+    Raises:
+        NasbenchError: a method failed for another reason.
+    """
+    wanted = [
+        Search(task, name, budget, hyperparameters=given, tables=str(folder))
+        for task in tasks for budget in budgets[task] for name, given in methods
+    ]  # fmt: skip
+    if not wanted:
+        return record(pd.DataFrame(columns=["task", "budget", "method"]), folder)
+    runs, failures = run_all(wanted, 0, seeds, jobs)
+    left_out: dict[str, None] = {}
+    for failure in failures:
+        if not isinstance(failure, (MissingCellError, InvalidValueError)):
+            raise NasbenchError(f"the page is not written: {failure}") from failure
+        left_out[str(failure).replace(str(folder), "the tables")] = None
+    return record(runs, folder, sorted(left_out))
