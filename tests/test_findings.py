@@ -153,7 +153,11 @@ def test_over_tasks_keeps_the_methods_that_ran_on_all(found: Answers) -> None:
     from dataclasses import replace
 
     fewer = replace(single, rows=tuple(row for row in single.rows if row.method != "worst"))
-    assert {row.method for row in over_tasks([two, fewer]).rows} == {"always_best", "local_search", "random_search"}
+    overall = over_tasks([two, fewer])
+    assert {row.method for row in overall.rows} == {"always_best", "local_search", "random_search"}
+    against = {TWO_BY_SEED: (two,), SINGLE_SEED: (fewer,)}
+    text = page.markdown(replace(found, against=against, overall=(overall,)), "findings")
+    assert "- worst did not run on every task" in text
 
 
 def test_rankings_by_other_trainings_and_by_the_same(found: Answers) -> None:

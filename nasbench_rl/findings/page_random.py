@@ -22,9 +22,10 @@ def random_answer(found: Answers) -> str:
     several = len(found.main) > 1
     yes = "Yes" if len(better) == len(found.main) else "At some budgets" if several and better else "No"
     where = f"over {len(found.against)} tasks" if found.overall else f"on `{found.main[0].task}`"
-    noise = "" if min(one.train_seeds for one in found.main) > 1 else (
-        " That is so on this table: whether it would be with agents trained from other seeds is not known yet."
-    )  # fmt: skip
+    noise = ""
+    if min(one.train_seeds for one in found.main) < 2:
+        tables = "these tables" if found.overall else "this table"
+        noise = f" That is so on {tables}: whether it would be with agents trained from other seeds is not known yet."
     return f"{yes}, {where}: " + "; ".join(_count(one) for one in found.main) + f".{noise}"
 
 
@@ -123,6 +124,10 @@ def random_cautions(found: Answers) -> list[str]:
     trading = [name for name in MULTI_OBJECTIVE if name in ran]
     if trading:
         lines.append(f"{_plain(trading)} trade the score against size, and are judged by score alone here.")
+    if found.overall:
+        partial = sorted(ran - {row.method for one in found.overall for row in one.rows})
+        if partial:
+            lines.append(f"{_plain(partial)} did not run on every task, and are not in the tables over all of them.")
     without = [one.task for one in found.facts if one.task not in found.against]
     if without:
         lines.append(f"There is no exact line for {_named(without)}: not every architecture of the space is trained.")
