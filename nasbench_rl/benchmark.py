@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from nasbench_rl import store
 from nasbench_rl.errors import (
     InvalidArchitectureError,
     InvalidValueError,
@@ -140,6 +139,8 @@ class TabularBenchmark(Benchmark):
 
     def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None) -> None:
         """``tables``: a folder of tables; None looks in the usual places (``store.table_folders``)."""
+        from nasbench_rl import store  # late: Arrow is a quarter of what an import takes
+
         self.task = task
         self.folder = store.find_tables(tables)
         self._load()
@@ -150,6 +151,8 @@ class TabularBenchmark(Benchmark):
             )
 
     def _load(self) -> None:
+        from nasbench_rl import store
+
         self.table = Table(self.task, store.read_table(self.folder, self.task))
         self._cache: dict[Any, Evaluation] = {}
         self._supernets: dict[OneShot, SupernetScores] = {}
@@ -308,6 +311,8 @@ def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     complete cell), train_seeds, cells, metric, max_fidelity, unit, split (how validation and test are held apart).
     """
     import pandas as pd
+
+    from nasbench_rl import store
 
     manifest = store.read_manifest(store.find_tables(tables))
     rows = []

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from nasbench_rl import store
 from nasbench_rl.errors import InvalidValueError, MissingCellError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from nasbench_rl.spaces.base import Architecture
     from nasbench_rl.tasks import Task
 
@@ -61,4 +60,6 @@ def read_latencies(folder: Path, task: Task) -> Latencies:
     Raises:
         TableError: the table is damaged or of another version.
     """
+    from nasbench_rl import store  # late, as in benchmark.py
+
     return Latencies(task, store.read_table(folder, task.latency))

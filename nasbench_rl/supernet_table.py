@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pyarrow as pa
-
-from nasbench_rl import store
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from nasbench_rl.tasks import GameTask
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -50,4 +49,6 @@ class SupernetScores:
 def read_supernets(folder: Path, task: GameTask, family: OneShot = "supernet") -> SupernetScores:
     """The stored supernets of a task, or its differentiable searches; none when it has no such table."""
     table = task.supernet if family == "supernet" else task.darts
+    from nasbench_rl import store  # late, as in benchmark.py
+
     return SupernetScores(task, store.read_table(folder, table), family)

@@ -8,12 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from nasbench_rl.errors import InvalidValueError, MissingCellError, unknown
 from nasbench_rl.records import Cost, Evaluation, Source, Split
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from nasbench_rl.spaces.base import Architecture
     from nasbench_rl.tasks import Task
 
@@ -87,7 +88,7 @@ class Table:
         self.columns: dict[str, Floats] = {}
         for name in (*SCORES[task.family], "cpu_seconds", "wall_seconds"):
             values = np.full(shape, np.nan)
-            values[where] = rows[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
+            values[where] = rows[name].cast("double").to_numpy(zero_copy_only=False)
             self.columns[name] = values
         stored = np.zeros(shape, dtype=np.bool_)
         stored[where] = True
