@@ -15,15 +15,18 @@ from nasbench_rl import cli, files, leaderboard, store
 from nasbench_rl.benchmark import MODES, load
 from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnsuitedSpaceError, unknown
 from nasbench_rl.experiment import Search
+from nasbench_rl.front_report import front_figure, hypervolume_figure, print_fronts, write_section
 from nasbench_rl.methods import get_method, method_names
+from nasbench_rl.multi_objective import judge_fronts, objectives
 from nasbench_rl.pool import run_all
+from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.spaces import KernelSpace
-from nasbench_rl.summary import curves_figure, judge_table, print_summary, summarise, write_markdown
+from nasbench_rl.summary import GRID_POINTS, curves_figure, judge_table, print_summary, summarise, write_markdown
 from nasbench_rl.tasks import Task, get_task, task_ids
 
 DEFAULT_BUDGET = "10x"
 DEFAULT_RUNS = 100
-PRESETS = ("rl-agents-paper",)
+PRESETS = ("rl-agents-paper", "meta-rl-paper")
 
 
 def shipped_tasks(tables: str | None = None) -> list[str]:
@@ -79,19 +82,36 @@ def parse_method(text: str) -> tuple[str, dict[str, Any]]:
     return name, hyperparameters
 
 
-def write_results(runs: pd.DataFrame, summary: pd.DataFrame, out: Path, tables: str | None) -> list[Path]:
-    """``runs.parquet``, ``summary.csv``, ``summary.md`` and a regret plot a task in ``out``; returns their paths."""
+def write_results(
+    runs: pd.DataFrame, summary: pd.DataFrame, fronts: pd.DataFrame, out: Path, tables: str | None, resource: Resource
+) -> list[Path]:
+    """``runs.parquet``, ``summary.csv``, ``summary.md`` and a regret plot a task in ``out``; returns their paths.
+
+    Where a method weighs a cost, ``hypervolume.csv`` too, and a task's front and hypervolume for one ``resource``.
+    """
     written = [out / "runs.parquet", out / "summary.csv", out / "summary.md"]
     store.write_frame(runs, written[0])
     files.replace_file(written[1], summary.to_csv(index=False).encode())
-    files.replace_file(written[2], write_markdown(summary, runs, tables).encode())
+    files.replace_file(
+        written[2],
+        (write_markdown(summary, runs, tables) + write_section(fronts)).encode(),
+    )
+    if len(fronts):
+        written.append(out / "hypervolume.csv")
+        files.replace_file(written[-1], fronts.to_csv(index=False).encode())
     for task in dict.fromkeys(runs["task"]):
         from nasbench_rl import plots
 
-        figure = curves_figure(runs[runs["task"] == task], judge_table(task, tables))
+        of_task, bench = runs[runs["task"] == task], judge_table(task, tables)
+        name = task.replace("/", ".").replace("@", ".")
+        figure = curves_figure(of_task, bench)
         if figure is not None:
-            name = task.replace("/", ".").replace("@", ".")
             written += plots.save(figure, out / f"regret.{name}")
+        of = objectives(bench, resource) if len(fronts) else None
+        if of is not None:
+            written += plots.save(front_figure(of_task, of)(plots.SIZE, True), out / f"front.{resource}.{name}")
+            figure = hypervolume_figure(of_task, of, GRID_POINTS)(plots.SIZE, True)
+            written += plots.save(figure, out / f"hypervolume.{resource}.{name}")
     return written
 
 
@@ -106,14 +126,15 @@ def _parser() -> cli.Parser:
             "python -m nasbench_rl.compare --tasks minatar-ss1/breakout@lite --methods random_search local_search",
             "python -m nasbench_rl.compare --runs 1000 --budget 3x --out results/three-trainings",
             "python -m nasbench_rl.compare --preset rl-agents-paper",
+            "python -m nasbench_rl.compare --preset meta-rl-paper --experiment 1",
             "python -m nasbench_rl.compare --mode live --tasks minatar-ss1/breakout@smoke --runs 1 --budget 3x",
         ],
     )
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="task ids (default: every shipped task)")
     parser.add_argument("--methods", nargs="+", metavar="METHOD",
                         help="methods, also as random_search:samples=3 (default: all installed)")  # fmt: skip
-    parser.add_argument("--runs", type=cli.positive, default=DEFAULT_RUNS, metavar="N",
-                        help=f"search seeds a method and task (default {DEFAULT_RUNS})")  # fmt: skip
+    parser.add_argument("--runs", type=cli.positive, metavar="N",
+                        help=f"search seeds a method and task (default {DEFAULT_RUNS}; meta-rl-paper 3)")  # fmt: skip
     parser.add_argument("--budget", default=DEFAULT_BUDGET, metavar="B",
                         help="whole trainings as '10x', or env steps or epochs (default 10x)")  # fmt: skip
     parser.add_argument(
@@ -125,9 +146,16 @@ def _parser() -> cli.Parser:
                         help="folder of tables (default: where queries look; live: your data folder)")  # fmt: skip
     parser.add_argument("--jobs", type=cli.positive, default=os.cpu_count() or 1, metavar="J",
                         help="processes (default: one a core)")  # fmt: skip
+    parser.add_argument("--resource", default="flops", metavar="R",
+                        help="the cost in figures of fronts: params, flops or latency (default flops)")  # fmt: skip
     parser.add_argument("--no-page", dest="page", action="store_false",
                         help="leave out the leaderboard page, whose figures take a few seconds")  # fmt: skip
     parser.add_argument("--preset", metavar="NAME", help="a paper's protocol instead: " + ", ".join(PRESETS))
+    parser.add_argument("--experiment", type=int, default=1, choices=(1, 2, 3), metavar="E",
+                        help="meta-rl-paper: 1 training, 2 evaluation (with --mode live its intensified trainings "
+                             "too, which take hours), 3 multi-branch (default 1)")  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true",
+                        help="meta-rl-paper, experiment 2: say how long the intensified trainings take")  # fmt: skip
     parser.add_argument("--device", default="cpu", help="where live mode trains: cpu or cuda")
     return parser
 
@@ -136,6 +164,8 @@ def searches_of(options: Any) -> list[Search]:
     """The searches that the command line asks for; every name is checked before anything runs."""
     if options.mode not in MODES:
         raise unknown("mode", options.mode, MODES)
+    if options.resource not in RESOURCES:
+        raise unknown("resource", options.resource, RESOURCES)
     if options.seed < 0:
         raise InvalidValueError(f"search seed {options.seed} is negative; allowed: 0, 1, 2, …")
     tasks = cli.names(options.tasks) or shipped_tasks(options.tables)
@@ -148,7 +178,9 @@ def searches_of(options: Any) -> list[Search]:
     for id_ in tasks:
         task = get_task(id_)
         if options.mode == "tabular":
-            load(task, tables=options.tables)
+            bench = load(task, tables=options.tables)
+            if options.resource == "latency" and task.exhaustive:
+                bench.latency(task.space[0])  # raises where none was measured
         budget = parse_budget(options.budget, task)
         found += [Search(id_, m, budget, options.mode, h, options.tables, options.device) for m, h in methods]
     return found
@@ -158,6 +190,8 @@ def run_preset(options: Any, out: Path) -> int:
     """A paper's protocol, whose methods, seeds and budgets are fixed."""
     if options.preset not in PRESETS:
         raise unknown("preset", options.preset, PRESETS)
+    if options.preset == "meta-rl-paper":
+        return _run_meta_rl(options, out)
     from nasbench_rl import preset_rl_agents
 
     tasks = cli.names(options.tasks) or shipped_tasks(options.tables)
@@ -166,16 +200,30 @@ def run_preset(options: Any, out: Path) -> int:
     return preset_rl_agents.run(kernel, out, options.tables, options.seed, options.jobs)
 
 
+def _run_meta_rl(options: Any, out: Path) -> int:
+    from nasbench_rl import preset_meta_rl as preset
+
+    if options.seed < 0:
+        raise InvalidValueError(f"search seed {options.seed} is negative; allowed: 0, 1, 2, …")
+    train: preset.Train = "estimate" if options.dry_run else "yes" if options.mode == "live" else "no"
+    runs = options.runs or preset.DEFAULT_RUNS
+    return preset.run(
+        options.experiment, out, options.tables, options.seed, runs, options.jobs, train, options.device
+    )  # fmt: skip
+
+
 def main(arguments: Sequence[str]) -> int:
     """The command line."""
     options = _parser().parse_args(arguments)
     out = Path(options.out)
     if options.preset is not None:
         return run_preset(options, out)
+    if options.dry_run:
+        raise InvalidValueError("--dry-run belongs to --preset meta-rl-paper --experiment 2; nothing was run")
     searches = searches_of(options)
     files.check_writable(out)
 
-    runs, failures = run_all(searches, options.seed, options.runs, options.jobs)
+    runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs)
     # Unasked for, a method is left out and does not fail where its stored data lack (no supernet yet) or the space has
     # nothing for it to do.
     absent = [f for f in failures if isinstance(f, (MissingCellError, UnsuitedSpaceError)) and not options.methods]
@@ -184,11 +232,13 @@ def main(arguments: Sequence[str]) -> int:
         cli.errors.print(f"{text}: {failure}", style=style, markup=False, highlight=False)
     tables = None if options.mode == "live" else options.tables  # live runs are judged by the shipped tables
     summary = summarise(runs, tables)
-    written = write_results(runs, summary, out, tables)
+    fronts = judge_fronts(runs, tables)
+    written = write_results(runs, summary, fronts, out, tables, options.resource)
     print_summary(summary, tables, cli.console)
+    print_fronts(fronts, cli.console)
     cli.console.print("written: " + ", ".join(str(path) for path in written), highlight=False, soft_wrap=True)
     if options.page:
-        leaderboard.main([str(out), *(["--tables", tables] if tables else [])])
+        leaderboard.main([str(out), "--resource", options.resource, *(["--tables", tables] if tables else [])])
     return 1 if len(failures) > len(absent) else 0
 
 

@@ -1,0 +1,161 @@
+"""The intensified trainings of the meta-RL paper's Experiment 2, and the two-block VGG-19 that they are compared with.
+
+The architectures are trained as any other cell of ``nsc-chain/<data set>@intense``. The VGG network is no point of that
+space: its learning curves lie beside the tables, in ``vgg/<data set>.intense.parquet``.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.progress import Progress
+
+from nasbench_rl import build, cli, files, provenance, store, workers
+from nasbench_rl.errors import RecipeMismatchError
+from nasbench_rl.tasks import ImageTask, get_task
+from nasbench_rl.workers import Cell
+
+SEEDS = 5
+"""Independent trainings of each network (Table 6)."""
+VGG = "VGG19-like"
+"""Its name in Table 6."""
+
+
+def intense_task(dataset: str) -> ImageTask:
+    """The task of the intensified training on a data set."""
+    task = get_task(f"nsc-chain/{dataset}@intense")
+    assert isinstance(task, ImageTask)
+    return task
+
+
+def vgg_file(task: ImageTask) -> str:
+    """Name of the VGG network's learning curves in a folder of tables."""
+    return f"vgg/{task.environment.name}.{task.recipe.name}.parquet"
+
+
+def read_vgg(folder: Path, task: ImageTask) -> pd.DataFrame:
+    """Learning curves of the VGG network: seed, fidelity (epochs), accuracies, origin; empty when none was trained.
+
+    Raises:
+        TableError: the file is absent or was changed.
+        RecipeMismatchError: it was trained by another recipe.
+    """
+    content = store.read_checked(folder, vgg_file(task))
+    if content is None:
+        return pd.DataFrame({"seed": pd.Series(dtype=int), "fidelity": pd.Series(dtype=int)})
+    frame = pd.read_parquet(io.BytesIO(content), use_threads=False)
+    others = set(frame["recipe"]) - {task.digest}
+    if others:
+        name = folder / vgg_file(task)
+        raise RecipeMismatchError(
+            f"{name} holds rows of recipe {', '.join(sorted(others))}; {task.id} is {task.digest}"
+        )
+    return frame
+
+
+def missing(folder: Path, task: ImageTask, archs: Sequence[str], seeds: int = SEEDS) -> tuple[list[Cell], list[int]]:
+    """What is not trained yet: cells of the architectures, and train seeds of the VGG network."""
+    done = set(read_vgg(folder, task)["seed"].unique())
+    cells = build.missing_cells(folder, [task], seeds, archs) if archs else []
+    return cells, [seed for seed in range(seeds) if seed not in done]
+
+
+def core_hours(folder: Path, task: ImageTask, cells: Sequence[Cell], vgg_seeds: Sequence[int]) -> float:
+    """Hours that one core needs, by rows measured before or by an epoch of each kind on this machine."""
+    hours = build.core_hours(cells, folder)[0] if cells else 0.0
+    if vgg_seeds:
+        known = read_vgg(folder, task)
+        known = known[known["fidelity"] == task.max_fidelity]
+        if len(known):
+            seconds = float(known["cpu_seconds"].mean())
+        else:
+            from nasbench_rl.training import classifier, datasets
+
+            data = datasets.load_dataset(task.environment.name)
+            epoch = classifier.train_vgg(data, replace(task.recipe, epochs=1), vgg_seeds[0])[-1]
+            seconds = epoch.cpu_seconds * task.recipe.epochs
+        hours += seconds * len(vgg_seeds) / 3600
+    return hours
+
+
+def train(
+    folder: Path, task: ImageTask, archs: Sequence[str], jobs: int, device: str = "cpu", seeds: int = SEEDS
+) -> int:
+    """Train what is missing; each training is kept as soon as it ends. Returns how many failed."""
+    workers.check_ready([task], device)
+    files.check_writable(folder)
+    cells, vgg_seeds = missing(folder, task, archs, seeds)
+    for seed in vgg_seeds:
+        train_vgg(folder, task, seed, device)
+    return build.train_missing(cells, folder, jobs, device) if cells else 0
+
+
+def train_vgg(folder: Path, task: ImageTask, seed: int, device: str = "cpu") -> None:
+    """Train the VGG network once and add its learning curve to the file; another process's work is waited for."""
+    from nasbench_rl.training import classifier, datasets
+    from nasbench_rl.training.process import tune_process
+
+    tune_process()
+    data = datasets.load_dataset(task.environment.name)
+    with files.lock(folder, f"vgg.{task.environment.name}.{task.recipe.name}"):
+        before = read_vgg(folder, task)
+        if seed in set(before["seed"]):
+            return
+        origin = {"code_version": provenance.code_version(), "machine": provenance.machine(device)}
+        with _progress(f"{VGG} on {task.id}, train seed {seed}", task.max_fidelity) as tell:
+            curve = classifier.train_vgg(data, task.recipe, seed, device, tell)
+        rows = [
+            {
+                "seed": seed, "fidelity": point.epoch, "validation_accuracy": point.validation_accuracy,
+                "test_accuracy": point.test_accuracy, "train_loss": point.train_loss, "data": data.digest,
+                "cpu_seconds": point.cpu_seconds, "wall_seconds": point.wall_seconds, "recipe": task.digest, **origin,
+            }
+            for point in curve
+        ]  # fmt: skip
+        new = pd.DataFrame(rows)
+        together = pd.concat([before, new], ignore_index=True) if len(before) else new
+        store.write_frame(together.sort_values(["seed", "fidelity"]), folder / vgg_file(task))
+        store.register(folder, vgg_file(task), len(together))
+    last = curve[-1]
+    cli.console.print(
+        f"{VGG} on {task.id}, train seed {seed}: test accuracy {last.test_accuracy:.3f}, "
+        f"{last.cpu_seconds:,.0f} CPU s", highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+@contextmanager
+def _progress(text: str, total: int) -> Iterator[Any]:
+    """A bar on a terminal; yields what is to be called with the number of epochs done."""
+    with Progress(console=cli.console, disable=not cli.console.is_terminal) as bar:
+        row = bar.add_task(text, total=total)
+        yield lambda done: bar.update(row, completed=done)
+
+
+def results(folder: Path, task: ImageTask, archs: Sequence[str]) -> pd.DataFrame:
+    """Test accuracies at the end of the intensified training, in %: network, trainings, mean, two_std (NaN for one).
+
+    Rows: the architectures in the order given, then the VGG network; those never trained have 0 trainings.
+    """
+    rows = store.read_table(folder, task).to_pandas(use_threads=False)
+    rows = rows[rows["fidelity"] == task.max_fidelity]
+    vgg = read_vgg(folder, task)
+    found = {arch: rows[rows["arch"] == arch] for arch in archs} | {VGG: vgg[vgg["fidelity"] == task.max_fidelity]}
+    table = []
+    for network, one in found.items():
+        score = 100 * one["test_accuracy"] if len(one) else pd.Series(dtype=float)
+        table.append(
+            {"network": network, "trainings": len(score), "mean": score.mean(), "two_std": 2 * score.std(ddof=1)}
+        )
+    return pd.DataFrame(table)
+
+
+def command(task: ImageTask, archs: Sequence[str]) -> str:
+    """What trains the architectures alone."""
+    quoted = " ".join(f'"{arch}"' for arch in archs)
+    return f"python -m nasbench_rl.build {task.id} --archs {quoted} --seeds {SEEDS}"

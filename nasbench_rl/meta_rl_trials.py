@@ -1,0 +1,243 @@
+"""Trials of the meta-RL paper: an agent interacts with the environment of one data set for t_max steps.
+
+Rewards are validation accuracies at the end of the training, measured where the table has the network and guessed
+where it has not (``mode="surrogate"``); each step says which.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing as mp
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.progress import Progress
+
+from nasbench_rl import cli
+from nasbench_rl.benchmark import TabularBenchmark, load
+from nasbench_rl.errors import TableError
+from nasbench_rl.methods import get_method
+from nasbench_rl.nsc_mdp import Action, actions_of
+from nasbench_rl.spaces.nsc import NscSpace
+from nasbench_rl.tasks import Task, get_task
+
+WINDOW = 50
+"""Episodes a point of a curve stands for (Figures 9, 12, 14 and 15)."""
+KEY = ("task", "method", "seed")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One interaction.
+
+    Attributes:
+        task: id of an NSC task.
+        method: a method whose hyperparameters include ``t_max``.
+        t_max: environment steps.
+        label: its name in results.
+        hyperparameters: the method's others.
+        env: options of the environment (sigma, tau).
+        trace_entropy: whether the method writes its policy's entropy where ``trace`` says.
+    """
+
+    task: str
+    method: str
+    t_max: int
+    label: str
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    env: Mapping[str, Any] = field(default_factory=dict)
+    trace_entropy: bool = False
+
+
+def play(trial: Trial, seed: int, bench: TabularBenchmark) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Run a trial.
+
+    Returns:
+        Its steps (``TracedRun.frame`` with ``KEY`` and entropy, NaN where none is traced) and one row of facts.
+    """
+    from nasbench_rl.nsc_trace import TracedRun
+
+    ample = (trial.t_max + 1) * bench.task.max_fidelity  # t_max ends the trial, as in Algorithm 1, and no budget
+    run = TracedRun(bench, ample, seed, **trial.env)
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace"
+        more = {"trace": str(trace)} if trial.trace_entropy else {}
+        get_method(trial.method, t_max=trial.t_max, **trial.hyperparameters, **more)(run)
+        wall = time.perf_counter() - start
+        steps = run.frame()
+        steps["entropy"] = _read_entropy(trace) if trial.trace_entropy else math.nan
+    for name, value in zip(KEY, (trial.task, trial.label, seed), strict=True):
+        steps[name] = value
+    return steps, {**dict(zip(KEY, (trial.task, trial.label, seed), strict=True)), **_facts(steps, bench), "wall": wall}
+
+
+def _read_entropy(path: Path) -> np.ndarray[Any, Any]:
+    from safetensors.numpy import load_file
+
+    entropy: np.ndarray[Any, Any] = load_file(path)["entropy"]
+    return entropy
+
+
+def _facts(steps: pd.DataFrame, bench: TabularBenchmark) -> dict[str, Any]:
+    """What a trial asked for and found; ``cpu_hours`` is what the trainings of its measured networks took."""
+    asked = steps[steps["source"] != ""].drop_duplicates("arch")
+    count = asked["source"].value_counts()
+    accuracy = steps[steps["arch"] != ""].groupby("arch")["reward"].max()
+    best = str(accuracy.idxmax()) if len(accuracy) else ""
+    cost = [
+        bench.query(arch, split="validation").cost.cpu_seconds for arch in asked[asked["source"] == "table"]["arch"]
+    ]
+    answered = steps[steps["source"].isin(["table", "surrogate"])]
+    return {
+        "steps": len(steps),
+        "episodes": int(steps["ended"].sum()),
+        "networks": len(asked),
+        "measured": int(count.get("table", 0)),
+        "guessed": int(count.get("surrogate", 0)),
+        "invalid": int(count.get("invalid", 0)),
+        "guessed_rewards": float((answered["source"] == "surrogate").mean()) if len(answered) else math.nan,
+        "best": best,
+        "best_reward": float(accuracy.max()) if best else math.nan,
+        "best_source": str(asked.set_index("arch")["source"].get(best, "")),
+        "cpu_hours": math.fsum(cost) / 3600,
+    }
+
+
+def _play_in_turn(
+    trials: Sequence[Trial], seed: int, tables: str | None
+) -> tuple[list[pd.DataFrame], list[dict[str, Any]]]:
+    """Trials that hand a policy on."""
+    played = [play(trial, seed, load(trial.task, mode="surrogate", tables=tables)) for trial in trials]
+    return [steps for steps, _ in played], [facts for _, facts in played]
+
+
+def _start_worker() -> None:
+    """One thread a process, before torch is loaded."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def play_all(
+    chains: Sequence[Sequence[Trial]], seeds: Sequence[int], tables: str | None, jobs: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Play every chain of trials with every search seed, the trials of a chain in turn.
+
+    Returns:
+        (all steps, one row of facts a trial); neither depends on ``jobs``, wall seconds apart.
+
+    Raises:
+        NasbenchError: what a trial ended in.
+    """
+    work = [(list(chain), seed) for seed in seeds for chain in chains]
+    work.sort(key=lambda job: -sum(t.t_max * (t.method != "random_search") for t in job[0]))  # longest first
+    frames: list[pd.DataFrame] = []
+    facts: list[dict[str, Any]] = []
+    with (
+        Progress(console=cli.console, disable=not cli.console.is_terminal) as bar,
+        ProcessPoolExecutor(min(jobs, len(work)), mp.get_context("spawn"), _start_worker) as pool,
+    ):
+        row = bar.add_task("trials", total=sum(len(chain) for chain, _ in work))
+        futures = [pool.submit(_play_in_turn, chain, seed, tables) for chain, seed in work]
+        try:
+            for future in as_completed(futures):
+                steps, found = future.result()
+                frames += steps
+                facts += found
+                bar.update(row, advance=len(found))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    order = {label: at for at, label in enumerate(dict.fromkeys(t.label for chain in chains for t in chain))}
+    tasks = {task: at for at, task in enumerate(dict.fromkeys(t.task for chain in chains for t in chain))}
+
+    def rank(column: pd.Series[Any]) -> pd.Series[Any]:
+        return column.map({"task": tasks, "method": order}[str(column.name)]) if column.name in KEY[:2] else column
+
+    together = pd.concat(frames, ignore_index=True).sort_values([*KEY, "step"], key=rank, ignore_index=True)
+    return together, pd.DataFrame(facts).sort_values(list(KEY), key=rank, ignore_index=True)
+
+
+def episodes_of(steps: pd.DataFrame) -> pd.DataFrame:
+    """One row a finished episode: ``KEY``, episode, best_reward, length, accumulated_reward, multi_branch.
+
+    ``multi_branch`` counts the episode's different networks that are no chains.
+    """
+    first = steps[steps["arch"] != ""].drop_duplicates([*KEY, "episode", "arch"])
+    branched = first[first["arch"].map(is_multi_branch)].groupby([*KEY, "episode"], sort=False).size()
+    groups = steps.groupby([*KEY, "episode"], sort=False)
+    table = groups.agg(
+        best_reward=("reward", "max"), length=("reward", "size"), accumulated_reward=("reward", "sum"),
+        ended=("ended", "last"),
+    )  # fmt: skip
+    table["multi_branch"] = branched.reindex(table.index).fillna(0).astype(int)
+    return table[table["ended"]].drop(columns="ended").reset_index()
+
+
+def is_multi_branch(arch: str) -> bool:
+    """Whether a network is no chain: a layer has two predecessors, or one that is not the layer before it."""
+    return "@" in arch or "(" in arch
+
+
+def windows_of(episodes: pd.DataFrame, column: str, size: int = WINDOW) -> pd.DataFrame:
+    """Mean and standard deviation of a column over each ``size`` episodes of all seeds together.
+
+    A last window with less than half of its episodes is left out. Columns: task, method, episode (the middle of the
+    window), mean, std.
+    """
+    known = episodes.assign(window=episodes["episode"] // size)
+    seeds = known.groupby(["task", "method"], sort=False)["seed"].nunique()
+    table = known.groupby(["task", "method", "window"], sort=False)[column].agg(["mean", "std", "size"]).reset_index()
+    whole = [seeds[task, method] * size for task, method in zip(table["task"], table["method"], strict=True)]
+    table = table[table["size"] >= 0.5 * np.array(whole)]
+    table["episode"] = (table["window"] + 0.5) * size
+    return table[["task", "method", "episode", "mean", "std"]].fillna({"std": 0.0})
+
+
+def actions_of_task(id_: str) -> tuple[Action, ...]:
+    """The actions of a task's environment (Table 2)."""
+    space = get_task(id_).space
+    assert isinstance(space, NscSpace)
+    return actions_of(space.definition)
+
+
+def action_shares(steps: pd.DataFrame) -> pd.DataFrame:
+    """How often each action was taken: rows (task, method), columns the actions of Table 2, each row summing to 1."""
+    most = max(len(actions_of_task(str(task))) for task in steps["task"].unique())
+    trials = steps.groupby(["task", "method"], sort=False)
+    shares = trials["action"].value_counts(normalize=True).unstack(fill_value=0.0)
+    return shares.reindex(index=list(trials.groups), columns=range(most), fill_value=0.0)
+
+
+def check_ready(tasks: Sequence[str], tables: str | None) -> None:
+    """Raise TableError, in one line, unless every task has a table and a surrogate."""
+    faults = []
+    for id_ in tasks:
+        try:
+            load(id_, mode="surrogate", tables=tables)
+        except TableError as error:
+            faults.append((id_, str(error)))
+    if not faults:
+        return
+    grow = {id_: _how_to_train(get_task(id_)) for id_, _ in faults}
+    commands = [
+        f"python -m nasbench_rl.build {grow[id_]} && python -m nasbench_rl.build surrogate {id_}" for id_ in grow
+    ]
+    raise TableError(
+        f"this experiment needs a table and a surrogate of each of {', '.join(tasks)}; {faults[0][1]}"
+        + (f" (and likewise {', '.join(id_ for id_, _ in faults[1:])})" if len(faults) > 1 else "")
+        + ". All of it: "
+        + " ; ".join(commands)
+    )
+
+
+def _how_to_train(task: Task) -> str:
+    """What item 5 of the tables asks for: chains that can be gone through, deeper ones as an agent would draw them."""
+    return f"{task.id} --depth 2 --drawn 300" if task.space.name == "nsc-chain" else f"{task.id} --drawn 300"

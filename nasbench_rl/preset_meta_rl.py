@@ -1,0 +1,260 @@
+"""``compare --preset meta-rl-paper --experiment 1|2|3``: the meta-RL paper's experiments on stand-in data sets.
+
+Sections 6 and 7 of the paper, at its numbers of steps. Rewards are looked up where the tables have the network and
+guessed where they have not; how many were guessed is printed. What the paper reports beside is set next to ours:
+
+1. a policy is carried over three environments; DeepQN and random search begin anew in each (Figures 9-11, Table 4);
+2. that policy, fixed, in two environments it has not seen (Figures 12 and 13, Table 5, the Wilcoxon test), and an
+   intensified training of the two best networks against a two-block VGG-19 (Table 6);
+3. multi-branch networks (Figures 14-16, Table 7).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from nasbench_rl import cli, files, intensified, meta_rl_figures, meta_rl_tables, plots, store
+from nasbench_rl.meta_rl_trials import (
+    KEY,
+    Trial,
+    action_shares,
+    actions_of_task,
+    check_ready,
+    episodes_of,
+    is_multi_branch,
+    play_all,
+)
+
+DEFAULT_RUNS = 3
+"""Search seeds; the paper has one of each trial."""
+EXPERIMENTS = (1, 2, 3)
+STANDS_FOR = {
+    "nsc-chain/fashion-mnist@lite": "omniglot",
+    "nsc-chain/font-letters@lite": "vgg_flower",
+    "nsc-chain/emoji@lite": "dtd",
+    "nsc-chain/animals@lite": "aircraft",
+    "nsc-chain/wesnoth@lite": "cu_birds",
+    "nsc-multibranch/font-letters@lite": "omniglot",
+}
+"""The paper's data set in whose place each task stands; letters are the nearest to Omniglot's for multi-branch."""
+TRAINED_ON, HELD_OUT, MULTI_BRANCH = tuple(STANDS_FOR)[:3], tuple(STANDS_FOR)[3:5], tuple(STANDS_FOR)[5]
+TABLE_SIX_ROWS = ("Deep meta-RL (1st)", "Deep meta-RL (2nd)")
+TOP = len(TABLE_SIX_ROWS)
+"""Networks of each held-out data set that are trained intensively."""
+Train = Literal["no", "estimate", "yes"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Environment steps of the trials, t_max (section 6).
+
+    Attributes:
+        meta: of meta-A2C in the three environments it learns from.
+        baselines: of DeepQN and random search there.
+        evaluation: of the fixed policy in each held-out environment.
+        multi_branch: of each trial of Experiment 3.
+    """
+
+    meta: tuple[int, int, int] = (8000, 7000, 7000)
+    baselines: tuple[int, int, int] = (6500, 5500, 7000)
+    evaluation: int = 2000
+    multi_branch: int = 20_000
+
+
+PAPER = Protocol()
+
+
+def meta_trials(protocol: Protocol, policies: Path) -> list[Trial]:
+    """Meta-A2C in the three environments in turn; the policy learned in one is where the next begins."""
+    file, trials = str(policies / "policy-{seed}.safetensors"), []
+    for at, (task, t_max) in enumerate(zip(TRAINED_ON, protocol.meta, strict=True)):
+        start = {"policy": file} if at else {}
+        trials.append(Trial(task, "meta_a2c", t_max, "meta_a2c", {**start, "save": file}, trace_entropy=True))
+    return trials
+
+
+def baseline_trials(protocol: Protocol) -> list[Trial]:
+    """DeepQN, whose first update comes after 1 000 steps of the paper's, and random actions."""
+    trials = []
+    for task, t_max in zip(TRAINED_ON, protocol.baselines, strict=True):
+        starts = min(1000, 1000 * t_max / PAPER.baselines[0]) / t_max
+        copies = min(100, 100 * t_max / PAPER.baselines[0]) / t_max
+        trials.append(Trial(task, "dqn", t_max, "dqn", {"learning_starts": starts, "target_every": copies}))
+        trials.append(Trial(task, "random_search", t_max, "random_search"))
+    return trials
+
+
+def evaluation_trials(protocol: Protocol, policies: Path) -> list[Trial]:
+    """The fixed policy in the environments it has not seen, each with a fresh state of the LSTM."""
+    fixed = {"policy": str(policies / "policy-{seed}.safetensors"), "learn": False}
+    return [
+        Trial(task, "meta_a2c", protocol.evaluation, "meta_a2c", fixed, trace_entropy=True) for task in HELD_OUT
+    ]  # fmt: skip
+
+
+def multi_branch_trials(protocol: Protocol) -> list[Trial]:
+    """Meta-A2C from scratch, j = 10, with and without a reward for shifts of the pointers."""
+    return [
+        Trial(MULTI_BRANCH, "meta_a2c", protocol.multi_branch, f"meta_a2c σ={sigma}", {"horizon": 10},
+              {"sigma": sigma}, trace_entropy=True)
+        for sigma in (0.0, 0.1)
+    ]  # fmt: skip
+
+
+def run(
+    experiment: int, out: Path, tables: str | None, seed: int, runs: int, jobs: int, train: Train = "no",
+    device: str = "cpu", protocol: Protocol = PAPER,
+) -> int:  # fmt: skip
+    """One experiment with search seeds ``seed`` … ``seed + runs − 1``; prints tables and writes all to ``out``.
+
+    Raises:
+        TableError: a table or surrogate is absent; the message says how to make it.
+    """
+    seeds, out = range(seed, seed + runs), out / f"experiment-{experiment}"
+    files.check_writable(out)
+    if experiment == 1:
+        return _first(out, tables, seeds, jobs, protocol)
+    if experiment == 2:
+        return _second(out, tables, seeds, jobs, protocol, train, device)
+    return _third(out, tables, seeds, jobs, protocol)
+
+
+def _first(out: Path, tables: str | None, seeds: Sequence[int], jobs: int, protocol: Protocol) -> int:
+    check_ready(TRAINED_ON, tables)
+    chains = [meta_trials(protocol, out / "policies"), *([trial] for trial in baseline_trials(protocol))]
+    steps, facts = play_all(chains, seeds, tables, jobs)
+    episodes = episodes_of(steps)
+    written = _write(out, steps, episodes, facts)
+    meta = steps[steps["method"] == "meta_a2c"]
+    names = [action.label for action in actions_of_task(TRAINED_ON[0])]
+    figures = {
+        "figure-09": meta_rl_figures.evolution(episodes, "Experiment 1: evolution of the training episodes"),
+        "figure-10": meta_rl_figures.entropy_through_tasks(meta, len(names)),
+        "figure-11": meta_rl_figures.shares(
+            action_shares(meta), TRAINED_ON, names, "Experiment 1: actions of meta_a2c in each environment"
+        ),
+    }
+    for name, figure in figures.items():
+        written += plots.save(figure, out / name)
+    meta_rl_tables.print_found(facts, episodes, tables, "Experiment 1: what each agent found")
+    meta_rl_tables.print_times(facts, tables, STANDS_FOR, "4")
+    _say_written(written)
+    return 0
+
+
+def _second(
+    out: Path, tables: str | None, seeds: Sequence[int], jobs: int, protocol: Protocol, train: Train, device: str
+) -> int:
+    check_ready([*TRAINED_ON, *HELD_OUT], tables)
+    with tempfile.TemporaryDirectory() as folder:  # learned anew: a policy on disk may be of other tables
+        policies = Path(folder)
+        chain = [*meta_trials(protocol, policies), *evaluation_trials(protocol, policies)]
+        steps, facts = play_all([chain], seeds, tables, jobs)
+    steps, facts = (frame[frame["task"].isin(HELD_OUT)].reset_index(drop=True) for frame in (steps, facts))
+    episodes = episodes_of(steps)
+    written = _write(out, steps, episodes, facts)
+    names = [action.label for action in actions_of_task(HELD_OUT[0])]
+    figures = {
+        "figure-12": meta_rl_figures.evolution(episodes, "Experiment 2: evolution of the evaluation episodes"),
+        "figure-13": meta_rl_figures.shares(
+            action_shares(steps), HELD_OUT, names, "Experiment 2: actions of the fixed policy"
+        ),
+    }
+    for name, figure in figures.items():
+        written += plots.save(figure, out / name)
+    tests = meta_rl_tables.strategies_differ(steps)
+    files.replace_file(out / "wilcoxon.csv", tests.to_csv(index=False).encode())
+    meta_rl_tables.print_found(facts, episodes, tables, "Experiment 2: what the fixed policy found")
+    meta_rl_tables.print_times(facts, tables, STANDS_FOR, "5")
+    meta_rl_tables.print_strategies(tests)
+    failed = _intensify(best_networks(steps, seeds[0]), out, tables, jobs, train, device)
+    _say_written([*written, out / "wilcoxon.csv", out / "table6.csv"])
+    return 1 if failed else 0
+
+
+def best_networks(steps: pd.DataFrame, seed: int) -> dict[str, list[str]]:
+    """Of one search seed, as in the paper: the ``TOP`` networks of each task by reward, the earlier one if equal."""
+    mine = steps[(steps["seed"] == seed) & (steps["arch"] != "")].drop_duplicates(["task", "arch"])
+    return {
+        str(task): one.sort_values("reward", ascending=False, kind="stable")["arch"].head(TOP).tolist()
+        for task, one in mine.groupby("task", sort=False)
+    }
+
+
+def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: int, train: Train, device: str) -> int:
+    """Table 6: train what is asked for, print what there is and what is missing; returns how many trainings failed."""
+    folder, failed, parts, hours = Path(tables) if tables else store.find_tables(), 0, [], 0.0
+    for id_, archs in best.items():
+        task = intensified.intense_task(id_.split("/")[1].split("@")[0])
+        if train == "yes":
+            failed += intensified.train(folder, task, archs, jobs, device)
+        found = intensified.results(folder, task, archs)
+        found.insert(0, "task", task.id)
+        found.insert(
+            1, "row", [*(f"Deep meta-RL ({place})" for place in ("1st", "2nd")[: len(archs)]), intensified.VGG]
+        )
+        found.insert(2, "stands_for", STANDS_FOR[id_])
+        parts.append(found)
+        cells, vgg_seeds = intensified.missing(folder, task, archs)
+        if cells or vgg_seeds:
+            _say(f"not trained: {len(cells)} of {TOP * intensified.SEEDS} trainings of {task.id} "
+                 f"and {len(vgg_seeds)} of {intensified.SEEDS} of {intensified.VGG}")  # fmt: skip
+        if cells:
+            _say(f"  the former alone: {intensified.command(task, archs)} [--dry-run]")
+        if train == "estimate":
+            hours += intensified.core_hours(folder, task, cells, vgg_seeds)
+    table = pd.concat(parts, ignore_index=True)
+    if train == "estimate":
+        _say(f"Table 6 needs about {hours:.2g} more core-hours")
+    elif (table["trainings"] < intensified.SEEDS).any():
+        _say("all of them: the same command with --mode live (how long: and --dry-run); Ctrl-C keeps what is finished")
+    files.replace_file(out / "table6.csv", table.to_csv(index=False).encode())
+    meta_rl_tables.print_table_six(table, tables)
+    return failed
+
+
+def _third(out: Path, tables: str | None, seeds: Sequence[int], jobs: int, protocol: Protocol) -> int:
+    check_ready([MULTI_BRANCH], tables)
+    steps, facts = play_all([[trial] for trial in multi_branch_trials(protocol)], seeds, tables, jobs)
+    episodes = episodes_of(steps)
+    written = _write(out, steps, episodes, facts)
+    names = [action.label for action in actions_of_task(MULTI_BRANCH)]
+    table = action_shares(steps)
+    figures = {
+        "figure-14": meta_rl_figures.evolution(episodes, "Experiment 3: evolution of the multi-branch episodes"),
+        "figure-15": meta_rl_figures.exploration(steps, episodes, len(names)),
+        "figure-16": meta_rl_figures.shares(
+            table, [method for _, method in table.index], names, f"Experiment 3: actions on {MULTI_BRANCH}"
+        ),
+    }
+    for name, figure in figures.items():
+        written += plots.save(figure, out / name)
+    meta_rl_tables.print_found(facts, episodes, tables, "Experiment 3: what each agent found")
+    meta_rl_tables.print_times(facts, tables, STANDS_FOR, "7")
+    met = steps[(steps["source"] != "") & (steps["source"] != "invalid")].drop_duplicates([*KEY, "arch"])
+    branched = int(met["arch"].map(is_multi_branch).sum())
+    ratio = f"1:{(len(met) - branched) / branched:.1f}" if branched else f"0:{len(met)}"
+    _say(f"multi-branch to chain among the different networks met: {ratio} (the paper, section 7: 1:10)")
+    _say_written(written)
+    return 0
+
+
+def _write(out: Path, steps: pd.DataFrame, episodes: pd.DataFrame, facts: pd.DataFrame) -> list[Path]:
+    store.write_frame(steps, out / "steps.parquet")
+    store.write_frame(episodes, out / "episodes.parquet")
+    files.replace_file(out / "trials.csv", facts.to_csv(index=False).encode())
+    return [out / "steps.parquet", out / "episodes.parquet", out / "trials.csv"]
+
+
+def _say(text: str) -> None:
+    cli.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _say_written(paths: Sequence[Path]) -> None:
+    _say("written: " + ", ".join(map(str, paths)))

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("gymnasium")
+pytest.importorskip("lightgbm")
+
+from made_images import TASK, made_rows, true_accuracy
+
+from nasbench_rl import cli, compare, intensified, load, store
+from nasbench_rl import preset_meta_rl as preset
+from nasbench_rl.errors import RecipeMismatchError, TableError
+from nasbench_rl.meta_rl_tables import strategies_differ
+from nasbench_rl.meta_rl_trials import (
+    Trial,
+    action_shares,
+    check_ready,
+    episodes_of,
+    is_multi_branch,
+    play,
+    play_all,
+    windows_of,
+)
+from nasbench_rl.recipes_nsc import STAND_IN_INTENSE
+from nasbench_rl.surrogate import Surrogate
+from nasbench_rl.surrogate_info import SurrogateOptions
+from nasbench_rl.tasks import ImageTask, get_task
+
+SMALL = preset.Protocol((400, 300, 300), (300, 250, 300), 200, 400)
+QUICK = SurrogateOptions(members=2, trees=10)
+PUBLISHED = Path(__file__).parents[1] / "tables" / "published.parquet"
+
+
+def made_table(folder: Path, id_: str) -> None:
+    """A table and a surrogate of a task, accuracies as in ``made_images``; a third of the chains of depth 2."""
+    task = get_task(id_)
+    assert isinstance(task, ImageTask)
+    if task.space.name == "nsc-chain":
+        archs = [arch for arch in task.space.up_to_depth(2) if task.is_valid(arch)][::2]
+    else:
+        rng = np.random.default_rng(0)
+        archs = list({a.name: a for a in (task.space.sample(rng) for _ in range(60)) if task.is_valid(a)}.values())
+    rows = made_rows(depth=1)[lambda frame: frame["fidelity"] == 1].iloc[:1]
+    parts = []
+    for arch in archs:
+        size = task.size(arch)
+        for epoch in task.fidelities:
+            accuracy = min(0.95, true_accuracy(arch.name.replace(" | ", " "), epoch))
+            parts.append(
+                rows.assign(
+                    arch=arch.name, fidelity=epoch, test_accuracy=accuracy, validation_accuracy=accuracy,
+                    params=size.params, flops=size.flops, density=task.space.density(arch), cpu_seconds=0.1 * epoch,
+                )
+            )  # fmt: skip
+    frame = pd.concat(parts)
+    with store.lock(folder, store.FOLD_LOCK):
+        store.write_table(folder, task, [store.encode_rows(task, frame.to_dict("records"))])
+    Surrogate.fit(task, frame, np.random.default_rng(0), options=QUICK).save(folder)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("meta-rl-tables")
+    shutil.copy(PUBLISHED, folder)
+    store.register(folder, PUBLISHED.name, 1)
+    for id_ in preset.STANDS_FOR:
+        made_table(folder, id_)
+    return folder
+
+
+def run(experiment: int, tables: Path, out: Path, **options: object) -> tuple[int, Path]:
+    code = preset.run(experiment, out, str(tables), 0, 2, 2, protocol=SMALL, **options)  # type: ignore[arg-type]
+    return code, out / f"experiment-{experiment}"
+
+
+# -- the experiments
+
+
+def test_experiment_one(tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = run(1, tables, tmp_path)
+    assert code == 0
+    facts = pd.read_csv(out / "trials.csv").set_index(["task", "method", "seed"])
+    for at, task in enumerate(preset.TRAINED_ON):
+        assert facts.loc[(task, "meta_a2c", 1), "steps"] == SMALL.meta[at]
+        for method in ("dqn", "random_search"):
+            assert facts.loc[(task, method, 0), "steps"] == SMALL.baselines[at]
+    assert (facts["networks"] == facts["measured"] + facts["guessed"] + facts["invalid"]).all()
+    assert (facts["measured"] > 0).all() and (facts["guessed"] > 0).all()
+    assert {path.name for path in (out / "policies").iterdir()} == {
+        f"policy-{seed}.safetensors" for seed in (0, 1)
+    }  # fmt: skip
+    for figure in ("figure-09", "figure-10", "figure-11"):
+        assert (out / f"{figure}.png").stat().st_size > 10_000
+    said = " ".join(capsys.readouterr().out.split())
+    total, guessed = facts[["measured", "guessed"]].sum().sum(), facts["guessed"].sum()
+    assert f"guesses: {guessed:,} of the {total:,} accuracies asked for" in said
+    for hours in ("273", "158", "191", "135", "161", "148"):
+        assert f" {hours} " in said, "Table 4 as published"
+
+
+def test_every_reward_is_the_tables_or_the_surrogates(tables: Path, tmp_path: Path) -> None:
+    bench = load(preset.TRAINED_ON[0], mode="surrogate", tables=tables)
+    steps, _ = play(Trial(bench.task.id, "random_search", 200, "random"), 0, bench)
+    assert set(steps["source"]) == {"", "table", "surrogate", "invalid"}
+    for row in steps[steps["arch"] != ""].itertuples():
+        if row.source == "invalid":
+            assert row.reward == 0 and not bench.task.is_valid(row.arch)
+            continue
+        answer = bench.query(row.arch, split="validation", seed=0)
+        assert (answer.source, answer.score) == (row.source, row.reward)
+        assert (row.source == "table") == (row.arch in bench.table.row_of)
+
+
+def test_trials_repeat_whatever_the_number_of_processes(tables: Path, tmp_path: Path) -> None:
+    def both(jobs: int, name: str) -> pd.DataFrame:
+        chain = preset.meta_trials(replace(SMALL, meta=(60, 40, 40)), tmp_path / name)
+        random = [Trial(preset.TRAINED_ON[0], "random_search", 50, "random_search")]
+        return play_all([chain, random], (3, 4), str(tables), jobs)[0]
+
+    pd.testing.assert_frame_equal(both(1, "one"), both(2, "two"))
+
+
+def test_experiment_two_without_training(tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = run(2, tables, tmp_path)
+    assert code == 0
+    steps = store.read_frame(out / "steps.parquet")
+    assert set(steps["task"]) == set(preset.HELD_OUT)
+    assert (steps.groupby(["task", "seed"]).size() == SMALL.evaluation).all()
+    six = pd.read_csv(out / "table6.csv")
+    assert len(six) == 6 and (six["trainings"] == 0).all() and six["mean"].isna().all()
+    best = six[six["row"] == "Deep meta-RL (1st)"].set_index("task")["network"]
+    mine = steps[(steps["seed"] == 0) & (steps["task"] == preset.HELD_OUT[0])]
+    assert mine[mine["arch"] == best["nsc-chain/animals@intense"]]["reward"].max() == mine["reward"].max()
+    assert len(pd.read_csv(out / "wilcoxon.csv")) == 2
+    said = " ".join(capsys.readouterr().out.split())
+    assert "not trained: 10 of 10 trainings of nsc-chain/animals@intense and 5 of 5 of VGG19-like" in said
+    assert "python -m nasbench_rl.build nsc-chain/wesnoth@intense --archs" in said and "--mode live" in said
+    for figure in ("figure-12", "figure-13"):
+        assert (out / f"{figure}.png").stat().st_size > 10_000
+
+
+def test_experiment_three(tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = run(3, tables, tmp_path)
+    assert code == 0
+    steps = store.read_frame(out / "steps.parquet")
+    assert set(steps["method"]) == {"meta_a2c σ=0.0", "meta_a2c σ=0.1"}
+    shifts = steps[steps["action"] >= 10].groupby("method")["reward"].max()
+    assert shifts["meta_a2c σ=0.0"] == 0 < shifts["meta_a2c σ=0.1"] <= 0.1
+    assert steps["position"].max() <= 19
+    episodes = store.read_frame(out / "episodes.parquet")
+    assert episodes["multi_branch"].max() >= 1
+    for figure in ("figure-14", "figure-15", "figure-16"):
+        assert (out / f"{figure}.png").stat().st_size > 10_000
+    said = " ".join(capsys.readouterr().out.split())
+    assert " 321 " in said and " 374 " in said, "Table 7 as published"
+    assert "the paper, section 7: 1:10" in said
+
+
+def test_an_absent_table_gives_one_line_that_says_what_to_build(tmp_path: Path, tables: Path) -> None:
+    folder = tmp_path / "some"
+    folder.mkdir()
+    made_table(folder, preset.TRAINED_ON[0])
+    with pytest.raises(TableError) as caught:
+        check_ready(preset.TRAINED_ON, str(folder))
+    said = str(caught.value)
+    assert "\n" not in said
+    assert "build surrogate nsc-chain/emoji@lite" in said and "surrogate nsc-chain/fashion-mnist@lite" not in said
+
+
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    command = ["--preset", "meta-rl-paper", "--experiment", "3", "--out", str(tmp_path), "--tables", str(empty)]
+    assert cli.run(compare.main, command) == 2
+    assert "build nsc-multibranch/font-letters@lite --drawn 300" in capsys.readouterr().err
+    assert cli.run(compare.main, ["--preset", "meta-rl-paper", "--experiment", "4"]) == 2
+    assert cli.run(compare.main, ["--dry-run"]) == 2
+    assert "--preset meta-rl-paper" in capsys.readouterr().err
+
+
+# -- from steps to curves
+
+
+def made_steps() -> pd.DataFrame:
+    """Two episodes of three and two steps, and one that did not end."""
+    rows = [
+        (0, 0, 1, 0.2, "conv3", False),
+        (0, 1, 3, 0.6, "conv3 | maxpool2@0", False),
+        (0, 2, 7, 0.6, "conv3 | maxpool2@0", True),
+        (1, 0, 0, 0.5, "conv1", False),
+        (1, 1, 7, 0.5, "conv1", True),
+        (2, 0, 0, 0.9, "conv1", False),
+    ]
+    frame = pd.DataFrame(rows, columns=["episode", "position", "action", "reward", "arch", "ended"])
+    return frame.assign(task="nsc-chain/digits@lite", method="m", seed=0, step=range(6), source="table")
+
+
+def test_episodes() -> None:
+    table = episodes_of(made_steps())
+    assert table["best_reward"].tolist() == [0.6, 0.5]
+    assert table["length"].tolist() == [3, 2]
+    assert table["accumulated_reward"].tolist() == pytest.approx([1.4, 1.0])
+    assert table["multi_branch"].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("arch", "branched"),
+    [("conv3 maxpool2", False), ("conv3 | maxpool2", False), ("conv3 | conv1@0", True), ("conv3 | add(0,1)", True)],
+)
+def test_what_a_chain_is(arch: str, branched: bool) -> None:
+    assert is_multi_branch(arch) is branched
+
+
+def test_windows_pool_the_seeds_and_drop_a_short_end() -> None:
+    episodes = pd.DataFrame({"task": "t", "method": "m", "seed": [0] * 7 + [1] * 7, "episode": [*range(7)] * 2})
+    episodes["length"] = [1, 1, 1, 1, 2, 2, 2] + [3, 3, 3, 3, 4, 4, 4]
+    table = windows_of(episodes, "length", size=4)
+    assert table["mean"].tolist() == [2, 3]
+    assert table["std"].tolist() == pytest.approx([np.std([1, 3] * 4, ddof=1), np.std([2, 4] * 3, ddof=1)])
+    assert table["episode"].tolist() == [2, 6]
+    assert len(windows_of(episodes[episodes["episode"] < 5], "length", size=4)) == 1
+
+
+def test_shares_and_the_test_between_strategies() -> None:
+    steps = made_steps()
+    shares = action_shares(steps)
+    assert shares.shape == (1, 8) and shares.to_numpy().sum() == pytest.approx(1)
+    assert shares.iloc[0].tolist() == pytest.approx([2 / 6, 1 / 6, 0, 1 / 6, 0, 0, 0, 2 / 6])
+    other = steps.assign(task="nsc-chain/emoji@lite")
+    assert strategies_differ(pd.concat([steps, other]))["p"].tolist() == [1.0]
+    counts = [1, 2, 4, 8, 16, 32, 64, 128]
+    many = {"a": np.repeat(range(8), counts), "b": np.repeat(range(8), counts[::-1])}
+    frames = [made_steps().iloc[:1].drop(columns="action").merge(pd.DataFrame({"action": v}), how="cross").assign(
+        task=f"nsc-chain/{t}@lite") for t, v in zip(("digits", "emoji"), many.values(), strict=True)]  # fmt: skip
+    assert strategies_differ(pd.concat(frames))["p"].item() == pytest.approx(1.0), "mirrored shares: no side leads"
+
+
+# -- intensified trainings
+
+
+def test_the_recipe_is_the_papers_on_small_images() -> None:
+    task = intensified.intense_task("animals")
+    assert task.recipe is STAND_IN_INTENSE
+    recipe = task.recipe
+    assert (recipe.epochs, recipe.dense, recipe.filters, recipe.filter_growth) == (100, 4096, 32, 2)
+    assert recipe.image_size is None and recipe.train_images == 2000
+    rates = [recipe.learning_rate_at(epoch) for epoch in (1, 2, 3)]
+    assert rates[1] / rates[0] == pytest.approx(rates[2] / rates[1]) and rates[1] < rates[0], "exponential decay"
+
+
+@pytest.fixture
+def tiny() -> ImageTask:
+    """The intensified training, cut to two epochs of digits."""
+    small = replace(STAND_IN_INTENSE, epochs=2, dense=8, train_images=200, held_out_images=100, name="tiny")
+    return ImageTask(TASK.space, TASK.environment, small)
+
+
+def test_a_vgg_network_is_trained_once_and_kept(tiny: ImageTask, tmp_path: Path) -> None:
+    assert intensified.missing(tmp_path, tiny, [], 2) == ([], [0, 1])
+    intensified.train_vgg(tmp_path, tiny, 1)
+    assert intensified.missing(tmp_path, tiny, [], 2) == ([], [0])
+    before = (tmp_path / intensified.vgg_file(tiny)).read_bytes()
+    intensified.train_vgg(tmp_path, tiny, 1)
+    assert (tmp_path / intensified.vgg_file(tiny)).read_bytes() == before
+    intensified.train_vgg(tmp_path, tiny, 0)
+    table = intensified.results(tmp_path, tiny, ["conv1"])
+    scores = intensified.read_vgg(tmp_path, tiny).query("fidelity == 2")["test_accuracy"]
+    assert table["trainings"].tolist() == [0, 2]
+    assert table["mean"].iloc[1] == pytest.approx(100 * scores.mean())
+    assert table["two_std"].iloc[1] == pytest.approx(200 * scores.std(ddof=1))
+    assert intensified.core_hours(tmp_path, tiny, [], [2]) > 0
+    other = ImageTask(tiny.space, tiny.environment, replace(tiny.recipe, dropout=0.5))
+    with pytest.raises(RecipeMismatchError, match="recipe"):
+        intensified.read_vgg(tmp_path, other)
