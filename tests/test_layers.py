@@ -56,6 +56,7 @@ LAYERS: dict[str, int] = {
                 "measure",
                 "workers",
                 "selection",
+                "nasgym",
                 "build",
                 "data",
                 "compare",

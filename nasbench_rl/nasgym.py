@@ -1,0 +1,103 @@
+"""Experiments of the original nasgym (github.com/gomerudo/nas-env), read from the CSV file that it keeps.
+
+One row a network and data set: ``dataset-nethash`` (the data set's name and the MD5 of the state), ``netstring`` (the
+state as NumPy prints it), ``reward`` and ``accuracy`` in percent, ``density``, ``flops``, ``timestamp``,
+``running_time`` in seconds, ``is_valid``. They are other trainings than this project's, on other images and by other
+code, so they never enter its tables: they become a file of their own, under this project's names of the networks.
+
+    python -m nasbench_rl.nasgym db_experiments.csv --out experiments.parquet
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from nasbench_rl import cli, store
+from nasbench_rl.errors import InvalidArchitectureError, TableError, nearest
+from nasbench_rl.spaces.nsc import NscSpace, nsc_space
+
+NASGYM_COLUMNS = (
+    "dataset-nethash", "netstring", "reward", "accuracy", "density", "flops", "timestamp", "running_time", "is_valid",
+)  # fmt: skip
+COLUMNS = ("data", "arch", "accuracy", "reward", "density", "flops", "is_valid", "running_seconds", "timestamp", "hash")
+"""Of what ``read_experiments`` gives; accuracy and reward are shares, 0 … 1."""
+
+
+def read_experiments(path: Path, space: NscSpace) -> tuple[pd.DataFrame, list[str]]:
+    """Read nasgym's file.
+
+    Args:
+        path: the CSV file, any number of data sets in it.
+        space: whose networks these are; ``nsc-multibranch`` reads chains too.
+
+    Returns:
+        ``COLUMNS``, one row an experiment in the file's order, and one line for each row that is no network of the
+        space (the empty state among them), which is left out. Isomorphic networks have the same ``arch``.
+
+    Raises:
+        TableError: unreadable, a column is missing, or a number is none.
+    """
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise TableError(f"{path} is no readable CSV file ({str(error).splitlines()[0]})") from error
+    missing = [name for name in NASGYM_COLUMNS if name not in frame.columns]
+    if missing:
+        close = nearest(missing[0], [str(name) for name in frame.columns])
+        hint = f" (has {close!r})" if close else ""
+        raise TableError(
+            f"{path} is no nasgym file: column {missing[0]!r} is missing{hint}; expected {', '.join(NASGYM_COLUMNS)}"
+        )
+    try:
+        numbers = frame[["reward", "accuracy", "density", "flops", "running_time", "is_valid"]].astype("float64")
+    except ValueError as error:
+        raise TableError(f"{path}: a figure is no number ({error})") from error
+    keys = frame["dataset-nethash"].astype(str).str.rpartition("-")
+    rows, faults = [], []
+    for line, text in enumerate(frame["netstring"].astype(str)):
+        try:
+            arch = space.parse(text).name
+        except InvalidArchitectureError as error:
+            faults.append(f"row {line + 1}: {error}")
+            continue
+        own = numbers.iloc[line]
+        rows.append(
+            (keys[0][line], arch, own["accuracy"] / 100, own["reward"] / 100, own["density"], own["flops"],
+             bool(own["is_valid"]), own["running_time"], str(frame["timestamp"][line]), keys[2][line])
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=list(COLUMNS)), faults
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line."""
+    parser = cli.Parser(
+        "python -m nasbench_rl.nasgym",
+        "Read the experiments that the original nasgym kept in a CSV file, name their networks as this project does, "
+        "and write them as Parquet. They stay apart from this project's tables: they are other trainings.",
+        ["python -m nasbench_rl.nasgym workspace/db_experiments.csv --out experiments.parquet"],
+    )
+    parser.add_argument("file", type=Path, metavar="CSV", help="nasgym's db_experiments.csv")
+    parser.add_argument("--out", type=Path, required=True, metavar="PARQUET", help="the file to write")
+    parser.add_argument(
+        "--space", default="nsc-multibranch", help="nsc-multibranch (default, holds chains) or nsc-chain"
+    )
+    options = parser.parse_args(arguments)
+    experiments, faults = read_experiments(options.file, nsc_space(options.space))
+    for fault in faults:
+        cli.errors.print(f"left out: {fault}", style="yellow", markup=False, highlight=False)
+    store.write_frame(experiments, options.out)
+    counts = ", ".join(f"{name} {count}" for name, count in experiments["data"].value_counts(sort=False).items())
+    cli.console.print(
+        f"{len(experiments)} experiments on {experiments['arch'].nunique()} networks ({counts}), {len(faults)} rows "
+        f"left out, written to {options.out}",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))

@@ -1,0 +1,88 @@
+"""Reading the experiments of the original nasgym."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nasbench_rl import cli, store
+from nasbench_rl.errors import TableError
+from nasbench_rl.nasgym import COLUMNS, main, read_experiments
+from nasbench_rl.spaces.nsc import nsc_space
+
+CHAIN = [[1, 1, 3, 0, 0], [2, 2, 2, 1, 0]]
+BRANCHED = [[1, 1, 3, 0, 0], [2, 2, 2, 0, 0], [3, 6, 0, 1, 2], [4, 7, 0, 0, 0]]
+
+
+def nasgym_file(path: Path, states: list[list[list[int]]]) -> Path:
+    """Written as nasgym does: pandas puts the state's NumPy text into a cell."""
+    rows = []
+    for number, layers in enumerate(states):
+        state = np.zeros((10, 5), dtype=np.int32)
+        if layers:
+            state[-len(layers) :] = layers
+        text = "".join("{}-{}-{}-{};".format(*layer[:4]) for layer in state)
+        rows.append(
+            {
+                "dataset-nethash": f"vgg-flower-{hashlib.md5(text.encode()).hexdigest()}",
+                "netstring": state,
+                "reward": 40.0 + number,
+                "accuracy": 41.5,
+                "density": 1.5,
+                "flops": 1e6,
+                "timestamp": "2019-06-01 12:00:00",
+                "running_time": 33,
+                "is_valid": True,
+            }
+        )
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+def test_networks_get_this_project_s_names(tmp_path: Path) -> None:
+    frame, faults = read_experiments(nasgym_file(tmp_path / "db.csv", [CHAIN, BRANCHED]), nsc_space("nsc-multibranch"))
+    space = nsc_space("nsc-multibranch")
+    assert not faults and tuple(frame.columns) == COLUMNS
+    assert frame["arch"].tolist() == [space.parse(CHAIN).name, space.parse(BRANCHED).name]
+    assert frame["data"].unique().tolist() == ["vgg-flower"], "a data set's own name may hold a hyphen"
+    assert frame["accuracy"].tolist() == [0.415, 0.415] and frame["reward"].tolist() == [0.40, 0.41]
+
+
+def test_isomorphic_networks_are_one_architecture(tmp_path: Path) -> None:
+    swapped = [[1, 2, 2, 0, 0], [2, 1, 3, 0, 0], [3, 6, 0, 2, 1]]
+    frame, _ = read_experiments(nasgym_file(tmp_path / "db.csv", [BRANCHED, swapped]), nsc_space("nsc-multibranch"))
+    assert frame["arch"].nunique() == 1
+
+
+def test_what_is_no_network_of_the_space_is_told_and_left_out(tmp_path: Path) -> None:
+    path = nasgym_file(tmp_path / "db.csv", [[], CHAIN, BRANCHED])
+    frame, faults = read_experiments(path, nsc_space("nsc-chain"))
+    assert len(frame) == 1 and len(faults) == 2 and faults[0].startswith("row 1:") and faults[1].startswith("row 3:")
+
+
+@pytest.mark.parametrize("column", ["netstring", "accuracy"])
+def test_a_missing_column_is_named(column: str, tmp_path: Path) -> None:
+    path = nasgym_file(tmp_path / "db.csv", [CHAIN])
+    pd.read_csv(path).rename(columns={column: f"{column}s"}).to_csv(path, index=False)
+    with pytest.raises(TableError, match=f"'{column}' is missing.*has '{column}s'"):
+        read_experiments(path, nsc_space("nsc-chain"))
+
+
+def test_bad_files_end_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.parquet"
+    assert cli.run(main, [str(tmp_path / "absent.csv"), "--out", str(out)]) == 2
+    path = nasgym_file(tmp_path / "db.csv", [CHAIN])
+    path.write_text(path.read_text().replace("41.5", "much"))
+    assert cli.run(main, [str(path), "--out", str(out)]) == 2
+    assert not out.exists() and capsys.readouterr().err.count("error:") == 2
+
+
+def test_the_command_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = nasgym_file(tmp_path / "db.csv", [CHAIN, BRANCHED])
+    assert cli.run(main, [str(path), "--out", str(tmp_path / "experiments.parquet")]) == 0
+    assert len(store.read_frame(tmp_path / "experiments.parquet")) == 2
+    assert "2 experiments on 2 networks (vgg-flower 2), 0 rows left out" in capsys.readouterr().out
