@@ -15,10 +15,13 @@ from nasbench_rl import cli, files, leaderboard, store
 from nasbench_rl.benchmark import MODES, load
 from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnsuitedSpaceError, unknown
 from nasbench_rl.experiment import Search
+from nasbench_rl.front_report import front_figure, hypervolume_figure, print_fronts, write_section
 from nasbench_rl.methods import get_method, method_names
+from nasbench_rl.multi_objective import judge_fronts, objectives
 from nasbench_rl.pool import run_all
+from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.spaces import KernelSpace
-from nasbench_rl.summary import curves_figure, judge_table, print_summary, summarise, write_markdown
+from nasbench_rl.summary import GRID_POINTS, curves_figure, judge_table, print_summary, summarise, write_markdown
 from nasbench_rl.tasks import Task, get_task, task_ids
 
 DEFAULT_BUDGET = "10x"
@@ -79,19 +82,33 @@ def parse_method(text: str) -> tuple[str, dict[str, Any]]:
     return name, hyperparameters
 
 
-def write_results(runs: pd.DataFrame, summary: pd.DataFrame, out: Path, tables: str | None) -> list[Path]:
-    """``runs.parquet``, ``summary.csv``, ``summary.md`` and a regret plot a task in ``out``; returns their paths."""
+def write_results(
+    runs: pd.DataFrame, summary: pd.DataFrame, fronts: pd.DataFrame, out: Path, tables: str | None, resource: Resource
+) -> list[Path]:
+    """``runs.parquet``, ``summary.csv``, ``summary.md`` and a regret plot a task in ``out``; returns their paths.
+
+    Where a method weighs a cost, ``hypervolume.csv`` too, and a task's front and hypervolume for one ``resource``.
+    """
     written = [out / "runs.parquet", out / "summary.csv", out / "summary.md"]
     store.write_frame(runs, written[0])
     files.replace_file(written[1], summary.to_csv(index=False).encode())
-    files.replace_file(written[2], write_markdown(summary, runs, tables).encode())
+    files.replace_file(written[2], (write_markdown(summary, runs, tables) + write_section(fronts)).encode())
+    if len(fronts):
+        written.append(out / "hypervolume.csv")
+        files.replace_file(written[-1], fronts.to_csv(index=False).encode())
     for task in dict.fromkeys(runs["task"]):
         from nasbench_rl import plots
 
-        figure = curves_figure(runs[runs["task"] == task], judge_table(task, tables))
+        of_task, bench = runs[runs["task"] == task], judge_table(task, tables)
+        name = task.replace("/", ".").replace("@", ".")
+        figure = curves_figure(of_task, bench)
         if figure is not None:
-            name = task.replace("/", ".").replace("@", ".")
             written += plots.save(figure, out / f"regret.{name}")
+        of = objectives(bench, resource) if len(fronts) else None
+        if of is not None:
+            written += plots.save(front_figure(of_task, of)(plots.SIZE, True), out / f"front.{resource}.{name}")
+            figure = hypervolume_figure(of_task, of, GRID_POINTS)(plots.SIZE, True)
+            written += plots.save(figure, out / f"hypervolume.{resource}.{name}")
     return written
 
 
@@ -126,6 +143,8 @@ def _parser() -> cli.Parser:
                         help="folder of tables (default: where queries look; live: your data folder)")  # fmt: skip
     parser.add_argument("--jobs", type=cli.positive, default=os.cpu_count() or 1, metavar="J",
                         help="processes (default: one a core)")  # fmt: skip
+    parser.add_argument("--resource", default="flops", metavar="R",
+                        help="the cost in figures of fronts: params, flops or latency (default flops)")  # fmt: skip
     parser.add_argument("--no-page", dest="page", action="store_false",
                         help="leave out the leaderboard page, whose figures take a few seconds")  # fmt: skip
     parser.add_argument("--preset", metavar="NAME", help="a paper's protocol instead: " + ", ".join(PRESETS))
@@ -142,6 +161,8 @@ def searches_of(options: Any) -> list[Search]:
     """The searches that the command line asks for; every name is checked before anything runs."""
     if options.mode not in MODES:
         raise unknown("mode", options.mode, MODES)
+    if options.resource not in RESOURCES:
+        raise unknown("resource", options.resource, RESOURCES)
     if options.seed < 0:
         raise InvalidValueError(f"search seed {options.seed} is negative; allowed: 0, 1, 2, …")
     tasks = cli.names(options.tasks) or shipped_tasks(options.tables)
@@ -154,7 +175,9 @@ def searches_of(options: Any) -> list[Search]:
     for id_ in tasks:
         task = get_task(id_)
         if options.mode == "tabular":
-            load(task, tables=options.tables)
+            bench = load(task, tables=options.tables)
+            if options.resource == "latency" and task.exhaustive:
+                bench.latency(task.space[0])  # raises where none was measured
         budget = parse_budget(options.budget, task)
         found += [Search(id_, m, budget, options.mode, h, options.tables, options.device) for m, h in methods]
     return found
@@ -206,11 +229,13 @@ def main(arguments: Sequence[str]) -> int:
         cli.errors.print(f"{text}: {failure}", style=style, markup=False, highlight=False)
     tables = None if options.mode == "live" else options.tables  # live runs are judged by the shipped tables
     summary = summarise(runs, tables)
-    written = write_results(runs, summary, out, tables)
+    fronts = judge_fronts(runs, tables)
+    written = write_results(runs, summary, fronts, out, tables, options.resource)
     print_summary(summary, tables, cli.console)
+    print_fronts(fronts, cli.console)
     cli.console.print("written: " + ", ".join(str(path) for path in written), highlight=False, soft_wrap=True)
     if options.page:
-        leaderboard.main([str(out), *(["--tables", tables] if tables else [])])
+        leaderboard.main([str(out), "--resource", options.resource, *(["--tables", tables] if tables else [])])
     return 1 if len(failures) > len(absent) else 0
 
 

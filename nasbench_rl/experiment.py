@@ -14,17 +14,18 @@ import pandas as pd
 from nasbench_rl import provenance, store
 from nasbench_rl.benchmark import Mode, TabularBenchmark, load
 from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, TableError
-from nasbench_rl.methods import Method, configuration, get_method, method_version
+from nasbench_rl.methods import Method, configuration, get_method, method_version, objective_of
 from nasbench_rl.run import Run
 from nasbench_rl.surrogate import surrogate_name
 
 COLUMNS = (
-    "task", "method", "method_version", "configuration", "mode", "table", "budget", "seed", "step", "spent",
-    "cpu_seconds", "arch", "fidelity", "train_seed", "score", "source", "incumbent", "test_score", "test_source",
-    "regret", "search_seconds", "code_version", "machine",
+    "task", "method", "method_version", "configuration", "objective", "mode", "table", "budget", "seed", "step",
+    "spent", "cpu_seconds", "arch", "fidelity", "train_seed", "score", "source", "incumbent", "test_score",
+    "test_source", "regret", "search_seconds", "code_version", "machine",
 )  # fmt: skip
 """One row an evaluation. ``test_score`` and ``regret`` are the incumbent's, on the test split at max fidelity. The two
 sources say of ``score`` and ``test_score`` whether they were measured (``table``, ``live``) or guessed (``surrogate``).
+``objective`` is the resource that a multi-objective method weighs against the score; empty for the others.
 """
 
 
@@ -117,6 +118,7 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
         "method": search.label,
         "method_version": method_version(search.method),
         "configuration": configuration_digest(method),
+        "objective": objective_of(method),
         "mode": search.mode,
         "table": table_digest(judge.table or bench),
         "budget": search.budget,

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasbench_rl import plots, stats
+from nasbench_rl.front_report import Draw, front_figure, hypervolume_figure
 from nasbench_rl.judged import JudgedTask
+from nasbench_rl.multi_objective import declared, objectives
+from nasbench_rl.records import Resource
 from nasbench_rl.report import ALL, LEVEL, Report, is_random_search
 from nasbench_rl.stats import Array
 from nasbench_rl.summary import exact_random_search, references
@@ -45,13 +48,14 @@ class PageFigure:
     draw: Callable[[bool], Figure]
 
 
-def page_figures(report: Report) -> list[PageFigure]:
-    """All figures of a leaderboard in the order of the page."""
+def page_figures(report: Report, resource: Resource = "flops") -> list[PageFigure]:
+    """All figures of a leaderboard in the order of the page; ``resource``: the cost of those of fronts."""
     found: list[PageFigure] = []
     for family, tasks in report.families.items():
         coloured = coloured_methods(report, family)
         found += [*_improvement(report, family), *_profiles(report, family, tasks, coloured)]
         found += [_regret(judged, coloured) for judged in tasks]
+        found += [figure for judged in tasks for figure in _fronts(judged, resource)]
     return [*found, *_ranks(report)]
 
 
@@ -153,6 +157,33 @@ def _regret(judged: JudgedTask, coloured: Sequence[str]) -> PageFigure:
         )  # fmt: skip
 
     return PageFigure(_name("regret", task.id), task.id, caption, draw)
+
+
+def front_place(task: str) -> str:
+    """Where the figures of a task's fronts belong."""
+    return f"{task}: score against cost"
+
+
+def _fronts(judged: JudgedTask, resource: Resource) -> list[PageFigure]:
+    of = objectives(judged.bench, resource) if declared(judged.runs) else None
+    if of is None:
+        return []
+    captions = (
+        "Every architecture (dots), the true front by test scores (black), what all validation scores together would "
+        "choose (rings), and the best test score at a cost or below that runs offer at the end, their mean (colours).",
+        "Hypervolume of the architectures that a search would choose, as a share of the true front's, against what it "
+        "has spent. Lines: mean over runs; bands: its 95 % interval over search seeds.",
+    )
+    draws = (front_figure(judged.runs, of), hypervolume_figure(judged.runs, of, GRID_POINTS))
+    names = [_name(kind, resource, judged.task.id) for kind in ("front", "hypervolume")]
+    return [
+        PageFigure(name, front_place(judged.task.id), caption, partial(_draw_front, draw))
+        for name, caption, draw in zip(names, captions, draws, strict=True)
+    ]
+
+
+def _draw_front(draw: Draw, on_page: bool) -> Figure:
+    return draw(_size(on_page), not on_page)
 
 
 def _ranks(report: Report) -> list[PageFigure]:

@@ -13,9 +13,11 @@ import pandas as pd
 from nasbench_rl import cli, files, store
 from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.checklist import checklist
-from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError, nearest
+from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError, nearest, unknown
 from nasbench_rl.experiment import COLUMNS, Judge, table_digest
 from nasbench_rl.facts import table_facts
+from nasbench_rl.multi_objective import judge_fronts
+from nasbench_rl.records import RESOURCES
 from nasbench_rl.render import Leaderboard, latex, markdown
 from nasbench_rl.report import build_report
 from nasbench_rl.summary import judge_table
@@ -218,6 +220,8 @@ def _parser() -> cli.Parser:
     parser.add_argument("--add", nargs="+", action="extend", default=[], metavar="FILE", help="further files of runs")
     parser.add_argument("--out", metavar="DIR", help="where the leaderboard goes (default: the first DIR)")
     parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
+    parser.add_argument("--resource", default="flops", metavar="R",
+                        help="the cost in figures of fronts: params, flops or latency (default flops)")  # fmt: skip
     return parser
 
 
@@ -227,14 +231,17 @@ def main(arguments: Sequence[str]) -> int:
     from nasbench_rl.page import html
 
     options = _parser().parse_args(arguments)
+    if options.resource not in RESOURCES:
+        raise unknown("resource", options.resource, RESOURCES)
     paths = [runs_file(Path(path)) for path in [*options.results, *options.add]]
     out = Path(options.out) if options.out else paths[0].parent
     files.check_writable(out)
     runs = read_all(list(dict.fromkeys(paths)), options.tables)
     report = build_report(runs, options.tables)
     facts = table_facts(options.tables)
-    board = Leaderboard(report, verdicts(report), facts, checklist(report, runs, facts))
-    figures = page_figures(report)
+    fronts = judge_fronts(runs, options.tables)
+    board = Leaderboard(report, verdicts(report), facts, checklist(report, runs, facts), fronts)
+    figures = page_figures(report, options.resource)
 
     store.write_frame(report.frame, out / "leaderboard.parquet")
     for suffix, text in (

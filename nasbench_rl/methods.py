@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, NasbenchError, describe_unknown, unknown
+from nasbench_rl.records import RESOURCES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,9 @@ GROUP = "nasbench_rl.methods"
 class Method(Protocol):
     """A search: it takes a run, evaluates architectures until the budget is spent, and returns nothing.
 
-    Usually a frozen dataclass whose fields are the hyperparameters. ``BudgetExhausted`` may be left uncaught.
+    Usually a frozen dataclass whose fields are the hyperparameters. ``BudgetExhausted`` may be left uncaught. A method
+    that weighs the score against a resource says which in an attribute ``objective``: ``"params"``, ``"flops"`` or
+    ``"latency"`` (``Run.resource``); comparisons then report the fronts it finds.
     """
 
     def __call__(self, run: Run) -> None:
@@ -93,6 +96,12 @@ def get_method(name: str, **hyperparameters: Any) -> Method:
     if not callable(method):
         raise InvalidValueError(f"entry point {installed[name].value!r} gives {method!r}, which cannot be called")
     return method  # type: ignore[no-any-return]
+
+
+def objective_of(method: Method) -> str:
+    """The resource that a multi-objective method weighs against the score: its attribute ``objective``; else empty."""
+    declared = getattr(method, "objective", "")
+    return declared if declared in RESOURCES else ""
 
 
 def configuration(method: Method) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from nasbench_rl import plots
 from nasbench_rl.columns import Cell, columns_of, show, table_cells
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.facts import TableFacts
-from nasbench_rl.figures import PageFigure, coloured_methods
+from nasbench_rl.figures import PageFigure, coloured_methods, front_place
+from nasbench_rl.front_report import EXPLAINED, FRONT_MEANINGS, coloured, shown_cells
+from nasbench_rl.judged import JudgedTask
 from nasbench_rl.render import CHECKLIST, FACTS, Leaderboard, fact_cells, footer, ranking_note
 from nasbench_rl.report import ALL, NORMALISED, Report
 from nasbench_rl.summary import EXACT, table_note
@@ -58,6 +60,7 @@ def html(board: Leaderboard, figures: Sequence[PageFigure]) -> str:
         checklist_note=CHECKLIST,
         checklist=board.checklist,
         footer=footer(report),
+        fronts_note=EXPLAINED,
         palette=plots.PALETTE,
     )
 
@@ -101,6 +104,8 @@ def _family(board: Leaderboard, family: str, drawn: dict[str, list[dict[str, str
         "others": bool(names - {*coloured, EXACT}),
         "table": _table(report, family, ALL),
         "figures": drawn.get(family, []),
+        "fronts": [front for judged in tasks if (front := _front(board, judged.task.id, drawn))],
+        "front_key": [{"method": name, **plots.css_style(name)} for name in _front_methods(tasks)],
         "curves": [figure for judged in tasks for figure in drawn.get(judged.task.id, [])],
         "tasks": [
             {
@@ -124,6 +129,23 @@ def _table(report: Report, family: str, task: str) -> dict[str, Any]:
     unit = NORMALISED if task == ALL else str(rows["unit"].iloc[0])
     caption = f"{family if task == ALL else task} ({unit} regret)"
     return {"caption": caption, "columns": columns_of(task), "rows": records}
+
+
+def _front(board: Leaderboard, task: str, drawn: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
+    """A task's table of hypervolumes with its figures; empty where no front was judged."""
+    judged = board.fronts[board.fronts["task"] == task]
+    if judged.empty:
+        return {}
+    header, cells = shown_cells(judged)
+    references = set(judged[judged["mode"] == "reference"]["method"])
+    rows = [{"cells": row, "reference": row[0].key in references, **plots.css_style(row[0].text)} for row in cells]
+    columns = [{"title": title, "meaning": FRONT_MEANINGS.get(title, EXPLAINED)} for title in header]
+    table = {"caption": f"{task} (score against cost)", "columns": columns, "rows": rows}
+    return {"id": task, "table": table, "figures": drawn.get(front_place(task), [])}
+
+
+def _front_methods(tasks: Sequence[JudgedTask]) -> list[str]:
+    return list(dict.fromkeys(name for judged in tasks for name in coloured(judged.runs)))
 
 
 def _fact(fact: TableFacts) -> dict[str, Any]:

@@ -129,6 +129,33 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     return f'<svg {box.group() if box else ""} role="img" aria-label="{label}">{body.strip()}'
 
 
+def legend_beside(figure: Figure) -> None:
+    """Name the lines to the right of the axes, on a larger figure."""
+    figure.set_size_inches(figure.get_figwidth() * 1.25, figure.get_figheight() * 1.1)
+    figure.legend(fontsize=8, frameon=False, loc="outside right upper")
+
+
+def draw_curves(
+    axes: Axes,
+    curves: dict[str, np.ndarray[Any, Any]],
+    grid: np.ndarray[Any, Any],
+    highlight: Collection[str] | None = None,
+) -> None:
+    """Mean over runs with its 95 % interval over search seeds, a line a method; see ``regret_over_budget``."""
+    for method, runs in curves.items():
+        known = ~np.isnan(runs).any(axis=0)  # where every run has recommended something
+        mean = runs[:, known].mean(axis=0)
+        if highlight is not None and method not in highlight:
+            axes.plot(grid[known], mean, linewidth=0.8, color=REFERENCE, alpha=0.5, drawstyle="steps-post")
+            continue
+        style = method_style(method)
+        axes.plot(grid[known], mean, label=method, linewidth=1.8, drawstyle="steps-post", **style)
+        if len(runs) > 1:
+            half = 1.96 * runs[:, known].std(axis=0, ddof=1) / np.sqrt(len(runs))
+            band = (mean - half, mean + half)
+            axes.fill_between(grid[known], *band, step="post", color=style["color"], alpha=0.15, linewidth=0)
+
+
 def regret_over_budget(
     curves: dict[str, np.ndarray[Any, Any]],
     grid: np.ndarray[Any, Any],
@@ -154,18 +181,7 @@ def regret_over_budget(
         legend: whether the figure names its lines itself.
     """
     figure, axes = new_figure(*size)
-    for method, runs in curves.items():
-        known = ~np.isnan(runs).any(axis=0)  # where every run has recommended something
-        mean = runs[:, known].mean(axis=0)
-        if highlight is not None and method not in highlight:
-            axes.plot(grid[known], mean, linewidth=0.8, color=REFERENCE, alpha=0.5, drawstyle="steps-post")
-            continue
-        style = method_style(method)
-        axes.plot(grid[known], mean, label=method, linewidth=1.8, drawstyle="steps-post", **style)
-        if len(runs) > 1:
-            half = 1.96 * runs[:, known].std(axis=0, ddof=1) / np.sqrt(len(runs))
-            band = (mean - half, mean + half)
-            axes.fill_between(grid[known], *band, step="post", color=style["color"], alpha=0.15, linewidth=0)
+    draw_curves(axes, curves, grid, highlight)
     if exact_random is not None:
         axes.plot(*exact_random, "o", color=REFERENCE, markersize=3.5, label="random search, exact expectation")
     for name, value in references.items():
@@ -177,8 +193,7 @@ def regret_over_budget(
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, float(grid[-1]) * 1.01)
     if legend and len(curves) > 6:  # beside the curves: a long list would cover them
-        figure.set_size_inches(figure.get_figwidth() * 1.25, figure.get_figheight() * 1.1)
-        figure.legend(fontsize=8, frameon=False, loc="outside right upper")
+        legend_beside(figure)
     elif legend:
         axes.legend(fontsize=8, frameon=False)
     return figure

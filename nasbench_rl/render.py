@@ -7,10 +7,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from nasbench_rl import provenance
 from nasbench_rl.checklist import Item
 from nasbench_rl.columns import UNKNOWN, columns_of, show, table_cells
 from nasbench_rl.facts import TableFacts
+from nasbench_rl.front_report import write_section
 from nasbench_rl.report import ALL, ALPHA, Ranking, Report
 from nasbench_rl.verdict import Verdict
 
@@ -24,12 +27,14 @@ class Leaderboard:
         verdicts: the answers, one a family.
         facts: of every table.
         checklist: what Lindauer and Hutter ask for.
+        fronts: rows of ``multi_objective.judge_fronts``.
     """
 
     report: Report
     verdicts: Sequence[Verdict]
     facts: Sequence[TableFacts]
     checklist: Sequence[Item]
+    fronts: pd.DataFrame
 
 
 def markdown(board: Leaderboard) -> str:
@@ -43,6 +48,8 @@ def markdown(board: Leaderboard) -> str:
             columns, rows = columns_of(task), board.report.rows(family, task)
             body = [[cell.text for cell in row] for row in table_cells(rows, task)]
             parts += ["", f"### {task}", "", *_table([column.title for column in columns], body)]
+    if len(board.fronts):
+        parts += [write_section(board.fronts).rstrip("\n")]
     parts += ["", "## All tasks together", "", ranking_note(board.report.ranking)]
     parts += ["", "## Tables", "", *_table(FACTS, [fact_cells(fact) for fact in board.facts])]
     parts += ["", "## Reporting checklist", "", CHECKLIST, ""]

@@ -1,0 +1,124 @@
+"""Score against cost as text and figures: the fronts that searches find, and their hypervolume over budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from nasbench_rl import front_plots, plots
+from nasbench_rl.columns import NONE, Cell
+from nasbench_rl.judged import RANDOM_SEARCH
+from nasbench_rl.multi_objective import (
+    BY_VALIDATION,
+    Objectives,
+    attained,
+    declared,
+    final_fronts,
+    hypervolume_curves,
+    reference_fronts,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+EXPLAINED = (
+    "Hypervolume: the area of score against cost (logarithm) that the architectures found dominate, as a share of the "
+    "table's true front, from a reference point a tenth beyond the worst of the table in either; 1 is the whole front. "
+    "Members are chosen by validation score among what a search has trained furthest, and judged by test score. "
+    "Mean over runs, interval over search seeds."
+)
+
+
+FRONT_MEANINGS = {
+    "method": "A search method; every one can be judged by the front of what it has evaluated.",
+    "weighs": "The cost that a multi-objective method weighs against the score; the others see the score alone.",
+}
+
+
+def shown_cells(task: pd.DataFrame) -> tuple[list[str], list[list[Cell]]]:
+    """(header, one row a method) of the rows of one task in ``judge_fronts``."""
+    resources = list(dict.fromkeys(task["resource"]))
+    header = ["method", "weighs", *(f"hypervolume, {resource} [95 %]" for resource in resources)]
+    rows = []
+    for method, parts in task.groupby("method", sort=False):
+        by_resource = parts.set_index("resource")
+        weighs = str(parts["objective"].iloc[0])
+        rows.append([Cell(str(method), str(method)), Cell(weighs or NONE, weighs)])
+        rows[-1] += [_cell(by_resource.loc[resource]) for resource in resources]
+    return header, rows
+
+
+def _cell(row: pd.Series) -> Cell:
+    interval = "" if math.isnan(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
+    return Cell(f"{row['hypervolume']:.3f}{interval}", float(row["hypervolume"]))
+
+
+def in_brief(task: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one task that a terminal shows: methods that weigh a cost, random search, the best, references."""
+    best = task[task["mode"] != "reference"]["method"].head(1)
+    named = (task["objective"] != "") | (task["mode"] == "reference") | (task["method"] == RANDOM_SEARCH)
+    return task[named | task["method"].isin(best)]
+
+
+def print_fronts(judged: pd.DataFrame, console: Console) -> None:
+    """One table a task."""
+    for id_, rows in judged.groupby("task", sort=False):
+        header, cells = shown_cells(in_brief(rows))
+        left = rows["method"].nunique() - len(cells)
+        caption = f"{left} more in summary.md" if left else None
+        table = RichTable(title=f"{id_}: score against cost", title_justify="left", caption=caption,
+                          caption_justify="left")  # fmt: skip
+        for i, name in enumerate(header):
+            table.add_column(name, justify="left" if i < 2 else "right")
+        references = set(rows[rows["mode"] == "reference"]["method"])
+        for row in cells:
+            table.add_row(*(cell.text for cell in row), style="dim" if row[0].key in references else None)
+        console.print(table)
+
+
+def write_section(judged: pd.DataFrame) -> str:
+    """The same as Markdown, every method, behind an empty line; nothing where nothing was judged."""
+    parts: list[str] = []
+    for id_, rows in judged.groupby("task", sort=False):
+        header, cells = shown_cells(rows)
+        parts += [f"### {id_}", "", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+        parts += [*("| " + " | ".join(cell.text for cell in row) + " |" for row in cells), ""]
+    return "\n".join(["", "## Score against cost", "", EXPLAINED, "", *parts]) if parts else ""
+
+
+def coloured(runs: pd.DataFrame) -> list[str]:
+    """The methods that a figure names: those that weigh a cost, and random search."""
+    names = list(dict.fromkeys(map(str, runs["method"])))
+    weighed = declared(runs)
+    return [name for name in names if name in weighed or name == RANDOM_SEARCH]
+
+
+Draw = Callable[[plots.Size, bool], "Figure"]
+"""Makes a figure of a size (inches), with or without its legend; what takes long was done before."""
+
+
+def front_figure(runs: pd.DataFrame, of: Objectives) -> Draw:
+    """All architectures, the true front, and what the named methods attain by the end; see ``front_plots.front``."""
+    rows = dict(iter(runs.sort_values(["seed", "step"]).groupby("method", sort=False)))
+    found = {name: attained(final_fronts(rows[name], of), of) for name in coloured(runs)}
+    chosen = [of.at[name] for name in reference_fronts(of)[BY_VALIDATION]]
+    return partial(front_plots.front, of, found, chosen)
+
+
+def hypervolume_figure(runs: pd.DataFrame, of: Objectives, points: int) -> Draw:
+    """Hypervolume over budget of every method on one task, on so many ``points`` of the budget."""
+    budget, whole = int(runs["budget"].max()), of.bench.task.max_fidelity
+    grid = np.linspace(0, budget, points)
+    rows = dict(iter(runs.sort_values(["seed", "step"]).groupby("method", sort=False)))
+    named = coloured(runs)
+    order = [*(name for name in rows if name not in named), *named]  # named ones on top
+    curves = {name: hypervolume_curves(rows[name], of, grid) for name in order}
+    lines = {name: of.share(members) for name, members in reference_fronts(of).items()}
+    return partial(front_plots.hypervolume_over_budget, curves, grid / whole, lines, of, named)

@@ -1,0 +1,281 @@
+"""Score against cost: which fronts searches find, judged by hypervolume on the test split.
+
+Two objectives: the test score, up, and a resource (params, FLOPs or measured latency), down. Both are scaled over the
+table to [0, 1], the resource by its logarithm, so that halving it counts the same everywhere. The hypervolume is the
+area that a set of architectures dominates from a reference point a tenth beyond the worst of the table in either
+objective (at −0.1 of the scale), as a share of what the table's true front dominates: 1 is the whole front.
+
+As with regret, validation chooses and test judges: at every point of a search its set is the front of the validation
+scores it has seen, at the highest fidelity it has reached, against the resource. Test scores tell what that set is
+worth, so that the hypervolume may fall. Every method can be judged so; those that weigh a resource themselves declare
+it (``methods.objective_of``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nasbench_rl import stats
+from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.errors import MissingCellError
+from nasbench_rl.records import RESOURCES, Resource
+from nasbench_rl.stats import Array
+from nasbench_rl.summary import judge_table
+
+MARGIN = 0.1
+"""How far beyond the worst of the table the reference point lies, on the scale of either objective."""
+COLUMNS = ("task", "method", "objective", "mode", "runs", "resource", "hypervolume", "low", "high")
+"""Of ``hypervolume.csv``: mean share of the true front's hypervolume at the end of the budget, and its 95 % bootstrap
+interval over search seeds. Reference rows have mode ``reference``."""
+BY_VALIDATION = "front by validation scores"
+Members = tuple[str, ...]
+
+
+def front(costs: Array, scores: Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Positions of the points that no other beats in both: cheaper first. Of equal points the first is kept.
+
+    Args:
+        costs: (n,) lower is better.
+        scores: (n,) higher is better.
+
+    >>> front(np.array([3.0, 1.0, 2.0]), np.array([9.0, 5.0, 4.0])).tolist()
+    [1, 0]
+    """
+    order = np.lexsort((-scores, costs))
+    before = np.concatenate([[-np.inf], np.maximum.accumulate(scores[order])[:-1]])
+    return order[scores[order] > before]
+
+
+def hypervolume(points: Array) -> float:
+    """Area between the origin and (n, 2) points, of which more is better in both; what is below 0 counts as 0.
+
+    >>> hypervolume(np.array([[2.0, 1.0], [1.0, 3.0]]))
+    4.0
+    """
+    area = height = 0.0
+    for across, up in sorted(np.maximum(points, 0.0).tolist(), reverse=True):
+        if up > height:
+            area += across * (up - height)
+            height = up
+    return area
+
+
+@dataclass(frozen=True, eq=False)
+class Objectives:
+    """Both objectives of every architecture of a task's table.
+
+    Attributes:
+        names: (architectures,) canonical strings.
+        costs: (architectures,) in the unit of the resource.
+        scores: (architectures,) test scores at max fidelity, mean over the train seeds of the split.
+        resource: which cost.
+        bench: the table.
+    """
+
+    names: Sequence[str]
+    costs: Array
+    scores: Array
+    resource: Resource
+    bench: TabularBenchmark
+    _known: dict[Members, float] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def at(self) -> dict[str, int]:
+        """Position of each architecture."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def points(self) -> Array:
+        """(architectures, 2) both objectives on their scale, from the reference point: more is better."""
+        return np.stack([_scaled(-np.log(self.costs)), _scaled(self.scores)], axis=1) + MARGIN
+
+    @cached_property
+    def whole(self) -> float:
+        """Hypervolume of the true front."""
+        return hypervolume(self.points)
+
+    @property
+    def true_front(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Positions of the front by test scores, cheapest first."""
+        return front(self.costs, self.scores)
+
+    def share(self, members: Iterable[str]) -> float:
+        """Hypervolume of a set of architectures by their test scores, as a share of the true front's."""
+        key = tuple(members)
+        if key not in self._known:
+            self._known[key] = hypervolume(self.points[[self.at[name] for name in key]]) / self.whole
+        return self._known[key]
+
+    def front_of(self, scores: Mapping[str, float]) -> Members:
+        """The front of some architectures by the scores given, cheapest first; of equal ones the first is kept."""
+        # In plain Python: on the few architectures that a search has seen it is several times as fast as ``front``.
+        order = sorted(scores, key=lambda name: (self.costs[self.at[name]], -scores[name]))
+        members, best = [], -math.inf
+        for name in order:
+            if scores[name] > best:
+                members.append(name)
+                best = scores[name]
+        return tuple(members)
+
+
+def _scaled(values: Array) -> Array:
+    """To [0, 1]; all 1 where all are alike."""
+    low, high = values.min(), values.max()
+    return np.ones_like(values) if low == high else (values - low) / (high - low)
+
+
+def objectives(bench: TabularBenchmark | None, resource: Resource) -> Objectives | None:
+    """Both objectives of a task; None where no true front is known: an incomplete table, or no measured latency."""
+    if bench is None or not bench.task.exhaustive:
+        return None
+    scores = bench.table.view("test").mean[:, -1]
+    if np.isnan(scores).any():
+        return None
+    try:
+        costs = np.array([bench.resource(name, resource) for name in bench.table.names])
+    except MissingCellError:
+        return None
+    return Objectives(bench.table.names, costs, scores, resource, bench)
+
+
+class _Seen:
+    """What a search knows after each evaluation: validation scores by architecture at the highest fidelity reached.
+
+    A run chooses its incumbent among the same architectures.
+    """
+
+    def __init__(self) -> None:
+        self._fidelity = -1
+        self._scores: dict[str, dict[int, float]] = {}
+        self.means: dict[str, float] = {}
+
+    def add(self, arch: str, fidelity: int, train_seed: int, score: float) -> bool:
+        """One evaluation; returns whether it told anything new.
+
+        Networks that do not exist (train seed −1), missing scores and lower fidelities tell nothing.
+        """
+        if train_seed < 0 or score != score or fidelity < self._fidelity:
+            return False
+        if fidelity > self._fidelity:
+            self._fidelity, self._scores, self.means = fidelity, {}, {}
+        scores = self._scores.setdefault(arch, {})
+        if train_seed in scores:
+            return False
+        scores[train_seed] = score
+        self.means[arch] = math.fsum(scores.values()) / len(scores)
+        return True
+
+
+def anytime_fronts(run: pd.DataFrame, of: Objectives) -> list[Members]:
+    """The set that a search would give after each evaluation.
+
+    Args:
+        run: rows of ``experiment.COLUMNS`` of one run, by step.
+        of: the task's objectives.
+    """
+    seen, found = _Seen(), []
+    members: Members = ()
+    columns = (run[name].tolist() for name in ("arch", "fidelity", "train_seed", "score"))
+    for evaluation in zip(*columns, strict=True):
+        if seen.add(*evaluation):
+            members = of.front_of(seen.means)
+        found.append(members)
+    return found
+
+
+def final_fronts(runs: pd.DataFrame, of: Objectives) -> list[Members]:
+    """The set that each run of one method on one task ends with, by search seed."""
+    return [anytime_fronts(run, of)[-1] for _, run in runs.groupby("seed", sort=True)]
+
+
+def hypervolume_curves(runs: pd.DataFrame, of: Objectives, grid: Array) -> Array:
+    """(runs, points) share of the true front's hypervolume on budgets ``grid``, of one method's runs on one task."""
+    curves = []
+    for _, run in runs.groupby("seed", sort=True):
+        shares = [of.share(members) if members else math.nan for members in anytime_fronts(run, of)]
+        curves.append(stats.regret_curve(run["spent"], shares, grid))
+    return np.stack(curves)
+
+
+def attained(fronts: Sequence[Members], of: Objectives) -> tuple[Array, Array]:
+    """(costs ascending, mean over runs of the best test score that a run's set offers at that cost or below).
+
+    A run that offers nothing at a cost counts there with the worst score of the table.
+    """
+    order = np.argsort(of.costs, kind="stable")
+    best = np.full((len(fronts), len(order)), of.scores.min())
+    for row, members in enumerate(fronts):
+        at = [of.at[name] for name in members]
+        best[row, at] = of.scores[at]
+    costs, best = of.costs[order], np.maximum.accumulate(best[:, order], axis=1)
+    last = np.append(np.diff(costs) > 0, True)  # of equal costs the last has seen all
+    return costs[last], best.mean(axis=0)[last]
+
+
+def declared(runs: pd.DataFrame) -> dict[str, str]:
+    """The resource that each multi-objective method among ``runs`` weighs, by method."""
+    known = runs.loc[runs["objective"].isin(RESOURCES), ["method", "objective"]].drop_duplicates("method")
+    return {str(method): str(objective) for method, objective in known.itertuples(index=False, name=None)}
+
+
+def judge_fronts(runs: pd.DataFrame, tables: str | None = None, seed: int = 0) -> pd.DataFrame:
+    """``COLUMNS``: every method on every task whose true front is known, the best mean over the resources first.
+
+    Args:
+        runs: rows of ``experiment.COLUMNS``, by run and step.
+        tables: folder of the tables that judge.
+        seed: of the bootstrap.
+
+    Returns:
+        No rows where no method among ``runs`` declares an objective.
+    """
+    rows: list[dict[str, Any]] = []
+    weighed = declared(runs)
+    for task, of_task in runs.groupby("task", sort=False) if weighed else ():
+        bench = judge_table(str(task), tables)
+        known = [of for resource in RESOURCES if (of := objectives(bench, resource)) is not None]
+        found: list[list[dict[str, Any]]] = []
+        for method, of_method in of_task.groupby("method", sort=False):
+            if not of_method["source"].eq("surrogate").any():
+                of_method = of_method.sort_values(["seed", "step"])
+                parts = [_row(of_method, of, seed) for of in known]
+                same = {"task": task, "method": method, "objective": weighed.get(str(method), "")}
+                found.append([{**same, **part} for part in parts])
+        found.sort(key=lambda parts: -sum(part["hypervolume"] for part in parts))
+        rows += [part for parts in found for part in parts]
+        rows += [{"task": task, "objective": "", "mode": "reference", "runs": 0, **r} for r in _references(known)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _row(runs: pd.DataFrame, of: Objectives, seed: int) -> dict[str, Any]:
+    shares = np.array([[of.share(members)] for members in final_fronts(runs, of)])
+    rng = np.random.default_rng(seed)
+    low, high = stats.bootstrap_interval(shares, np.mean, rng, vectorised=True)
+    return {
+        "mode": runs["mode"].iloc[0], "runs": len(shares), "resource": of.resource,
+        "hypervolume": float(shares.mean()), "low": float(low), "high": float(high),
+    }  # fmt: skip
+
+
+def reference_fronts(of: Objectives) -> dict[str, Members]:
+    """What all validation scores together would choose, and what a search for the score alone would find at best."""
+    best = of.bench.optimum().arch
+    seen = of.bench.table.view("validation").mean[:, -1]
+    scores = {name: float(score) for name, score in zip(of.names, seen, strict=True) if not math.isnan(score)}
+    return {BY_VALIDATION: of.front_of(scores), f"best architecture alone ({best})": (best,)}
+
+
+def _references(known: Sequence[Objectives]) -> list[dict[str, Any]]:
+    rows = [
+        {"method": name, "resource": of.resource, "hypervolume": of.share(members)}
+        for of in known
+        for name, members in reference_fronts(of).items()
+    ]
+    return sorted(rows, key=lambda row: str(row["method"]) != BY_VALIDATION)
