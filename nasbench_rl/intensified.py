@@ -7,6 +7,7 @@ space: its learning curves lie beside the tables, in ``vgg/<data set>.intense.pa
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -138,9 +139,10 @@ def _progress(text: str, total: int) -> Iterator[Any]:
 
 
 def results(folder: Path, task: ImageTask, archs: Sequence[str]) -> pd.DataFrame:
-    """Test accuracies at the end of the intensified training, in %: network, trainings, mean, two_std (NaN for one).
+    """Test accuracies at the end of the intensified training, in %.
 
-    Rows: the architectures in the order given, then the VGG network; those never trained have 0 trainings.
+    Columns: network, params (NaN for VGG), trainings, mean, two_std (NaN for one training). Rows: the architectures in
+    the order given, then the VGG network; those never trained have 0 trainings.
     """
     rows = store.read_table(folder, task).to_pandas(use_threads=False)
     rows = rows[rows["fidelity"] == task.max_fidelity]
@@ -150,8 +152,9 @@ def results(folder: Path, task: ImageTask, archs: Sequence[str]) -> pd.DataFrame
     for network, one in found.items():
         score = 100 * one["test_accuracy"] if len(one) else pd.Series(dtype=float)
         table.append(
-            {"network": network, "trainings": len(score), "mean": score.mean(), "two_std": 2 * score.std(ddof=1)}
-        )
+            {"network": network, "params": math.nan if network == VGG else task.size(network).params,
+             "trainings": len(score), "mean": score.mean(), "two_std": 2 * score.std(ddof=1)}
+        )  # fmt: skip
     return pd.DataFrame(table)
 
 

@@ -135,12 +135,13 @@ def print_table_six(table: pd.DataFrame, tables: str | None) -> None:
     shown = _table(
         "Table 6: test accuracy in % after the intensified training, mean ± 2 standard deviations",
         ("task", "network", "architecture"),
-        ("trainings", "here", "in place of", "published"),
+        ("params", "trainings", "here", "in place of", "published"),
     )
     for row in table.to_dict("records"):
         theirs = printed[(printed["row"] == row["stands_for"]) & (printed["column"] == row["row"])]
         shown.add_row(
-            row["task"], row["row"], "" if row["network"] == row["row"] else row["network"], str(row["trainings"]),
+            row["task"], row["row"], "" if row["network"] == row["row"] else row["network"],
+            "–" if math.isnan(row["params"]) else f"{row['params'] / 1e6:.1f} M", str(row["trainings"]),
             _plus_minus(row["mean"], row["two_std"]), row["stands_for"],
             _plus_minus(float(theirs["value"].iloc[0]), float(theirs["spread"].iloc[0])) if len(theirs) else "–",
         )  # fmt: skip

@@ -66,7 +66,7 @@ def play(trial: Trial, seed: int, bench: TabularBenchmark) -> tuple[pd.DataFrame
     from nasbench_rl.nsc_trace import TracedRun
 
     ample = (trial.t_max + 1) * bench.task.max_fidelity  # t_max ends the trial, as in Algorithm 1, and no budget
-    run = TracedRun(bench, ample, seed, **trial.env)
+    run = TracedRun(bench, ample, seed, f"{trial.task} {trial.label}", **trial.env)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "trace"

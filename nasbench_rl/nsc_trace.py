@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from nasbench_rl.benchmark import Benchmark
 
+_STREAM = 2
+"""Spawn key, beside those of ``Run``."""
 INVALID = "invalid"
 """Source of the reward of a network that does not exist: nothing was measured or guessed."""
 COLUMNS = ("episode", "position", "action", "reward", "arch", "ended")
@@ -31,9 +34,21 @@ class TracedRun(Run):
         steps: a tuple (``COLUMNS``) a step.
     """
 
-    def __init__(self, benchmark: Benchmark, budget: int, seed: int, **options: Any) -> None:
-        """``options``: of the environment (sigma, tau)."""
+    def __init__(self, benchmark: Benchmark, budget: int, seed: int, stream: str = "", **options: Any) -> None:
+        """Begin a run.
+
+        Args:
+            benchmark: of an NSC task.
+            budget: see ``Run``.
+            seed: see ``Run``.
+            stream: runs of one seed and different streams draw independently; trials that a test sets side by side
+                would else share their luck.
+            options: of the environment (sigma, tau).
+        """
         super().__init__(benchmark, budget, seed)
+        if stream:
+            key = (_STREAM, zlib.crc32(stream.encode()))
+            self.rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
         self.steps: list[tuple[Any, ...]] = []
         self._options = options
 

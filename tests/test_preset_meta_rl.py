@@ -127,6 +127,15 @@ def test_trials_repeat_whatever_the_number_of_processes(tables: Path, tmp_path: 
     pd.testing.assert_frame_equal(both(1, "one"), both(2, "two"))
 
 
+def test_trials_of_one_seed_do_not_share_their_luck(tables: Path) -> None:
+    """The test between strategies on two data sets needs samples that are paired by action alone."""
+    actions = []
+    for task, label in ((preset.HELD_OUT[0], "a"), (preset.HELD_OUT[1], "a"), (preset.HELD_OUT[0], "b")):
+        bench = load(task, mode="surrogate", tables=tables)
+        actions.append(tuple(play(Trial(task, "random_search", 40, label), 0, bench)[0]["action"]))
+    assert len(set(actions)) == 3
+
+
 def test_experiment_two_without_training(tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out = run(2, tables, tmp_path)
     assert code == 0
