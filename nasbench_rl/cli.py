@@ -47,6 +47,11 @@ def run(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = 
         return 0
 
 
+def say(text: str) -> None:
+    """Print a line as it stands: no markup, no colours for numbers, not wrapped."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def positive(text: str) -> int:
     """Type for argparse: a whole number of at least 1."""
     value = int(text) if text.lstrip("-").isdigit() else 0

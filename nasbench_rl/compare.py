@@ -11,11 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_rl import cli, files, leaderboard, store
+from nasbench_rl import cli, files, store
 from nasbench_rl.benchmark import MODES, load
 from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnsuitedSpaceError, unknown
 from nasbench_rl.experiment import Search
 from nasbench_rl.front_report import front_figure, hypervolume_figure, print_fronts, write_section
+from nasbench_rl.leaderboard.command import main as leaderboard_page
 from nasbench_rl.methods import get_method, method_names
 from nasbench_rl.multi_objective import judge_fronts, objectives
 from nasbench_rl.pool import run_all
@@ -235,7 +236,7 @@ def main(arguments: Sequence[str]) -> int:
     print_fronts(fronts, cli.console)
     cli.console.print("written: " + ", ".join(str(path) for path in written), highlight=False, soft_wrap=True)
     if options.page:
-        leaderboard.main([str(out), "--resource", options.resource, *(["--tables", tables] if tables else [])])
+        leaderboard_page([str(out), "--resource", options.resource, *(["--tables", tables] if tables else [])])
     return 1 if len(failures) > len(absent) else 0
 
 

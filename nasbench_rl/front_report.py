@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from nasbench_rl import front_plots, plots
-from nasbench_rl.columns import NONE, Cell
-from nasbench_rl.judged import RANDOM_SEARCH
+from nasbench_rl.leaderboard.columns import NONE, Cell
+from nasbench_rl.leaderboard.judged import RANDOM_SEARCH
 from nasbench_rl.multi_objective import (
     BY_VALIDATION,
     Objectives,

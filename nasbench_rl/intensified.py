@@ -17,10 +17,13 @@ from typing import Any
 import pandas as pd
 from rich.progress import Progress
 
-from nasbench_rl import build, cli, files, provenance, store, workers
+from nasbench_rl import cli, files, provenance, store
+from nasbench_rl.build import estimate, workers
+from nasbench_rl.build.missing import missing_cells
+from nasbench_rl.build.train import train_missing
+from nasbench_rl.build.workers import Cell
 from nasbench_rl.errors import RecipeMismatchError
 from nasbench_rl.tasks import ImageTask, get_task
-from nasbench_rl.workers import Cell
 
 SEEDS = 5
 """Independent trainings of each network (Table 6)."""
@@ -63,13 +66,13 @@ def read_vgg(folder: Path, task: ImageTask) -> pd.DataFrame:
 def missing(folder: Path, task: ImageTask, archs: Sequence[str], seeds: int = SEEDS) -> tuple[list[Cell], list[int]]:
     """What is not trained yet: cells of the architectures, and train seeds of the VGG network."""
     done = set(read_vgg(folder, task)["seed"].unique())
-    cells = build.missing_cells(folder, [task], seeds, archs) if archs else []
+    cells = missing_cells(folder, [task], seeds, archs) if archs else []
     return cells, [seed for seed in range(seeds) if seed not in done]
 
 
 def core_hours(folder: Path, task: ImageTask, cells: Sequence[Cell], vgg_seeds: Sequence[int]) -> float:
     """Hours that one core needs, by rows measured before or by an epoch of each kind on this machine."""
-    hours = build.core_hours(cells, folder)[0] if cells else 0.0
+    hours = estimate.core_hours(cells, folder)[0] if cells else 0.0
     if vgg_seeds:
         known = read_vgg(folder, task)
         known = known[known["fidelity"] == task.max_fidelity]
@@ -94,7 +97,7 @@ def train(
     cells, vgg_seeds = missing(folder, task, archs, seeds)
     for seed in vgg_seeds:
         train_vgg(folder, task, seed, device)
-    return build.train_missing(cells, folder, jobs, device) if cells else 0
+    return train_missing(cells, folder, jobs, device) if cells else 0
 
 
 def train_vgg(folder: Path, task: ImageTask, seed: int, device: str = "cpu") -> None:

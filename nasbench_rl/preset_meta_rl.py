@@ -196,9 +196,7 @@ def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: 
             failed += intensified.train(folder, task, archs, jobs, device)
         found = intensified.results(folder, task, archs)
         found.insert(0, "task", task.id)
-        found.insert(
-            1, "row", [*(f"Deep meta-RL ({place})" for place in ("1st", "2nd")[: len(archs)]), intensified.VGG]
-        )
+        found.insert(1, "row", [*TABLE_SIX_ROWS[: len(archs)], intensified.VGG])
         found.insert(2, "stands_for", STANDS_FOR[id_])
         parts.append(found)
         cells, vgg_seeds = intensified.missing(folder, task, archs)

@@ -182,7 +182,8 @@ class Run:
         trained = [seed for seed, paid in before.paid.items() if paid == whole] if before is not None else []
         if before is None or not (trained or before.inherited):
             raise InvalidValueError(
-                f"{parent} has no weights to inherit in this run; first evaluate it at {whole:,} {self.task.fidelity_unit}"
+                f"{parent} has no weights to inherit in this run; first evaluate it at {whole:,} "
+                f"{self.task.fidelity_unit}"
             )
         if fidelity not in self.task.fidelities:
             raise InvalidValueError(f"fidelity {fidelity!r} is not stored; allowed: {list(self.task.fidelities)}")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from made_tables import TWO_BY_SEED, write_made_accuracies, write_made_latencies, write_made_table
 
-from nasbench_rl import build, cli, load, store
+from nasbench_rl import cli, load, store
 from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.build.command import main as build_main
 from nasbench_rl.errors import (
     InvalidArchitectureError,
     InvalidValueError,
@@ -126,7 +127,7 @@ def test_the_command_measures_every_network_and_status_shows_it(
     measured: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [TWO_BY_SEED, NSC, "--latency", "--repeats", "1", "--tables", str(measured)]
-    assert cli.run(build.main, arguments) == 0
+    assert cli.run(build_main, arguments) == 0
     assert "25 networks at batch 32" in capsys.readouterr().out
     for id_, networks in ((TWO_BY_SEED, 25), (NSC, 2)):
         task = get_task(id_)
@@ -138,7 +139,7 @@ def test_the_command_measures_every_network_and_status_shows_it(
             size = task.size(row["arch"])
             assert (row["params"], row["flops"]) == (size.params, size.flops)
     assert load(NSC, tables=measured).latency("conv3") > 0
-    assert cli.run(build.main, ["status", "--tables", str(measured)]) == 0
+    assert cli.run(build_main, ["status", "--tables", str(measured)]) == 0
     assert f"latencies of {NSC}" in capsys.readouterr().out
 
 
@@ -151,7 +152,7 @@ def test_bad_requests_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
         ([NSC, *command], "train one first"),
         ([TWO_BY_SEED, *command, "--supernet"], "not allowed with"),
     ):
-        assert cli.run(build.main, arguments) == 2
+        assert cli.run(build_main, arguments) == 2
         error = capsys.readouterr().err
         assert words in error and error.count("error") == 1
     assert not (tmp_path / "latency").exists()

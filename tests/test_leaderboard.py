@@ -16,15 +16,16 @@ import pytest
 from made_runs import METHODS, choosing, made_runs, write_runs
 from made_tables import SINGLE_SEED, TWO_BY_SEED
 
-from nasbench_rl import cli, leaderboard
-from nasbench_rl.report import ALL, COLUMNS
+from nasbench_rl import cli
+from nasbench_rl.leaderboard.command import main as leaderboard_main
+from nasbench_rl.leaderboard.report import ALL, COLUMNS
 from nasbench_rl.store import read_frame, write_frame
 
 SUFFIXES = ("md", "csv", "tex", "parquet", "html")
 
 
 def run(*arguments: str | Path, tables: Path) -> int:
-    return cli.run(leaderboard.main, [*map(str, arguments), "--tables", str(tables)])
+    return cli.run(leaderboard_main, [*map(str, arguments), "--tables", str(tables)])
 
 
 @pytest.fixture(scope="module")

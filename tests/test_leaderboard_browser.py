@@ -14,7 +14,8 @@ import pytest
 from made_runs import made_runs, write_runs
 from made_tables import SINGLE_SEED, TWO_BY_SEED
 
-from nasbench_rl import cli, leaderboard
+from nasbench_rl import cli
+from nasbench_rl.leaderboard.command import main as leaderboard_main
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER = next((found for found in map(shutil.which, NAMES) if found), None)
@@ -62,7 +63,7 @@ document.body.append(report);
 @pytest.fixture(scope="module")
 def page(made_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_runs(made_runs(made_tables, (TWO_BY_SEED, SINGLE_SEED), runs=8), tmp_path_factory.mktemp("results"))
-    assert cli.run(leaderboard.main, [str(folder), "--tables", str(made_tables)]) == 0
+    assert cli.run(leaderboard_main, [str(folder), "--tables", str(made_tables)]) == 0
     text = (folder / "leaderboard.html").read_text()
     visited = folder / "visited.html"
     visited.write_text(text.replace("</body>", VISIT + "</body>"))

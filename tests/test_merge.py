@@ -13,7 +13,7 @@ import pytest
 from made_tables import made_rows, write_made_table
 
 from nasbench_rl import cli, store
-from nasbench_rl.build import main
+from nasbench_rl.build.command import main
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError
 from nasbench_rl.merge import Merged, merge
 from nasbench_rl.tasks import Task, get_task

@@ -79,7 +79,9 @@ def test_wheel_holds_the_tables(wheel: zipfile.ZipFile) -> None:
 
 
 def test_wheel_holds_what_the_leaderboard_s_page_is_made_from(wheel: zipfile.ZipFile) -> None:
-    expected = {path.relative_to(ROOT).as_posix() for path in (ROOT / "nasbench_rl" / "templates").iterdir()}
+    expected = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "nasbench_rl" / "leaderboard" / "templates").iterdir()
+    }
     assert {Path(name).suffix for name in expected} == {".jinja", ".css", ".js"}
     assert expected <= set(wheel.namelist())
 

@@ -11,14 +11,15 @@ import pytest
 from made_runs import choosing, made_runs
 from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_table
 
-from nasbench_rl import load, ranks, report, stats
-from nasbench_rl.checklist import checklist
-from nasbench_rl.columns import show
-from nasbench_rl.facts import table_facts
-from nasbench_rl.render import ceiling, ranking_note
-from nasbench_rl.report import ALL, Report, build_report, round_number
+from nasbench_rl import load, ranks, stats
+from nasbench_rl.leaderboard import report
+from nasbench_rl.leaderboard.checklist import checklist
+from nasbench_rl.leaderboard.columns import show
+from nasbench_rl.leaderboard.facts import table_facts
+from nasbench_rl.leaderboard.render import ceiling, ranking_note
+from nasbench_rl.leaderboard.report import ALL, Report, build_report, round_number
+from nasbench_rl.leaderboard.verdict import Verdict, verdicts
 from nasbench_rl.summary import EXACT, final_rows
-from nasbench_rl.verdict import Verdict, verdicts
 
 
 @pytest.fixture(scope="module")

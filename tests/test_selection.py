@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from made_tables import write_made_accuracies
 
-from nasbench_rl import selection, store
+from nasbench_rl import store
+from nasbench_rl.build import selection
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.tasks import ImageTask, get_task
 

@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 from made_images import QUICK, TASK, made_folder, made_rows
 
-from nasbench_rl import store, surrogate_report
-from nasbench_rl.errors import InvalidValueError, UnknownNameError
-from nasbench_rl.surrogate import Surrogate
-from nasbench_rl.surrogate_quality import (
+from nasbench_rl import store
+from nasbench_rl.build import surrogate_report
+from nasbench_rl.build.surrogate_quality import (
     GROUPINGS,
     HeldOut,
     group_of,
@@ -23,6 +22,8 @@ from nasbench_rl.surrogate_quality import (
     quality,
     r_squared,
 )
+from nasbench_rl.errors import InvalidValueError, UnknownNameError
+from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.tasks import ImageTask, get_task
 
 

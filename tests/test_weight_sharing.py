@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from made_tables import TWO_BY_SEED, made_return, write_made_table
 
-from nasbench_rl import BudgetExhausted, build, cli, get_method, load
+from nasbench_rl import BudgetExhausted, cli, get_method, load
+from nasbench_rl.build.command import main as build_main
 from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.records import PathUpdate
 
@@ -83,9 +84,9 @@ def test_without_a_stored_supernet_the_error_names_the_command(tmp_path: Path) -
 def test_build_fits_supernets_that_a_live_run_then_replays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     smoke = "minatar-ss1/breakout@smoke"
     command = [smoke, "--supernet", "--tables", str(tmp_path), "--jobs", "1"]
-    assert cli.run(build.main, command) == 0
+    assert cli.run(build_main, command) == 0
     assert "supernet seed 0 in" in capsys.readouterr().out
-    assert cli.run(build.main, command) == 0
+    assert cli.run(build_main, command) == 0
     assert "nothing to train" in capsys.readouterr().out
     run = load(smoke, "live", tables=tmp_path).start(20_480, 0)
     supernet = run.supernet()
@@ -94,5 +95,5 @@ def test_build_fits_supernets_that_a_live_run_then_replays(tmp_path: Path, capsy
 
 
 def test_supernets_of_chosen_architectures_make_no_sense(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(build.main, ["minatar-ss1/breakout@smoke", "--supernet", "--archs", "k1-k1"]) == 2
+    assert cli.run(build_main, ["minatar-ss1/breakout@smoke", "--supernet", "--archs", "k1-k1"]) == 2
     assert "--archs" in capsys.readouterr().err

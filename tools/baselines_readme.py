@@ -20,8 +20,10 @@ def ranking(markdown: str, rows: list[dict[str, str]]) -> str:
     answers = [line for line in markdown.partition("\n## ")[2].splitlines() if line.startswith("- **")]
     lines = [*answers[: len({row["family"] for row in rows})]]
     for family in dict.fromkeys(row["family"] for row in rows):
-        lines += ["", f"**{family}**", "", "| method | rank | beats random search [95 %] | mean regret |", "|---|---|---|---|"]
-        for row in (row for row in rows if row["family"] == family and row["task"] == ALL_TASKS and row["runs"] != "0"):
+        lines += ["", f"**{family}**", "", "| method | rank | beats random search [95 %] | mean regret |"]
+        lines.append("|---|---|---|---|")
+        own = [row for row in rows if row["family"] == family and row["task"] == ALL_TASKS]
+        for row in (row for row in own if row["runs"] != "0"):
             chance = f"{row['improvement']} [{row['improvement_low']}, {row['improvement_high']}]"
             lines.append(f"| `{row['method']}` | {row['rank']} | {chance} | {row['regret_mean']} |")
     return "\n".join(lines)

@@ -11,12 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_rl import cli, files, leaderboard, store
+from nasbench_rl import cli, files, store
 from nasbench_rl.compare import parse_budget, parse_method, shipped_tasks
 from nasbench_rl.errors import TableError
 from nasbench_rl.findings import drawing, page
 from nasbench_rl.findings.answers import Answers, answers
 from nasbench_rl.findings.searches import Searches, digests, record, search, snapshot
+from nasbench_rl.leaderboard.runs import read_runs, runs_file
 from nasbench_rl.methods import get_method, method_names
 from nasbench_rl.tasks import get_task
 
@@ -63,7 +64,7 @@ def searches_of(options: Any, folder: Path, recorded: Path) -> Searches:
             raise TableError(f"{recorded} was made from other tables than those there now; run without --redraw")
         return found
     if options.runs:
-        frames = [leaderboard.read_runs(leaderboard.runs_file(Path(name))) for name in cli.names(options.runs)]
+        frames = [read_runs(runs_file(Path(name))) for name in cli.names(options.runs)]
         return record(pd.concat(frames, ignore_index=True), folder)
     tasks = shipped_tasks(str(folder))
     methods = [parse_method(text) for text in cli.names(options.methods) or method_names()]

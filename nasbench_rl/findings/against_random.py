@@ -15,7 +15,7 @@ from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import MissingCellError, missing_extra
 from nasbench_rl.findings.searches import Chosen
 from nasbench_rl.improvement import Outcome, Reference, improvement, improvement_draws
-from nasbench_rl.report import ALL, is_random_search
+from nasbench_rl.leaderboard.report import ALL, is_random_search
 from nasbench_rl.stats import Array
 from nasbench_rl.summary import random_search_chances
 

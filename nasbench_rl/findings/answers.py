@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nasbench_rl.benchmark import load
-from nasbench_rl.facts import TableFacts, table_facts
 from nasbench_rl.findings.against_random import Comparison, compare_task, over_tasks
 from nasbench_rl.findings.fidelity import FidelityFinding, fidelity_finding
 from nasbench_rl.findings.searches import Chosen, Searches
 from nasbench_rl.findings.spread import SpreadFinding, spread_finding
+from nasbench_rl.leaderboard.facts import TableFacts, table_facts
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nasbench_rl.columns import show
 from nasbench_rl.findings import drawing
 from nasbench_rl.findings.against_random import ALPHA, LEVEL
 from nasbench_rl.findings.answers import Answers
@@ -13,7 +12,8 @@ from nasbench_rl.findings.fidelity import TOP
 from nasbench_rl.findings.page_fidelity import fidelity_answer, fidelity_cautions, fidelity_section
 from nasbench_rl.findings.page_random import random_answer, random_cautions, random_section
 from nasbench_rl.findings.page_spread import spread_answer, spread_cautions, spread_section
-from nasbench_rl.report import ALL
+from nasbench_rl.leaderboard.columns import show
+from nasbench_rl.leaderboard.report import ALL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

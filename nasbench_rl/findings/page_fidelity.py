@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from nasbench_rl.columns import show
 from nasbench_rl.findings.answers import Answers
 from nasbench_rl.findings.fidelity import FEWEST, HOLDS, TOP, FidelityFinding, shown
 from nasbench_rl.findings.page_spread import percent
+from nasbench_rl.leaderboard.columns import show
 
 
 def fidelity_answer(found: Answers) -> list[str]:

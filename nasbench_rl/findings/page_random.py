@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nasbench_rl.columns import show
 from nasbench_rl.findings.against_random import Against, Comparison
 from nasbench_rl.findings.answers import Answers
-from nasbench_rl.report import ALL
+from nasbench_rl.leaderboard.columns import show
+from nasbench_rl.leaderboard.report import ALL
 
 MULTI_OBJECTIVE = ("mnas", "monas", "rena")
 WORDS = {"better": "**beats it**", "worse": "loses to it", "open": "not told apart"}

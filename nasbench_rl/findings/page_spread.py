@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nasbench_rl.columns import show
 from nasbench_rl.findings.answers import Answers
 from nasbench_rl.findings.fidelity import FEWEST, shown
 from nasbench_rl.findings.spread import RELIABLE, SpreadFinding
+from nasbench_rl.leaderboard.columns import show
 from nasbench_rl.variance import Components
 
 MANY = 100

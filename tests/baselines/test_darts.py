@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from made_tables import DEEP, TWO_BY_SEED, made_mixture, write_made_darts, write_made_table
 
-from nasbench_rl import BudgetExhausted, build, cli, load, store
+from nasbench_rl import BudgetExhausted, cli, load, store
+from nasbench_rl.build.command import main as build_main
 from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.tasks import ImageTask, get_task, task_ids
 from nasbench_rl_baselines.darts import Darts
@@ -83,11 +84,11 @@ def test_without_a_stored_search_the_error_names_the_command(tmp_path: Path) -> 
 
 def test_build_stores_a_search_that_a_live_run_replays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = [SMOKE, "--darts", "--tables", str(tmp_path), "--jobs", "1"]
-    assert cli.run(build.main, command) == 0
+    assert cli.run(build_main, command) == 0
     assert f"{SMOKE} darts seed 0 in" in capsys.readouterr().out
-    assert cli.run(build.main, command) == 0
+    assert cli.run(build_main, command) == 0
     assert "nothing to train" in capsys.readouterr().out
-    assert cli.run(build.main, ["status", "--tables", str(tmp_path)]) == 0
+    assert cli.run(build_main, ["status", "--tables", str(tmp_path)]) == 0
     assert f"differentiable searches of {SMOKE}" in capsys.readouterr().out
     task = get_task(SMOKE)
     frame = store.read_table(tmp_path, task.darts).to_pandas()
@@ -116,16 +117,16 @@ def test_a_live_run_makes_the_search_of_its_seed(tmp_path: Path) -> None:
 def test_a_search_takes_no_chosen_architectures_and_no_second_kind(
     also: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(build.main, [SMOKE, "--darts", *also]) == 2
+    assert cli.run(build_main, [SMOKE, "--darts", *also]) == 2
     assert also[0] in capsys.readouterr().err
 
 
 def test_a_dry_run_estimates_a_search_from_a_probe_of_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(build.main, [SMOKE, "--darts", "--seeds", "2", "--dry-run", "--tables", str(tmp_path)]) == 0
+    assert cli.run(build_main, [SMOKE, "--darts", "--seeds", "2", "--dry-run", "--tables", str(tmp_path)]) == 0
     assert "2 cells, 40,960 env steps" in capsys.readouterr().out
     assert not list(tmp_path.rglob("*.parquet"))
 
 
 def test_spaces_without_kernel_choices_are_refused_by_name(tables: Path) -> None:
     id_ = next(id_ for id_ in task_ids() if isinstance(get_task(id_), ImageTask))
-    assert cli.run(build.main, [id_, "--darts", "--tables", str(tables)]) == 2
+    assert cli.run(build_main, [id_, "--darts", "--tables", str(tables)]) == 2

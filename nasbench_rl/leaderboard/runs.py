@@ -1,28 +1,20 @@
-"""``python -m nasbench_rl.leaderboard``: runs of any origin, checked against their tables, as one page and its data."""
+"""Files of runs: read, checked against each other and against the tables, merged."""
 
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import cli, files, store
+from nasbench_rl import store
 from nasbench_rl.benchmark import TabularBenchmark
-from nasbench_rl.checklist import checklist
-from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError, nearest, unknown
+from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError, nearest
 from nasbench_rl.experiment import COLUMNS, Judge, table_digest
-from nasbench_rl.facts import table_facts
-from nasbench_rl.multi_objective import judge_fronts
-from nasbench_rl.records import RESOURCES
-from nasbench_rl.render import Leaderboard, latex, markdown
-from nasbench_rl.report import build_report
 from nasbench_rl.summary import judge_table
 from nasbench_rl.tasks import Task, get_task
-from nasbench_rl.verdict import verdicts
 
 RUNS = "runs.parquet"
 _WHOLE = ("budget", "seed", "step", "spent", "fidelity", "train_seed")
@@ -203,64 +195,3 @@ def _tell_apart(runs: pd.DataFrame) -> pd.DataFrame:
     configurations = runs["method"].map(several["configuration"] > 1)
     name = runs["method"].where(~versions, runs["method"] + " " + runs["method_version"])
     return runs.assign(method=name.where(~configurations, name + " " + runs["configuration"]))
-
-
-def _parser() -> cli.Parser:
-    parser = cli.Parser(
-        "python -m nasbench_rl.leaderboard",
-        "Read the runs that compare wrote, or anyone's in the same columns, check them against their tables, and "
-        "write leaderboard.html (one file to open from disk), .md, .csv, .tex, .parquet, and figures as PNG and SVG.",
-        [
-            "python -m nasbench_rl.leaderboard results",
-            "python -m nasbench_rl.leaderboard results --add mine.parquet --out results/with-mine",
-            "python -m nasbench_rl.leaderboard results results-of-a-friend --tables tables",
-        ],
-    )  # fmt: skip
-    parser.add_argument("results", nargs="+", metavar="DIR", help=f"folders with a {RUNS}, or such files")
-    parser.add_argument("--add", nargs="+", action="extend", default=[], metavar="FILE", help="further files of runs")
-    parser.add_argument("--out", metavar="DIR", help="where the leaderboard goes (default: the first DIR)")
-    parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
-    parser.add_argument("--resource", default="flops", metavar="R",
-                        help="the cost in figures of fronts: params, flops or latency (default flops)")  # fmt: skip
-    return parser
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The command line."""
-    from nasbench_rl.figures import page_figures, save_figures
-    from nasbench_rl.page import html
-
-    options = _parser().parse_args(arguments)
-    if options.resource not in RESOURCES:
-        raise unknown("resource", options.resource, RESOURCES)
-    paths = [runs_file(Path(path)) for path in [*options.results, *options.add]]
-    out = Path(options.out) if options.out else paths[0].parent
-    files.check_writable(out)
-    runs = read_all(list(dict.fromkeys(paths)), options.tables)
-    report = build_report(runs, options.tables)
-    facts = table_facts(options.tables)
-    fronts = judge_fronts(runs, options.tables)
-    board = Leaderboard(report, verdicts(report), facts, checklist(report, runs, facts), fronts)
-    figures = page_figures(report, options.resource)
-
-    store.write_frame(report.frame, out / "leaderboard.parquet")
-    for suffix, text in (
-        ("csv", report.frame.to_csv(index=False)),
-        ("tex", latex(board)),
-        ("md", markdown(board)),
-        ("html", html(board, figures)),
-    ):
-        files.replace_file(out / f"leaderboard.{suffix}", text.encode())
-    save_figures(figures, out / "figures")
-    for verdict in board.verdicts:
-        cli.console.print(f"{verdict.family}: {verdict.sentence}", highlight=False, markup=False)
-    for task in report.left_out:
-        cli.errors.print(f"left out: {task}, as no table tells its regret", style="yellow", markup=False)
-    written = ", ".join(str(out / f"leaderboard.{suffix}") for suffix in ("md", "csv", "tex", "parquet"))
-    cli.console.print(f"written: {written}, {out / 'figures'}/", highlight=False, soft_wrap=True)
-    cli.console.print(f"open: {out / 'leaderboard.html'}", highlight=False, soft_wrap=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main))

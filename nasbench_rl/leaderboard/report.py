@@ -17,7 +17,7 @@ import pandas as pd
 from nasbench_rl import ranks, stats
 from nasbench_rl.errors import TableError
 from nasbench_rl.improvement import improvement, improvement_draws, regret_draws
-from nasbench_rl.judged import RANDOM_SEARCH, JudgedTask, family_of, judge
+from nasbench_rl.leaderboard.judged import RANDOM_SEARCH, JudgedTask, family_of, judge
 from nasbench_rl.stats import Array
 from nasbench_rl.summary import EXACT, references
 from nasbench_rl.tasks import task_ids

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from nasbench_rl.report import ALL, DIGITS
+from nasbench_rl.leaderboard.report import ALL, DIGITS
 
 UNKNOWN = "unknown"
 NONE = "–"

@@ -16,7 +16,7 @@ from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.records import Split
 from nasbench_rl.surrogate import Surrogate, image_task
 from nasbench_rl.surrogate_info import SPLITS
-from nasbench_rl.surrogate_quality import GROUPINGS, ONE_SIGMA, TWO_SIGMA, HeldOut, hold_out, quality, scores
+from nasbench_rl.build.surrogate_quality import GROUPINGS, ONE_SIGMA, TWO_SIGMA, HeldOut, hold_out, quality, scores
 from nasbench_rl.tasks import Task, get_task
 
 if TYPE_CHECKING:

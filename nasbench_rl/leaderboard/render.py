@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nasbench_rl import provenance
-from nasbench_rl.checklist import Item
-from nasbench_rl.columns import UNKNOWN, columns_of, show, table_cells
-from nasbench_rl.facts import TableFacts
 from nasbench_rl.front_report import write_section
-from nasbench_rl.report import ALL, ALPHA, Ranking, Report
-from nasbench_rl.verdict import Verdict
+from nasbench_rl.leaderboard.checklist import Item
+from nasbench_rl.leaderboard.columns import UNKNOWN, columns_of, show, table_cells
+from nasbench_rl.leaderboard.facts import TableFacts
+from nasbench_rl.leaderboard.report import ALL, ALPHA, Ranking, Report
+from nasbench_rl.leaderboard.verdict import Verdict
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nasbench_rl import provenance
-from nasbench_rl.columns import show
-from nasbench_rl.facts import TableFacts
-from nasbench_rl.judged import RANDOM_SEARCH
-from nasbench_rl.report import Report
+from nasbench_rl.leaderboard.columns import show
+from nasbench_rl.leaderboard.facts import TableFacts
+from nasbench_rl.leaderboard.judged import RANDOM_SEARCH
+from nasbench_rl.leaderboard.report import Report
 from nasbench_rl.summary import EXACT, final_rows
 
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 import pandas as pd
 
-from nasbench_rl.columns import show
-from nasbench_rl.judged import RANDOM_SEARCH
-from nasbench_rl.report import Report, is_random_search
+from nasbench_rl.leaderboard.columns import show
+from nasbench_rl.leaderboard.judged import RANDOM_SEARCH
+from nasbench_rl.leaderboard.report import Report, is_random_search
 from nasbench_rl.summary import EXACT
 
 Level = Literal["better", "here", "none", "unknown"]

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from nasbench_rl import plots
-from nasbench_rl.columns import Cell, columns_of, show, table_cells
 from nasbench_rl.errors import missing_extra
-from nasbench_rl.facts import TableFacts
-from nasbench_rl.figures import PageFigure, coloured_methods, front_place
 from nasbench_rl.front_report import EXPLAINED, FRONT_MEANINGS, coloured, shown_cells
-from nasbench_rl.judged import JudgedTask
-from nasbench_rl.render import CHECKLIST, FACTS, Leaderboard, fact_cells, footer, ranking_note
-from nasbench_rl.report import ALL, NORMALISED, Report
+from nasbench_rl.leaderboard.columns import Cell, columns_of, show, table_cells
+from nasbench_rl.leaderboard.facts import TableFacts
+from nasbench_rl.leaderboard.figures import PageFigure, coloured_methods, front_place
+from nasbench_rl.leaderboard.judged import JudgedTask
+from nasbench_rl.leaderboard.render import CHECKLIST, FACTS, Leaderboard, fact_cells, footer, ranking_note
+from nasbench_rl.leaderboard.report import ALL, NORMALISED, Report
+from nasbench_rl.leaderboard.verdict import Verdict
 from nasbench_rl.summary import EXACT, table_note
-from nasbench_rl.verdict import Verdict
 
 TEMPLATES = "templates"
 ANSWERS = {
@@ -40,7 +40,7 @@ def html(board: Leaderboard, figures: Sequence[PageFigure]) -> str:
         import jinja2
     except ImportError as error:
         raise missing_extra("jinja2", "report", "writing the leaderboard's page") from error
-    folder = resources.files("nasbench_rl") / TEMPLATES
+    folder = resources.files("nasbench_rl.leaderboard") / TEMPLATES
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8")),
         autoescape=lambda name: name is not None and name.endswith(".html.jinja"),

@@ -1,0 +1,71 @@
+"""What a build would cost: from rows measured before, or a short probe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nasbench_rl import store
+from nasbench_rl.build import workers
+from nasbench_rl.build.workers import SUPERNET, WHOLE_SPACE, Cell
+from nasbench_rl.tasks import GameTask, Task, get_task
+
+
+def core_hours(cells: Sequence[Cell], folder: Path) -> tuple[float, str]:
+    """(hours one core needs for ``cells``, where the estimate comes from): rows measured before, or a short probe."""
+    seconds, sources = 0.0, set()
+    for id_ in dict.fromkeys(cell.task for cell in cells):
+        task = get_task(id_)
+        mine = [cell for cell in cells if cell.task == id_]
+        measured = _measured_seconds(store.read_table(folder, mine[0].table), task)
+        if measured:
+            mean = sum(measured.values()) / len(measured)
+            seconds += sum(measured.get(cell.arch, mean) for cell in mine)
+            sources.add("CPU seconds in the table")
+        else:
+            seconds += _probe_seconds(task, mine) * len(mine)
+            sources.add("a short probe on this machine")
+    return seconds / 3600, " and ".join(sorted(sources))
+
+
+def _measured_seconds(table: Any, task: Task) -> dict[str, float]:
+    frame = table.to_pandas(use_threads=False)
+    whole = frame[frame["fidelity"] == task.max_fidelity].copy()
+    if "proxy_cpu_seconds" in frame:  # the fit, and the proxies of every fidelity; both stand in every row
+        whole["cpu_seconds"] += frame.groupby("seed")["proxy_cpu_seconds"].sum().mean() / len(task.space)
+    return {str(arch): float(mean) for arch, mean in whole.groupby("arch")["cpu_seconds"].mean().items()}
+
+
+def _probe_seconds(task: Task, cells: Sequence[Cell]) -> float:
+    """CPU seconds of the middle training of ``cells`` by FLOPs, from three updates or one epoch of it."""
+    workers.check_ready([task], "cpu")
+    from nasbench_rl.training.cells import train_darts, train_rows, train_supernet
+    from nasbench_rl.training.process import tune_process
+
+    class Enough(Exception):  # noqa: N818
+        pass
+
+    times = [(0, time.process_time())]
+    wanted = 5 if task.fidelity_unit == "env_steps" else 2
+
+    def progress(steps: int) -> None:
+        times.append((steps, time.process_time()))
+        if len(times) == wanted:
+            raise Enough
+
+    tune_process()
+    try:
+        if cells[0].arch in WHOLE_SPACE and isinstance(task, GameTask):
+            fit = train_supernet if cells[0].arch == SUPERNET else train_darts
+            fit(task, 0, Path(), "cpu", progress)  # ends before there is a shard to write
+        else:
+            archs = sorted((task.space.parse(cell.arch) for cell in cells), key=lambda arch: task.size(arch).flops)
+            train_rows(task, archs[len(archs) // 2], 0, "cpu", progress)
+    except Enough:
+        pass
+    if task.fidelity_unit == "env_steps":
+        del times[0]  # making the games
+    (first, start), (last, end) = times[0], times[-1]
+    return task.max_fidelity * (end - start) / (last - first)

@@ -1,0 +1,33 @@
+"""``build merge DIR``: take in shards trained elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nasbench_rl import cli, store
+from nasbench_rl.merge import merge
+
+
+def merge_command(arguments: Sequence[str]) -> int:
+    """``build merge DIR``."""
+    parser = cli.Parser(
+        "python -m nasbench_rl.build merge",
+        "Take every shard and table found in DIR, or below it, into the tables. All of it is checked first (schema, "
+        "checksums, recipe, no fidelity missing, no cell with other scores than one that is there already): either all "
+        "goes in or nothing does. DIR is left as it is.",
+        [
+            "python -m nasbench_rl.build merge trained-elsewhere/",
+            "python -m nasbench_rl.build merge trained-elsewhere/ --tables /tmp/mine",
+        ],
+    )
+    parser.add_argument("source", metavar="DIR", help="folder of shards or tables trained elsewhere")
+    parser.add_argument("--tables", metavar="DIR", help="folder of tables to merge into (default: where queries look)")
+    options = parser.parse_args(arguments)
+    folder = Path(options.tables) if options.tables else store.find_tables()
+    merged, aside = merge(Path(options.source), folder)
+    for path in aside:
+        cli.say(f"{path} holds no trainings, left aside")
+    for one in merged:
+        cli.say(f"{one.task}: {one.added} cells taken in, {one.duplicates} identical duplicates skipped")
+    return 0

@@ -1,0 +1,66 @@
+"""Which cells a build trains: what is neither in a table nor waiting as a shard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nasbench_rl import store
+from nasbench_rl.build import selection
+from nasbench_rl.build.workers import DARTS, SUPERNET, WHOLE_SPACE, Cell
+from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.tasks import GameTask, ImageTask, Task
+
+
+def missing_cells(
+    folder: Path, tasks: Sequence[Task], seeds: int, archs: Sequence[str] | None = None, depth: int = 0, every: int = 1
+) -> list[Cell]:
+    """What is neither in a table nor waiting as a shard: seed by seed, the longest training of a seed first.
+
+    Args:
+        folder: of tables.
+        tasks: whose cells.
+        seeds: train seeds 0 … ``seeds`` − 1.
+        archs: these alone; None is the whole space, or ``selection.standing`` where it cannot be exhausted.
+        depth: there, every network of at most so many layers.
+        every: there, train seeds above 0 for every so-manieth architecture only.
+    """
+    cells: list[Cell] = []
+    for task in tasks:
+        done = store.trained_cells(folder, task)
+        if archs:
+            chosen = list(dict.fromkeys(map(task.space.parse, archs)))
+        elif isinstance(task, ImageTask):
+            chosen = selection.standing(task, done, depth)
+        else:
+            chosen = list(task.space)
+        chosen.sort(key=lambda arch: -task.size(arch).flops)
+        cells += [
+            Cell(task.id, arch.name, seed)
+            for seed in range(seeds)
+            for arch in chosen
+            if (arch.name, seed) not in done and (seed == 0 or selection.is_repeated(arch, every))
+        ]
+    return cells
+
+
+def missing_supernets(folder: Path, tasks: Sequence[Task], seeds: int, family: str = SUPERNET) -> list[Cell]:
+    """Supernets 0 … ``seeds`` − 1 of each task that are neither in their table nor waiting as a shard.
+
+    Args:
+        folder: of tables.
+        tasks: whose supernets.
+        seeds: how many.
+        family: of ``WHOLE_SPACE``: differentiable searches are listed likewise.
+
+    Raises:
+        InvalidValueError: a task whose space has no supernet.
+    """
+    cells: list[Cell] = []
+    for task in tasks:
+        if not isinstance(task, GameTask):
+            raise InvalidValueError(f"{task.id} has no supernets: they share weights over kernel-choice spaces")
+        wanted = [Cell(task.id, family, seed) for seed in range(seeds)]
+        done = store.trained_cells(folder, wanted[0].table)
+        cells += [cell for cell in wanted if not cell.is_in(done)]
+    return cells

@@ -1,0 +1,172 @@
+"""``build TASK…``: train what a table lacks, with a progress bar, safe to stop and to run twice."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from nasbench_rl import cli, files, store
+from nasbench_rl.build import measure, selection, workers
+from nasbench_rl.build.estimate import core_hours
+from nasbench_rl.build.missing import missing_cells, missing_supernets
+from nasbench_rl.build.workers import DARTS, SUPERNET, Cell
+from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.tasks import ImageTask, Task, get_task
+
+
+def train_missing(cells: Sequence[Cell], folder: Path, jobs: int, device: str = "cpu") -> int:
+    """Train ``cells`` with ``jobs`` worker processes, one thread each; returns how many were not finished.
+
+    Each finished cell is folded into its table at once. Progress goes to the terminal, or a line a cell elsewhere.
+    """
+    tasks = {cell.task: get_task(cell.task) for cell in cells}
+    share = dict.fromkeys(cells, 0.0)
+    finished, started = 0, time.monotonic()
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>5.1f}%"), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=True), TextColumn("{task.fields[rate]}"),
+    )  # fmt: skip
+    units = sorted({task.fidelity_unit.replace("_", " ") for task in tasks.values()})
+    with (
+        Progress(*columns, console=cli.console, disable=not cli.console.is_terminal, speed_estimate_period=600) as bar,
+        closing(workers.train(cells, folder, jobs, device)) as events,
+    ):
+        row = bar.add_task(f"0/{len(cells)} cells", total=len(cells), rate="")
+        for event in events:
+            share[event.cell] = event.steps / tasks[event.cell.task].max_fidelity
+            if event.kind == "failed":
+                cli.errors.print(f"{event.cell} failed: {event.text}", style="bold red", markup=False, highlight=False)
+            elif event.kind != "steps":
+                finished += 1
+                store.fold(folder, event.cell.table)
+                cli.console.print(f"{event.cell} {event.text}", highlight=False, soft_wrap=True)
+            done = sum(part * tasks[cell.task].max_fidelity for cell, part in share.items())
+            rate = f"{done / (time.monotonic() - started):,.0f} {units[0]}/s" if len(units) == 1 else ""
+            bar.update(
+                row, completed=sum(share.values()), rate=rate,
+                description=f"{finished}/{len(cells)} cells",
+            )  # fmt: skip
+    lost = len(cells) - finished
+    if lost:
+        cli.errors.print(f"{lost} of {len(cells)} cells were not finished; the same command tries them again")
+    return lost
+
+
+def _train_parser() -> cli.Parser:
+    parser = cli.Parser(
+        "python -m nasbench_rl.build",
+        "Train every cell (architecture x train seed) that the tables lack. Ctrl-C or a kill loses at most the cells "
+        "in flight; the same command goes on from there. Two builds may run at once and share the work. "
+        "Also: build status (coverage), build merge DIR (take in shards trained elsewhere).",
+        [
+            "python -m nasbench_rl.build minatar-ss1/breakout@lite --seeds 2 --jobs 2",
+            "python -m nasbench_rl.build minatar-ss1/breakout@lite --seeds 5 --dry-run",
+            "python -m nasbench_rl.build minatar-ss1/breakout@smoke --archs k1-k1 k3-k3 --tables /tmp/mine",
+            "python -m nasbench_rl.build minatar-ss1/breakout@lite --supernet --seeds 5",
+            "python -m nasbench_rl.build minatar-ss1/breakout@lite --darts --seeds 5",
+            "python -m nasbench_rl.build minatar-ss1/breakout@lite --latency",
+            "python -m nasbench_rl.build nsc-chain/emoji@lite --depth 3 --drawn 300",
+            "python -m nasbench_rl.build nsc-chain/emoji@lite --seeds 3 --every 10",
+            "python -m nasbench_rl.build status",
+            "python -m nasbench_rl.build merge trained-elsewhere/",
+        ],
+    )
+    parser.add_argument("tasks", nargs="+", metavar="TASK", help="task ids, <space>/<environment>@<recipe>")
+    parser.add_argument("--seeds", type=cli.positive, default=1, metavar="N", help="train seeds 0 … N−1 (default 1)")
+    parser.add_argument("--jobs", type=cli.positive, default=os.cpu_count() or 1, metavar="J",
+                        help="worker processes, one thread each (default: one a core)")  # fmt: skip
+    parser.add_argument("--archs", nargs="+", metavar="ARCH", help="only these architectures, e.g. k3-k3")
+    parser.add_argument("--depth", type=cli.positive, metavar="D",
+                        help="NSC: every valid network of D layers or less (default: those in the table)")  # fmt: skip
+    parser.add_argument("--drawn", type=cli.positive, metavar="N",
+                        help="NSC: deeper ones too, drawn as an agent would, until there are N")  # fmt: skip
+    parser.add_argument("--every", type=cli.positive, default=1, metavar="K",
+                        help="NSC: train seeds above 0 for every K-th architecture only")  # fmt: skip
+    whole = parser.add_mutually_exclusive_group()
+    whole.add_argument("--supernet", dest="whole", action="store_const", const=SUPERNET,
+                       help="fit N supernets instead and store the proxies of all architectures")  # fmt: skip
+    whole.add_argument("--darts", dest="whole", action="store_const", const=DARTS,
+                       help="run N differentiable searches instead and store their alphas")  # fmt: skip
+    whole.add_argument("--latency", action="store_true",
+                       help="time a forward pass of every network instead; the machine should be quiet")  # fmt: skip
+    parser.add_argument("--repeats", type=cli.positive, metavar="N", help="bursts of passes a network (with --latency)")
+    parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    parser.add_argument("--dry-run", action="store_true", help="print cells, env steps and core-hours; train nothing")
+    parser.add_argument("--resume", action="store_true",
+                        help="build always resumes; the flag lets a script say that it means to")  # fmt: skip
+    return parser
+
+
+def train_command(arguments: Sequence[str]) -> int:
+    """``build TASK…``."""
+    options = _train_parser().parse_args(arguments)
+    tasks = [get_task(task) for task in dict.fromkeys(options.tasks)]
+    folder = Path(options.tables) if options.tables else store.find_tables()
+    if options.latency:
+        if options.archs:
+            raise InvalidValueError("--latency measures every network, all on one machine; leave --archs out")
+        measure.measure_latencies(tasks, folder, options.repeats)
+        return 0
+    if options.whole and options.archs:
+        raise InvalidValueError(f"--{options.whole} holds every architecture of its space; leave --archs out")
+    if not options.dry_run:
+        for table in (table for task in tasks for table in task.tables):
+            store.fold(folder, table)  # what an earlier build finished and was killed before folding
+    if options.whole:
+        cells = missing_supernets(folder, tasks, options.seeds, options.whole)
+    else:
+        cells = missing_cells(folder, tasks, options.seeds, options.archs, options.depth or 0, options.every)
+    if options.dry_run:
+        _say_cost(cells, tasks, options.drawn, folder)
+        return 0
+    if not cells and not options.drawn:
+        cli.say("nothing to train: every cell asked for is in the tables")
+        return 0
+    workers.check_ready(tasks, options.device)
+    files.check_writable(folder)
+    lost = _train_and_say(cells, folder, options)
+    if options.drawn and not lost:
+        lost = _train_drawn(tasks, folder, options)
+    return 1 if lost else 0
+
+
+def _train_and_say(cells: Sequence[Cell], folder: Path, options: Any) -> int:
+    if not cells:
+        return 0
+    cli.say(f"{_amount(cells)}, into {folder}")
+    return train_missing(cells, folder, options.jobs, options.device)
+
+
+def _train_drawn(tasks: Sequence[Task], folder: Path, options: Any) -> int:
+    """Rounds of drawn architectures: later rounds mutate what earlier ones found good."""
+    for task in (task for task in tasks if isinstance(task, ImageTask)):
+        depth = options.depth or 0
+        while archs := selection.drawn(task, store.read_table(folder, task), depth, options.drawn):
+            cells = missing_cells(folder, [task], 1, [arch.name for arch in archs])
+            lost = _train_and_say(cells, folder, options)
+            if lost:
+                return lost
+    return 0
+
+
+def _amount(cells: Sequence[Cell]) -> str:
+    """``25 cells, 25,000,000 env steps``."""
+    effort: Counter[str] = Counter()
+    for task in (get_task(cell.task) for cell in cells):
+        effort[task.fidelity_unit.replace("_", " ")] += task.max_fidelity
+    return ", ".join([f"{len(cells)} cells", *(f"{amount:,} {unit}" for unit, amount in effort.items())])
+
+
+def _say_cost(cells: Sequence[Cell], tasks: Sequence[Task], drawn: int | None, folder: Path) -> None:
+    hours, source = core_hours(cells, folder) if cells else (0.0, "nothing to train")
+    cli.say(f"{_amount(cells)}, about {hours:.2g} core-hours ({source})")
+    if drawn:
+        cli.say(f"and up to {drawn * len(tasks)} cells that are drawn when these are trained")
