@@ -23,6 +23,7 @@ from nasbench_rl.build.missing import missing_cells
 from nasbench_rl.build.train import train_missing
 from nasbench_rl.build.workers import Cell
 from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.tasks import task_ids
 from nasbench_rl.training.process import check_device
 
 ARCHS = ["k1-k1", "k1-k2"]
