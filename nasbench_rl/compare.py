@@ -15,10 +15,10 @@ from nasbench_rl import cli, files, store
 from nasbench_rl.benchmark import MODES, load
 from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnsuitedSpaceError, unknown
 from nasbench_rl.experiment import Search
-from nasbench_rl.front_report import front_figure, hypervolume_figure, print_fronts, write_section
+from nasbench_rl.fronts.front_report import front_figure, hypervolume_figure, print_fronts, write_section
+from nasbench_rl.fronts.multi_objective import judge_fronts, objectives
 from nasbench_rl.leaderboard.command import main as leaderboard_page
 from nasbench_rl.methods import get_method, method_names
-from nasbench_rl.multi_objective import judge_fronts, objectives
 from nasbench_rl.pool import run_all
 from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.spaces import KernelSpace
@@ -190,16 +190,16 @@ def run_preset(options: Any, out: Path) -> int:
         raise unknown("preset", options.preset, PRESETS)
     if options.preset == "meta-rl-paper":
         return _run_meta_rl(options, out)
-    from nasbench_rl import preset_rl_agents
+    from nasbench_rl.presets import rl_agents
 
     tasks = cli.names(options.tasks) or shipped_tasks(options.tables)
     kernel = [id_ for id_ in tasks if isinstance(get_task(id_).space, KernelSpace)]
     files.check_writable(out)
-    return preset_rl_agents.run(kernel, out, options.tables, options.seed, options.jobs)
+    return rl_agents.run(kernel, out, options.tables, options.seed, options.jobs)
 
 
 def _run_meta_rl(options: Any, out: Path) -> int:
-    from nasbench_rl import preset_meta_rl as preset
+    from nasbench_rl.presets import meta_rl as preset
 
     if options.seed < 0:
         raise InvalidValueError(f"search seed {options.seed} is negative; allowed: 0, 1, 2, …")

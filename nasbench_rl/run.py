@@ -290,7 +290,7 @@ class Run:
         ``ArchitectureEnv`` for kernel-choice spaces, ``NscEnv`` for NSC spaces; ``options`` are the environment's.
         """
         if isinstance(self.space, NscSpace):
-            from nasbench_rl.nsc_env import NscEnv
+            from nasbench_rl.envs.nsc_env import NscEnv
 
             return NscEnv.of_run(self, **options)
         from nasbench_rl.envs import ArchitectureEnv

@@ -13,9 +13,8 @@ from made_tables import TWO_BY_SEED, write_made_latencies, write_made_table
 
 from nasbench_rl import cli, compare, get_method, load
 from nasbench_rl.benchmark import TabularBenchmark
-from nasbench_rl.front_report import in_brief, shown_cells, write_section
-from nasbench_rl.methods import objective_of
-from nasbench_rl.multi_objective import (
+from nasbench_rl.fronts.front_report import in_brief, shown_cells, write_section
+from nasbench_rl.fronts.multi_objective import (
     BY_VALIDATION,
     MARGIN,
     Objectives,
@@ -28,6 +27,7 @@ from nasbench_rl.multi_objective import (
     objectives,
     reference_fronts,
 )
+from nasbench_rl.methods import objective_of
 from nasbench_rl.store import read_frame
 
 WHOLE = 1_000_000

@@ -18,9 +18,9 @@ import gymnasium  # noqa: E402
 from gymnasium.utils.env_checker import check_env  # noqa: E402
 from gymnasium.wrappers import FlattenObservation  # noqa: E402
 
+from nasbench_rl.envs.nsc_env import ENV_ID, NscEnv  # noqa: E402
+from nasbench_rl.envs.nsc_mdp import TERMINATIONS, actions_of  # noqa: E402
 from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnknownNameError  # noqa: E402
-from nasbench_rl.nsc_env import ENV_ID, NscEnv  # noqa: E402
-from nasbench_rl.nsc_mdp import TERMINATIONS, actions_of  # noqa: E402
 from nasbench_rl.spaces.base import Architecture  # noqa: E402
 from nasbench_rl.spaces.kernels import KERNEL_SPACES  # noqa: E402
 from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace, load_space  # noqa: E402
@@ -373,7 +373,7 @@ def test_the_environment_of_a_run_charges_each_network_once(tmp_path: Path) -> N
 
 
 def test_without_gymnasium_the_extra_is_named() -> None:
-    code = "import sys; sys.modules['gymnasium'] = None; import nasbench_rl.nsc_env"
+    code = "import sys; sys.modules['gymnasium'] = None; import nasbench_rl.envs.nsc_env"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "MissingExtraError" in done.stderr and "pip install 'nasbench-rl[live]'" in done.stderr
 
@@ -381,7 +381,7 @@ def test_without_gymnasium_the_extra_is_named() -> None:
 def test_the_module_in_the_id_registers_it() -> None:
     code = (
         "import sys, gymnasium\n"
-        "try:\n    gymnasium.make('nasbench_rl.nsc_env:nasbench_rl/NSC-v0')\n"
+        "try:\n    gymnasium.make('nasbench_rl.envs:nasbench_rl/NSC-v0')\n"
         "except Exception as error:\n    print(type(error).__name__, error)\n"
         "print(gymnasium.spec('nasbench_rl/NSC-v0').id)"
     )

@@ -16,10 +16,10 @@ pytest.importorskip("gymnasium")
 import gymnasium  # noqa: E402
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv  # noqa: E402
 
+from nasbench_rl.envs.nsc_env import ENV_ID, NscEnv  # noqa: E402
+from nasbench_rl.envs.nsc_mdp import TERMINATIONS  # noqa: E402
+from nasbench_rl.envs.nsc_vector_env import NscVectorEnv  # noqa: E402
 from nasbench_rl.errors import InvalidValueError, MissingCellError, UnknownNameError  # noqa: E402
-from nasbench_rl.nsc_env import ENV_ID, NscEnv  # noqa: E402
-from nasbench_rl.nsc_mdp import TERMINATIONS  # noqa: E402
-from nasbench_rl.nsc_vector_env import NscVectorEnv  # noqa: E402
 from nasbench_rl.spaces.base import Architecture  # noqa: E402
 from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace  # noqa: E402
 

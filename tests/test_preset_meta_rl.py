@@ -14,11 +14,12 @@ pytest.importorskip("lightgbm")
 
 from made_images import TASK, made_rows, true_accuracy
 
-from nasbench_rl import cli, compare, intensified, load, store
-from nasbench_rl import preset_meta_rl as preset
+from nasbench_rl import cli, compare, load, store
 from nasbench_rl.errors import RecipeMismatchError, TableError
-from nasbench_rl.meta_rl_tables import strategies_differ
-from nasbench_rl.meta_rl_trials import (
+from nasbench_rl.presets import intensified
+from nasbench_rl.presets import meta_rl as preset
+from nasbench_rl.presets.meta_rl_tables import strategies_differ
+from nasbench_rl.presets.meta_rl_trials import (
     Trial,
     action_shares,
     check_ready,

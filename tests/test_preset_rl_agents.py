@@ -8,7 +8,7 @@ import pytest
 from made_tables import SINGLE_SEED, TWO_BY_SEED
 
 from nasbench_rl import cli, compare, load, store
-from nasbench_rl.preset_rl_agents import RANDOM_REPEATS
+from nasbench_rl.presets.rl_agents import RANDOM_REPEATS
 from nasbench_rl.proxy_quality import PROXY, SHORT, proxy_taus
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nasbench_rl import cli
 from nasbench_rl.build.merging import merge_command
 from nasbench_rl.build.status import status_command
 from nasbench_rl.build.surrogate_report import surrogate_command
 from nasbench_rl.build.train import train_command
 from nasbench_rl.errors import InvalidValueError
+
 
 def main(arguments: Sequence[str]) -> int:
     """The command line."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nasbench_rl import store
 from nasbench_rl.build import selection
-from nasbench_rl.build.workers import DARTS, SUPERNET, WHOLE_SPACE, Cell
+from nasbench_rl.build.workers import SUPERNET, Cell
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.tasks import GameTask, ImageTask, Task
 

@@ -12,11 +12,11 @@ import pandas as pd
 from rich.table import Table
 
 from nasbench_rl import cli, plots, store
+from nasbench_rl.build.surrogate_quality import GROUPINGS, ONE_SIGMA, TWO_SIGMA, HeldOut, hold_out, quality, scores
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.records import Split
 from nasbench_rl.surrogate import Surrogate, image_task
 from nasbench_rl.surrogate_info import SPLITS
-from nasbench_rl.build.surrogate_quality import GROUPINGS, ONE_SIGMA, TWO_SIGMA, HeldOut, hold_out, quality, scores
 from nasbench_rl.tasks import Task, get_task
 
 if TYPE_CHECKING:

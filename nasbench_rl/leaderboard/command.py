@@ -7,13 +7,13 @@ from pathlib import Path
 
 from nasbench_rl import cli, files, store
 from nasbench_rl.errors import unknown
+from nasbench_rl.fronts.multi_objective import judge_fronts
 from nasbench_rl.leaderboard.checklist import checklist
 from nasbench_rl.leaderboard.facts import table_facts
 from nasbench_rl.leaderboard.render import Leaderboard, latex, markdown
 from nasbench_rl.leaderboard.report import build_report
 from nasbench_rl.leaderboard.runs import RUNS, read_all, runs_file
 from nasbench_rl.leaderboard.verdict import verdicts
-from nasbench_rl.multi_objective import judge_fronts
 from nasbench_rl.records import RESOURCES
 
 

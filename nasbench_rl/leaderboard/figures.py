@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasbench_rl import plots, stats
-from nasbench_rl.front_report import Draw, front_figure, hypervolume_figure
+from nasbench_rl.fronts.front_report import Draw, front_figure, hypervolume_figure
+from nasbench_rl.fronts.multi_objective import declared, objectives
 from nasbench_rl.leaderboard.judged import JudgedTask
 from nasbench_rl.leaderboard.report import ALL, LEVEL, Report, is_random_search
-from nasbench_rl.multi_objective import declared, objectives
 from nasbench_rl.records import Resource
 from nasbench_rl.stats import Array
 from nasbench_rl.summary import exact_random_search, references

@@ -11,7 +11,7 @@ import numpy as np
 
 from nasbench_rl import plots
 from nasbench_rl.errors import missing_extra
-from nasbench_rl.front_report import EXPLAINED, FRONT_MEANINGS, coloured, shown_cells
+from nasbench_rl.fronts.front_report import EXPLAINED, FRONT_MEANINGS, coloured, shown_cells
 from nasbench_rl.leaderboard.columns import Cell, columns_of, show, table_cells
 from nasbench_rl.leaderboard.facts import TableFacts
 from nasbench_rl.leaderboard.figures import PageFigure, coloured_methods, front_place

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nasbench_rl import provenance
-from nasbench_rl.front_report import write_section
+from nasbench_rl.fronts.front_report import write_section
 from nasbench_rl.leaderboard.checklist import Item
 from nasbench_rl.leaderboard.columns import UNKNOWN, columns_of, show, table_cells
 from nasbench_rl.leaderboard.facts import TableFacts

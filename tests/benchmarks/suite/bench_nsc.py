@@ -23,7 +23,7 @@ class Steps:
 
     def setup(self, name: str, autoreset: str, count: int) -> None:
         try:
-            from nasbench_rl.nsc_vector_env import NscVectorEnv
+            from nasbench_rl.envs.nsc_vector_env import NscVectorEnv
         except ImportError as error:
             raise NotImplementedError(f"needs the extra 'live': {error}") from error
         from nasbench_rl.spaces.nsc import nsc_space

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_rl import plots
-from nasbench_rl.multi_objective import Objectives
+from nasbench_rl.fronts.multi_objective import Objectives
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

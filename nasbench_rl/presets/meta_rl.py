@@ -19,8 +19,9 @@ from typing import Literal
 
 import pandas as pd
 
-from nasbench_rl import cli, files, intensified, meta_rl_figures, meta_rl_tables, plots, store
-from nasbench_rl.meta_rl_trials import (
+from nasbench_rl import cli, files, plots, store
+from nasbench_rl.presets import intensified, meta_rl_figures, meta_rl_tables
+from nasbench_rl.presets.meta_rl_trials import (
     KEY,
     Trial,
     action_shares,

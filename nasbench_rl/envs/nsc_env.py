@@ -2,9 +2,9 @@
 
 Gymnasium loads no plugins by itself, so a program names or imports this module, which registers the id::
 
-    gymnasium.make("nasbench_rl.nsc_env:nasbench_rl/NSC-v0", task="nsc-chain/emoji@lite", mode="surrogate")
+    gymnasium.make("nasbench_rl.envs:nasbench_rl/NSC-v0", task="nsc-chain/emoji@lite", mode="surrogate")
 
-    import nasbench_rl.nsc_env
+    import nasbench_rl.envs.nsc_env
     gymnasium.make("nasbench_rl/NSC-v0", task="nsc-chain/emoji@lite", mode="surrogate", sigma=0.1)
     gymnasium.make_vec("nasbench_rl/NSC-v0", num_envs=256, task="nsc-chain/emoji@lite", mode="surrogate")
 
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from nasbench_rl.benchmark import Mode, load
+from nasbench_rl.envs.nsc_mdp import Design, Evaluate, IsValid, NscMdp, Termination
 from nasbench_rl.errors import InvalidValueError, missing_extra
-from nasbench_rl.nsc_mdp import Design, Evaluate, IsValid, NscMdp, Termination
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.tasks import Task, get_task, task_ids
@@ -161,6 +161,6 @@ def make_env(
 if ENV_ID not in gymnasium.registry:
     gymnasium.register(
         ENV_ID,
-        entry_point="nasbench_rl.nsc_env:make_env",
-        vector_entry_point="nasbench_rl.nsc_vector_env:make_vector_env",
+        entry_point="nasbench_rl.envs.nsc_env:make_env",
+        vector_entry_point="nasbench_rl.envs.nsc_vector_env:make_vector_env",
     )

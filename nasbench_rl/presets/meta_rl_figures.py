@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import plots
-from nasbench_rl.meta_rl_trials import WINDOW, windows_of
+from nasbench_rl.presets.meta_rl_trials import WINDOW, windows_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

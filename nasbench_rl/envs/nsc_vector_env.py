@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_rl.benchmark import Mode
+from nasbench_rl.envs.nsc_mdp import TERMINATIONS, Design, Evaluate, IsValid, NscMdp
 from nasbench_rl.errors import InvalidValueError, missing_extra, unknown
-from nasbench_rl.nsc_mdp import TERMINATIONS, Design, Evaluate, IsValid, NscMdp
 from nasbench_rl.spaces.nsc import NscSpace
 
 try:
@@ -214,7 +214,7 @@ def make_vector_env(
     sigma: float = 0.0, tau: int | None = None, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
 ) -> NscVectorEnv:  # fmt: skip
     """What ``gymnasium.make_vec`` calls; arguments as in ``nsc_env.make_env`` and ``NscVectorEnv``."""
-    from nasbench_rl.nsc_env import scores_of
+    from nasbench_rl.envs.nsc_env import scores_of
 
     scores = scores_of(task, mode, tables, device, fidelity)
     return NscVectorEnv(*scores, num_envs, sigma=sigma, tau=tau, autoreset_mode=autoreset_mode)

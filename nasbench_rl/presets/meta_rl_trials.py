@@ -23,9 +23,9 @@ from rich.progress import Progress
 
 from nasbench_rl import cli
 from nasbench_rl.benchmark import TabularBenchmark, load
+from nasbench_rl.envs.nsc_mdp import Action, actions_of
 from nasbench_rl.errors import TableError
 from nasbench_rl.methods import get_method
-from nasbench_rl.nsc_mdp import Action, actions_of
 from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.tasks import Task, get_task
 
@@ -63,7 +63,7 @@ def play(trial: Trial, seed: int, bench: TabularBenchmark) -> tuple[pd.DataFrame
     Returns:
         Its steps (``TracedRun.frame`` with ``KEY`` and entropy, NaN where none is traced) and one row of facts.
     """
-    from nasbench_rl.nsc_trace import TracedRun
+    from nasbench_rl.presets.nsc_trace import TracedRun
 
     ample = (trial.t_max + 1) * bench.task.max_fidelity  # t_max ends the trial, as in Algorithm 1, and no budget
     run = TracedRun(bench, ample, seed, f"{trial.task} {trial.label}", **trial.env)

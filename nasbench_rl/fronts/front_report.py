@@ -12,10 +12,9 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from nasbench_rl import front_plots, plots
-from nasbench_rl.leaderboard.columns import NONE, Cell
-from nasbench_rl.leaderboard.judged import RANDOM_SEARCH
-from nasbench_rl.multi_objective import (
+from nasbench_rl import plots
+from nasbench_rl.fronts import front_plots
+from nasbench_rl.fronts.multi_objective import (
     BY_VALIDATION,
     Objectives,
     attained,
@@ -24,6 +23,8 @@ from nasbench_rl.multi_objective import (
     hypervolume_curves,
     reference_fronts,
 )
+from nasbench_rl.leaderboard.columns import NONE, Cell
+from nasbench_rl.leaderboard.judged import RANDOM_SEARCH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

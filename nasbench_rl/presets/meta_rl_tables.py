@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 from nasbench_rl import cli
 from nasbench_rl.benchmark import load
 from nasbench_rl.errors import missing_extra
-from nasbench_rl.meta_rl_trials import WINDOW, action_shares
+from nasbench_rl.presets.meta_rl_trials import WINDOW, action_shares
 from nasbench_rl.published import published
 
 PUBLISHED_P = 0.48

@@ -1,0 +1,1 @@
+"""Score against cost: fronts and hypervolume of runs, their figures and tables."""
