@@ -344,10 +344,11 @@ for _suite, _environments, _recipes in (("minatar", _MINATAR, MINATAR_RECIPES), 
                 register(GameTask(KERNEL_SPACES[f"{_suite}-{_space}"], _environment, _recipe))
 
 for _name in ("nsc-chain", "nsc-multibranch"):
+    _nsc = nsc_space(_name)
     for _data in DATASETS.values():
         _named = nsc_recipes(_name)
         for _classifier in (LITE, STAND_IN_INTENSE) if _data.name in STAND_INS else (_named["paper"], INTENSE):
-            register(ImageTask(nsc_space(_name), _data, _classifier))
+            register(ImageTask(_nsc, _data, _classifier))
 
 
 def task_ids() -> tuple[str, ...]:

@@ -112,6 +112,8 @@ class MetaController(nn.Module):
         """Weights are uniform in ± 1/√fan-in, embeddings in ± √3, drawn from ``generator``."""
         super().__init__()
         self.chain, self.generator = chain, generator
+        self._encoded: dict[Layers, tuple[Tensor, tuple[Tensor, Tensor]]] = {}
+        self._version = -1
         positions, both = chain.depth + 2, 2 * units
         # Made on "meta" first: the modules' own initialisation would draw from torch's global generator.
         self.layers = nn.Embedding(chain.tokens, embedding, device="meta")
@@ -140,9 +142,17 @@ class MetaController(nn.Module):
         return layers, log_prob, entropy
 
     def _encode(self, layers: Layers) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """(layers, 2 units) the layers' hidden states, and the last states of both directions side by side."""
-        out, (h, c) = self.encoder(self.layers(torch.tensor(layers)))
-        return out, (h.reshape(1, -1), c.reshape(1, -1))
+        """(layers, 2 units) the layers' hidden states, and the last states of both directions side by side.
+
+        Remembered until the weights change: the children of one update pass through the same networks.
+        """
+        if self._version != self.wider.weight._version:
+            self._version = self.wider.weight._version
+            self._encoded.clear()
+        if layers not in self._encoded:
+            out, (h, c) = self.encoder(self.layers(torch.tensor(layers)))
+            self._encoded[layers] = out, (h.reshape(1, -1), c.reshape(1, -1))
+        return self._encoded[layers]
 
     def _widen(self, layers: Layers) -> tuple[Layers, Tensor, Tensor]:
         """Net2Wider: a sigmoid for each layer says whether it grows by one size."""

@@ -66,14 +66,14 @@ def gather_ratio(bench: TabularBenchmark) -> tuple[float, float]:
 
 
 def import_seconds(runs: int = 11) -> tuple[float, float]:
-    """Medians over new processes: ``import nasbench_rl``, and of it what numpy, pandas and pyarrow take alone."""
+    """Medians over new processes: ``import nasbench_rl``, and of it what numpy takes alone."""
     code = (
         "import sys, time; a = time.perf_counter(); {}; b = time.perf_counter(); import nasbench_rl;"
         "c = time.perf_counter(); assert 'torch' not in sys.modules; print(c - a, b - a)"
     )
     ours, floor = [], []
     for _ in range(runs):
-        for imports, times in (("0", ours), ("import numpy, pandas, pyarrow.parquet", floor)):
+        for imports, times in (("0", ours), ("import numpy", floor)):
             done = subprocess.run(
                 [sys.executable, "-c", code.format(imports)], capture_output=True, text=True, check=True
             )
@@ -107,7 +107,7 @@ def main() -> None:
         ("NumPy's bare gather of the same columns", f"{bare * 1e3:.1f} ms", ""),
         ("speed of query_many over the bare gather", f"{bare / many:.2f}", "at least 0.5"),
         ("import nasbench_rl, without torch", f"{imported * 1e3:.0f} ms", "under 120 ms"),
-        ("of it numpy, pandas and pyarrow alone", f"{floor * 1e3:.0f} ms", ""),
+        ("of it numpy alone", f"{floor * 1e3:.0f} ms", ""),
     ]
     if not options.no_compare:
         rows.append(("the whole default compare", f"{compare_seconds():.0f} s", "under 60 s"))
