@@ -25,7 +25,8 @@ from nasbench_rl.spaces import KernelSpace
 from nasbench_rl.summary import GRID_POINTS, curves_figure, judge_table, print_summary, summarise, write_markdown
 from nasbench_rl.tasks import Task, get_task, task_ids
 
-DEFAULT_BUDGET = "10x"
+DEFAULT_BUDGET = {"tabular": "10x", "surrogate": "10x", "live": "4x"}
+"""Live, the four trainings that weight sharing takes: a supernet and its three best."""
 DEFAULT_RUNS = 100
 PRESETS = ("rl-agents-paper", "meta-rl-paper")
 
@@ -133,8 +134,8 @@ def _parser() -> cli.Parser:
                         help="methods, also as random_search:samples=3 (default: all installed)")  # fmt: skip
     parser.add_argument("--runs", type=cli.positive, metavar="N",
                         help=f"search seeds a method and task (default {DEFAULT_RUNS}; meta-rl-paper 3)")  # fmt: skip
-    parser.add_argument("--budget", default=DEFAULT_BUDGET, metavar="B",
-                        help="whole trainings as '10x', or env steps or epochs (default 10x)")  # fmt: skip
+    parser.add_argument("--budget", metavar="B",
+                        help="whole trainings as '10x', or env steps or epochs (default 10x; live 4x)")  # fmt: skip
     parser.add_argument(
         "--mode", default="tabular", metavar="MODE", help="tabular, live or surrogate (default tabular)"
     )
@@ -179,7 +180,7 @@ def searches_of(options: Any) -> list[Search]:
             bench = load(task, tables=options.tables)
             if options.resource == "latency" and task.exhaustive:
                 bench.latency(task.space[0])  # raises where none was measured
-        budget = parse_budget(options.budget, task)
+        budget = parse_budget(options.budget or DEFAULT_BUDGET[options.mode], task)
         found += [Search(id_, m, budget, options.mode, h, options.tables, options.device) for m, h in methods]
     return found
 
