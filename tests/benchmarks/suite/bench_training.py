@@ -29,7 +29,7 @@ class Update:
         tune_process()
         self.ppo, self.recipe = ppo, task.recipe
         self.generator = torch.Generator().manual_seed(0)
-        self.agent = Agent(task.network(task.space[-1]), self.generator, task.recipe.autocast)
+        self.agent = Agent(task.network(task.space[len(task.space) - 1]), self.generator, task.recipe.autocast)
         self.optimizer = torch.optim.Adam(self.agent.parameters(), 1e-3, fused=True)
         self.rollout = ppo.Rollout.empty(task.recipe, self.games, task.environment.actions, torch.device("cpu"))
         self.curve = ppo.Curve(task.fidelities)
