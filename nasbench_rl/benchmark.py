@@ -1,4 +1,4 @@
-"""One interface to a task's scores: looked up in a table, or trained live and then looked up."""
+"""One interface to a task's scores: looked up in a table, guessed by a surrogate, or trained live."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["tabular", "surrogate", "live"]
 MODES: tuple[Mode, ...] = ("tabular", "surrogate", "live")
-_CACHE_LIMIT = 200_000
+CACHE_LIMIT = 200_000
 
 
 class Benchmark(ABC):
@@ -168,7 +168,7 @@ class TabularBenchmark(Benchmark):
         except (KeyError, TypeError):  # TypeError: a list or array, which has no hash
             pass
         evaluation = self.table.evaluation(self.space.parse(arch), fidelity, seed, split, metric)
-        if isinstance(arch, (tuple, str, Architecture)) and len(self._cache) < _CACHE_LIMIT:
+        if isinstance(arch, (tuple, str, Architecture)) and len(self._cache) < CACHE_LIMIT:
             self._cache[key] = evaluation
         return evaluation
 

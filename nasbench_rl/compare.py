@@ -101,7 +101,8 @@ def write_results(
     for task in dict.fromkeys(runs["task"]):
         from nasbench_rl import plots
 
-        of_task, bench = runs[runs["task"] == task], judge_table(task, tables)
+        of_task = runs[runs["task"] == task]
+        bench = judge_table(task, tables, of_task["mode"])
         name = task.replace("/", ".").replace("@", ".")
         figure = curves_figure(of_task, bench)
         if figure is not None:
@@ -223,6 +224,12 @@ def main(arguments: Sequence[str]) -> int:
     files.check_writable(out)
 
     runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs)
+    changed = runs.groupby("task")["table"].nunique()
+    if (changed > 1).any():
+        raise TableError(
+            f"the table of {changed.index[changed > 1][0]} changed while it was searched (a build that goes on?); "
+            "run the comparison again, or on a copy of the tables (--tables)"
+        )
     # Unasked for, a method is left out and does not fail where its stored data lack (no supernet yet) or the space has
     # nothing for it to do.
     absent = [f for f in failures if isinstance(f, (MissingCellError, UnsuitedSpaceError)) and not options.methods]

@@ -48,6 +48,9 @@ class LiveBenchmark(TabularBenchmark):
         """See ``Benchmark.query``; a missing cell is trained, with the split's first seed when ``seed`` is None."""
         architecture = self.space.parse(arch)
         self.table.fidelity_at(fidelity)
+        self.table.view(split, metric)  # before a long training: an unknown metric or split
+        if seed is not None and seed < 0:
+            raise InvalidValueError(f"train seed {seed} is negative; allowed: 0, 1, 2, …")
         if split not in ("validation", "test"):
             self.table.split_seeds(split)  # raises
         if seed is None:

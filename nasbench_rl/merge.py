@@ -188,6 +188,7 @@ def _not_yet_in(folder: Path, found: Found) -> list[pa.Table]:
             found.duplicates += 1
         else:
             fresh.append(pa.Table.from_pylist(rows, schema=schema))
+    store.check_one_data(here, [store.read_table(folder, found.table), *fresh])
     return fresh
 
 

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_rl.errors import BudgetExhausted, InvalidValueError, NotEnumerableError, TestDataError
+from nasbench_rl.errors import (
+    BudgetExhausted,
+    InvalidValueError,
+    MissingCellError,
+    NotEnumerableError,
+    TestDataError,
+)
 from nasbench_rl.records import Evaluation, Resource, Split, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.spaces.nsc import NscSpace
@@ -91,6 +97,11 @@ class Run:
         self._incumbent: Architecture | None = None
         self._standing: tuple[int, float] = (-1, -math.inf)
         self._validation_seeds = benchmark.train_seeds("validation")
+        if not self._validation_seeds:
+            raise MissingCellError(
+                f"{self.task.id} has no validation train seed (even numbers) to search on; train one: "
+                f"python -m nasbench_rl.build {self.task.id} --seeds 1"
+            )
         self._networks: Networks | None = None
 
     @property
@@ -185,6 +196,8 @@ class Run:
                 f"{parent} has no weights to inherit in this run; first evaluate it at {whole:,} "
                 f"{self.task.fidelity_unit}"
             )
+        if self.task.exhaustive and not self.task.keeps_function(parent, arch):
+            raise InvalidValueError(f"{arch} cannot inherit the weights of {parent}: kernels only grow")
         if fidelity not in self.task.fidelities:
             raise InvalidValueError(f"fidelity {fidelity!r} is not stored; allowed: {list(self.task.fidelities)}")
         if fidelity > self.remaining:

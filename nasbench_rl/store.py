@@ -250,7 +250,7 @@ def write_table(folder: Path, task: Tabled, new: Sequence[pa.Table]) -> int:
         known.update(_cell_column(table))
         fresh.append(table.filter(pa.array(keep)))
     added = sum(len(_cells(table)) for table in fresh)
-    _check_one_data(folder / table_name(task), [old, *fresh])
+    check_one_data(folder / table_name(task), [old, *fresh])
     entry = read_manifest(folder).get(table_name(task))
     if added or (entry is not None and entry.next_sha256):  # the latter: killed before the manifest was settled
         _commit(folder, task, old, pa.concat_tables([old, *fresh]))
@@ -266,7 +266,7 @@ def replace_table(folder: Path, task: Tabled, table: pa.Table) -> None:
         _commit(folder, task, old, table)
 
 
-def _check_one_data(path: Path, tables: Sequence[pa.Table]) -> None:
+def check_one_data(path: Path, tables: Sequence[pa.Table]) -> None:
     """Raise TableError when trainings on different images would stand in one table."""
     if "data" in tables[0].column_names:
         digests = sorted({digest for table in tables for digest in table["data"].unique().to_pylist()})

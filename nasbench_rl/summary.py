@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from rich.table import Table as RichTable
 
 from nasbench_rl import provenance, stats
 from nasbench_rl.benchmark import TabularBenchmark, load
-from nasbench_rl.errors import MissingExtraError, TableError
+from nasbench_rl.errors import TableError
 from nasbench_rl.improvement import random_search_choice
 from nasbench_rl.spaces import NATURE_CNN
 from nasbench_rl.table import SPLITS
@@ -51,7 +52,7 @@ def summarise(runs: pd.DataFrame, tables: str | None = None, seed: int = 0) -> p
         for row, rank in zip(found, regrets.rank(method="average"), strict=True):
             row["rank"] = rank
         rows += sorted(found, key=lambda row: (math.isnan(row["rank"]), row["rank"]))
-        bench = judge_table(str(task), tables)
+        bench = judge_table(str(task), tables, of_task["mode"])
         if bench is not None:
             budget = int(of_task["budget"].max())
             rows += [
@@ -60,18 +61,13 @@ def summarise(runs: pd.DataFrame, tables: str | None = None, seed: int = 0) -> p
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def judge_table(task: str, tables: str | None) -> TabularBenchmark | None:
+def judge_table(task: str, tables: str | None, modes: Iterable[str] = ()) -> TabularBenchmark | None:
     """The table whose test scores judge a task, or None where there is none (a live run of an untrained task).
 
-    Where a table cannot hold the whole space, its surrogate stands in for the rest.
+    Runs of mode ``surrogate`` chose among guesses, so the surrogate stands in for what the table lacks.
     """
-    if not get_task(task).exhaustive:
-        try:
-            return load(task, "surrogate", tables)
-        except (TableError, MissingExtraError):
-            pass  # not fitted, or no LightGBM: what was measured judges alone
     try:
-        return load(task, tables=tables)
+        return load(task, "surrogate" if "surrogate" in set(modes) else "tabular", tables)
     except TableError:
         return None
 
@@ -177,20 +173,23 @@ def _cells(row: pd.Series) -> list[str]:
 HEADER = ("method", "rank", "regret, mean", "regret, IQM [95 %]", "test score [95 %]", "trainings spent", "runs")
 
 
-def task_note(task: str, tables: str | None = None) -> str:
-    """``table_note`` of a task."""
-    bench = judge_table(task, tables)
+def task_note(task: str, tables: str | None = None, modes: Iterable[str] = ()) -> str:
+    """``table_note`` of what judges a task's runs of these modes."""
+    bench = judge_table(task, tables, modes)
     return "no table: regret is unknown" if bench is None else table_note(bench)
 
 
 def table_note(bench: TabularBenchmark) -> str:
     """What a reader has to know of a task's table: seeds, metric, and how validation and test are held apart."""
     known, table = bench.task, bench.table
-    if table.single_seed:
+    validation, test = (", ".join(map(str, bench.train_seeds(split))) for split in SPLITS)
+    if known.split_by == "column":
+        held = f"validation and test images are apart, train seeds {validation}"
+        held += "; what the table lacks is guessed by a surrogate" if bench.mode == "surrogate" else ""
+    elif table.single_seed:
         seeds = ", ".join(map(str, table.split_seeds("validation")))
         held = f"single train seed ({seeds}): searches see {known.metric}, reports {table.view('test').column}"
     else:
-        validation, test = (", ".join(map(str, bench.train_seeds(split))) for split in SPLITS)
         held = f"validation train seeds {validation}; test train seeds {test}"
     return f"{known.metric} at {known.max_fidelity:,} {known.fidelity_unit.replace('_', ' ')}; {held}"
 
@@ -201,7 +200,7 @@ def print_summary(summary: pd.DataFrame, tables: str | None, console: Console) -
         budget = rows["budget"].iloc[0] / get_task(str(task)).max_fidelity
         table = RichTable(
             title=f"{task}: budget {budget:g} whole trainings", title_justify="left",
-            caption=task_note(str(task), tables), caption_justify="left",
+            caption=task_note(str(task), tables, rows["mode"]), caption_justify="left",
         )  # fmt: skip
         for i, name in enumerate(HEADER):
             table.add_column(name, justify="left" if i == 0 else "right")
@@ -215,7 +214,12 @@ def write_markdown(summary: pd.DataFrame, runs: pd.DataFrame, tables: str | None
     parts = ["# Comparison", ""]
     for task, rows in summary.groupby("task", sort=False):
         budget = rows["budget"].iloc[0] / get_task(str(task)).max_fidelity
-        parts += [f"## {task}", "", f"Budget: {budget:g} whole trainings. {task_note(str(task), tables)}.", ""]
+        parts += [
+            f"## {task}",
+            "",
+            f"Budget: {budget:g} whole trainings. {task_note(str(task), tables, rows['mode'])}.",
+            "",
+        ]
         parts += ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
         parts += ["| " + " | ".join(_cells(row)) + " |" for _, row in rows.iterrows()]
         parts += [""]

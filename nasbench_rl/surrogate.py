@@ -76,11 +76,10 @@ class Surrogate:
             table_sha256: of the table's file.
 
         Raises:
-            InvalidValueError: a task without image networks, or too few architectures.
+            InvalidValueError: a task without image networks.
             MissingExtraError: LightGBM is not installed.
         """
         lightgbm, task, options = _import_lightgbm(), image_task(task), options or SurrogateOptions()
-        check_enough(task, rows)
         rows = rows.sort_values(list(store.KEY), ignore_index=True)
         archs, arch_of = np.unique(rows["arch"].to_numpy(dtype=str), return_inverse=True)
         features = features_of(task)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_rl import store
-from nasbench_rl.benchmark import Mode, TabularBenchmark
+from nasbench_rl.benchmark import CACHE_LIMIT, Mode, TabularBenchmark
 from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.records import Cost, Evaluation, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
@@ -44,10 +44,9 @@ class SurrogateBenchmark(TabularBenchmark):
         try:
             return super().query(arch, fidelity=fidelity, seed=seed, split=split, metric=metric)
         except MissingCellError:
-            if seed is not None and seed not in self.train_seeds(split):
-                raise
+            self._check(seed, split, metric)
         guess = self._guess(self.space.parse(arch), fidelity, split)
-        if isinstance(arch, (tuple, str, Architecture)):
+        if isinstance(arch, (tuple, str, Architecture)) and len(self._cache) < CACHE_LIMIT:
             self._cache[arch, fidelity, seed, split, metric] = guess
         return guess
 
@@ -70,6 +69,17 @@ class SurrogateBenchmark(TabularBenchmark):
             source="surrogate",
         )
 
+    def _check(self, seeds: Sequence[int] | int | None, split: Split, metric: str | None) -> None:
+        """Raise for a metric or train seed that there is not: a guess would hide the mistake."""
+        self.table.view(split, metric)
+        allowed = self.train_seeds(split)
+        wrong = [seed for seed in np.atleast_1d([] if seeds is None else seeds).tolist() if seed not in allowed]
+        if wrong:
+            known = ", ".join(map(str, allowed))
+            raise InvalidValueError(
+                f"train seed {wrong[0]} is not of the {split} split of {self.task.id}; allowed: {known}"
+            )
+
     def query_many(
         self, archs: Sequence[ArchLike] | np.ndarray[Any, Any], fidelities: Sequence[int] | int | None = None,
         seeds: Sequence[int] | int | None = None, split: Split = "test", metric: str | None = None,
@@ -80,6 +90,7 @@ class SurrogateBenchmark(TabularBenchmark):
         """
         if fidelities is not None and np.ndim(fidelities):
             raise InvalidValueError("guesses of many are made at one fidelity; give fidelities as one number or None")
+        self._check(seeds, split, metric)
         effort = self.table.fidelity_at(None if fidelities is None else int(fidelities))  # type: ignore[arg-type]
         named = self.parse_many(archs)
         guessed = np.array([arch.name not in self.table.row_of for arch in named], dtype=np.bool_)
@@ -101,4 +112,5 @@ class SurrogateBenchmark(TabularBenchmark):
         architecture = self.space.parse(arch)
         if architecture.name in self.table.row_of:
             return super().curve(architecture, seed, split, metric)
+        self._check(seed, split, metric)
         return self.table.fidelities.copy(), self.surrogate.curves([architecture], split)[0][0]

@@ -138,6 +138,11 @@ class Table:
                 raise unknown("metric", metric, self.task.metrics)
             chosen = np.isin(self.seeds, self.split_seeds(split))
             column = self.column(metric, split)
+            if self.single_seed and split == "validation" and metric == "return_eval":
+                raise InvalidValueError(
+                    f"return_eval is the test score of {self.task.id} while no odd train seed is complete, so no "
+                    "validation metric; allowed: return_last100, return_all"
+                )
             if self.single_seed and split == "test" and metric == self.task.metric:
                 column = "return_eval"
             # Seeds that only some architectures have would compare means over different seeds; they are used only
@@ -228,6 +233,8 @@ class Table:
                 + ("; its test scores come from there, as no odd train seed is complete" if self.single_seed else "")
             )
         columns = {name: self.column(name, split) for name in self.task.metrics}
+        if self.single_seed and split == "validation":
+            del columns["return_eval"]  # it is the test score here
         metrics = {name: float(self.columns[column][row, seeds, at].mean()) for name, column in columns.items()}
         cpu = float(self.columns["cpu_seconds"][row, seeds, at].mean())
         return Evaluation(

@@ -13,7 +13,13 @@ from nasbench_rl.tasks import GameTask, ImageTask, Task
 
 
 def missing_cells(
-    folder: Path, tasks: Sequence[Task], seeds: int, archs: Sequence[str] | None = None, depth: int = 0, every: int = 1
+    folder: Path,
+    tasks: Sequence[Task],
+    seeds: int,
+    archs: Sequence[str] | None = None,
+    depth: int = 0,
+    every: int = 1,
+    may_be_none: bool = False,
 ) -> list[Cell]:
     """What is neither in a table nor waiting as a shard: seed by seed, the longest training of a seed first.
 
@@ -24,6 +30,7 @@ def missing_cells(
         archs: these alone; None is the whole space, or ``selection.standing`` where it cannot be exhausted.
         depth: there, every network of at most so many layers.
         every: there, train seeds above 0 for every so-manieth architecture only.
+        may_be_none: there, an empty table and no ``depth`` are no mistake: what is to be trained is drawn later.
     """
     cells: list[Cell] = []
     for task in tasks:
@@ -31,7 +38,7 @@ def missing_cells(
         if archs:
             chosen = list(dict.fromkeys(map(task.space.parse, archs)))
         elif isinstance(task, ImageTask):
-            chosen = selection.standing(task, done, depth)
+            chosen = [] if may_be_none and not (done or depth) else selection.standing(task, done, depth)
         else:
             chosen = list(task.space)
         chosen.sort(key=lambda arch: -task.size(arch).flops)

@@ -74,15 +74,15 @@ def build(task: Task, folder: Path, seed: int, folds: int, out: Path | None) -> 
         out: where the pictures go, by grouping; None draws nothing.
     """
     task = image_task(task)
+    entry = store.read_manifest(folder).get(store.table_name(task))  # before the rows: a fold may come between
     rows = store.read_table(folder, task).to_pandas(use_threads=False)
     rng = np.random.default_rng(seed)
     found = [hold_out(task, rows, rng, grouping=grouping, folds=folds) for grouping in GROUPINGS]
     table = quality(found, rows, rng)
     by_layers = found[GROUPINGS.index("layers")]
     kept = table.astype(object).where(table.notna(), None).to_dict("records")
-    entry = store.read_manifest(folder)[store.table_name(task)]
     surrogate = Surrogate.fit(
-        task, rows, rng, quality=kept, table_sha256=entry.sha256,
+        task, rows, rng, quality=kept, table_sha256=entry.sha256 if entry else "",
         spread_factors={split: by_layers.factors(split).tolist() for split in SPLITS},
     )  # fmt: skip
     if out is not None:

@@ -113,8 +113,12 @@ def train_command(arguments: Sequence[str]) -> int:
     if options.latency:
         if options.archs:
             raise InvalidValueError("--latency measures every network, all on one machine; leave --archs out")
+        if options.dry_run:
+            raise InvalidValueError("--latency takes about a minute a task and trains nothing; leave --dry-run out")
         measure.measure_latencies(tasks, folder, options.repeats)
         return 0
+    if (options.depth or options.drawn or options.every > 1) and not all(isinstance(t, ImageTask) for t in tasks):
+        raise InvalidValueError("--depth, --drawn and --every are for NSC tasks; agents are trained on whole spaces")
     if options.whole and options.archs:
         raise InvalidValueError(f"--{options.whole} holds every architecture of its space; leave --archs out")
     if not options.dry_run:
@@ -123,7 +127,8 @@ def train_command(arguments: Sequence[str]) -> int:
     if options.whole:
         cells = missing_supernets(folder, tasks, options.seeds, options.whole)
     else:
-        cells = missing_cells(folder, tasks, options.seeds, options.archs, options.depth or 0, options.every)
+        cells = missing_cells(folder, tasks, options.seeds, options.archs, options.depth or 0, options.every,
+                              may_be_none=bool(options.drawn))  # fmt: skip
     if options.dry_run:
         _say_cost(cells, tasks, options.drawn, folder)
         return 0

@@ -239,7 +239,7 @@ def judge_fronts(runs: pd.DataFrame, tables: str | None = None, seed: int = 0) -
     rows: list[dict[str, Any]] = []
     weighed = declared(runs)
     for task, of_task in runs.groupby("task", sort=False) if weighed else ():
-        bench = judge_table(str(task), tables)
+        bench = judge_table(str(task), tables, of_task["mode"])
         known = [of for resource in RESOURCES if (of := objectives(bench, resource)) is not None]
         found: list[list[dict[str, Any]]] = []
         for method, of_method in of_task.groupby("method", sort=False):

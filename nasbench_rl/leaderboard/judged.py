@@ -90,7 +90,7 @@ class JudgedTask:
 
 def judge(task: str, runs: pd.DataFrame, tables: str | None) -> JudgedTask | None:
     """The runs on a task with its table; None where no table judges any of them."""
-    bench = judge_table(task, tables)
+    bench = judge_table(task, tables, runs["mode"])
     final = final_rows(runs)
     if bench is None or final["regret"].isna().all():
         return None

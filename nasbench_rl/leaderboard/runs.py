@@ -104,7 +104,7 @@ def read_all(paths: Sequence[Path], tables: str | None = None) -> pd.DataFrame:
             except NasbenchError as error:
                 raise InvalidValueError(f"{path}: {error}") from error
             if task.id not in benches:
-                benches[task.id] = judge_table(task.id, tables)
+                benches[task.id] = judge_table(task.id, tables, of_task["mode"])
             bench = benches[task.id]
             _check_table(path, task, of_task, bench, first)
             _check_budget(path, task, of_task, first)

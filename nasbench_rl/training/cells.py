@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_rl import provenance, store
+from nasbench_rl.errors import DatasetError
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.tasks import GameTask, ImageTask, Task
 
@@ -29,9 +30,24 @@ def train_cell(
 ) -> Path:
     """Train ``arch`` with train seed ``seed`` and write the cell's shard under ``folder``; returns its path."""
     architecture = task.space.parse(arch)
+    if isinstance(task, ImageTask):
+        _check_same_images(task, folder)
     common = {**_origin(device), **_size(task, architecture), "seed": seed}
     rows = [{**common, **point} for point in train_rows(task, architecture, seed, device, progress)]
     return store.write_shard(folder, task, cell_name(architecture.name, seed), store.encode_rows(task, rows))
+
+
+def _check_same_images(task: ImageTask, folder: Path) -> None:
+    """Raise DatasetError before a training whose rows the table would refuse."""
+    from nasbench_rl.training.datasets import load_dataset
+
+    name, known = task.environment.name, store.read_table(folder, task)["data"].unique().to_pylist()
+    if known and load_dataset(name).digest not in known:
+        raise DatasetError(
+            f"data set {name!r} was prepared otherwise here (digest {load_dataset(name).digest}) than for the table in "
+            f"{folder} ({known[0]}); prepare it with the pinned packages (python -m nasbench_rl.data prepare {name}), "
+            "or train into another folder of tables"
+        )
 
 
 def train_rows(task: Task, arch: Architecture, seed: int, device: str, progress: Progress) -> Rows:

@@ -1,0 +1,95 @@
+"""Guesses where a table has no row, and what they are never an answer to."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_tables import write_made_accuracies
+
+from nasbench_rl import cli, load, store
+from nasbench_rl.build.command import main as build_main
+from nasbench_rl.compare import main as compare_main
+from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, TableError, UnknownNameError
+from nasbench_rl.summary import judge_table
+from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
+from nasbench_rl.tasks import ImageTask, get_task
+
+ID = "nsc-chain/digits@lite"
+KNOWN, NEW, INVALID = "conv3 maxpool2", "conv1 conv3 conv1 conv1", "conv5 conv3 conv5"
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tables")
+    task = get_task(ID)
+    assert isinstance(task, ImageTask)
+    names = [arch.name for arch in task.space.up_to_depth(2) if task.is_valid(arch)]
+    write_made_accuracies(folder, ID, names, seeds=1)
+    assert cli.run(build_main, ["surrogate", ID, "--tables", str(folder), "--folds", "2"]) == 0
+    return folder
+
+
+@pytest.fixture
+def bench(tables: Path) -> SurrogateBenchmark:
+    bench = load(ID, mode="surrogate", tables=tables)
+    assert isinstance(bench, SurrogateBenchmark)
+    return bench
+
+
+def test_every_answer_says_what_it_is(bench: SurrogateBenchmark, tables: Path) -> None:
+    assert repr(bench.query(KNOWN)) == repr(load(ID, tables=tables).query(KNOWN))
+    assert bench.query(KNOWN).source == "table"
+    guess = bench.query(NEW)
+    assert guess.source == "surrogate" and guess.seeds == () and math.isnan(guess.cost.cpu_seconds)
+    assert 0.0 < guess.score < 1.0 and "from surrogate" in repr(guess)
+
+
+def test_many_are_answered_as_one_is(bench: SurrogateBenchmark) -> None:
+    found = bench.query_many([KNOWN, NEW, KNOWN], split="validation")
+    one_by_one = [bench.query(arch, split="validation").score for arch in (KNOWN, NEW, KNOWN)]
+    assert np.allclose(found["score"], one_by_one) and found["guessed"].tolist() == [False, True, False]
+
+
+def test_what_does_not_exist_is_not_guessed(bench: SurrogateBenchmark) -> None:
+    with pytest.raises(InvalidArchitectureError, match="vanishes"):
+        bench.query(INVALID)
+    for ask in (bench.query, bench.curve):
+        with pytest.raises(UnknownNameError, match="metric"):
+            ask(NEW, metric="bogus")
+        with pytest.raises(InvalidValueError, match="99"):
+            ask(NEW, seed=99)
+    with pytest.raises(InvalidValueError, match="99"):
+        bench.query_many([NEW], seeds=99)
+
+
+def test_a_search_pays_one_epoch_for_a_network_that_does_not_exist(bench: SurrogateBenchmark) -> None:
+    run = bench.start(20, 0)
+    assert run.evaluate(INVALID) == 0.0 and run.spent == 1 and run.incumbent is None
+    assert run.evaluate(NEW) > 0 and run.spent == 13 and run.points[-1].source == "surrogate"
+
+
+def test_games_and_absent_surrogates_are_refused(tmp_path: Path, made_tables: Path) -> None:
+    with pytest.raises(InvalidValueError, match="small enough for a table"):
+        load("minatar-ss1/breakout@lite", mode="surrogate", tables=made_tables)
+    write_made_accuracies(tmp_path, ID, [KNOWN], seeds=1)
+    with pytest.raises(TableError, match=f"build surrogate {ID}"):
+        load(ID, mode="surrogate", tables=tmp_path)
+
+
+def test_a_comparison_goes_through_to_its_page(tables: Path, tmp_path: Path) -> None:
+    command = ["--tasks", ID, "--mode", "surrogate", "--methods", "random_search", "--runs", "3", "--jobs", "1"]
+    assert cli.run(compare_main, [*command, "--tables", str(tables), "--out", str(tmp_path)]) == 0
+    runs = store.read_frame(tmp_path / "runs.parquet")
+    assert set(runs["source"]) <= {"table", "surrogate"} and (runs["table"].str.len() == 25).all()
+    assert "guessed by a surrogate" in (tmp_path / "summary.md").read_text()
+    assert (tmp_path / "leaderboard.html").is_file()
+
+
+def test_runs_are_judged_in_their_own_mode(tables: Path) -> None:
+    """A surrogate beside a table must not turn away runs that never asked it."""
+    for mode in ("tabular", "surrogate"):
+        judge = judge_table(ID, str(tables), [mode])
+        assert judge is not None and judge.mode == mode
