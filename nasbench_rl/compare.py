@@ -130,7 +130,9 @@ def _parser() -> cli.Parser:
             "python -m nasbench_rl.compare --mode live --tasks minatar-ss1/breakout@smoke --runs 1 --budget 3x",
         ],
     )
-    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="task ids (default: every shipped task)")
+    parser.add_argument(
+        "--tasks", nargs="+", metavar="TASK", help="task ids (default: every task whose table is complete)"
+    )
     parser.add_argument("--methods", nargs="+", metavar="METHOD",
                         help="methods, also as random_search:samples=3 (default: all installed)")  # fmt: skip
     parser.add_argument("--runs", type=cli.positive, metavar="N",

@@ -64,7 +64,7 @@ def _train_parser() -> cli.Parser:
         "python -m nasbench_rl.build",
         "Train every cell (architecture x train seed) that the tables lack. Ctrl-C or a kill loses at most the cells "
         "in flight; the same command goes on from there. Two builds may run at once and share the work. "
-        "Also: build status (coverage), build merge DIR (take in shards trained elsewhere).",
+        "Also: build status (coverage), build merge DIR (take in shards trained elsewhere), build surrogate TASK.",
         [
             "python -m nasbench_rl.build minatar-ss1/breakout@lite --seeds 2 --jobs 2",
             "python -m nasbench_rl.build minatar-ss1/breakout@lite --seeds 5 --dry-run",
