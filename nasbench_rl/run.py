@@ -261,6 +261,8 @@ class Run:
     def curve(self, arch: ArchLike) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """(fidelities, validation scores) of the training of ``arch`` that is going on, as far as it was paid for."""
         architecture = self.space.parse(arch)
+        if not self.task.is_valid(architecture):  # no training of a network that does not exist goes on
+            return np.array(self.task.fidelities[:1]), np.zeros(1)
         mine = self._trainings.get(architecture.name)
         if mine is None or mine.visit < 0:
             raise InvalidValueError(f"{architecture} was not evaluated in this run; evaluate it first")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,14 @@ def made_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for task in (TWO_BY_SEED, SINGLE_SEED, DEEP):
         write_made_supernets(folder, task, 3)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def as_many_torch_threads_as_before() -> Iterator[None]:
+    """A training tunes its process to one thread; sums in another order would tell on a test that comes after it."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 0
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None and before and torch.get_num_threads() != before:
+        torch.set_num_threads(before)

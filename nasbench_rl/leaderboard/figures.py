@@ -144,7 +144,7 @@ def _regret(judged: JudgedTask, coloured: Sequence[str]) -> PageFigure:
     curves = {name: plots.curve_grid(rows[name], grid) for name in reversed(order) if name in rows}
     fixed = {str(row["method"]): float(row["regret_mean"]) for row in references(judged.bench, judged.budget)}
     lines = {name: regret for name, regret in fixed.items() if name.startswith(("Nature", "mean"))}
-    exact = exact_random_search(judged.bench, judged.budget)
+    exact, score = exact_random_search(judged.bench, judged.budget), judged.bench.table.view("test").column
     caption = (
         "Regret of the architecture that a search would choose, against what it has spent. Lower is better. Lines: "
         "mean over runs, from where every run has chosen one; bands: its 95 % interval over search seeds."
@@ -152,7 +152,7 @@ def _regret(judged: JudgedTask, coloured: Sequence[str]) -> PageFigure:
 
     def draw(on_page: bool) -> Figure:
         return plots.regret_over_budget(
-            curves, grid / task.max_fidelity, exact if len(exact[0]) else None, lines, task.id, task.metric, coloured,
+            curves, grid / task.max_fidelity, exact if len(exact[0]) else None, lines, task.id, score, coloured,
             _size(on_page), legend=not on_page,
         )  # fmt: skip
 

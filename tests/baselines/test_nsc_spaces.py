@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -11,29 +10,12 @@ from nasbench_rl import BudgetExhausted, Evaluation, get_method
 from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.records import Cost, Split
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.spaces.nsc import NscSpace, nsc_space
-from nasbench_rl.spaces.nsc_cost import NetworkSize
-from nasbench_rl.tasks import Task
+from nasbench_rl.tasks import get_task
 
 METHODS = (
     "q_learning", "blockqnn", "mcts", "successive_halving", "hyperband", "learning_curve", "predictor", "optuna",
     "mnas", "monas", "rena",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class NscToyTask:
-    """As much of a task as a run and its methods read."""
-
-    space: NscSpace
-    id: str = "toy"
-    metric: str = "accuracy"
-    fidelities: tuple[int, ...] = tuple(range(1, 13))
-    max_fidelity: int = 12
-    fidelity_unit: str = "epochs"
-
-    def network(self, arch: ArchLike) -> NetworkSize:
-        return self.space.size(arch, (28, 28, 1), 10)
 
 
 class NscToyBenchmark(Benchmark):
@@ -42,7 +24,7 @@ class NscToyBenchmark(Benchmark):
     mode = "tabular"
 
     def __init__(self, space: str) -> None:
-        self.task = cast(Task, NscToyTask(nsc_space(space)))
+        self.task = get_task(f"{space}/fashion-mnist@lite")
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         return (0, 2)
