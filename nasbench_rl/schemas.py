@@ -94,7 +94,7 @@ passes; all rows of a table are measured together, on one machine. See ``trainin
 
 
 class Tabled(Protocol):
-    """What has a table: a task, or what is stored beside it (``tasks.OneShotTable``)."""
+    """What has a table: a task, or what is stored beside it (``task_tables.OneShotTable``)."""
 
     @property
     def id(self) -> str:

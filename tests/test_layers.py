@@ -20,7 +20,18 @@ LAYERS: dict[str, int] = {
     for layer, names in enumerate(
         (
             ("_version", "errors", "records", "provenance"),
-            ("spaces", "recipes", "recipes_nsc", "nsc_features", "tasks", "stats", "ranks", "improvement", "variance"),
+            (
+                "spaces",
+                "recipes",
+                "recipes_nsc",
+                "nsc_features",
+                "tasks",
+                "task_tables",
+                "stats",
+                "ranks",
+                "improvement",
+                "variance",
+            ),
             (
                 "files",
                 "schemas",
