@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import subprocess
-import sys
 from hashlib import sha256 as hash_bytes
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from made_networks import ALL_SPACES, agent_of_path, fingerprint_elsewhere, observations, tiny
 
-from nasbench_rl.spaces.kernels import KernelSpace
 from nasbench_rl.tasks import GameTask, get_task
 from nasbench_rl.training import darts, ppo, supernet
 from nasbench_rl.training.darts import DartsPoint, MixedNetwork, fit_darts
-from nasbench_rl.training.games import make_games
-from nasbench_rl.training.networks import Agent
-
-SPACES = ["minatar-ss1/breakout", "minatar-ss2/breakout", "atari-ss1/breakout", "atari-ss2/breakout"]
-
-
-def tiny(id_: str = "minatar-ss1/breakout@smoke", env_steps: int = 3072) -> GameTask:
-    """A task of four architectures whose search takes three updates."""
-    task = get_task(id_)
-    space = KernelSpace("minatar-tiny", (1, 3), task.space.frame)
-    return dataclasses.replace(task, space=space, recipe=dataclasses.replace(task.recipe, env_steps=env_steps))
 
 
 def make_network(task: GameTask, seed: int = 0) -> MixedNetwork:
     return MixedNetwork(task, torch.Generator().manual_seed(seed))
 
 
-def observations(task: GameTask, batch: int) -> torch.Tensor:
-    shape = make_games(task, 1).observation_shape
-    high = 2 if task.environment.suite == "minatar" else 256
-    return torch.from_numpy(np.random.default_rng(0).integers(0, high, (batch, *shape), dtype=np.uint8))
-
-
-def copy_of(network: MixedNetwork, task: GameTask, choices: tuple[int, ...]) -> Agent:
-    """A stand-alone agent with the weights of one candidate a block."""
-    agent = Agent(task.network(choices), torch.Generator().manual_seed(99), task.recipe.autocast)
-    for name, parameter in agent.named_parameters():
-        layer, _, kind = name.removeprefix("convs.").partition(".")
-        source = f"convs.{layer}.{choices[int(layer)]}.{kind}" if name.startswith("convs.") else name
-        parameter.data.copy_(network.get_parameter(source))
-    return agent
-
-
-@pytest.mark.parametrize("id_", [f"{space}@lite" for space in SPACES])
+@pytest.mark.parametrize("id_", ALL_SPACES)
 def test_one_hot_alphas_make_the_plain_network(id_: str) -> None:
     task = get_task(id_)
     network, seen = make_network(task), observations(task, 8)
@@ -59,7 +29,7 @@ def test_one_hot_alphas_make_the_plain_network(id_: str) -> None:
             network.alphas.fill_(-1000.0)
             for layer, kernel in enumerate(arch.choices):
                 network.alphas[layer, task.space.kernels.index(kernel)] = 0.0
-            expected = copy_of(network, task, arch.choices)(seen)
+            expected = agent_of_path(network, task, arch.choices)(seen)
             for mine, other in zip(network(seen), expected, strict=True):
                 assert torch.equal(mine, other), arch
 
@@ -128,9 +98,7 @@ def fingerprint(seed: int) -> str:
 
 
 def test_a_search_is_the_same_in_another_process_and_another_with_another_seed() -> None:
-    command = [sys.executable, "-c", "import test_darts; print(test_darts.fingerprint(0))"]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
-    assert run.stdout.strip() == fingerprint(0) != fingerprint(1)
+    assert fingerprint_elsewhere(__file__, 0) == fingerprint(0) != fingerprint(1)
 
 
 def test_seeds_are_no_training_s_and_no_supernet_s() -> None:

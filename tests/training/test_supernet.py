@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import subprocess
-import sys
 from hashlib import sha256 as hash_bytes
 from pathlib import Path
 from typing import Any
@@ -13,50 +11,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_networks import ALL_SPACES, agent_of_path, fingerprint_elsewhere, observations, tiny
 
 from nasbench_rl import store
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, RecipeMismatchError
 from nasbench_rl.records import PathUpdate
-from nasbench_rl.spaces.kernels import KernelSpace
 from nasbench_rl.tasks import Task, get_task
 from nasbench_rl.training import ppo, supernet
 from nasbench_rl.training.cells import train_supernet
 from nasbench_rl.training.games import make_games
-from nasbench_rl.training.networks import Agent
 from nasbench_rl.training.supernet import Supernet, fit_supernet, measure_proxies
 
 CPU = torch.device("cpu")
-SPACES = ["minatar-ss1/breakout", "minatar-ss2/breakout", "atari-ss1/breakout", "atari-ss2/breakout"]
-
-
-def tiny(id_: str = "minatar-ss1/breakout@smoke", env_steps: int = 3072) -> Task:
-    """A task of four architectures whose fit takes three updates."""
-    task = get_task(id_)
-    space = KernelSpace("minatar-tiny", (1, 3), task.space.frame)
-    return dataclasses.replace(task, space=space, recipe=dataclasses.replace(task.recipe, env_steps=env_steps))
 
 
 def make_supernet(task: Task, seed: int = 0) -> Supernet:
     return Supernet(task, torch.Generator().manual_seed(seed))
 
 
-def observations(task: Task, batch: int) -> torch.Tensor:
-    shape = make_games(task, 1).observation_shape
-    high = 2 if task.environment.suite == "minatar" else 256
-    return torch.from_numpy(np.random.default_rng(0).integers(0, high, (batch, *shape), dtype=np.uint8))
-
-
-def copy_path(supernet: Supernet, task: Task, path: tuple[int, ...]) -> Agent:
-    """A stand-alone agent with the weights of one path."""
-    agent = Agent(task.network(path), torch.Generator().manual_seed(99), task.recipe.autocast)
-    for name, parameter in agent.named_parameters():
-        layer, _, kind = name.removeprefix("convs.").partition(".")
-        source = f"convs.{layer}.{path[int(layer)]}.{kind}" if name.startswith("convs.") else name
-        parameter.data.copy_(supernet.get_parameter(source))
-    return agent
-
-
-@pytest.mark.parametrize("id_", [f"{space}@lite" for space in SPACES])
+@pytest.mark.parametrize("id_", ALL_SPACES)
 def test_a_path_is_the_stand_alone_agent_with_its_weights(id_: str) -> None:
     task = get_task(id_)
     net, seen = make_supernet(task), observations(task, 8)
@@ -67,12 +40,12 @@ def test_a_path_is_the_stand_alone_agent_with_its_weights(id_: str) -> None:
     ):
         net.select(path)
         with torch.inference_mode():
-            expected = copy_path(net, task, path)(seen)
+            expected = agent_of_path(net, task, path)(seen)
             for mine, other in zip(net(seen), expected, strict=True):
                 assert torch.equal(mine, other), path
 
 
-@pytest.mark.parametrize("id_", [f"{space}@lite" for space in SPACES])
+@pytest.mark.parametrize("id_", ALL_SPACES)
 def test_rows_with_paths_of_their_own_are_what_each_path_gives_alone(id_: str) -> None:
     task = get_task(id_)
     net, rng = make_supernet(task), np.random.default_rng(3)
@@ -181,9 +154,7 @@ def fingerprint(seed: int) -> str:
 
 
 def test_a_fit_is_the_same_in_another_process_and_another_with_another_seed() -> None:
-    command = [sys.executable, "-c", "import test_supernet; print(test_supernet.fingerprint(0))"]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
-    assert run.stdout.strip() == fingerprint(0) != fingerprint(1)
+    assert fingerprint_elsewhere(__file__, 0) == fingerprint(0) != fingerprint(1)
 
 
 def test_uniform_paths_reach_every_block_alike_and_do_not_depend_on_what_was_found() -> None:
