@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,6 +98,44 @@ def test_an_empty_budget_ends_the_search_inside_a_step(made_tables: Path) -> Non
         else:
             env.step(np.int64(choice))
     assert run.spent == run.task.max_fidelity and len(run.points) == 1
+
+
+@pytest.mark.parametrize("task", [TWO_BY_SEED, DEEP])
+def test_a_step_outside_an_episode_asks_for_a_reset_and_costs_nothing(made_tables: Path, task: str) -> None:
+    run = start(made_tables, task)
+    env = run.env()
+    with pytest.raises(InvalidValueError, match=r"call reset\(\)"):
+        env.step(np.int64(0))
+    env.reset()
+    for layer in range(run.space.depth):
+        assert env.step(np.int64(1))[2] == (layer == run.space.depth - 1)
+    for _ in range(2):
+        with pytest.raises(InvalidValueError, match=r"no episode is going on; call reset\(\)"):
+            env.step(np.int64(1))
+    assert len(run.points) == 1 and run.spent == run.task.max_fidelity
+    env.reset()
+    assert env.step(np.int64(0))[2] is False
+
+
+def test_an_episode_that_the_budget_ended_is_over_too(made_tables: Path) -> None:
+    run = start(made_tables, trainings=0.5)
+    env = run.env()
+    env.reset()
+    env.step(np.int64(0))
+    with pytest.raises(BudgetExhausted):
+        env.step(np.int64(0))
+    with pytest.raises(InvalidValueError, match="call reset"):
+        env.step(np.int64(0))
+
+
+@pytest.mark.parametrize("action", [-1, 5, 1.0, None])
+def test_an_unknown_action_is_named_and_the_episode_goes_on(made_tables: Path, action: Any) -> None:
+    env = start(made_tables).env()
+    env.reset()
+    with pytest.raises(InvalidValueError, match="none of 'minatar-ss1'; allowed: 0 kernel 1, .* 4 kernel 5"):
+        env.step(action)
+    env.step(np.int64(0))
+    assert env.step(np.int64(4))[4]["arch"] == "k1-k5"
 
 
 def test_another_kind_of_space_is_refused(made_tables: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class ArchitectureEnv(gymnasium.Env[Observation, np.int64]):
         )
         self.action_space = gymnasium.spaces.Discrete(len(self.space.kernels))
         self._choices: list[int] = []
+        self._going = False
 
     def _observe(self) -> Observation:
         view = np.zeros((self.space.depth, len(self.space.kernels) + 1), dtype=np.float32)
@@ -53,17 +55,36 @@ class ArchitectureEnv(gymnasium.Env[Observation, np.int64]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin with no layer chosen."""
         super().reset(seed=seed)
-        self._choices = []
+        self._choices, self._going = [], True
         return self._observe(), {}
 
     def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Choose the next layer's kernel by its index."""
-        self._choices.append(self.space.kernels[int(action)])
+        """Choose the next layer's kernel by its index.
+
+        Raises:
+            InvalidValueError: no such action, or no episode is going on.
+            BudgetExhausted: the run cannot pay for the architecture; the episode is over.
+        """
+        if not self._going:
+            raise InvalidValueError("no episode is going on; call reset() before the first step and after the last")
+        self._choices.append(self._kernel(action))
         done = len(self._choices) == self.space.depth
         info: dict[str, Any] = {}
         reward = 0.0
         if done:
+            self._going = False  # before the run is asked: its refusal ends the episode too
             arch = tuple(self._choices)
             reward = self.run.evaluate(arch, self.fidelity)
             info = {"arch": self.space.parse(arch).name, "spent": self.run.spent}
         return self._observe(), reward, done, False, info
+
+    def _kernel(self, action: object) -> int:
+        kernels = self.space.kernels
+        try:
+            number = operator.index(action)  # type: ignore[arg-type]
+        except TypeError:
+            number = -1
+        if not 0 <= number < len(kernels):
+            allowed = ", ".join(f"{number} kernel {kernel}" for number, kernel in enumerate(kernels))
+            raise InvalidValueError(f"action {action!r} is none of {self.space.name!r}; allowed: {allowed}")
+        return kernels[number]
