@@ -1,17 +1,21 @@
 """What the methods share that grow networks: a trained start, children with its weights, a few trained to the end.
 
 Both papers train one small network first, give every child that the controller grows from it the start's weights and a
-short training, and train the best children at the end.
+short training, and train the best children at the end. Rewards and their baseline are those of the authors' code,
+``reward`` in ``code/expdir_monitor/arch_manager.py`` of https://github.com/han-cai/EAS, ``update_meta_controller`` in
+``code/CIFAR/expdir_monitor/arch_manager.py`` of https://github.com/han-cai/PathLevel-EAS: before an update of the
+controller the baseline moves by 0.95 of the way to the mean reward of the children that the update learns from.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from nasbench_rl import Run
 from nasbench_rl.spaces import Architecture
 from nasbench_rl_baselines._fidelities import nearest_fidelity
-from nasbench_rl_baselines._searching import MovingAverage, RewardScale
+from nasbench_rl_baselines._searching import RewardScale
 
 HIGHEST = 0.95
 """Rewards in [0, 1] are cut here before the tangent, which has no value at 1."""
@@ -28,7 +32,9 @@ class Heirs:
         scores: validation score of every child trained so far, by name.
     """
 
-    def __init__(self, run: Run, start: Architecture, part: float, finalists: int, decay: float) -> None:
+    def __init__(
+        self, run: Run, start: Architecture, part: float, finalists: int, decay: float, from_start: bool = False
+    ) -> None:
         """Trains ``start`` wholly.
 
         Args:
@@ -36,7 +42,8 @@ class Heirs:
             start: the network that all others grow from.
             part: part of a training that a child gets.
             finalists: children that are trained to the end.
-            decay: of the moving average that is the baseline.
+            decay: weight of the baseline's past when the mean reward of an update's children comes in.
+            from_start: the baseline begins with the start's reward; else with 0.
         """
         self._run, self._start = run, start
         self._fidelity, self._finalists = nearest_fidelity(run, part), finalists
@@ -44,22 +51,31 @@ class Heirs:
         kept = min(finalists, max(1, run.budget // (2 * whole))) * whole
         self._for_children = max(run.budget - kept, min(run.budget, whole + self._fidelity))
         self.scores: dict[str, float] = {}
-        self._scale, self._baseline, self._repeats = RewardScale(run), MovingAverage(decay), 0
-        run.evaluate(start)
+        self._scale, self._decay, self._repeats = RewardScale(run), decay, 0
+        score = run.evaluate(start)
+        self._baseline = self._reward(score) if from_start else 0.0
 
     def goes_on(self) -> bool:
         """Another child can be paid for, and the last draws were not all known already."""
         return self._run.spent + self._fidelity <= self._for_children and self._repeats < REPEATS
 
-    def advantage(self, child: Architecture) -> float:
-        """Train ``child`` with the start's weights, or remember; tan(reward π / 2) minus the baseline."""
+    def train(self, child: Architecture) -> None:
+        """Train ``child`` with the start's weights, or remember."""
         self._repeats += 1
         if child.name not in self.scores:
             self._repeats = 0
             self.scores[child.name] = score = self._run.evaluate(child, self._fidelity, inherit=self._start)
             self._scale.see(score)
-        reward = min(HIGHEST, self._scale(self.scores[child.name]))
-        return self._baseline.advantage(math.tan(reward * math.pi / 2))
+
+    def advantages(self, children: Sequence[Architecture]) -> list[float]:
+        """The rewards of the children of an update minus the baseline, which has moved towards their mean before."""
+        rewards = [self._reward(self.scores[child.name]) for child in children]
+        self._baseline = self._decay * self._baseline + (1 - self._decay) * math.fsum(rewards) / len(rewards)
+        return [reward - self._baseline for reward in rewards]
+
+    def _reward(self, score: float) -> float:
+        """tan(score π / 2), the score between the lowest and the highest seen so far."""
+        return math.tan(min(HIGHEST, self._scale(score)) * math.pi / 2)
 
     def finish(self) -> None:
         """Train the best children from scratch and recommend the best of them."""

@@ -1,14 +1,19 @@
 """BlockQNN: Q-learning whose reward is an early-stopped score, less a price for FLOPs and for density.
 
 Zhong, Yan, Wu, Shao and Liu (2018), "Practical block-wise neural network architecture generation",
-https://arxiv.org/abs/1708.05552: Q-learning with shaped rewards (section 3.2), the reward of the early-stop strategy
-(section 3.3), the ε schedule and constants of the experiments (section 4).
+https://arxiv.org/abs/1708.05552: Q-learning with shaped rewards; the reward of a training that is stopped early is
+ACC − μ log FLOPs − ρ log density. Gomez Robles and Vanschoren (2019), https://arxiv.org/abs/1911.03769, section 4.1.2
+and the settings of experiment 1, name its 12 epochs and both penalties.
+
+α, γ, μ, ρ, the ε schedule and the 64 replayed blocks are those of a re-implementation,
+https://github.com/elenathfgs/BlockQNN_Keras (``BlockQNN.py``, ``BlockQNN_agents.py``, ``BlockQNN_tools.py``). Not
+confirmed from a source: that they are the paper's, whose text was not at hand and whose authors' code was not found;
+its 178 x 64 blocks and 100 finalists; and the initial Q of 0, where the re-implementation and MetaQNN's code have 0.5.
 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 178 x 64 blocks:
 
 - The ε schedule keeps its proportions and is stretched over the blocks that the budget buys.
-- Q learns after every block; in the paper after every 64. That it replays 64 each time follows a re-implementation,
-  github.com/elenathfgs/BlockQNN_Keras; the paper itself was not at hand. (128 is the number of MetaQNN's code.)
+- Q learns after every block; in the paper after every 64.
 - The paper stops after 12 epochs; here it is a quarter of a training. Its 100 best blocks, which are
   trained to the end, are three here, whose price is set aside from the start.
 - Scores are returns of games, not accuracies in percent, so they are scaled to 0 … 100 by the lowest and highest seen.
@@ -35,7 +40,7 @@ SCHEDULE = (
     (1.0, 95), (0.9, 7), (0.8, 7), (0.7, 7), (0.6, 10),
     (0.5, 10), (0.4, 10), (0.3, 10), (0.2, 10), (0.1, 12),
 )  # fmt: skip
-"""(ε, iterations with it): Table 3 of the paper."""
+"""(ε, iterations with it), of the re-implementation."""
 
 
 @dataclass(frozen=True)

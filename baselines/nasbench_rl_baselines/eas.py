@@ -2,8 +2,9 @@
 
 Cai, Chen, Zhang, Yu and Wang (2018), "Efficient architecture search by network transformation",
 https://arxiv.org/abs/1707.04873: the bidirectional-LSTM encoder, the Net2Wider and Net2Deeper actors (section 3), the
-shaped reward and REINFORCE (section 3.1 and 5.1). Sizes and rates are those of the authors' code,
-https://github.com/han-cai/EAS, ``code/arch_search/arch_search_convnet_net2net.py``.
+shaped reward and REINFORCE (section 3.1 and 5.1). Sizes, rates and steps are those of the authors' code,
+https://github.com/han-cai/EAS, ``code/arch_search/arch_search_convnet_net2net.py``; the baseline is that of its
+``code/expdir_monitor/arch_manager.py``, whose decay of 0.95 is the weight of the newest rewards and not of the past.
 
 What the moves are, and what they reach:
 
@@ -25,10 +26,14 @@ Changed for a default budget of ten trainings, where the paper trains 450 childr
 
 - The controller learns after every fourth child, not every tenth; a child gets a quarter of a training (there 20 of 300
   epochs), and the best three are trained from scratch at the end (there further, with the weights they have).
+- The entropy bonus is summed over the decisions of a child; the authors' code averages it over them.
 - The whole training of the start network is charged; the paper's was there before.
 - One stage: the paper makes its best child the start of a second search.
 - The reward is tan(r π / 2) as in the paper; for returns of games r is the score between the lowest and the highest
   seen, and r is cut at 0.95.
+
+Not confirmed from a source: the 450 children of the first stage, the 300 epochs and the paper's section numbers (20
+epochs and 10 children are those of the authors' code).
 """
 
 from __future__ import annotations
@@ -39,6 +44,7 @@ import torch
 from torch import Tensor, nn
 
 from nasbench_rl import Run
+from nasbench_rl.spaces import Architecture
 from nasbench_rl_baselines._grown_chain import GrownChain, Layers, grown_chain
 from nasbench_rl_baselines._heirs import Heirs
 from nasbench_rl_baselines._searching import check_positive
@@ -75,7 +81,7 @@ class Eas:
     learning_rate: float = 2e-3
     entropy_coef: float = 1e-5
     batch: int = 4
-    baseline_decay: float = 0.95
+    baseline_decay: float = 0.05
 
     def __post_init__(self) -> None:
         """Refuse sizes that allow no search."""
@@ -95,13 +101,18 @@ class Eas:
         controller = MetaController(chain, self.embedding, self.units, generator)
         optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate)
         while heirs.goes_on():
-            gains: list[Tensor] = []
-            while len(gains) < self.batch and heirs.goes_on():
+            children: list[Architecture] = []
+            log_probs: list[Tensor] = []
+            entropies: list[Tensor] = []
+            while len(children) < self.batch and heirs.goes_on():
                 layers, log_prob, entropy = controller.grow(self.wider_steps, self.deeper_steps)
-                advantage = heirs.advantage(chain.arch(layers))
-                gains.append(advantage * log_prob + self.entropy_coef * entropy)
+                children.append(chain.arch(layers))
+                log_probs.append(log_prob)
+                entropies.append(entropy)
+                heirs.train(children[-1])
+            gains = torch.tensor(heirs.advantages(children)) * torch.stack(log_probs)
             optimizer.zero_grad()
-            (-torch.stack(gains).mean()).backward()
+            (-(gains + self.entropy_coef * torch.stack(entropies)).mean()).backward()
             optimizer.step()
 
 

@@ -2,12 +2,17 @@
 
 Domhan, Springenberg and Hutter (2015), "Speeding up automatic hyperparameter optimization of deep neural networks by
 extrapolation of learning curves", IJCAI: a training ends when the probability that its final score exceeds the best one
-so far falls below δ = 0.05 (section 4).
+so far falls below δ = 0.05. That is the ``IMPROVEMENT_PROB_THRESHOLD`` of the authors' code,
+https://github.com/tdomhan/pylearningcurvepredictor, ``pylrpredictor/terminationcriterion.py``, which also lists the
+eleven families; ``curvefunctions.py`` has their formulas.
 
 Changed for curves of 20 points that are returns of games:
 
-- Of the paper's eleven families the power law ``pow3``, c − a x^−α, is used alone. It is linear in c and a, so its
-  posterior under flat priors and normal noise is known for each α of a grid; the paper runs MCMC.
+- Of the eleven families the power law ``pow3``, c − a x^−α, is used alone. It is linear in c and a, so its
+  posterior under flat priors and normal noise is known for each α of a grid; the authors run MCMC. The grid and the
+  least of 4 points are this project's own.
+- The authors' code lets every training go on that has exceeded the best already; here, where returns fall again, its
+  end is extrapolated as that of the others.
 - The paper's curves flatten out, so its α is positive. Returns often rise to the end of a training, so α goes down to
   −1, a straight line. Even that foresees no late and steep rise: who learns late may be stopped.
 """

@@ -1,8 +1,10 @@
 """UCT: Monte Carlo tree search over the choices that make an architecture.
 
-Kocsis and Szepesvári (2006), "Bandit based Monte-Carlo planning", ECML, with UCB1's exploration (2 C_p = √2 for rewards
-in [0, 1]); for architectures Wistuba (2017), "Finding competitive network architectures within a day using UCT",
-https://arxiv.org/abs/1712.07420, without its sharing of information between branches.
+Kocsis and Szepesvári (2006), "Bandit based Monte-Carlo planning", ECML, section 2: the bound is 2 C_p √(ln t / s), with
+C_p = 1/√2 that of UCB1, √(2 ln t / s). The survey of Browne et al. (2012), section 3.3, gives the same C_p for rewards
+in [0, 1] and writes another 2 under the root. For architectures Wistuba (2017), "Finding competitive network
+architectures within a day using UCT", https://arxiv.org/abs/1712.07420, without its sharing of information between
+branches. Not confirmed from a source: Wistuba's own constant.
 
 Changed for spaces of 25 or 32 points: scores are returns of games, so means are scaled to [0, 1] by the lowest and
 highest score seen so far; an architecture is trained once, so a branch in which all is trained is not entered again.

@@ -1,8 +1,11 @@
 """MONAS: a controller trained by REINFORCE on a mixture of score and cost, or on the score under a limit.
 
 Hsu et al. (2018), "MONAS: multi-objective neural architecture search using reinforcement learning",
-https://arxiv.org/abs/1806.10332: the mixed reward α score − (1 − α) cost, and the reward under a constraint, which is
-the score within the limit and 0 beyond.
+https://arxiv.org/abs/1806.10332: an LSTM trained by the policy gradient of Zoph and Le; the mixed reward α score −
+(1 − α) cost, and the reward under a constraint, which is the score within the limit and 0 beyond.
+
+Not confirmed from a source: the formulas of both rewards, as neither the paper's section on them nor code of its
+authors was at hand. The paper's α, limits and learning rate were not found; the values here are this project's own.
 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings:
 
@@ -12,7 +15,7 @@ Changed for spaces of 25 or 32 points, whose default budget is ten trainings:
   are scaled to [0, 1] over the space.
 - The cost is params, FLOPs or measured latency where the paper measures energy or power. The limit is the median of the
   space by default.
-- The gradient has the moving-average baseline of Zoph and Le, whose estimator the paper takes over.
+- The gradient has the moving-average baseline of Zoph and Le, with the decay of 0.95 that NASNet gives.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ class Monas:
     Attributes:
         objective: ``"params"``, ``"flops"`` or ``"latency"``.
         kind: ``"mixed"`` or ``"constraint"``.
-        alpha: weight of the score in the mixed reward, between 0 and 1; the paper varies it.
+        alpha: weight of the score in the mixed reward, between 0 and 1.
         target: limit of the constrained reward, in parameters, FLOPs or seconds; None is the median of the space.
         learning_rate: of the logits: half the range of rewards above the baseline moves a logit by about 1.
         baseline_decay: weight of the baseline's past.

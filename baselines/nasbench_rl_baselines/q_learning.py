@@ -1,7 +1,9 @@
 """MetaQNN: tabular Q-learning that picks an architecture layer by layer.
 
 Baker, Gupta, Naik and Raskar (2017), "Designing neural network architectures using reinforcement learning",
-https://arxiv.org/abs/1611.02167: sections 4.1 to 4.3, the ε schedule of Table 2, the replay of section 5.
+https://arxiv.org/abs/1611.02167. α, γ, the initial Q of 0.5 and the ε schedule are those of the authors' code,
+https://github.com/bowenbaker/metaqnn, ``models/cifar10/state_space_parameters.py``. It replays 128 architectures at a
+time; the 100 here are the paper's, page 6, as a re-implementation cites it. Not confirmed from the paper itself.
 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 2 700:
 
@@ -10,7 +12,10 @@ Changed for spaces of 25 or 32 points, whose default budget is ten trainings and
 - Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far, anew
   at each replay.
 
-As in the paper, an architecture that was trained before is not trained again: its score is remembered.
+- Q learns from every drawn architecture itself, once, and from the replay after a new one; the authors' code
+  (``q_server.py``) learns from the replay alone, after a repeated architecture too.
+
+As in the authors' code, an architecture that was trained before is not trained again: its score is remembered.
 At α = 0.01 ten models move Q by little, so that the greedy choices of a short search follow the first few scores.
 """
 
@@ -29,7 +34,7 @@ SCHEDULE = (
     (1.0, 1500), (0.9, 100), (0.8, 100), (0.7, 100), (0.6, 150),
     (0.5, 150), (0.4, 150), (0.3, 150), (0.2, 150), (0.1, 150),
 )  # fmt: skip
-"""(ε, models trained with it): Table 2 of the paper."""
+"""(ε, models trained with it), of the authors' code."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """NAS: an LSTM controller trained by REINFORCE.
 
 Zoph and Le (2017), "Neural architecture search with reinforcement learning",
-https://arxiv.org/abs/1611.01578, sections 3.2 and 4.1.
+https://arxiv.org/abs/1611.01578: REINFORCE with an exponential moving average as baseline (section 3.2); two layers of
+35 units, weights within ± 0.08, Adam at 0.0006, the cubed accuracy as reward (section 4.1).
 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 12 800:
 

@@ -1,7 +1,11 @@
 """RENA: a policy that reads the present network and edits it, rewarded by the score less a penalty for resources.
 
 Zhou, Ebrahimi, Arık, Yu, Liu and Diamos (2018), "Resource-efficient neural architect", https://arxiv.org/abs/1806.07912:
-a soft constraint multiplies the score by p^v, where v is the relative violation of the limit and p a base penalty.
+a policy network reads an embedding of the present network and edits it under limits on resources (abstract). The reward
+here is the score times p^v, where v is the relative violation of the limit and p a base penalty.
+
+Not confirmed from a source: that this is the paper's reward, its exponent, and p = 0.9, 5 edits an episode and the
+LSTMs named below; neither the paper beyond its abstract nor code of its authors was at hand.
 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings:
 

@@ -2,8 +2,10 @@
 
 Cai, Yang, Zhang, Han and Yu (2018), "Path-level network transformation for efficient architecture search",
 https://arxiv.org/abs/1806.02639: the transformations (section 3.1), the bidirectional tree-structured LSTM and its
-three actors (section 3.3), the reward (section 4.1). Sizes and rates are those of the authors' code,
-https://github.com/han-cai/PathLevel-EAS, ``code/CIFAR/arch_search/arch_search_tree_cell.py``.
+three actors (section 3.3), the reward (section 4.1). Sizes, rates and the greatest depth are those of the authors'
+code, https://github.com/han-cai/PathLevel-EAS, ``code/CIFAR/arch_search/arch_search_tree_cell.py``; the baseline is
+that of ``code/CIFAR/expdir_monitor/arch_manager.py``: it begins with the reward of the start network, and its decay of
+0.95 is the weight of the newest rewards and not of the past. Not confirmed from a source: the paper's section numbers.
 
 It grows ``nsc-multibranch`` networks; kernel-choice spaces and chains have no branches and are refused. Every
 convolution of ``start`` is the root of a tree cell, visited in turn, depth first, to ``max_depth``:
@@ -29,8 +31,8 @@ Changed for this space and for a default budget of ten trainings:
 - A layer has two replicas at most, since add and concat have two operands here; the paper also adds three.
 - An identity lies before its replica, not behind: convolutions here begin with their ReLU.
 - The graph is a chain with trees in it, and the encoder passes over all of it, not over one cell.
-- The controller learns after every fourth child, not every tenth; a child gets a quarter of a training, and the best
-  three are trained from scratch at the end.
+- The controller learns after every fourth child, not every tenth; a child gets a quarter of a training (there 20
+  epochs), and the best three are trained from scratch at the end. Gradients are not clipped (there at a norm of 40).
 - The whole training of the start network is charged.
 """
 
@@ -44,6 +46,7 @@ from torch import Tensor
 
 from nasbench_rl import Run
 from nasbench_rl.errors import UnsuitedSpaceError
+from nasbench_rl.spaces import Architecture
 from nasbench_rl_baselines._heirs import Heirs
 from nasbench_rl_baselines._searching import check_positive
 from nasbench_rl_baselines._torch import generator_of, one_thread
@@ -81,7 +84,7 @@ class TreeCell:
     learning_rate: float = 6e-3
     entropy_coef: float = 1e-2
     batch: int = 4
-    baseline_decay: float = 0.95
+    baseline_decay: float = 0.05
 
     def __post_init__(self) -> None:
         """Refuse sizes that allow no search."""
@@ -92,7 +95,8 @@ class TreeCell:
         """Search; ends with the finalists, or in BudgetExhausted."""
         cell = Cells(run, self.start, self.max_depth, self.reinitialise)
         with one_thread():
-            heirs = Heirs(run, run.space.parse(cell.start), self.child_part, self.finalists, self.baseline_decay)
+            start = run.space.parse(cell.start)
+            heirs = Heirs(run, start, self.child_part, self.finalists, self.baseline_decay, from_start=True)
             self._search(run, cell, heirs)
         heirs.finish()
 
@@ -100,14 +104,18 @@ class TreeCell:
         controller = TreeController(cells.tokens, cells.merges, self.embedding, self.units, generator_of(run))
         optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate)
         while heirs.goes_on():
-            gains: list[Tensor] = []
-            while len(gains) < self.batch and heirs.goes_on():
-                vectors = cells.grow(controller)
+            children: list[Architecture] = []
+            log_probs: list[Tensor] = []
+            entropies: list[Tensor] = []
+            while len(children) < self.batch and heirs.goes_on():
+                children.append(run.space.parse(cells.grow(controller)))
                 log_prob, entropy = controller.told()
-                advantage = heirs.advantage(run.space.parse(vectors))
-                gains.append(advantage * log_prob + self.entropy_coef * entropy)
+                log_probs.append(log_prob)
+                entropies.append(entropy)
+                heirs.train(children[-1])
+            gains = torch.tensor(heirs.advantages(children)) * torch.stack(log_probs)
             optimizer.zero_grad()
-            (-torch.stack(gains).mean()).backward()
+            (-(gains + self.entropy_coef * torch.stack(entropies)).mean()).backward()
             optimizer.step()
 
 

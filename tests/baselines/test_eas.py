@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from nasbench_rl.records import Cost, Split  # noqa: E402
 from nasbench_rl.spaces.base import ArchLike  # noqa: E402
 from nasbench_rl.tasks import get_task  # noqa: E402
 from nasbench_rl_baselines._grown_chain import GrownChain, Layers, grown_chain  # noqa: E402
+from nasbench_rl_baselines._heirs import HIGHEST, Heirs  # noqa: E402
 from nasbench_rl_baselines.eas import Eas, MetaController  # noqa: E402
 
 WHOLE = 1_000_000
@@ -104,6 +106,30 @@ def test_children_are_charged_a_quarter_and_the_best_three_are_trained_to_the_en
     assert [point.arch for point in finals] == [point.arch for point in best]
     assert all(point.fidelity == WHOLE for point in finals)
     assert run.points[-1].incumbent == max(finals, key=lambda point: point.score).arch
+
+
+def test_the_baseline_moves_nearly_to_the_mean_of_an_update_before_it_is_subtracted(made_tables: Path) -> None:
+    run = load(TWO_BY_SEED, tables=made_tables).start(10 * WHOLE, 0)
+    children = [run.space[0], run.space[1]]
+    heirs = Heirs(run, children[0], 0.25, 3, decay=0.05)
+    for child in children:
+        heirs.train(child)
+    highest = math.tan(HIGHEST * math.pi / 2)  # returns of games: the worse of the two is 0, the better is cut
+    mean = highest / 2
+    assert sorted(heirs.advantages(children)) == pytest.approx([-0.95 * mean, highest - 0.95 * mean])
+    moved = 0.05 * 0.95 * mean + 0.95 * mean
+    assert sorted(heirs.advantages(children)) == pytest.approx([-moved, highest - moved])
+
+
+def test_the_baseline_can_begin_with_the_reward_of_the_start() -> None:
+    bench = ImageToy("nsc-chain/digits@lite")
+    run = bench.start(10 * bench.task.max_fidelity, 0)
+    start, child = run.space.parse("conv1"), run.space.parse("conv3")
+    heirs = Heirs(run, start, 0.25, 3, decay=0.05, from_start=True)
+    heirs.train(child)
+    before, reward = (math.tan(score * math.pi / 2) for score in (run.points[0].score, heirs.scores[child.name]))
+    assert before != reward
+    assert heirs.advantages([child]) == pytest.approx([0.05 * (reward - before)])
 
 
 @pytest.mark.parametrize("reinitialise", [True, False])
