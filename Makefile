@@ -1,5 +1,6 @@
 # make compare      every method on the shipped tables, ending in a page to open    make compare ARGS="--runs 500"
 # make leaderboard  the same by default, kept in the repository: baselines/README.md, leaderboard.md, .csv and .html
+# make live-runs    baselines/README.md: the live runs stored there beside tabular ones
 # make findings     docs/findings.md: what the tables say, from the tables as they stand    ARGS=--redraw: the same searches
 # make test         the test suite                                                  make test ARGS="-k stats"
 # All make .venv and install everything first, once for each state of pyproject.toml and constraints.txt.
@@ -12,7 +13,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: compare leaderboard findings speed test check lint format docs install clean
+.PHONY: compare leaderboard live-runs findings speed test check lint format docs install clean
 
 compare: install
 	$(BIN)/python -m nasbench_rl.compare $(ARGS)
@@ -21,6 +22,10 @@ leaderboard: install
 	$(BIN)/python -m nasbench_rl.compare --out results
 	cp results/leaderboard.md results/leaderboard.csv results/leaderboard.html baselines/
 	$(BIN)/python tools/baselines_readme.py
+
+# After the tables are committed: the page names the one that judges.
+live-runs: install
+	$(BIN)/python tools/live_against_tabular.py
 
 # After the tables are committed: a test asks that the page names tables that a commit has.
 findings: install

@@ -34,16 +34,19 @@ def ranking(markdown: str, rows: list[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
+def replace_block(page: Path, begin: str, end: str, filled: str) -> None:
+    """Replace what stands between two marks of a page."""
+    before, rest = page.read_text().split(begin)
+    after = rest.split(end)[1]
+    page.write_text(f"{before}{begin}\n{filled}\n{end}{after}")
+
+
 def main() -> int:
-    """Replace what stands between the marks."""
+    """Replace the ranking."""
     with (BASELINES / "leaderboard.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    readme = BASELINES / "README.md"
-    text = readme.read_text()
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
     filled = ranking((BASELINES / "leaderboard.md").read_text(), rows)
-    readme.write_text(f"{before}{BEGIN}\n{filled}\n{END}{after}")
+    replace_block(BASELINES / "README.md", BEGIN, END, filled)
     return 0
 
 
