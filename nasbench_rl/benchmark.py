@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -65,6 +66,13 @@ class Benchmark(ABC):
             InvalidArchitectureError, InvalidValueError, UnknownNameError: bad input; the message says what is allowed.
             MissingCellError: not in the table; nothing is imputed.
         """
+
+    def prepare(self, cells: Sequence[tuple[Architecture, int]]) -> None:  # noqa: B027 (nothing to do but in live mode)
+        """Hear which (architecture, train seed) will be asked for next; live mode trains them side by side."""
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Held while something trains; live mode waits for its turn among all that train on the machine."""
+        return nullcontext()
 
     @abstractmethod
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
@@ -257,7 +265,11 @@ class TabularBenchmark(Benchmark):
 
 
 def load(
-    task: str | Task, mode: Mode = "tabular", tables: str | os.PathLike[str] | None = None, device: str = "cpu"
+    task: str | Task,
+    mode: Mode = "tabular",
+    tables: str | os.PathLike[str] | None = None,
+    device: str = "cpu",
+    jobs: int | None = None,
 ) -> TabularBenchmark:
     """The benchmark of a task.
 
@@ -267,6 +279,7 @@ def load(
         tables: a folder of tables; None looks in ``$NASBENCH_RL_TABLES``, the package and the checkout, and for live
             mode in the user's data folder.
         device: where live mode trains.
+        jobs: trainings at once in live mode; None is one a core.
 
     Raises:
         UnknownNameError: no such task or mode.
@@ -278,7 +291,7 @@ def load(
     if mode == "live":
         from nasbench_rl.live_benchmark import LiveBenchmark
 
-        return LiveBenchmark(known, tables, device)
+        return LiveBenchmark(known, tables, device, jobs)
     if mode == "surrogate":
         from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
 

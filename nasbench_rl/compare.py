@@ -147,7 +147,7 @@ def _parser() -> cli.Parser:
     parser.add_argument("--tables", metavar="DIR",
                         help="folder of tables (default: where queries look; live: your data folder)")  # fmt: skip
     parser.add_argument("--jobs", type=cli.positive, default=os.cpu_count() or 1, metavar="J",
-                        help="processes (default: one a core)")  # fmt: skip
+                        help="processes, and trainings at once in live mode (default: one a core)")  # fmt: skip
     parser.add_argument("--resource", default="flops", metavar="R",
                         help="the cost in figures of fronts: params, flops or latency (default flops)")  # fmt: skip
     parser.add_argument("--no-page", dest="page", action="store_false",
@@ -184,7 +184,9 @@ def searches_of(options: Any) -> list[Search]:
             if options.resource == "latency" and task.exhaustive:
                 bench.latency(task.space[0])  # raises where none was measured
         budget = parse_budget(options.budget or DEFAULT_BUDGET[options.mode], task)
-        found += [Search(id_, m, budget, options.mode, h, options.tables, options.device) for m, h in methods]
+        found += [
+            Search(id_, m, budget, options.mode, h, options.tables, options.device, options.jobs) for m, h in methods
+        ]
     return found
 
 

@@ -40,6 +40,7 @@ class Search:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     tables: str | None = None
     device: str = "cpu"
+    jobs: int | None = None
 
     @property
     def label(self) -> str:
@@ -110,7 +111,7 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
     Raises:
         NasbenchError: bad input, or the method failed; the message names it and the search seed.
     """
-    bench = load(search.task, search.mode, search.tables, search.device)
+    bench = load(search.task, search.mode, search.tables, search.device, search.jobs)
     method = get_method(search.method, **search.hyperparameters)
     judge = Judge(bench)
     same = {

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from nasbench_rl import store
+from nasbench_rl import files, store
 from nasbench_rl.benchmark import Mode, TabularBenchmark
 from nasbench_rl.errors import InvalidValueError, missing_extra
-from nasbench_rl.records import Evaluation, Split
+from nasbench_rl.records import Evaluation, Source, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.supernet_table import OneShot, SupernetScores
 from nasbench_rl.table import Table
-from nasbench_rl.tasks import GameTask, Task
+from nasbench_rl.tasks import GameTask, Task, get_task, task_ids
 
 if TYPE_CHECKING:
     from nasbench_rl.training.inherit import Networks
@@ -25,10 +27,25 @@ class LiveBenchmark(TabularBenchmark):
 
     mode: Mode = "live"
 
-    def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None, device: str = "cpu") -> None:
-        """``tables``: where trained cells are kept; None is the user's data folder. ``device``: ``cpu`` or ``cuda``."""
-        self.task, self.device = task, device
+    def __init__(
+        self,
+        task: Task,
+        tables: str | os.PathLike[str] | None = None,
+        device: str = "cpu",
+        jobs: int | None = None,
+    ) -> None:
+        """Make it ready; nothing is trained yet.
+
+        Args:
+            task: whose cells.
+            tables: where trained cells are kept; None is the user's data folder.
+            device: ``cpu`` or ``cuda``.
+            jobs: trainings at once, counting those of other searches that keep theirs in the same folder; None is one
+                a core.
+        """
+        self.task, self.device, self.jobs = task, device, jobs or os.cpu_count() or 1
         self.folder = Path(tables) if tables is not None else user_tables()
+        self._fresh: set[tuple[str, int]] = set()
         self._load()
 
     def _load(self) -> None:
@@ -59,15 +76,56 @@ class LiveBenchmark(TabularBenchmark):
         if self.task.split_by == "seed" and seed % 2 != (split == "test"):
             raise InvalidValueError(f"train seed {seed} is not of the {split} split (validation: even, test: odd)")
         self.task.size(architecture)  # raises for a network that does not exist
-        trained = not self.table.has(architecture, seed)
-        if trained:
+        if not self.table.has(architecture, seed):
             self._train(architecture, seed)
-        return self.table.evaluation(architecture, fidelity, seed, split, metric, "live" if trained else "table")
+        cell = (architecture.name, seed)
+        source: Source = "live" if cell in self._fresh else "table"
+        self._fresh.discard(cell)  # trained once, it is an answer from the table from now on
+        return self.table.evaluation(architecture, fidelity, seed, split, metric, source)
 
     def _train(self, arch: Architecture, seed: int) -> None:
-        self._ready().train_cell(self.task, arch, seed, self.folder, self.device, self.on_progress)
+        """Train a cell in this process, unless another that is training it finishes it first."""
+        cells = self._ready()
+        from nasbench_rl.training import workers
+
+        with files.lock(self.folder, workers.lock_name(self.task, cells.cell_name(arch.name, seed))):
+            if (arch.name, seed) not in store.trained_cells(self.folder, self.task):
+                with self.turn():
+                    cells.train_cell(self.task, arch, seed, self.folder, self.device, self.on_progress)
+                self._fresh.add((arch.name, seed))
+        self._take_in()
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Waits until fewer than ``jobs`` trainings go on in the folder, and is one of them while it is held."""
+        from nasbench_rl.training import workers
+
+        return workers.turn(self.folder, self.jobs)
+
+    def _take_in(self) -> None:
         store.fold(self.folder, self.task)
         self._load()
+
+    def prepare(self, cells: Sequence[tuple[Architecture, int]]) -> None:
+        """Train those that are missing side by side, a process each; a single one is left to ``query``.
+
+        A cell whose training fails is left to ``query`` too, which says why.
+        """
+        from nasbench_rl.training import workers
+
+        missing = [workers.Cell(self.task.id, a.name, seed) for a, seed in cells if not self.table.has(a, seed)]
+        known = self.task.id in task_ids() and get_task(self.task.id) is self.task  # a worker finds it by its id
+        if len(missing) < 2 or self.jobs < 2 or not known:
+            return
+        self._ready()
+        steps = dict.fromkeys(missing, 0)
+        with closing(workers.train(missing, self.folder, self.jobs, self.device, self.jobs)) as events:
+            for event in events:
+                steps[event.cell] = max(event.steps, steps[event.cell])
+                if event.kind == "done":
+                    self._fresh.add((event.cell.arch, event.cell.seed))
+                if self.on_progress is not None:
+                    self.on_progress(sum(steps.values()))
+        self._take_in()
 
     def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
         """See ``TabularBenchmark.supernets``."""
@@ -76,7 +134,8 @@ class LiveBenchmark(TabularBenchmark):
             return known
         cells, darts = self._ready(), family == "darts"
         train = cells.train_darts if darts else cells.train_supernet
-        train(self.task, seed, self.folder, self.device, self.on_progress)
+        with self.turn():
+            train(self.task, seed, self.folder, self.device, self.on_progress)
         store.fold(self.folder, self.task.darts if darts else self.task.supernet)
         self._supernets = {}
         return super().supernets(family=family)

@@ -20,6 +20,8 @@ from nasbench_rl.experiment import Search, run_search, split_seeds
 CHUNK = 25
 """Search seeds a tabular job: short enough for a smooth progress bar, long enough to hide the start of a job."""
 REPORT_EVERY_SECONDS = 2.0
+WAITING = 2
+"""Live searches at once for each training at once: while one waits for its trainings, or its turn, another goes on."""
 
 _reports: Any = None
 
@@ -55,6 +57,7 @@ def run_all(
         NasbenchError: no search finished.
     """
     live = any(search.mode == "live" for search in searches)
+    processes = jobs * WAITING if live else jobs
     chunks = split_seeds(list(searches), first_seed, runs, 1 if live else CHUNK)
     frames: list[pd.DataFrame] = []
     failures: dict[str, NasbenchError] = {}
@@ -65,7 +68,7 @@ def run_all(
                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
     with (
         Progress(*columns, console=cli.console, disable=not cli.console.is_terminal, speed_estimate_period=300) as bar,
-        ProcessPoolExecutor(min(jobs, len(chunks)), context, _start_worker, (reports,)) as pool,
+        ProcessPoolExecutor(min(processes, len(chunks)), context, _start_worker, (reports,)) as pool,
     ):
         row = bar.add_task("searching", total=sum(search.budget * len(seeds) for search, seeds in chunks))
         waiting: dict[Future[pd.DataFrame], int] = {

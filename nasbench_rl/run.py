@@ -271,6 +271,23 @@ class Run:
         scores = [self._benchmark.query(architecture, fidelity=f, seed=seed, split="validation").score for f in reached]
         return np.array(reached), np.array(scores)
 
+    def prepare(self, archs: Iterable[ArchLike]) -> None:
+        """Say which architectures will be evaluated next, to the end, in this order, whatever their scores.
+
+        It charges nothing and changes no score. Live mode trains those that the budget reaches side by side; the other
+        modes have nothing to do. A method that has several evaluations to make before it looks at a score gains a
+        machine's cores by it.
+        """
+        if self._benchmark.mode != "live":
+            return
+        cells: list[tuple[Architecture, int]] = []
+        left = self.remaining // self.task.max_fidelity
+        for arch in map(self.space.parse, archs):
+            if len(cells) < left and self.task.is_valid(arch):
+                known = self._trainings.get(arch.name) or _Trainings(self._seed_order(arch))
+                cells.append((arch, known.seed_for(self.task.max_fidelity)[0]))
+        self._benchmark.prepare(cells)
+
     def recommend(self, archs: Iterable[ArchLike]) -> Architecture:
         """Train each of ``archs`` to the end and return the best by validation score, which becomes the incumbent.
 
@@ -281,7 +298,9 @@ class Run:
             BudgetExhausted: the budget does not reach even the first.
         """
         scored: list[tuple[float, int, Architecture]] = []
-        for rank, arch in enumerate(filter(self.task.is_valid, map(self.space.parse, archs))):
+        chosen = [*filter(self.task.is_valid, map(self.space.parse, archs))]
+        self.prepare(chosen)
+        for rank, arch in enumerate(chosen):
             try:
                 score = self.evaluate(arch)
             except BudgetExhausted:

@@ -95,9 +95,10 @@ class WeightSharing:
         task, device = self.task, self._bench.device
         check_device(device)
         tune_process()
-        fitted = fit_supernet(
-            task, self.run.seed, device, self._bench.on_progress, sample_path, told, fidelities=[task.max_fidelity]
-        )
+        with self._bench.turn():
+            fitted = fit_supernet(
+                task, self.run.seed, device, self._bench.on_progress, sample_path, told, fidelities=[task.max_fidelity]
+            )
         last = fitted.points[-1]
         return np.array([[p.mean for p in last.proxies]]), fitted.cpu_seconds + last.proxy_cpu_seconds
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from nasbench_rl import BudgetExhausted, Run
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.spaces import size_of
+from nasbench_rl.spaces import Architecture, size_of
 from nasbench_rl_baselines._searching import check_positive
 
 
@@ -41,10 +41,22 @@ class RandomSearch:
         seen: set[str] = set()
         limit = size_of(run.space) if self.samples is None else min(self.samples, size_of(run.space))
         while run.remaining > 0 and len(seen) < limit:
-            arch = run.space.sample(run.rng)
-            if arch.name not in seen:
-                seen.add(arch.name)
+            draws = min(limit - len(seen), max(1, run.remaining // run.task.max_fidelity))
+            archs = _draw(run, seen, int(draws))
+            run.prepare(archs)
+            for arch in archs:
                 run.evaluate(arch)
+
+
+def _draw(run: Run, seen: set[str], count: int) -> list[Architecture]:
+    """``count`` architectures that are not among ``seen``, which takes them in."""
+    archs: list[Architecture] = []
+    while len(archs) < count:
+        arch = run.space.sample(run.rng)
+        if arch.name not in seen:
+            seen.add(arch.name)
+            archs.append(arch)
+    return archs
 
 
 def _act_at_random(run: Run, t_max: int) -> None:

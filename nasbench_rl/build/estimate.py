@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_rl import store
-from nasbench_rl.build import workers
-from nasbench_rl.build.workers import SUPERNET, WHOLE_SPACE, Cell
 from nasbench_rl.tasks import GameTask, Task, get_task
+from nasbench_rl.training import workers
+from nasbench_rl.training.workers import SUPERNET, WHOLE_SPACE, Cell
 
 
 def core_hours(cells: Sequence[Cell], folder: Path) -> tuple[float, str]:

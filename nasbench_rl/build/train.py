@@ -13,12 +13,13 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from nasbench_rl import cli, files, store
-from nasbench_rl.build import measure, selection, workers
+from nasbench_rl.build import measure, selection
 from nasbench_rl.build.estimate import core_hours
 from nasbench_rl.build.missing import missing_cells, missing_supernets
-from nasbench_rl.build.workers import DARTS, SUPERNET, Cell
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.tasks import ImageTask, Task, get_task
+from nasbench_rl.training import workers
+from nasbench_rl.training.workers import DARTS, SUPERNET, Cell
 
 
 def train_missing(cells: Sequence[Cell], folder: Path, jobs: int, device: str = "cpu") -> int:

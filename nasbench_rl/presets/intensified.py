@@ -18,12 +18,13 @@ import pandas as pd
 from rich.progress import Progress
 
 from nasbench_rl import cli, files, provenance, store
-from nasbench_rl.build import estimate, workers
+from nasbench_rl.build import estimate
 from nasbench_rl.build.missing import missing_cells
 from nasbench_rl.build.train import train_missing
-from nasbench_rl.build.workers import Cell
 from nasbench_rl.errors import RecipeMismatchError
 from nasbench_rl.tasks import ImageTask, get_task
+from nasbench_rl.training import workers
+from nasbench_rl.training.workers import Cell
 
 SEEDS = 5
 """Independent trainings of each network (Table 6)."""

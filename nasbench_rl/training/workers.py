@@ -10,7 +10,8 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -24,6 +25,8 @@ from nasbench_rl.tasks import GameTask, ImageTask, Task, get_task
 REPORT_EVERY_SECONDS = 2.0
 ASK_AGAIN_SECONDS = 1.0
 """How often a cell that another build is training is asked for again."""
+TURN_SECONDS = 0.3
+"""How often a turn is asked for."""
 
 
 SUPERNET, DARTS = "supernet", "darts"
@@ -107,15 +110,49 @@ def check_ready(tasks: Sequence[Task], device: str) -> None:
         load_dataset(name)
 
 
-def train(cells: Sequence[Cell], folder: Path, jobs: int, device: str = "cpu") -> Generator[Event, None, None]:
+@contextmanager
+def turn(folder: Path, turns: int, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Wait until fewer than ``turns`` trainings that take turns go on in ``folder``, whichever processes they are in.
+
+    Args:
+        folder: of tables.
+        turns: how many at once; 0 is no limit.
+        waiting: called a few times a second while there is no turn.
+    """
+    while turns:
+        for i in range(turns):
+            with files.lock(folder, f"turn{i}", wait=False) as mine:
+                if mine:
+                    yield
+                    return
+        waiting()
+        time.sleep(TURN_SECONDS)
+    yield
+
+
+def lock_name(task: Task, name: str) -> str:
+    """Of the lock that whoever trains the cell called ``name`` holds meanwhile."""
+    return f"{Path(store.table_name(task)).stem}.{store.file_stem(name)}"
+
+
+def train(
+    cells: Sequence[Cell], folder: Path, jobs: int, device: str = "cpu", turns: int = 0
+) -> Generator[Event, None, None]:
     """Train ``cells`` with up to ``jobs`` processes; close the iterator to stop them.
 
     Every cell ends in one event that is not ``"steps"``, unless no worker is left. A cell that another build is
     training is waited for: it is trained here when that build is killed. A worker that dies fails its cell alone.
+
+    Args:
+        cells: what to train.
+        folder: of tables.
+        jobs: processes.
+        device: ``cpu`` or ``cuda``.
+        turns: trainings at once over all processes that take turns in ``folder`` (``turn``); 0 is no limit.
     """
     context = mp.get_context("spawn")
     todo = deque(cells)
-    workers = [_start(context, folder, device) for _ in range(min(jobs, len(cells)))]
+    workers = [_start(context, folder, device, turns) for _ in range(min(jobs, len(cells)))]
     try:
         yield from _serve(todo, workers)
     finally:
@@ -126,9 +163,9 @@ def train(cells: Sequence[Cell], folder: Path, jobs: int, device: str = "cpu") -
             worker.process.join()
 
 
-def _start(context: Any, folder: Path, device: str) -> _Worker:
+def _start(context: Any, folder: Path, device: str, turns: int) -> _Worker:
     here, there = context.Pipe()
-    process = context.Process(target=_work, args=(there, folder, device, os.getpid()), daemon=True)
+    process = context.Process(target=_work, args=(there, folder, device, turns, os.getpid()), daemon=True)
     process.start()
     there.close()
     return _Worker(process, here)
@@ -167,14 +204,14 @@ def _serve(todo: deque[Cell], workers: list[_Worker]) -> Iterator[Event]:
                 yield Event(kind, cell, steps, text)
 
 
-def _work(pipe: Connection, folder: Path, device: str, parent: int) -> None:
+def _work(pipe: Connection, folder: Path, device: str, turns: int, parent: int) -> None:
     """A worker process: trains the cells it is sent, until there is none left or its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which ends the workers
     try:
         while True:
             cell = pipe.recv()
             try:
-                message = _train_cell(cell, pipe, folder, device, parent)
+                message = _train_cell(cell, pipe, folder, device, turns, parent)
             except BrokenPipeError:
                 raise
             except Exception as error:
@@ -185,8 +222,9 @@ def _work(pipe: Connection, folder: Path, device: str, parent: int) -> None:
         return  # the parent was killed, or needs no more
 
 
-def _train_cell(cell: Cell, pipe: Connection, folder: Path, device: str, parent: int) -> tuple[str, int, str]:
-    from nasbench_rl.training.cells import train_cell, train_darts, train_supernet
+def _train_cell(
+    cell: Cell, pipe: Connection, folder: Path, device: str, turns: int, parent: int
+) -> tuple[str, int, str]:
     from nasbench_rl.training.process import tune_process
 
     tune_process()
@@ -200,16 +238,22 @@ def _train_cell(cell: Cell, pipe: Connection, folder: Path, device: str, parent:
             last = time.monotonic()
             pipe.send(("steps", steps, ""))
 
-    name = f"{Path(store.table_name(task)).stem}.{store.file_stem(cell.name)}"
-    with files.lock(folder, name, wait=False) as mine:
+    with files.lock(folder, lock_name(task, cell.name), wait=False) as mine:
         if not mine:
             return "busy", 0, ""
         if cell.is_in(store.trained_cells(folder, cell.table)):
             return "elsewhere", task.max_fidelity, "another build has trained it"
-        started = time.monotonic()
-        if cell.arch in WHOLE_SPACE and isinstance(task, GameTask):
-            train = train_supernet if cell.arch == SUPERNET else train_darts
-            train(task, cell.seed, folder, device, progress)
-        else:
-            train_cell(task, cell.arch, cell.seed, folder, device, progress)
+        with turn(folder, turns, waiting=lambda: progress(0)):
+            started = time.monotonic()
+            _train_one(cell, task, folder, device, progress)
         return "done", task.max_fidelity, f"in {time.monotonic() - started:.0f} s"
+
+
+def _train_one(cell: Cell, task: Task, folder: Path, device: str, progress: Callable[[int], None]) -> None:
+    from nasbench_rl.training.cells import train_cell, train_darts, train_supernet
+
+    if cell.arch in WHOLE_SPACE and isinstance(task, GameTask):
+        train = train_supernet if cell.arch == SUPERNET else train_darts
+        train(task, cell.seed, folder, device, progress)
+    else:
+        train_cell(task, cell.arch, cell.seed, folder, device, progress)

@@ -1,0 +1,77 @@
+"""Live mode trains what a search asks for: side by side where it may, never twice, and never more than it has turns."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import time
+from pathlib import Path
+
+import pytest
+
+from nasbench_rl import load
+from nasbench_rl.live_benchmark import LiveBenchmark
+from nasbench_rl.run import Run
+from nasbench_rl.tasks import get_task
+from nasbench_rl.training import workers
+
+pytest.importorskip("torch")
+pytest.importorskip("minatar")
+
+TASK = get_task("minatar-ss1/breakout@smoke")
+WHOLE = TASK.max_fidelity
+
+
+def test_trainings_side_by_side_give_what_one_after_the_other_gives(tmp_path: Path) -> None:
+    told: list[int] = []
+    bench = load(TASK, "live", tables=tmp_path / "two", jobs=2)
+    bench.on_progress = told.append
+    run = bench.start(3 * WHOLE, seed=0)
+    best = run.recommend(["k1-k1", "k1-k2"])
+    assert run.spent == 2 * WHOLE and {point.source for point in run.points} == {"live"}
+    assert told and max(told) == 2 * WHOLE  # both were in work before either was paid for
+
+    alone = load(TASK, "live", tables=tmp_path / "one", jobs=1)
+    again = alone.start(3 * WHOLE, seed=0)
+    score = again.evaluate("k1-k2")
+    seed = again.points[0].seed
+    assert (score, seed) == next((p.score, p.seed) for p in run.points if p.arch == "k1-k2")
+
+    bench.on_progress = lambda steps: pytest.fail("trained again what the folder has")
+    later = bench.start(3 * WHOLE, seed=0)
+    assert later.recommend(["k1-k1", "k1-k2"]) == best
+    assert {point.source for point in later.points} == {"table"}
+
+
+def test_only_what_the_budget_reaches_is_trained_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(LiveBenchmark, "prepare", lambda self, cells: asked.append([arch.name for arch, _ in cells]))
+    run: Run = load(TASK, "live", tables=tmp_path).start(2 * WHOLE + 1, seed=0)
+    run.prepare(["k1-k1", "k1-k2", "k1-k3"])
+    assert asked == [["k1-k1", "k1-k2"]] and run.spent == 0
+
+
+def _hold(folder: Path, taken: object) -> None:
+    with workers.turn(folder, 1):
+        taken.put("held")  # type: ignore[attr-defined]
+        time.sleep(60)
+
+
+def test_a_turn_waits_for_another_process_and_outlives_its_death(tmp_path: Path) -> None:
+    context = mp.get_context("spawn")
+    taken = context.Queue()
+    other = context.Process(target=_hold, args=(tmp_path, taken))
+    other.start()
+    assert taken.get(timeout=60) == "held"
+    asked = 0
+
+    def waiting() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            other.kill()
+
+    with workers.turn(tmp_path, 1, waiting):
+        assert asked >= 2
+    other.join()
+    with workers.turn(tmp_path, 0), workers.turn(tmp_path, 0):
+        pass  # no limit
