@@ -112,7 +112,8 @@ class LiveBenchmark(TabularBenchmark):
         """
         from nasbench_rl.training import workers
 
-        missing = [workers.Cell(self.task.id, a.name, seed) for a, seed in cells if not self.table.has(a, seed)]
+        longest_first = sorted(cells, key=lambda cell: -self.task.size(cell[0]).flops)
+        missing = [workers.Cell(self.task.id, a.name, seed) for a, seed in longest_first if not self.table.has(a, seed)]
         known = self.task.id in task_ids() and get_task(self.task.id) is self.task  # a worker finds it by its id
         if len(missing) < 2 or self.jobs < 2 or not known:
             return
