@@ -22,7 +22,7 @@ from nasbench_rl.records import RESOURCES, Evaluation, Resource, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace, size_of
 from nasbench_rl.supernet_table import OneShot, SupernetScores, read_supernets
 from nasbench_rl.table import Table
-from nasbench_rl.tasks import GameTask, Task, get_task, task_ids
+from nasbench_rl.task import GameTask, Task, get_task, task_ids
 
 if TYPE_CHECKING:
     import pandas as pd

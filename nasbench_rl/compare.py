@@ -18,12 +18,12 @@ from nasbench_rl.experiment import Search
 from nasbench_rl.fronts.front_report import front_figure, hypervolume_figure, print_fronts, write_section
 from nasbench_rl.fronts.multi_objective import judge_fronts, objectives
 from nasbench_rl.leaderboard.command import main as leaderboard_page
-from nasbench_rl.methods import get_method, method_names
+from nasbench_rl.method import get_method, method_names
 from nasbench_rl.pool import run_all
 from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.spaces import KernelSpace
 from nasbench_rl.summary import GRID_POINTS, curves_figure, judge_table, print_summary, summarise, write_markdown
-from nasbench_rl.tasks import Task, get_task, task_ids
+from nasbench_rl.task import Task, get_task, task_ids
 
 DEFAULT_BUDGET = {"tabular": "10x", "surrogate": "10x", "live": "4x"}
 """Live, the four trainings that weight sharing takes: a supernet and its three best."""

@@ -14,7 +14,7 @@ import pandas as pd
 from nasbench_rl import provenance, store
 from nasbench_rl.benchmark import Mode, TabularBenchmark, load
 from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, TableError
-from nasbench_rl.methods import Method, configuration, get_method, method_version, objective_of
+from nasbench_rl.method import Method, configuration, get_method, method_version, objective_of
 from nasbench_rl.run import Run
 from nasbench_rl.surrogate import surrogate_name
 

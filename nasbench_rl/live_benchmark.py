@@ -16,7 +16,7 @@ from nasbench_rl.records import Evaluation, Source, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.supernet_table import OneShot, SupernetScores
 from nasbench_rl.table import Table
-from nasbench_rl.tasks import GameTask, Task, get_task, task_ids
+from nasbench_rl.task import GameTask, Task, get_task, task_ids
 
 if TYPE_CHECKING:
     from nasbench_rl.training.inherit import Networks

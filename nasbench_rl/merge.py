@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from nasbench_rl import files, store
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, RecipeMismatchError, TableError
-from nasbench_rl.tasks import Task, get_task, task_ids
+from nasbench_rl.task import Task, get_task, task_ids
 
 CIRCUMSTANCES = frozenset({"cpu_seconds", "wall_seconds", "proxy_cpu_seconds", "code_version", "machine"})
 """Columns in which two trainings of one cell may differ; in all others they have to agree."""

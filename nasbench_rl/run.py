@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nasbench_rl.benchmark import Benchmark
-    from nasbench_rl.tasks import Task
+    from nasbench_rl.task import Task
     from nasbench_rl.training.inherit import Networks
     from nasbench_rl.weight_sharing import WeightSharing
 

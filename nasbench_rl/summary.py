@@ -17,7 +17,7 @@ from nasbench_rl.errors import TableError
 from nasbench_rl.improvement import random_search_choice
 from nasbench_rl.spaces import NATURE_CNN
 from nasbench_rl.table import SPLITS
-from nasbench_rl.tasks import get_task
+from nasbench_rl.task import get_task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from nasbench_rl.tasks import GameTask
+    from nasbench_rl.task import GameTask
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 OneShot = Literal["supernet", "darts"]

@@ -27,7 +27,7 @@ from nasbench_rl.nsc_features import NscFeatures
 from nasbench_rl.records import Split
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.surrogate_info import METADATA, SPLITS, SurrogateInfo, SurrogateOptions, read_info, read_model
-from nasbench_rl.tasks import ImageTask, Task
+from nasbench_rl.task import ImageTask, Task
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.records import Cost, Evaluation, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.surrogate import Surrogate
-from nasbench_rl.tasks import Task
+from nasbench_rl.task import Task
 
 
 class SurrogateBenchmark(TabularBenchmark):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from nasbench_rl.recipes import DartsRecipe, SupernetRecipe, digest
 
 if TYPE_CHECKING:
-    from nasbench_rl.tasks import GameTask, Task
+    from nasbench_rl.task import GameTask, Task
 
 LATENCY_PROTOCOL = 1
 """Raised whenever inference times are measured otherwise than before."""

@@ -10,7 +10,7 @@ import numpy as np
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingCellError, UnsuitedSpaceError, missing_extra
 from nasbench_rl.records import PathUpdate
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.tasks import GameTask
+from nasbench_rl.task import GameTask
 
 if TYPE_CHECKING:
     from nasbench_rl.benchmark import Benchmark

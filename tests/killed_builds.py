@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nasbench_rl import files, store
-from nasbench_rl.tasks import get_task
+from nasbench_rl.task import get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 SCORES = (*store.KEY, "return_last100", "return_all", "games", "return_eval", "return_eval_std", "eval_games")

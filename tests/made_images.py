@@ -9,7 +9,7 @@ import pandas as pd
 
 from nasbench_rl import store
 from nasbench_rl.surrogate_info import SurrogateOptions
-from nasbench_rl.tasks import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 
 _TASK = get_task("nsc-chain/digits@lite")
 assert isinstance(_TASK, ImageTask)

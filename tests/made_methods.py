@@ -8,7 +8,7 @@ import numpy as np
 
 from nasbench_rl import NasbenchError, Run
 from nasbench_rl.errors import InvalidValueError, MissingCellError
-from nasbench_rl.methods import Method
+from nasbench_rl.method import Method
 
 
 def peeks(run: Run) -> None:

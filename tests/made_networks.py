@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from nasbench_rl.spaces.kernels import KernelSpace
-from nasbench_rl.tasks import GameTask, get_task
+from nasbench_rl.task import GameTask, get_task
 from nasbench_rl.training.games import make_games
 from nasbench_rl.training.networks import Agent
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_rl import store
-from nasbench_rl.tasks import GameTask, ImageTask, Task, get_task
+from nasbench_rl.task import GameTask, ImageTask, Task, get_task
 
 TWO_BY_SEED = "minatar-ss1/breakout@lite"
 SINGLE_SEED = "atari-ss1/breakout@lite"

@@ -18,7 +18,7 @@ from nasbench_rl.errors import (
     TableError,
     UnknownNameError,
 )
-from nasbench_rl.tasks import get_task
+from nasbench_rl.task import get_task
 
 
 @pytest.fixture(scope="module")

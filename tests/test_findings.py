@@ -236,7 +236,7 @@ def test_a_seed_in_the_making_is_not_compared(tmp_path: Path) -> None:
 
 
 def load_space() -> list:
-    from nasbench_rl.tasks import get_task
+    from nasbench_rl.task import get_task
 
     return list(get_task(TWO_BY_SEED).space)
 

@@ -19,7 +19,7 @@ from nasbench_rl.errors import (
     UnknownNameError,
 )
 from nasbench_rl.merge import find_cells
-from nasbench_rl.tasks import get_task
+from nasbench_rl.task import get_task
 
 NSC = "nsc-chain/digits@lite"
 

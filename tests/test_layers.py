@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import nasbench_rl
+
 ROOT = Path(__file__).parents[1]
 BASELINES = ROOT / "baselines" / "nasbench_rl_baselines"
 
@@ -25,7 +27,7 @@ LAYERS: dict[str, int] = {
                 "recipes",
                 "recipes_nsc",
                 "nsc_features",
-                "tasks",
+                "task",
                 "task_tables",
                 "stats",
                 "ranks",
@@ -46,7 +48,7 @@ LAYERS: dict[str, int] = {
                 "training",
             ),
             ("benchmark", "live_benchmark", "surrogate_benchmark"),
-            ("run", "envs", "weight_sharing", "methods"),
+            ("run", "envs", "weight_sharing", "method"),
             (
                 "cli",
                 "experiment",
@@ -224,15 +226,15 @@ def test_exceptions_to_the_arrow_are_in_use() -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "from nasbench_rl.tasks import Task",
+        "from nasbench_rl.task import Task",
         "from nasbench_rl import tasks",
         "from nasbench_rl import __version__",
-        "from . import tasks",
-        "from .tasks import Task",
-        "import nasbench_rl.tasks",
-        "def later():\n    import nasbench_rl.tasks",
-        "if TYPE_CHECKING:\n    import nasbench_rl.tasks",
-        "import importlib\nimportlib.import_module('nasbench_rl.tasks')",
+        "from . import task",
+        "from .task import Task",
+        "import nasbench_rl.task",
+        "def later():\n    import nasbench_rl.task",
+        "if TYPE_CHECKING:\n    import nasbench_rl.task",
+        "import importlib\nimportlib.import_module('nasbench_rl.task')",
         "import nasbench_rl_baselines",
     ],
 )
@@ -255,7 +257,7 @@ def test_an_unlisted_module_is_refused() -> None:
         ("from nasbench_rl import tasks", False),
         ("from nasbench_rl import store", True),
         ("from nasbench_rl import _version", True),
-        ("from nasbench_rl.tasks import Task", True),
+        ("from nasbench_rl.task import Task", True),
         ("from nasbench_rl.stats import _ranks", True),
         ("from nasbench_rl_baselines.random_search import RandomSearch", False),
     ],
@@ -269,7 +271,17 @@ def test_the_check_of_methods_tells_public_from_private(
 
 
 def test_import_loads_nothing_heavy() -> None:
-    code = f"import nasbench_rl, sys; print([name for name in {HEAVY} if name in sys.modules])"
+    code = f"""import nasbench_rl, sys
+print([name for name in ("numpy", *{HEAVY}) if name in sys.modules])
+for name in nasbench_rl.__all__: getattr(nasbench_rl, name)
+print([name for name in {HEAVY} if name in sys.modules])"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.split() == ["[]", "[]"]
+
+
+def test_no_module_hides_a_public_name() -> None:
+    hidden = {f"nasbench_rl.{name}" for name in nasbench_rl.__all__} & set(MODULES)
+    assert not hidden, f"importing these modules replaces what nasbench_rl hands out under their name: {hidden}"
+    assert set(dir(nasbench_rl)) == set(nasbench_rl.__all__)
+    assert not hasattr(nasbench_rl, "quary")

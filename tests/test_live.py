@@ -11,7 +11,7 @@ import pytest
 from nasbench_rl import load
 from nasbench_rl.live_benchmark import LiveBenchmark
 from nasbench_rl.run import Run
-from nasbench_rl.tasks import get_task
+from nasbench_rl.task import get_task
 from nasbench_rl.training import workers
 
 pytest.importorskip("torch")

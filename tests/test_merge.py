@@ -16,7 +16,7 @@ from nasbench_rl import cli, store
 from nasbench_rl.build.command import main
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError
 from nasbench_rl.merge import Merged, merge
-from nasbench_rl.tasks import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 OTHER = get_task("atari-ss1/freeway@lite")

@@ -11,8 +11,8 @@ from made_tables import write_made_darts, write_made_supernets, write_made_table
 
 from nasbench_rl import Run, get_method
 from nasbench_rl.benchmark import TabularBenchmark
-from nasbench_rl.methods import Method, method_names
-from nasbench_rl.tasks import get_task, task_ids
+from nasbench_rl.method import Method, method_names
+from nasbench_rl.task import get_task, task_ids
 from nasbench_rl.testing import MethodContract
 from nasbench_rl.testing.watch import FREE_VISITS, WatchedRun
 

@@ -27,7 +27,7 @@ from nasbench_rl.fronts.multi_objective import (
     objectives,
     reference_fronts,
 )
-from nasbench_rl.methods import objective_of
+from nasbench_rl.method import objective_of
 from nasbench_rl.store import read_frame
 
 WHOLE = 1_000_000

@@ -32,7 +32,7 @@ from nasbench_rl.presets.meta_rl_trials import (
 from nasbench_rl.recipes_nsc import STAND_IN_INTENSE
 from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.surrogate_info import SurrogateOptions
-from nasbench_rl.tasks import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 
 SMALL = preset.Protocol((400, 300, 300), (300, 250, 300), 200, 400)
 QUICK = SurrogateOptions(members=2, trees=10)

@@ -11,7 +11,7 @@ from made_tables import write_made_accuracies
 from nasbench_rl import store
 from nasbench_rl.build import selection
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.tasks import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 
 TASK = get_task("nsc-chain/digits@lite")
 assert isinstance(TASK, ImageTask)

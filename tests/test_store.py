@@ -16,7 +16,7 @@ from made_tables import made_rows
 
 from nasbench_rl import files, store
 from nasbench_rl.errors import MissingExtraError, RecipeMismatchError, TableError
-from nasbench_rl.tasks import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 OTHER = get_task("minatar-ss1/freeway@smoke")

@@ -24,7 +24,7 @@ from nasbench_rl.errors import (
 )
 from nasbench_rl.surrogate import Surrogate, check_enough, surrogate_folder
 from nasbench_rl.surrogate_info import METADATA
-from nasbench_rl.tasks import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 
 VANISHES = "maxpool3 maxpool3"
 DEEPER = ["conv3 conv1 conv1 maxpool2", "maxpool2 conv1 conv3 conv1", "conv1 conv5 conv1 conv1"]

@@ -15,7 +15,7 @@ from nasbench_rl.compare import main as compare_main
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, TableError, UnknownNameError
 from nasbench_rl.summary import judge_table
 from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
-from nasbench_rl.tasks import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 
 ID = "nsc-chain/digits@lite"
 KNOWN, NEW, INVALID = "conv3 maxpool2", "conv1 conv3 conv1 conv1", "conv5 conv3 conv5"

@@ -24,7 +24,7 @@ from nasbench_rl.build.surrogate_quality import (
 )
 from nasbench_rl.errors import InvalidValueError, UnknownNameError
 from nasbench_rl.surrogate import Surrogate
-from nasbench_rl.tasks import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 
 
 def held_out(rows: pd.DataFrame, grouping: str = "layers") -> HeldOut:

@@ -12,7 +12,7 @@ import pytest
 
 from nasbench_rl.errors import InvalidArchitectureError, UnknownNameError
 from nasbench_rl.recipes import FIDELITIES, PPORecipe
-from nasbench_rl.tasks import Environment, GameTask, ImageTask, get_task, task_ids
+from nasbench_rl.task import Environment, GameTask, ImageTask, get_task, task_ids
 from nasbench_rl.training.games import games_class
 
 BREAKOUT = get_task("minatar-ss1/breakout@lite")
@@ -104,7 +104,7 @@ def test_digests_of_the_shipped_tables_do_not_change() -> None:
 
 
 def test_a_digest_is_the_same_in_another_process() -> None:
-    code = "from nasbench_rl.tasks import get_task; print(get_task('minatar-ss1/breakout@lite').digest)"
+    code = "from nasbench_rl.task import get_task; print(get_task('minatar-ss1/breakout@lite').digest)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == BREAKOUT.digest
 

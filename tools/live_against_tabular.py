@@ -24,7 +24,7 @@ from nasbench_rl.experiment import Judge, Search, table_digest
 from nasbench_rl.leaderboard.runs import read_runs
 from nasbench_rl.pool import run_all
 from nasbench_rl.summary import final_rows, summarise, table_note
-from nasbench_rl.tasks import get_task
+from nasbench_rl.task import get_task
 
 LIVE_RUNS = BASELINES / "live_runs.parquet"
 BEGIN, END = "<!-- live runs: made by tools/live_against_tabular.py -->", "<!-- end of live runs -->"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from nasbench_rl import store
-from nasbench_rl.tasks import get_task, task_ids
+from nasbench_rl.task import get_task, task_ids
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- coverage: made by tools/readme_coverage.py -->", "<!-- end of coverage -->"

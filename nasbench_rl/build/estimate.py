@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_rl import store
-from nasbench_rl.tasks import GameTask, Task, get_task
+from nasbench_rl.task import GameTask, Task, get_task
 from nasbench_rl.training import workers
 from nasbench_rl.training.workers import SUPERNET, WHOLE_SPACE, Cell
 

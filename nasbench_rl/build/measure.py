@@ -14,7 +14,7 @@ from rich.progress import Progress, TaskID
 from nasbench_rl import cli, files, provenance, store
 from nasbench_rl.errors import TableError, missing_extra
 from nasbench_rl.spaces.base import Architecture
-from nasbench_rl.tasks import Task
+from nasbench_rl.task import Task
 
 if TYPE_CHECKING:
     from nasbench_rl.training.latency import Timing

@@ -8,7 +8,7 @@ from pathlib import Path
 from nasbench_rl import store
 from nasbench_rl.build import selection
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.tasks import GameTask, ImageTask, Task
+from nasbench_rl.task import GameTask, ImageTask, Task
 from nasbench_rl.training.workers import SUPERNET, Cell
 
 

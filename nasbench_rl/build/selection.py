@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture
-from nasbench_rl.tasks import ImageTask
+from nasbench_rl.task import ImageTask
 
 ROUND = 50
 """Architectures drawn at once; the next round knows how good they are."""

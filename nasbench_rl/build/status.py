@@ -11,7 +11,7 @@ from rich.table import Table
 from nasbench_rl import cli, store
 from nasbench_rl.build import measure
 from nasbench_rl.errors import InvalidValueError, TableError
-from nasbench_rl.tasks import Task, get_task, task_ids
+from nasbench_rl.task import Task, get_task, task_ids
 
 
 def status_command(arguments: Sequence[str]) -> int:

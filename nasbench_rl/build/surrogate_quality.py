@@ -15,7 +15,7 @@ from nasbench_rl.ranks import kendall_tau, sparse_kendall_tau
 from nasbench_rl.records import Split
 from nasbench_rl.surrogate import Surrogate, check_enough, image_task
 from nasbench_rl.surrogate_info import SPLITS, SurrogateOptions
-from nasbench_rl.tasks import ImageTask, Task
+from nasbench_rl.task import ImageTask, Task
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]

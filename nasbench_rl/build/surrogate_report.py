@@ -17,7 +17,7 @@ from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.records import Split
 from nasbench_rl.surrogate import Surrogate, image_task
 from nasbench_rl.surrogate_info import SPLITS
-from nasbench_rl.tasks import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,7 @@ from nasbench_rl.build import measure, selection
 from nasbench_rl.build.estimate import core_hours
 from nasbench_rl.build.missing import missing_cells, missing_supernets
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.tasks import ImageTask, Task, get_task
+from nasbench_rl.task import ImageTask, Task, get_task
 from nasbench_rl.training import workers
 from nasbench_rl.training.workers import DARTS, SUPERNET, Cell
 

@@ -23,7 +23,7 @@ from nasbench_rl.envs.nsc_mdp import Design, Evaluate, IsValid, NscMdp, Terminat
 from nasbench_rl.errors import InvalidValueError, missing_extra
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc import NscSpace
-from nasbench_rl.tasks import Task, get_task, task_ids
+from nasbench_rl.task import Task, get_task, task_ids
 
 try:
     import gymnasium

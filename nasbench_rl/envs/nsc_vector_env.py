@@ -24,7 +24,7 @@ except ImportError as error:
     raise missing_extra("gymnasium>=1.1", "live", "the vector environment of nasbench_rl/NSC-v0") from error
 
 if TYPE_CHECKING:
-    from nasbench_rl.tasks import Task
+    from nasbench_rl.task import Task
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Observations = np.ndarray[Any, np.dtype[np.float32]]

@@ -18,8 +18,8 @@ from nasbench_rl.findings import drawing, page
 from nasbench_rl.findings.answers import Answers, answers
 from nasbench_rl.findings.searches import Searches, digests, record, search, snapshot
 from nasbench_rl.leaderboard.runs import read_runs, runs_file
-from nasbench_rl.methods import get_method, method_names
-from nasbench_rl.tasks import get_task
+from nasbench_rl.method import get_method, method_names
+from nasbench_rl.task import get_task
 
 BUDGETS = ("3x", "10x")
 SEEDS = 100

@@ -12,7 +12,7 @@ from nasbench_rl import ranks
 from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.ranks import NoiseCeiling
 from nasbench_rl.stats import Array
-from nasbench_rl.tasks import GameTask
+from nasbench_rl.task import GameTask
 
 HOLDS = 0.9
 """A ranking holds from where τ stays at or above this share of what whole trainings reach."""

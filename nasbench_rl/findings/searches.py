@@ -17,7 +17,7 @@ from nasbench_rl.errors import InvalidValueError, MissingCellError, NasbenchErro
 from nasbench_rl.experiment import Search
 from nasbench_rl.pool import run_all
 from nasbench_rl.summary import final_rows
-from nasbench_rl.tasks import get_task
+from nasbench_rl.task import get_task
 
 FAMILIES = ("rl", "nsc", "supernet")
 """Of the tables that a page reads."""

@@ -12,7 +12,7 @@ from nasbench_rl import ranks, store
 from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.errors import TableError
 from nasbench_rl.ranks import NoiseCeiling
-from nasbench_rl.tasks import get_task, task_ids
+from nasbench_rl.task import get_task, task_ids
 
 
 @dataclass(frozen=True, eq=False)

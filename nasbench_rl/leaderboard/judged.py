@@ -14,7 +14,7 @@ from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.improvement import Outcome, Reference
 from nasbench_rl.stats import Array
 from nasbench_rl.summary import final_rows, judge_table, random_search_chances
-from nasbench_rl.tasks import Task
+from nasbench_rl.task import Task
 
 RANDOM_SEARCH = "random_search"
 

@@ -20,7 +20,7 @@ from nasbench_rl.improvement import improvement, improvement_draws, regret_draws
 from nasbench_rl.leaderboard.judged import RANDOM_SEARCH, JudgedTask, family_of, judge
 from nasbench_rl.stats import Array
 from nasbench_rl.summary import EXACT, references
-from nasbench_rl.tasks import task_ids
+from nasbench_rl.task import task_ids
 
 ALL = "all tasks"
 NORMALISED = "normalised"

@@ -14,7 +14,7 @@ from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError, nearest
 from nasbench_rl.experiment import COLUMNS, Judge, table_digest
 from nasbench_rl.summary import judge_table
-from nasbench_rl.tasks import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 RUNS = "runs.parquet"
 _WHOLE = ("budget", "seed", "step", "spent", "fidelity", "train_seed")

@@ -22,7 +22,7 @@ from nasbench_rl.build import estimate
 from nasbench_rl.build.missing import missing_cells
 from nasbench_rl.build.train import train_missing
 from nasbench_rl.errors import RecipeMismatchError
-from nasbench_rl.tasks import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 from nasbench_rl.training import workers
 from nasbench_rl.training.workers import Cell
 

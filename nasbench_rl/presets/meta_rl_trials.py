@@ -25,9 +25,9 @@ from nasbench_rl import cli
 from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.envs.nsc_mdp import Action, actions_of
 from nasbench_rl.errors import TableError
-from nasbench_rl.methods import get_method
+from nasbench_rl.method import get_method
 from nasbench_rl.spaces.nsc import NscSpace
-from nasbench_rl.tasks import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 WINDOW = 50
 """Episodes a point of a curve stands for (Figures 9, 12, 14 and 15)."""

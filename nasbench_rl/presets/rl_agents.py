@@ -19,12 +19,12 @@ from nasbench_rl import cli, files, plots, proxy_quality, store
 from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.experiment import Search
-from nasbench_rl.methods import method_names
+from nasbench_rl.method import method_names
 from nasbench_rl.pool import run_all
 from nasbench_rl.published import published
 from nasbench_rl.spaces import NATURE_CNN
 from nasbench_rl.summary import final_rows, task_note
-from nasbench_rl.tasks import GameTask
+from nasbench_rl.task import GameTask
 
 METRICS = {"reward mean": "return_all", "total reward": "return_last100"}
 RANDOM, NATURE = "random_search:samples=3", "nature_cnn"

@@ -14,9 +14,9 @@ import pytest
 
 from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import MissingCellError, NasbenchError, TableError, TestDataError
-from nasbench_rl.methods import Method, configuration
+from nasbench_rl.method import Method, configuration
 from nasbench_rl.spaces.base import size_of
-from nasbench_rl.tasks import get_task
+from nasbench_rl.task import get_task
 from nasbench_rl.testing.watch import (
     WatchedRun,
     complete_tasks,

@@ -23,12 +23,12 @@ from nasbench_rl.errors import (
     MissingExtraError,
     TestDataError,
 )
-from nasbench_rl.methods import Method
+from nasbench_rl.method import Method
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.run import Run
 from nasbench_rl.spaces.base import ArchLike, size_of
 from nasbench_rl.table import Table, View
-from nasbench_rl.tasks import get_task
+from nasbench_rl.task import get_task
 
 SECONDS = 120
 """A search in tabular mode that takes longer counts as one that does not end."""

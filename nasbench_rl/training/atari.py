@@ -9,7 +9,7 @@ from ale_py import Action
 from ale_py.vector_env import AtariVectorEnv
 
 from nasbench_rl.recipes import PPORecipe
-from nasbench_rl.tasks import Environment
+from nasbench_rl.task import Environment
 from nasbench_rl.training.games import Step, UInt8
 
 FRAME_SKIP = 4

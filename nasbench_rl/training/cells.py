@@ -14,7 +14,7 @@ from typing import Any
 from nasbench_rl import provenance, store
 from nasbench_rl.errors import DatasetError
 from nasbench_rl.spaces.base import Architecture, ArchLike
-from nasbench_rl.tasks import GameTask, ImageTask, Task
+from nasbench_rl.task import GameTask, ImageTask, Task
 
 Rows = list[dict[str, Any]]
 Progress = Callable[[int], None] | None

@@ -12,7 +12,7 @@ from nasbench_rl.errors import missing_extra
 
 if TYPE_CHECKING:
     from nasbench_rl.recipes import PPORecipe
-    from nasbench_rl.tasks import Environment, GameTask
+    from nasbench_rl.task import Environment, GameTask
 
 UInt8 = np.ndarray[Any, np.dtype[np.uint8]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]

@@ -20,7 +20,7 @@ from torch import nn
 from nasbench_rl.records import Cost, Evaluation
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc_morphism import find_morphism
-from nasbench_rl.tasks import GameTask, ImageTask, Task
+from nasbench_rl.task import GameTask, ImageTask, Task
 from nasbench_rl.training import ppo
 from nasbench_rl.training.classifier import Generators, fit_network
 from nasbench_rl.training.datasets import load_dataset

@@ -8,7 +8,7 @@ import numpy as np
 from minatar import Environment as MinAtarGame
 
 from nasbench_rl.recipes import PPORecipe
-from nasbench_rl.tasks import Environment
+from nasbench_rl.task import Environment
 from nasbench_rl.training.games import Step, UInt8
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nasbench_rl.recipes import PPORecipe
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.tasks import GameTask
+from nasbench_rl.task import GameTask
 from nasbench_rl.training.games import Games, make_games
 from nasbench_rl.training.networks import Agent
 

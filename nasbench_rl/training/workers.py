@@ -20,7 +20,7 @@ from typing import Any, Literal
 from nasbench_rl import files, store
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.store import Tabled
-from nasbench_rl.tasks import GameTask, ImageTask, Task, get_task
+from nasbench_rl.task import GameTask, ImageTask, Task, get_task
 
 REPORT_EVERY_SECONDS = 2.0
 ASK_AGAIN_SECONDS = 1.0

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from toy_task import BEST, ToyBenchmark, searched, share_of_best  # noqa: E402
 
 from nasbench_rl.errors import InvalidValueError  # noqa: E402
-from nasbench_rl.methods import Method  # noqa: E402
+from nasbench_rl.method import Method  # noqa: E402
 from nasbench_rl.spaces import KERNEL_SPACES, SearchSpace  # noqa: E402
 from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, nsc_space  # noqa: E402
 from nasbench_rl.spaces.nsc_definition import NscDefinition, builtin_definition  # noqa: E402

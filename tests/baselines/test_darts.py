@@ -12,7 +12,7 @@ from made_tables import DEEP, TWO_BY_SEED, made_mixture, write_made_darts, write
 from nasbench_rl import BudgetExhausted, cli, load, store
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.errors import InvalidValueError, MissingCellError
-from nasbench_rl.tasks import ImageTask, get_task, task_ids
+from nasbench_rl.task import ImageTask, get_task, task_ids
 from nasbench_rl_baselines.darts import Darts
 
 WHOLE = 1_000_000

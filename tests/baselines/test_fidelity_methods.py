@@ -8,7 +8,7 @@ import pytest
 
 from nasbench_rl import Run, get_method, load
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError
-from nasbench_rl.tasks import Task
+from nasbench_rl.task import Task
 from nasbench_rl_baselines._fidelities import bracket_cost, geometric_rungs, most_halvings, nearest_fidelity
 from nasbench_rl_baselines.learning_curve import probability_to_beat
 

@@ -10,7 +10,7 @@ from made_tables import TWO_BY_SEED
 
 from nasbench_rl import get_method, load
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingExtraError, UnknownNameError
-from nasbench_rl.methods import Method
+from nasbench_rl.method import Method
 from nasbench_rl.run import Run
 
 WHOLE = 1_000_000

@@ -21,7 +21,7 @@ from toy_task import ToyBenchmark, searched  # noqa: E402
 from nasbench_rl import Run, get_method, load  # noqa: E402
 from nasbench_rl.benchmark import Benchmark  # noqa: E402
 from nasbench_rl.errors import InvalidValueError  # noqa: E402
-from nasbench_rl.methods import Method  # noqa: E402
+from nasbench_rl.method import Method  # noqa: E402
 from nasbench_rl.surrogate import Surrogate  # noqa: E402
 from nasbench_rl.surrogate_info import SurrogateOptions  # noqa: E402
 from nasbench_rl_baselines._actor_critic import _Worker  # noqa: E402

@@ -10,7 +10,7 @@ from nasbench_rl import BudgetExhausted, Evaluation, get_method
 from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.records import Cost, Split
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.tasks import get_task
+from nasbench_rl.task import get_task
 
 METHODS = (
     "q_learning", "blockqnn", "mcts", "successive_halving", "hyperband", "learning_curve", "predictor", "optuna",

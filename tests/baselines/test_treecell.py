@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch")
 
 from nasbench_rl import BudgetExhausted, Run, load  # noqa: E402
 from nasbench_rl.errors import InvalidValueError  # noqa: E402
-from nasbench_rl.methods import Method  # noqa: E402
+from nasbench_rl.method import Method  # noqa: E402
 from nasbench_rl.recipes_nsc import ClassifierRecipe  # noqa: E402
 from nasbench_rl.spaces.nsc_morphism import find_morphism  # noqa: E402
-from nasbench_rl.tasks import ImageTask, get_task  # noqa: E402
+from nasbench_rl.task import ImageTask, get_task  # noqa: E402
 from nasbench_rl.testing import MethodContract  # noqa: E402
 from nasbench_rl.training.net2net import grow_layers  # noqa: E402
 from nasbench_rl.training.nsc_network import NscNetwork  # noqa: E402

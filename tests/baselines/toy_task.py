@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from nasbench_rl import BudgetExhausted, Evaluation, Run
 from nasbench_rl.benchmark import Benchmark
-from nasbench_rl.methods import Method
+from nasbench_rl.method import Method
 from nasbench_rl.records import Cost, Split
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.tasks import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 BEST = (2, 4)
 

@@ -24,7 +24,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecFrameStack
 
 from nasbench_rl.provenance import machine
-from nasbench_rl.tasks import Task, get_task
+from nasbench_rl.task import Task, get_task
 from nasbench_rl.training import ppo
 from nasbench_rl.training.networks import Agent, fit_to, make_conv, run_conv
 from nasbench_rl.training.process import tune_process

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nasbench_rl.errors import InvalidArchitectureError
 from nasbench_rl.spaces.kernels import KERNEL_SPACES, NATURE_CNN, Conv, KernelSpace, same_padding
-from nasbench_rl.tasks import GameTask, get_task, task_ids
+from nasbench_rl.task import GameTask, get_task, task_ids
 from nasbench_rl.training.networks import Agent, fit_to, make_conv, run_conv
 
 SPACES = list(KERNEL_SPACES.values())

@@ -11,7 +11,7 @@ from ale_py import Action
 from ale_py.vector_env import AtariVectorEnv
 
 from nasbench_rl.errors import MissingExtraError
-from nasbench_rl.tasks import Environment, get_task
+from nasbench_rl.task import Environment, get_task
 from nasbench_rl.training import games as games_module
 from nasbench_rl.training.atari import AtariGames, to_blocks
 from nasbench_rl.training.games import Step, make_games

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("minatar")
 
 from nasbench_rl.errors import InvalidArchitectureError  # noqa: E402
-from nasbench_rl.tasks import GameTask, ImageTask, get_task  # noqa: E402
+from nasbench_rl.task import GameTask, ImageTask, get_task  # noqa: E402
 from nasbench_rl.training import inherit, ppo  # noqa: E402
 from nasbench_rl.training.classifier import Generators, fit_network  # noqa: E402
 from nasbench_rl.training.datasets import ImageData  # noqa: E402

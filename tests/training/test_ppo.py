@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nasbench_rl import store
 from nasbench_rl.recipes import PPORecipe
-from nasbench_rl.tasks import Task, get_task
+from nasbench_rl.task import Task, get_task
 from nasbench_rl.training import ppo
 from nasbench_rl.training.atari import to_blocks
 from nasbench_rl.training.cells import train_cell

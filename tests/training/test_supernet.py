@@ -16,7 +16,7 @@ from made_networks import ALL_SPACES, agent_of_path, fingerprint_elsewhere, obse
 from nasbench_rl import store
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, RecipeMismatchError
 from nasbench_rl.records import PathUpdate
-from nasbench_rl.tasks import Task, get_task
+from nasbench_rl.task import Task, get_task
 from nasbench_rl.training import ppo, supernet
 from nasbench_rl.training.cells import train_supernet
 from nasbench_rl.training.games import make_games

@@ -17,7 +17,7 @@ class Update:
         try:
             import torch
 
-            from nasbench_rl.tasks import get_task
+            from nasbench_rl.task import get_task
             from nasbench_rl.training import ppo
             from nasbench_rl.training.networks import Agent
             from nasbench_rl.training.process import tune_process
