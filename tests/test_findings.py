@@ -16,13 +16,14 @@ from made_tables import SINGLE_SEED, TWO_BY_SEED, write_made_accuracies, write_m
 
 from nasbench_rl import cli, load, store
 from nasbench_rl.errors import InvalidValueError, TableError
-from nasbench_rl.findings import page
+from nasbench_rl.findings import page, page_reasons
 from nasbench_rl.findings.__main__ import RECORD, main
 from nasbench_rl.findings.against_random import compare_task, over_tasks
 from nasbench_rl.findings.answers import Answers, answers
 from nasbench_rl.findings.fidelity import Ranking, _resampled, _top_overlap, fidelity_finding, shown
 from nasbench_rl.findings.searches import Chosen, Searches, digests, record, snapshot
 from nasbench_rl.findings.spread import spread_finding
+from nasbench_rl.method import method_names
 from nasbench_rl.ranks import kendall_tau
 from nasbench_rl.variance import one_way, two_way
 
@@ -111,6 +112,18 @@ def test_the_best_beats_random_search_and_the_worst_loses(found: Answers) -> Non
     expected = np.mean([one.exact / one.gap for one in parts])
     assert overall.exact == pytest.approx(expected) and pooled["always_best"].difference == pytest.approx(-expected)
     assert overall.tasks == 2 and overall.train_seeds == 1 and pooled["always_best"].verdict == "better"
+
+
+def test_reasons_are_given_for_what_did_not_win_alone(found: Answers) -> None:
+    winners = {row.method for one in found.main for row in one.of("better")}
+    losers = {row.method for one in found.main for row in one.rows if not row.is_control} - winners
+    assert winners and losers
+    reasons = dict.fromkeys(winners | losers, ("there", "here"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page_reasons, "REASONS", reasons)
+        lines = page_reasons.reasons_section(found)
+    assert {line.split(" | ")[0].removeprefix("| ") for line in lines if "there | here" in line} == losers
+    assert set(page_reasons.REASONS) <= set(method_names())
 
 
 def test_noise_of_the_table_is_known_from_two_test_seeds_on(found: Answers) -> None:

@@ -11,6 +11,7 @@ from nasbench_rl.findings.answers import Answers
 from nasbench_rl.findings.fidelity import TOP
 from nasbench_rl.findings.page_fidelity import fidelity_answer, fidelity_cautions, fidelity_section
 from nasbench_rl.findings.page_random import random_answer, random_cautions, random_section
+from nasbench_rl.findings.page_reasons import reasons_section
 from nasbench_rl.findings.page_spread import spread_answer, spread_cautions, spread_section
 from nasbench_rl.leaderboard.columns import show
 from nasbench_rl.leaderboard.report import ALL
@@ -68,6 +69,7 @@ def markdown(found: Answers, folder: str) -> str:
         parts += random_section(found.overall, image("random", ALL, "all tasks"))
     for task, comparisons in found.against.items():
         parts += random_section(comparisons, image("random", task, f"Difference from random search on {task}"))
+    parts += reasons_section(found)
     parts += random_cautions(found)
     parts += [*_answered(QUESTIONS[1], second), _how_fidelity(), ""]
     for ranking in found.fidelities:
