@@ -37,7 +37,7 @@ REASONS = {
     ),
     "regularized_evolution": ("20,000 networks", "a population of ten has just been born when ten are trained"),
     "predictor": ("150 networks of 423,624", "three to ten scores are little to predict from"),
-    "optuna": ("ten trials at random before its model", "a run has ten trainings in all; the first three are random"),
+    "optuna": ("ten trials at random before its model", "a run has ten trainings in all; the first four are random"),
     "hyperband": (
         "R = 81 units of training, five brackets a round",
         "ten trainings buy about one round of three",
