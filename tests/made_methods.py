@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 
-from nasbench_rl import NasbenchError, Run
+from nasbench_rl import BudgetExhausted, NasbenchError, Run
 from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.method import Method
 
@@ -35,6 +35,43 @@ def draws_from_numpy(run: Run) -> None:
 def never_ends(run: Run) -> None:
     while run.remaining > 0:
         run.evaluate(run.space[0])
+
+
+def takes_no_refusal(run: Run) -> None:
+    for _ in range(3 * run.budget):
+        if run.remaining == 0:
+            break
+        try:
+            run.evaluate(run.space[0])
+        except BudgetExhausted:
+            pass
+
+
+def catches_everything(run: Run) -> None:
+    while True:
+        try:
+            run.evaluate(run.space[0])
+        except Exception:
+            pass
+
+
+def hangs(run: Run) -> None:
+    while True:
+        try:
+            pass
+        except Exception:
+            pass
+
+
+def wants_two(space: object, run: Run) -> None:
+    run.evaluate(run.space[0])
+
+
+class Greedy:
+    """A method whose call forgets the run."""
+
+    def __call__(self) -> None:
+        pass
 
 
 def gives_itself_money(run: Run) -> None:

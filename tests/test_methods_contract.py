@@ -11,9 +11,10 @@ from made_tables import write_made_darts, write_made_supernets, write_made_table
 
 from nasbench_rl import Run, get_method
 from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.errors import TestDataError
 from nasbench_rl.method import Method, method_names
 from nasbench_rl.task import get_task, task_ids
-from nasbench_rl.testing import MethodContract
+from nasbench_rl.testing import MethodContract, watch
 from nasbench_rl.testing.watch import FREE_VISITS, WatchedRun
 
 WRITABLE = "rl"
@@ -58,7 +59,6 @@ class TestInstalledMethods(MethodContract):
         (made.draws_from_the_global_state, "test_global_random_state_is_untouched"),
         (made.draws_from_the_global_state, "test_same_search_seed_same_trajectory"),
         (made.draws_from_numpy, "test_global_random_state_is_untouched"),
-        (made.never_ends, "test_ends_when_every_evaluation_is_free"),
         (made.gives_itself_money, "test_budget_is_respected"),
         (made.crashes_on_little, "test_budget_is_respected"),
         (made.refuses_without_a_name, "test_every_space_is_searched_or_refused_by_name"),
@@ -71,6 +71,51 @@ class TestInstalledMethods(MethodContract):
 def test_the_contract_notices(method: Callable[[Run], None], clause: str, every_space: Path) -> None:
     with pytest.raises((AssertionError, IndexError)):
         getattr(contract_of(method, every_space), clause)()
+
+
+@pytest.mark.parametrize(
+    ("method", "clause"),
+    [
+        (made.never_ends, "test_ends_when_every_evaluation_is_free"),
+        (made.takes_no_refusal, "test_budget_is_respected"),
+        (made.catches_everything, "test_budget_is_respected"),
+    ],
+)
+def test_a_search_that_goes_on_for_nothing_is_ended(
+    method: Callable[[Run], None], clause: str, every_space: Path
+) -> None:
+    with pytest.raises(pytest.fail.Exception, match="charged nothing and the search goes on"):
+        getattr(contract_of(method, every_space), clause)()
+
+
+def test_a_search_that_asks_for_nothing_is_ended(every_space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "SECONDS", 1)
+    with pytest.raises(pytest.fail.Exception, match="did not end within 1 s, after 0 evaluations"):
+        contract_of(made.hangs, every_space).test_global_random_state_is_untouched()
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        (made.wants_two, r"wants_two takes \(space"),
+        (made.Greedy(), r"Greedy takes \(\)"),
+        (made.Greedy, r"gave the class Greedy; give an instance: Greedy\(\)"),
+        ("greedy", "'greedy', which cannot be called"),
+    ],
+)
+def test_what_cannot_be_called_with_a_run_alone_is_named(method: Method, words: str, every_space: Path) -> None:
+    contract = contract_of(method, every_space)
+    for clause in (contract.test_can_be_called, contract.test_budget_is_respected):
+        with pytest.raises(AssertionError, match=words):
+            clause()
+
+
+def test_a_request_for_the_test_split_is_no_refusal_of_a_task(every_space: Path) -> None:
+    def asks(run: Run) -> None:
+        run.evaluate(run.space[0], split="test")
+
+    with pytest.raises(TestDataError, match="sees the validation split only"):
+        contract_of(asks, every_space).test_no_test_data_is_seen()
 
 
 def test_a_method_whose_data_are_not_there_is_skipped_and_one_that_wants_nothing_fails(every_space: Path) -> None:
@@ -95,5 +140,5 @@ def test_a_watched_run_bounds_free_evaluations(every_space: Path) -> None:
     run = WatchedRun(bench, 100 * bench.task.max_fidelity, 0)
     for _ in range(2 + FREE_VISITS * len(run.space)):
         run.evaluate((1, 1))
-    with pytest.raises(AssertionError, match="let it end"):
+    with pytest.raises(pytest.fail.Exception, match="let it end"):
         run.evaluate((1, 1))

@@ -14,7 +14,7 @@ from nasbench_rl.errors import missing_extra
 try:
     import pytest as _pytest  # noqa: F401
 except ImportError:
-    raise missing_extra("pytest", "dev", "the contract kit nasbench_rl.testing") from None
+    raise missing_extra("pytest", "testing", "the contract kit nasbench_rl.testing") from None
 
 from nasbench_rl.testing.methods import MethodContract as MethodContract
 from nasbench_rl.testing.spaces import SpaceContract as SpaceContract

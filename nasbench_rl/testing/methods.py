@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import os
 import pickle
@@ -26,9 +27,29 @@ from nasbench_rl.testing.watch import (
     other_global_state,
     sealed_test_split,
     search,
+    time_limit,
 )
 
 _CHILD = "import sys; sys.path[:] = {path!r}; from nasbench_rl.testing import watch; watch.search_in_child()"
+
+
+def _check_call(method: object) -> None:
+    """Fail unless ``method(run)`` is a call that ``method`` takes."""
+    if isinstance(method, type):
+        raise AssertionError(f"make_method() gave the class {method.__name__}; give an instance: {method.__name__}()")
+    assert callable(method), f"make_method() gave {method!r}, which cannot be called; write def __call__(self, run)"
+    try:
+        signature = inspect.signature(method)
+    except ValueError:  # made in C, which says nothing of its arguments
+        return
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        name = getattr(method, "__name__", type(method).__name__)
+        raise AssertionError(
+            f"a method is called with a run and nothing else, but {name} takes {signature} "
+            f"({error}); write def __call__(self, run), and make hyperparameters fields of the dataclass"
+        ) from None
 
 
 class MethodContract:
@@ -47,7 +68,9 @@ class MethodContract:
         raise NotImplementedError("a MethodContract needs make_method()")
 
     def _method(self) -> Method:
-        return or_skip(self.make_method)
+        method = or_skip(self.make_method)
+        _check_call(method)
+        return method
 
     def _benchmarks(self) -> list[TabularBenchmark]:
         ids = list(self.tasks) or complete_tasks(self.tables)
@@ -59,6 +82,16 @@ class MethodContract:
         method = self._method()
         return or_skip(lambda: search(method, bench, trainings * bench.task.max_fidelity, seed))
 
+    def _attempt(self, bench: TabularBenchmark, budget: int) -> tuple[WatchedRun, NasbenchError | None]:
+        """A search, and how it ended: by itself, in BudgetExhausted, or in a line that says what the method needs."""
+        run, method = WatchedRun(bench, budget, 0), self._method()
+        with time_limit(run):
+            try:
+                method(run)
+            except NasbenchError as error:
+                return run, error
+        return run, None
+
     def _home(self) -> TabularBenchmark:
         """The task with the smallest space among those that the method does not refuse.
 
@@ -68,6 +101,8 @@ class MethodContract:
         for bench in sorted(self._benchmarks(), key=lambda bench: size_of(bench.space)):
             try:
                 self._search(bench, 3)
+            except TestDataError:
+                raise
             except NasbenchError as error:
                 refusals.append(error)
             else:
@@ -78,8 +113,8 @@ class MethodContract:
         raise AssertionError(f"the method refuses every task: {reasons}")
 
     def test_can_be_called(self) -> None:
-        """An instance takes a run."""
-        assert callable(self._method()), "make_method() gave something that cannot be called with a run"
+        """An instance takes a run and nothing else."""
+        self._method()
 
     def test_same_search_seed_same_trajectory(self) -> None:
         """Neither the global random state nor what an instance searched before changes a search."""
@@ -89,7 +124,11 @@ class MethodContract:
             fresh = search(self._method(), bench, budget, seed)
             with other_global_state():
                 again = search(used, bench, budget, seed)
-            assert difference(fresh, again) is None, difference(fresh, again)
+            parted = difference(fresh, again)
+            assert parted is None, (
+                f"search seed {seed} gave two searches; draw from run.rng alone, and keep nothing of a search in the "
+                f"instance: {parted}"
+            )
 
     def test_another_process_gives_the_same_trajectory(self) -> None:
         """Nothing depends on the order of sets, hashes or addresses."""
@@ -103,18 +142,17 @@ class MethodContract:
         done = subprocess.run([sys.executable, "-c", code], input=job, capture_output=True, check=False)
         assert done.returncode == 0, f"the search failed in another process:\n{done.stderr.decode()}"
         here = repr(search(method, bench, budget, 3).points)
-        assert done.stdout.decode().strip() == here, "another process searched otherwise with the same search seed"
+        assert done.stdout.decode().strip() == here, (
+            "another process searched otherwise with the same search seed; draw from run.rng alone, and go through no "
+            "set in its own order: sort it"
+        )
 
     def test_budget_is_respected(self) -> None:
         """Never overspent, and no budget is too small to end in order."""
         bench = self._home()
         whole, least = bench.task.max_fidelity, bench.task.fidelities[0]
         for budget in (1, least, whole - 1, whole, whole + least, 5 * whole + 1):
-            run = WatchedRun(bench, budget, 0)
-            try:
-                self._method()(run)
-            except NasbenchError:
-                pass  # BudgetExhausted, or a line that says what the method needs
+            run, _ = self._attempt(bench, budget)
             assert run.budget == budget, f"the method changed the run's budget from {budget} to {run.budget}"
             assert run.spent == run.charged, f"the method changed run.spent: {run.spent}, but {run.charged} was charged"
             assert run.spent <= budget, f"{run.spent} spent of {budget}"
@@ -122,12 +160,9 @@ class MethodContract:
     def test_one_whole_training_is_put_to_use(self) -> None:
         """A budget of one training leaves an incumbent or a line that says why not."""
         bench = self._home()
-        run = WatchedRun(bench, bench.task.max_fidelity, 0)
-        try:
-            self._method()(run)
-        except NasbenchError:
-            return
-        assert run.incumbent is not None, "a budget of one whole training passed without an evaluation or an error"
+        run, error = self._attempt(bench, bench.task.max_fidelity)
+        if error is None:
+            assert run.incumbent is not None, "a budget of one whole training passed without an evaluation or an error"
 
     def test_no_test_data_is_seen(self) -> None:
         """A search reads the validation split alone."""

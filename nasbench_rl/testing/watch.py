@@ -33,7 +33,7 @@ from nasbench_rl.task import get_task
 SECONDS = 120
 """A search in tabular mode that takes longer counts as one that does not end."""
 FREE_VISITS = 400
-"""So many free evaluations an architecture in a row, none of them charged, count as a search that does not end."""
+"""So many evaluations an architecture in a row, none of them charged, count as a search that does not end."""
 Made = TypeVar("Made")
 
 
@@ -44,13 +44,14 @@ class WatchedRun(Run):
         """As ``Run``."""
         super().__init__(benchmark, budget, seed)
         self.charged = 0
-        self._free = 0
+        self._uncharged = 0
 
     def charge(self, amount: int, cpu_seconds: float = 0.0) -> None:
         """As ``Run.charge``."""
         super().charge(amount, cpu_seconds)
         self.charged += amount
-        self._free = 0 if amount else self._free + 1
+        if amount:
+            self._uncharged = 0
 
     def evaluate(
         self,
@@ -60,9 +61,15 @@ class WatchedRun(Run):
         inherit: ArchLike | None = None,
         split: Split = "validation",
     ) -> float:
-        """As ``Run.evaluate``; fails after too many free evaluations in a row."""
+        """As ``Run.evaluate``; fails after too many evaluations in a row that charged nothing."""
         limit = FREE_VISITS * min(size_of(self.space), 1000)
-        assert self._free < limit, f"{limit} evaluations in a row were free and the search goes on: let it end"
+        self._uncharged += 1
+        if self._uncharged > limit:  # by pytest.fail, as in time_limit
+            pytest.fail(
+                f"{limit:,} evaluations in a row charged nothing and the search goes on with {self.remaining:,} of "
+                f"{self.budget:,} {self.task.fidelity_unit} left: let it end when BudgetExhausted is raised, and when "
+                "evaluate() leaves run.spent as it was too often in a row (every train seed is paid for)"
+            )
         return super().evaluate(arch, fidelity, inherit=inherit, split=split)
 
 
@@ -70,11 +77,11 @@ def search(method: Method, benchmark: TabularBenchmark, budget: int, seed: int) 
     """One search, as ``compare`` runs it; ``BudgetExhausted`` is the normal end.
 
     Raises:
-        AssertionError: it does not end.
+        pytest.fail.Exception: it does not end.
         Exception: whatever the method raises.
     """
     run = WatchedRun(benchmark, budget, seed)
-    with time_limit(SECONDS):
+    with time_limit(run):
         try:
             method(run)
         except BudgetExhausted:
@@ -166,18 +173,25 @@ def other_global_state() -> Iterator[None]:
 
 
 @contextmanager
-def time_limit(seconds: int) -> Iterator[None]:
-    """Fail after ``seconds``, where the system has an alarm signal and this is the main thread."""
+def time_limit(run: Run) -> Iterator[None]:
+    """Fail after ``SECONDS``, where the system has an alarm signal and this is the main thread.
+
+    What ``pytest.fail`` raises is no ``Exception``, so that an ``except Exception`` in the search does not swallow it.
+    """
 
     def late(number: int, frame: FrameType | None) -> None:
-        raise AssertionError(f"the search did not end within {seconds} s")
+        pytest.fail(
+            f"the search did not end within {SECONDS} s, after {len(run.points):,} evaluations and {run.spent:,} of "
+            f"{run.budget:,} {run.task.fidelity_unit}; the traceback shows where it was. Let it end when run.remaining "
+            "is 0 and when BudgetExhausted is raised"
+        )
 
     try:
         before = signal.signal(signal.SIGALRM, late)
     except (AttributeError, ValueError):
         yield
         return
-    signal.alarm(seconds)
+    signal.alarm(SECONDS)
     try:
         yield
     finally:
