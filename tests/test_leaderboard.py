@@ -210,6 +210,18 @@ def test_two_configurations_of_one_name_are_told_apart(
     assert (rows["runs"] == 20).all()
 
 
+def test_two_versions_of_one_method_are_told_apart_though_their_seeds_are_the_same(
+    results: Path, runs: pd.DataFrame, made_tables: Path, tmp_path: Path
+) -> None:
+    first = runs[runs["method"] == "local_search"]
+    write_runs(first.assign(method_version="mine 2.0"), tmp_path)
+    assert run(results, tmp_path, "--out", tmp_path / "out", tables=made_tables) == 0
+    frame = pd.read_csv(tmp_path / "out" / "leaderboard.csv")
+    rows = frame[frame["method"].str.startswith("local_search")]
+    assert set(rows["method"]) == {f"local_search {first['method_version'].iloc[0]}", "local_search mine 2.0"}
+    assert (rows["runs"] == 20).all()
+
+
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
@@ -262,6 +274,33 @@ def test_a_refusal_says_how_to_go_on(
     assert ours in error
     again = f"compare --tasks {TWO_BY_SEED} --methods random_search:samples=3 --budget 10000000"
     assert again in error
+
+
+def test_a_refusal_names_every_method_or_none_where_they_are_many(
+    runs: pd.DataFrame, made_tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = runs[runs["task"] == TWO_BY_SEED].assign(table="0123456789ab")
+    run(write_runs(old, tmp_path), tables=made_tables)
+    error = capsys.readouterr().err
+    assert f"--methods {' '.join(METHODS)} --budget" in error and "the folder of that table with --tables" in error
+    copies = [old[old["method"] == METHODS[0]].assign(method=f"mine{i}") for i in range(9)]
+    run(write_runs(pd.concat(copies), tmp_path), tables=made_tables)
+    assert f"compare --tasks {TWO_BY_SEED} --budget" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("nowhere", "--out {}/nowhere\n"),
+        ("nowhere/runs.parquet", "--out {}/nowhere\n"),
+        ("mine.parquet", "name a folder that compare wrote"),
+    ],
+)
+def test_the_hint_for_an_absent_path_makes_that_path(
+    path: str, words: str, made_tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / path, tables=made_tables) == 2
+    assert words.format(tmp_path) in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

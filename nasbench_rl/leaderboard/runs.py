@@ -17,10 +17,12 @@ from nasbench_rl.summary import judge_table
 from nasbench_rl.task import Task, get_task
 
 RUNS = "runs.parquet"
+MANY = 8
+"""More methods than this are not named in a message."""
 _WHOLE = ("budget", "seed", "step", "spent", "fidelity", "train_seed")
 _REAL = ("cpu_seconds", "score", "test_score", "regret", "search_seconds")
 _MAKE = "make it again: python -m nasbench_rl.compare --out DIR"
-_RUN = ["task", "method", "configuration", "seed"]
+_RUN = ["task", "method", "method_version", "configuration", "seed"]
 _SAME = [name for name in COLUMNS if name not in ("search_seconds", "code_version", "machine")]
 """What two copies of a run must agree in: all but where it was made and how long the search happened to take."""
 
@@ -34,9 +36,13 @@ def runs_file(path: Path) -> Path:
     if path.is_dir():
         path = path / RUNS
     if not path.is_file():
-        raise TableError(
-            f"{path} is absent; make it: python -m nasbench_rl.compare --out {shlex.quote(str(path.parent))}"
-        )
+        if path.suffix and path.name != RUNS:
+            raise TableError(
+                f"{path} is absent; name a folder that compare wrote, or the {RUNS} in it; to make one: "
+                "python -m nasbench_rl.compare --out DIR"
+            )
+        folder = path.parent if path.name == RUNS else path
+        raise TableError(f"{path} is absent; make it: python -m nasbench_rl.compare --out {shlex.quote(str(folder))}")
     return path
 
 
@@ -115,10 +121,10 @@ def read_all(paths: Sequence[Path], tables: str | None = None) -> pd.DataFrame:
 
 
 def _again(task: Task, rows: pd.DataFrame, budget: int) -> str:
-    method = shlex.quote(str(rows["method"].iloc[0]))
-    return (
-        f"run it again: python -m nasbench_rl.compare --tasks {task.id} --methods {method} --budget {budget} --out DIR"
-    )
+    """The command that makes the rows anew: with all their methods, or with every installed one where they are many."""
+    methods = [shlex.quote(name) for name in rows["method"].unique()]
+    named = f"--methods {' '.join(methods)} " if len(methods) <= MANY else ""
+    return f"run it again: python -m nasbench_rl.compare --tasks {task.id} {named}--budget {budget} --out DIR"
 
 
 def _check_table(
@@ -132,7 +138,7 @@ def _check_table(
         found = other["table"].iloc[0] or "none"
         raise TableError(
             f"{path}: {task.id} was searched on table {found}, but {where} has {digest or 'none'}; "
-            f"{_again(task, other, known[1])}"
+            f"{_again(task, other, known[1])}, or name the folder of that table with --tables"
         )
 
 
@@ -183,7 +189,8 @@ def _merge(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFram
     where = sorted(set(every[(every[_RUN] == row[_RUN]).all(axis=1)]["file"]))
     raise InvalidValueError(
         f"{' and '.join(str(paths[at]) for at in where)}: {row['method']} on {row['task']}, search seed {row['seed']}, "
-        "is there twice with different results; keep one of them, or give the changed method a name of its own"
+        "is there twice with different results; keep one of them, or give the changed method another name, or its "
+        "package another version"
     )
 
 
