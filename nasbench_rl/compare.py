@@ -13,7 +13,14 @@ import pandas as pd
 
 from nasbench_rl import cli, files, store
 from nasbench_rl.benchmark import MODES, load
-from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnsuitedSpaceError, unknown
+from nasbench_rl.errors import (
+    InvalidValueError,
+    MissingCellError,
+    MissingExtraError,
+    TableError,
+    UnsuitedSpaceError,
+    unknown,
+)
 from nasbench_rl.experiment import Search
 from nasbench_rl.fronts.front_report import front_figure, hypervolume_figure, print_fronts, write_section
 from nasbench_rl.fronts.multi_objective import judge_fronts, objectives
@@ -162,6 +169,18 @@ def _parser() -> cli.Parser:
     return parser
 
 
+def _is_there(name: str, hyperparameters: dict[str, Any], asked: bool) -> bool:
+    """Whether a method can be made; one that nobody asked for and that needs what is not installed is left out."""
+    try:
+        get_method(name, **hyperparameters)
+    except MissingExtraError as error:
+        if asked:
+            raise
+        cli.errors.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
+        return False
+    return True
+
+
 def searches_of(options: Any) -> list[Search]:
     """The searches that the command line asks for; every name is checked before anything runs."""
     if options.mode not in MODES:
@@ -174,8 +193,7 @@ def searches_of(options: Any) -> list[Search]:
     methods = [parse_method(text) for text in cli.names(options.methods) or method_names()]
     if not tasks:
         raise TableError("no shipped table is complete; train one: python -m nasbench_rl.build --help")
-    for name, hyperparameters in methods:
-        get_method(name, **hyperparameters)
+    methods = [one for one in methods if _is_there(*one, asked=bool(options.methods))]
     found = []
     for id_ in tasks:
         task = get_task(id_)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, NasbenchError, describe_unknown, unknown
@@ -81,9 +84,16 @@ def get_method(name: str, **hyperparameters: Any) -> Method:
         factory = installed[name].load()
     except MissingExtraError:
         raise
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
+        point = installed[name]
+        if isinstance(error, AttributeError) or (error.name or "").split(".")[0] == point.module.split(".")[0]:
+            raise InvalidValueError(
+                f"method {name!r} is registered as {point.value!r}, and there is no such thing: {error}; "
+                f"correct the entry point in the group {GROUP} and install the package again"
+            ) from error
+        extra = "'nasbench-rl[all]'" if point.module.startswith("nasbench_rl") else error.name
         raise MissingExtraError(
-            f"method {name!r} needs {error.name!r}, which is not installed; run: pip install 'nasbench-rl[all]'"
+            f"method {name!r} needs {error.name!r}, which is not installed; run: pip install {extra}"
         ) from error
     if dataclasses.is_dataclass(factory):
         allowed = [field.name for field in dataclasses.fields(factory) if field.init]
@@ -95,10 +105,35 @@ def get_method(name: str, **hyperparameters: Any) -> Method:
     except (TypeError, ValueError) as error:
         if isinstance(error, NasbenchError):
             raise
+        if not isinstance(factory, type) and not hyperparameters:
+            raise InvalidValueError(
+                f"entry point {installed[name].value!r} cannot be called without arguments ({error}); register a class "
+                "whose instances take a run, or a function that returns such a callable, not the search itself"
+            ) from error
         raise InvalidValueError(f"method {name!r} refuses {hyperparameters}: {error}") from error
     if not callable(method):
         raise InvalidValueError(f"entry point {installed[name].value!r} gives {method!r}, which cannot be called")
     return method  # type: ignore[no-any-return]
+
+
+def changes_of(name: str) -> str:
+    """What the head of an installed method's file says was changed from the original, on one line; empty for nothing.
+
+    The head (the module's docstring) says it in a paragraph that begins with "Changed", and the list behind it if any.
+    """
+    try:
+        spec = find_spec(_installed()[name].module)  # read, not run: it may need what is not installed
+    except ImportError:
+        return ""
+    source = Path(spec.origin).read_text(encoding="utf-8") if spec is not None and spec.origin else ""
+    paragraphs = (ast.get_docstring(ast.parse(source)) or "").split("\n\n")
+    found: list[str] = []
+    for paragraph in paragraphs:
+        if paragraph.startswith("Changed ") or (found and paragraph.startswith("- ")):
+            found.append(" ".join(paragraph.split()))
+        elif found:
+            break
+    return " ".join(found)
 
 
 def objective_of(method: Method) -> str:

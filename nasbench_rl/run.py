@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from nasbench_rl.training.inherit import Networks
     from nasbench_rl.weight_sharing import WeightSharing
 
+FREE_IN_A_ROW = 30_000
+"""Evaluations that charge nothing before a run ends: a search that only repeats what it paid for would never end. More
+than the steps of the longest trial of the meta-RL paper, whose agents may settle on one network."""
 _METHOD, _NOISE = 0, 1
 """Spawn keys: a method's own randomness and the order of the validation seeds never share a stream."""
 
@@ -71,6 +74,8 @@ class Run:
         spent: what was spent so far.
         cpu_seconds: CPU seconds that the evaluated trainings took when they were made.
         points: every evaluation, in order.
+        approximation: what a stored table put in the place of the real thing, in a sentence; empty when live mode would
+            give the same scores. Reports name it.
     """
 
     def __init__(self, benchmark: Benchmark, budget: int, seed: int) -> None:
@@ -93,6 +98,8 @@ class Run:
         self.seed, self.budget, self.spent, self.cpu_seconds = seed, int(budget), 0, 0.0
         self.rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_METHOD,)))
         self.points: list[TrajectoryPoint] = []
+        self.approximation = ""
+        self._free = 0
         self._trainings: dict[str, _Trainings] = {}
         self._incumbent: Architecture | None = None
         self._standing: tuple[int, float] = (-1, -math.inf)
@@ -145,7 +152,8 @@ class Run:
             proposes nothing else comes to an end.
 
         Raises:
-            BudgetExhausted: more than ``remaining``; nothing was charged.
+            BudgetExhausted: more than ``remaining``, or ``FREE_IN_A_ROW`` evaluations one after the other that cost
+                nothing; nothing was charged.
             TestDataError: the test split was asked for.
         """
         if split != "validation":
@@ -165,6 +173,9 @@ class Run:
         seed, visit = mine.seed_for(fidelity)
         before = mine.paid.get(seed, 0)
         charge = max(0, fidelity - before)
+        self._free = 0 if charge else self._free + 1
+        if self._free > FREE_IN_A_ROW:
+            raise BudgetExhausted(f"{FREE_IN_A_ROW:,} evaluations in a row repeated what was paid for; nothing is left")
         if charge > self.remaining:
             raise BudgetExhausted(
                 f"{architecture} at {fidelity:,} {self.task.fidelity_unit} costs {charge:,}, {self.remaining:,} remain"
@@ -212,6 +223,7 @@ class Run:
             parent_seed = (trained or before.seeds)[-1]
             result = self._networks.train_child(arch, parent, seed, parent_seed, fidelity).evaluation
         else:
+            self.approximation = "a child that inherits weights scores as a training from scratch of that length does"
             result = self._benchmark.query(arch, fidelity=fidelity, seed=seed, split="validation")
         mine.inherited += 1
         if result.score == result.score:  # under a number that is no train seed: this is the training of no cell

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "task", "method", "mode", "runs", "budget", "regret_mean", "regret_iqm", "regret_low", "regret_high",
-    "test_score", "rank", "test_low", "test_high", "spent",
+    "test_score", "rank", "test_low", "test_high", "spent", "approximation",
 )  # fmt: skip
 """Of ``summary.csv``. ``regret_low`` and ``regret_high`` are the 95 % bootstrap interval of ``regret_iqm`` over search
-seeds; ``rank`` is by ``regret_mean`` within the task; reference rows have mode ``reference`` and no rank."""
+seeds; ``rank`` is by ``regret_mean`` within the task; reference rows have mode ``reference`` and no rank;
+``approximation`` is ``Run.approximation``."""
 EXACT = "random search, exact"
 GRID_POINTS = 201
 
@@ -86,8 +87,20 @@ def _method_row(final: pd.DataFrame, method: str, seed: int) -> dict[str, Any]:
         "budget": int(first["budget"]), "regret_mean": float(regret.mean()),
         "regret_iqm": stats.interquartile_mean(regret), "regret_low": float(low), "regret_high": float(high),
         "test_score": float(score.mean()), "test_low": float(test_low), "test_high": float(test_high),
-        "spent": float(final["spent"].mean()),
+        "spent": float(final["spent"].mean()), "approximation": distinct(final["approximation"]),
     }  # fmt: skip
+
+
+def distinct(texts: Iterable[str]) -> str:
+    """Those that are not empty, each once."""
+    return ", ".join(sorted({text for text in texts if text}))
+
+
+def approximate_note(rows: pd.DataFrame) -> str:
+    """Which methods of a table (columns ``method`` and ``approximation``) ran on an approximation, and on which."""
+    known = rows[rows["approximation"].notna() & (rows["approximation"] != "")]
+    named = {text: ", ".join(same["method"]) for text, same in known.groupby("approximation", sort=False)}
+    return "Approximate: " + "; ".join(f"{who} ({text})" for text, who in named.items()) + "." if named else ""
 
 
 def references(bench: TabularBenchmark, budget: int) -> list[dict[str, Any]]:
@@ -200,7 +213,8 @@ def print_summary(summary: pd.DataFrame, tables: str | None, console: Console) -
         budget = rows["budget"].iloc[0] / get_task(str(task)).max_fidelity
         table = RichTable(
             title=f"{task}: budget {budget:g} whole trainings", title_justify="left",
-            caption=task_note(str(task), tables, rows["mode"]), caption_justify="left",
+            caption="\n".join(filter(None, (task_note(str(task), tables, rows["mode"]), approximate_note(rows)))),
+            caption_justify="left",
         )  # fmt: skip
         for i, name in enumerate(HEADER):
             table.add_column(name, justify="left" if i == 0 else "right")
@@ -222,7 +236,7 @@ def write_markdown(summary: pd.DataFrame, runs: pd.DataFrame, tables: str | None
         ]
         parts += ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
         parts += ["| " + " | ".join(_cells(row)) + " |" for _, row in rows.iterrows()]
-        parts += [""]
+        parts += ["", *filter(None, [approximate_note(rows)]), ""]
     digests = ", ".join(f"{t} {d}" for t, d in runs.groupby("task", sort=False)["table"].first().items())
     versions = ", ".join(sorted(set(runs["method_version"])))
     parts += [

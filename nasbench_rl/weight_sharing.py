@@ -78,6 +78,7 @@ class WeightSharing:
 
     def _pretend(self, sample_path: SamplePath, told: Callable[[PathUpdate], None] | None, proxies: Floats) -> None:
         """Run a controller against the stored proxies of the last fidelity that a fit would have passed."""
+        self.run.approximation = "the controller hears proxies of a stored supernet whose paths were drawn uniformly"
         recipe, space = self.task.recipe, self.task.space
         fidelities, each = np.array(self.task.fidelities), recipe.num_envs * recipe.rollout
         for i in range(recipe.updates):

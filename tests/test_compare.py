@@ -10,6 +10,7 @@ import pytest
 from made_tables import SINGLE_SEED, TWO_BY_SEED
 
 from nasbench_rl import cli, compare, load
+from nasbench_rl.errors import MissingExtraError
 from nasbench_rl.store import read_frame
 from nasbench_rl.summary import COLUMNS, exact_random_search
 
@@ -48,6 +49,24 @@ def test_regret_is_the_best_test_score_minus_the_chosen_ones(compared: Path, mad
     for _, row in runs[runs["task"] == TWO_BY_SEED].iloc[::97].iterrows():
         assert row["regret"] == pytest.approx(best - bench.query(row["incumbent"]).score)
         assert row["train_seed"] in (0, 2), "a search sees validation seeds only"
+
+
+def test_a_method_that_cannot_be_made_is_left_out_unless_it_was_asked_for(
+    made_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = compare.get_method
+
+    def without_torch(name: str, **hyperparameters: object) -> object:
+        if name not in ("random_search", "local_search"):
+            raise MissingExtraError(f"method {name!r} needs 'torch', which is not installed")
+        return real(name, **hyperparameters)
+
+    monkeypatch.setattr(compare, "get_method", without_torch)
+    rest = ["--runs", "2", "--tables", str(made_tables), "--out", str(tmp_path), "--no-page"]
+    assert run_compare("--tasks", TWO_BY_SEED, *rest) == 0
+    assert set(read_frame(tmp_path / "runs.parquet")["method"]) == {"random_search", "local_search"}
+    assert "left out: method 'a2c' needs 'torch'" in " ".join(capsys.readouterr().err.split())
+    assert run_compare("--tasks", TWO_BY_SEED, "--methods", "a2c", *rest) == 2
 
 
 def test_every_row_says_where_it_comes_from(compared: Path) -> None:

@@ -225,7 +225,8 @@ def test_facts_of_the_tables(made_tables: Path, tmp_path: Path) -> None:
 def test_the_checklist_is_filled_from_the_provenance(made_tables: Path, built: Report, runs: pd.DataFrame) -> None:
     facts = table_facts(str(made_tables))
     items = {item.question: item for item in checklist(built, runs, facts)}
-    assert len(items) == 16
+    assert len(items) == 17
+    assert "Nothing: local_search, random_search." in items["What differs from the methods' papers?"].evidence
     text = " ".join(item.evidence for item in items.values())
     final = final_rows(runs)
     judged = [fact for fact in facts if fact.task in built.tasks]

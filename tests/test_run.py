@@ -107,6 +107,17 @@ def test_recommend_trains_each_and_makes_the_best_the_incumbent(bench: TabularBe
     assert run.spent == 4 * WHOLE
 
 
+def test_a_search_that_repeats_what_it_paid_for_comes_to_an_end(
+    bench: TabularBenchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nasbench_rl.run.FREE_IN_A_ROW", 10)
+    run = bench.start(100 * bench.task.max_fidelity, 0)
+    with pytest.raises(BudgetExhausted, match="10 evaluations in a row"):
+        while run.remaining:
+            run.evaluate((3, 3))
+    assert run.evaluate((1, 1)) == run.points[-1].score  # what still costs is still done
+
+
 def test_recommend_takes_what_the_budget_reaches(bench: TabularBenchmark) -> None:
     run = bench.start(WHOLE, seed=0)
     assert run.recommend([(1, 1), (5, 5)]).name == "k1-k1"

@@ -3,11 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_tables import TWO_BY_SEED, made_return, write_made_table
 
 from nasbench_rl import BudgetExhausted, cli, get_method, load
 from nasbench_rl.build.command import main as build_main
+from nasbench_rl.compare import main as compare_main
 from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.records import PathUpdate
 
@@ -63,6 +65,25 @@ def test_enas_moves_its_controller_towards_what_scores(made_tables: Path) -> Non
         likeliest = bench.space.parse(run.points[0].arch).choices
         assert sum(likeliest) >= 8, "made returns grow with the kernels, whose sum is 6 on average"
         assert run.spent == 4 * WHOLE
+
+
+def test_reports_name_what_a_stored_table_stands_in_for(made_tables: Path, tmp_path: Path) -> None:
+    command = ["--tasks", TWO_BY_SEED, "--methods", "spos", "enas", "eas", "--runs", "2", "--budget", "4x"]
+    assert cli.run(compare_main, [*command, "--tables", str(made_tables), "--out", str(tmp_path), "--jobs", "1"]) == 0
+    runs = pd.read_parquet(tmp_path / "runs.parquet")
+    said = runs.groupby("method")["approximation"].first()
+    assert "proxies" in said["enas"] and "inherits" in said["eas"] and said["spos"] == ""
+    for name in (
+        "summary.md",
+        "summary.csv",
+        "leaderboard.md",
+        "leaderboard.csv",
+        "leaderboard.tex",
+        "leaderboard.html",
+    ):
+        text = (tmp_path / name).read_text()
+        assert all(sentence in text for sentence in said[["enas", "eas"]]), name
+    assert "Changed for a default budget of ten trainings" in (tmp_path / "leaderboard.md").read_text()
 
 
 def test_too_small_a_budget_charges_nothing(made_tables: Path) -> None:

@@ -2,7 +2,9 @@
 
 Mnih et al. (2016), "Asynchronous methods for deep reinforcement learning", https://arxiv.org/abs/1602.01783. Every
 hyperparameter is that of ``meta_a2c``, the meta-RL paper's; a layer of 128 tanh units, which sees the state alone,
-takes the place of the LSTM. What comes from OpenAI Baselines, and what was changed for small spaces, is said there.
+takes the place of the LSTM. What comes from OpenAI Baselines is said there.
+
+Changed for spaces of 25 or 32 points as ``meta_a2c`` is.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ games while PPO fits weights and alphas together. The kernel of the largest alph
 that is trained from scratch. It costs one whole training for the search and one for the architecture. In tabular mode a
 stored search is replayed, which is exact: nothing of it depends on the run but its seed.
 
-Followed is RL-DARTS' official code (github.com/google/brain_autorl, rl_darts): alphas start at zero and share Adam,
-learning rate and gradient norm with the weights, here those of the task's PPO, whose rate a cosine anneals. Liu et al.
-alternate two optimisers over training and validation images, which games do not have, search four times, and keep the
-best after a short training of each; here a run searches once, and the spread over search seeds shows what that leaves
-to chance. Their cells, edges and zero operation have no counterpart in a chain of kernel choices.
+Changed from Liu et al. as RL-DARTS' official code has it (github.com/google/brain_autorl, rl_darts): alphas start at
+zero and share Adam, learning rate and gradient norm with the weights, here those of the task's PPO, whose rate a cosine
+anneals. Liu et al. alternate two optimisers over training and validation images, which games do not have, search four
+times, and keep the best after a short training of each; here a run searches once, and the spread over search seeds
+shows what that leaves to chance. Their cells, edges and zero operation have no counterpart in a chain of kernels.
 """
 
 from __future__ import annotations

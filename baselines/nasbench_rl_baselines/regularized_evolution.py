@@ -2,6 +2,9 @@
 
 Real, Aggarwal, Huang and Le (2019), "Regularized evolution for image
 classifier architecture search", https://arxiv.org/abs/1802.01548, Algorithm 1.
+
+Changed for spaces of 25 or 32 points: a population of 10 and tournaments of 3, where the paper's 100 and 25 are more
+than the space holds; the proportions are kept.
 """
 
 from __future__ import annotations

@@ -137,7 +137,8 @@ class Cells:
         definition: Any = getattr(run.space, "definition", None)
         if definition is None or definition.chain:
             raise UnsuitedSpaceError(
-                f"TreeCell grows branches, and {run.space.name!r} has none; it knows nsc-multibranch. "
+                f"TreeCell grows branches, and {run.space.name!r} has none; it searches nsc-multibranch, "
+                "in mode live, or surrogate where one is fitted. "
                 "For chains and kernels take eas"
             )
         self._space, self._task, self._depth, self._max_depth = run.space, run.task, definition.depth, max_depth

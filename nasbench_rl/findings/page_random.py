@@ -124,6 +124,8 @@ def random_cautions(found: Answers) -> list[str]:
     trading = [name for name in MULTI_OBJECTIVE if name in ran]
     if trading:
         lines.append(f"{_plain(trading)} trade the score against size, and are judged by score alone here.")
+    approximate = {one.method: one.approximation for one in found.searches.searches if one.approximation}
+    lines += [f"{name} ran on an approximation: {text}." for name, text in sorted(approximate.items())]
     if found.overall:
         partial = sorted(ran - {row.method for one in found.overall for row in one.rows})
         if partial:

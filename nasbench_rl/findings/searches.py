@@ -16,7 +16,7 @@ from nasbench_rl import provenance, store
 from nasbench_rl.errors import InvalidValueError, MissingCellError, NasbenchError, TableError
 from nasbench_rl.experiment import Search
 from nasbench_rl.pool import run_all
-from nasbench_rl.summary import final_rows
+from nasbench_rl.summary import distinct, final_rows
 from nasbench_rl.task import get_task
 
 FAMILIES = ("rl", "nsc", "supernet")
@@ -34,6 +34,7 @@ class Chosen:
         method: with its hyperparameters where they are not its own.
         version: of the method.
         chosen: number of searches that ended with each architecture.
+        approximation: ``Run.approximation``.
     """
 
     task: str
@@ -41,6 +42,7 @@ class Chosen:
     method: str
     version: str
     chosen: dict[str, int]
+    approximation: str = ""
 
     @property
     def runs(self) -> int:
@@ -130,7 +132,8 @@ def record(runs: pd.DataFrame, folder: Path, left_out: Sequence[str] = ()) -> Se
             )
         counts = final_rows(of_key)["incumbent"].value_counts().sort_index()
         chosen = {str(arch): int(count) for arch, count in counts.items()}
-        found.append(Chosen(task, budget, method, ", ".join(sorted(set(of_key["method_version"]))), chosen))
+        versions, approximation = (distinct(of_key[name]) for name in ("method_version", "approximation"))
+        found.append(Chosen(task, budget, method, versions, chosen, approximation))
     return Searches(provenance.code_version(), provenance.machine(), tables, tuple(found), tuple(left_out))
 
 

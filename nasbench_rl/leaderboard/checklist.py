@@ -16,6 +16,7 @@ from nasbench_rl.leaderboard.columns import show
 from nasbench_rl.leaderboard.facts import TableFacts
 from nasbench_rl.leaderboard.judged import RANDOM_SEARCH
 from nasbench_rl.leaderboard.report import Report
+from nasbench_rl.method import changes_of, method_names
 from nasbench_rl.summary import EXACT, final_rows
 
 
@@ -123,9 +124,27 @@ def _details(known: _Known) -> list[Item]:
     )
     return [
         Item("How hyperparameters were tuned, and at what cost?", "not recorded", tuned),
+        Item("What differs from the methods' papers?", *_changes(known)),
         Item("Time of the whole search, training included?", "yes", spent),
         Item("All details of the setup?", "partly", setup),
     ]
+
+
+def _changes(known: _Known) -> tuple[str, str]:
+    """What the heads of the methods' files say was changed, and what a table stands in for."""
+    installed = set(method_names())
+    base = {label: label.split(":")[0].split(" ")[0] for label in known.runs["method"].unique()}
+    names = sorted(set(base.values()))
+    said = {name: changes_of(name) for name in names if name in installed}
+    listed = " ".join(f"{name}: {text}" for name, text in said.items() if text)
+    same = [name for name, text in said.items() if not text]
+    unknown = [name for name in names if name not in said]
+    approximate = {base[row.method]: row.approximation for row in known.runs.itertuples() if row.approximation}
+    parts = [f"As the heads of their files say. {listed}" if listed else ""]
+    parts += [f"Nothing: {', '.join(same)}." if same else ""]
+    parts += [f"Approximate: {name} ({text})." for name, text in sorted(approximate.items())]
+    parts += [f"Not installed here, so not known: {', '.join(unknown)}." if unknown else ""]
+    return "partly" if unknown else "yes", " ".join(filter(None, parts))
 
 
 def _duration(seconds: float) -> str:

@@ -19,7 +19,7 @@ from nasbench_rl.leaderboard.judged import JudgedTask
 from nasbench_rl.leaderboard.render import CHECKLIST, FACTS, Leaderboard, fact_cells, footer, ranking_note
 from nasbench_rl.leaderboard.report import ALL, NORMALISED, Report
 from nasbench_rl.leaderboard.verdict import Verdict
-from nasbench_rl.summary import EXACT, table_note
+from nasbench_rl.summary import EXACT, approximate_note, table_note
 
 TEMPLATES = "templates"
 ANSWERS = {
@@ -128,7 +128,7 @@ def _table(report: Report, family: str, task: str) -> dict[str, Any]:
     ]
     unit = NORMALISED if task == ALL else str(rows["unit"].iloc[0])
     caption = f"{family if task == ALL else task} ({unit} regret)"
-    return {"caption": caption, "columns": columns_of(task), "rows": records}
+    return {"caption": caption, "columns": columns_of(task), "rows": records, "note": approximate_note(rows)}
 
 
 def _front(board: Leaderboard, task: str, drawn: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _front(board: Leaderboard, task: str, drawn: dict[str, list[dict[str, str]]]
     references = set(judged[judged["mode"] == "reference"]["method"])
     rows = [{"cells": row, "reference": row[0].key in references, **plots.css_style(row[0].text)} for row in cells]
     columns = [{"title": title, "meaning": FRONT_MEANINGS.get(title, EXPLAINED)} for title in header]
-    table = {"caption": f"{task} (score against cost)", "columns": columns, "rows": rows}
+    table = {"caption": f"{task} (score against cost)", "columns": columns, "rows": rows, "note": ""}
     return {"id": task, "table": table, "figures": drawn.get(front_place(task), [])}
 
 

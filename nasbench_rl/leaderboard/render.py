@@ -16,6 +16,7 @@ from nasbench_rl.leaderboard.columns import UNKNOWN, columns_of, show, table_cel
 from nasbench_rl.leaderboard.facts import TableFacts
 from nasbench_rl.leaderboard.report import ALL, ALPHA, Ranking, Report
 from nasbench_rl.leaderboard.verdict import Verdict
+from nasbench_rl.summary import approximate_note
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,7 @@ def markdown(board: Leaderboard) -> str:
             columns, rows = columns_of(task), board.report.rows(family, task)
             body = [[cell.text for cell in row] for row in table_cells(rows, task)]
             parts += ["", f"### {task}", "", *_table([column.title for column in columns], body)]
+            parts += ["", note] if (note := approximate_note(rows)) else []
     if len(board.fronts):
         parts += [write_section(board.fronts).rstrip("\n")]
     parts += ["", "## All tasks together", "", ranking_note(board.report.ranking)]
@@ -139,7 +141,8 @@ def latex(board: Leaderboard) -> str:
             columns, rows = columns_of(task), board.report.rows(family, task)
             name = family if task == ALL else task
             parts += [
-                r"\begin{table}", r"  \centering", rf"  \caption{{{tex(f'{family}, {task}')}}}",
+                r"\begin{table}", r"  \centering",
+                rf"  \caption{{{tex(f'{family}, {task}. {approximate_note(rows)}'.strip())}}}",
                 rf"  \label{{tab:{re.sub('[^a-z0-9]+', '-', name)}}}",
                 rf"  \begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}", r"    \toprule",
                 "    " + " & ".join(tex(column.title) for column in columns) + r" \\", r"    \midrule",

@@ -25,8 +25,9 @@ from nasbench_rl.task import task_ids
 ALL = "all tasks"
 NORMALISED = "normalised"
 COLUMNS = (
-    "family", "task", "method", "version", "configuration", "mode", "table", "runs", "trainings", "unit", "rank",
-    "improvement", "improvement_low", "improvement_high", "improvement_table_low", "improvement_table_high",
+    "family", "task", "method", "version", "configuration", "mode", "approximation", "table", "runs", "trainings",
+    "unit", "rank", "improvement", "improvement_low", "improvement_high", "improvement_table_low",
+    "improvement_table_high",
     "regret_mean", "regret_table_low", "regret_table_high", "regret_iqm", "regret_low", "regret_high", "test_score",
 )  # fmt: skip
 """Of the leaderboard's table.
@@ -37,7 +38,8 @@ probability that a run ends with a better architecture than random search with t
 interval over search seeds (``_low``, ``_high``) and one over train seeds too (``_table_low``, ``_table_high``), both
 corrected for the number of methods in the family (Bonferroni). ``regret_low`` and ``regret_high`` are the 95 % interval
 of ``regret_iqm`` over search seeds, ``regret_table_low`` and ``regret_table_high`` that of ``regret_mean`` over train
-seeds too. Rows of mode ``reference`` are no searches. What is not known is missing.
+seeds too. ``approximation`` is ``Run.approximation``. Rows of mode ``reference`` are no searches. What is not known is
+missing.
 """
 DIGITS = 3
 LEVEL = 0.95
@@ -221,7 +223,8 @@ def _identity(final: pd.DataFrame) -> dict[str, Any]:
 
     return {
         "method": final["method"].iloc[0], "version": joined("method_version"), "mode": joined("mode"),
-        "configuration": joined("configuration"), "table": joined("table"), "runs": len(final),
+        "configuration": joined("configuration"), "approximation": joined("approximation") or None,
+        "table": joined("table"), "runs": len(final),
     }  # fmt: skip
 
 

@@ -23,7 +23,9 @@ _WHOLE = ("budget", "seed", "step", "spent", "fidelity", "train_seed")
 _REAL = ("cpu_seconds", "score", "test_score", "regret", "search_seconds")
 _MAKE = "make it again: python -m nasbench_rl.compare --out DIR"
 _RUN = ["task", "method", "method_version", "configuration", "seed"]
-_SAME = [name for name in COLUMNS if name not in ("search_seconds", "code_version", "machine")]
+_SINCE_THEN = ("approximation",)
+"""Columns that early files of runs lack; they are empty there."""
+_SAME = [name for name in COLUMNS if name not in ("search_seconds", "code_version", "machine", *_SINCE_THEN)]
 """What two copies of a run must agree in: all but where it was made and how long the search happened to take."""
 
 
@@ -54,6 +56,7 @@ def read_runs(path: Path) -> pd.DataFrame:
         InvalidValueError: a run that overspends or has no such budget.
     """
     frame = store.read_frame(path)
+    frame = frame.assign(**{name: "" for name in _SINCE_THEN if name not in frame.columns})
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         close = nearest(missing[0], frame.columns)

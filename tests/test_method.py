@@ -1,0 +1,60 @@
+"""Installed methods: found by their entry points, and what is wrong with one is said in a line."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from nasbench_rl import method
+from nasbench_rl.errors import InvalidValueError, MissingExtraError, NasbenchError, UnknownNameError
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """One installed method, ``mine``, registered as ``value``."""
+    point = EntryPoint("mine", value, method.GROUP)
+    monkeypatch.setattr(method, "_installed", lambda: {"mine": point})
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "said"),
+    [
+        ("made_methods:nowhere", InvalidValueError, "no such thing: .*correct the entry point"),
+        ("made_methods.nowhere:Mine", InvalidValueError, "no such thing"),
+        ("nowhere_to_be_found:Mine", InvalidValueError, "no such thing"),
+        ("made_methods:peeks", InvalidValueError, "register a class"),
+        ("made_methods:np.pi", NasbenchError, "cannot be called|refuses"),
+    ],
+)
+def test_a_wrong_entry_point_is_named(
+    monkeypatch: pytest.MonkeyPatch, value: str, error: type[Exception], said: str
+) -> None:
+    installed(monkeypatch, value)
+    with pytest.raises(error, match=said):
+        method.get_method("mine")
+
+
+def test_what_a_method_needs_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "needy_method.py").write_text("import a_package_nobody_has\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    installed(monkeypatch, "needy_method:Mine")
+    with pytest.raises(MissingExtraError, match="pip install a_package_nobody_has"):
+        method.get_method("mine")
+
+
+def test_an_unknown_method_or_hyperparameter_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="local_search"):
+        method.get_method("lokal_search")
+    with pytest.raises(InvalidValueError, match="samples"):
+        method.get_method("random_search", sample=3)
+
+
+def test_changes_are_read_from_the_head_without_running_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert method.changes_of("random_search") == ""
+    changed = method.changes_of("ppo")
+    assert changed.startswith("Changed for spaces of 25 or 32 points") and "A batch has 5" in changed
+    assert "\n" not in changed
+    for absent in ("nowhere_to_be_found:Mine", "nowhere.to.be.found:Mine"):
+        installed(monkeypatch, absent)
+        assert method.changes_of("mine") == ""
