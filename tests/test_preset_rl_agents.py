@@ -28,6 +28,8 @@ def test_table_one_sets_the_published_figures_beside_ours(reproduced: Path) -> N
     ours = table.loc[(SINGLE_SEED, "enas", "total reward")]
     assert (ours["published"], ours["published_spread"], ours["runs"]) == (161.1, 9.8, 4)
     assert pd.isna(table.loc[(TWO_BY_SEED, "enas", "total reward"), "published"]), "the paper has no MinAtar"
+    theirs = table.loc[("atari-ss2/freeway", "spos", "total reward")]  # a column of the paper's without one of ours
+    assert (theirs["published"], theirs["runs"]) == (22.0, 0) and pd.isna(theirs["mean"])
     assert table.loc[(TWO_BY_SEED, "random_search:samples=3", "reward mean"), "runs"] == RANDOM_REPEATS
     assert table.loc[(TWO_BY_SEED, "nature_cnn", "reward mean"), "runs"] == 1
     mean = table.loc[(TWO_BY_SEED, "spos")]["mean"]

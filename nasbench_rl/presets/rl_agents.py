@@ -60,16 +60,20 @@ def run_protocol(
 def table_one(runs: pd.DataFrame, tasks: Sequence[str], tables: str | None) -> pd.DataFrame:
     """Long form of Table 1: task, method, metric, mean, std, runs, published, published_spread.
 
-    ``published`` is the paper's figure for the same space and game; NaN for games and spaces that it does not have.
+    ``published`` is the paper's figure for the same space and game; NaN for games and spaces that it does not have. The
+    paper's own columns that no task here stands beside come last, as ``<space>/<game>`` with nothing but ``published``.
     """
     printed, rows = published(tables), []
     printed = printed[(printed["paper"] == "rl-agents") & (printed["table"] == "1")]
     final = final_rows(runs)
-    for task in tasks:
-        bench = load(task, tables=tables)
-        chosen = {str(m): g["incumbent"].tolist() for m, g in final[final["task"] == task].groupby("method")}
-        if NATURE_CNN in bench.space:
-            chosen[NATURE] = [bench.space.parse(NATURE_CNN).name]
+    theirs_alone = [name for name in printed["task"].unique() if name not in {task.split("@")[0] for task in tasks}]
+    for task in [*tasks, *theirs_alone]:
+        chosen: dict[str, list[str]] = {}
+        if task in tasks:
+            bench = load(task, tables=tables)
+            chosen = {str(m): g["incumbent"].tolist() for m, g in final[final["task"] == task].groupby("method")}
+            if NATURE_CNN in bench.space:
+                chosen[NATURE] = [bench.space.parse(NATURE_CNN).name]
         for method, row_name in PUBLISHED_ROWS.items():
             for label, metric in METRICS.items():
                 same = (printed["task"] == task.split("@")[0]) & (printed["row"] == row_name)
@@ -97,7 +101,7 @@ def _pm(mean: float, spread: float) -> str:
 
 
 def print_table_one(table: pd.DataFrame, tables: str | None) -> None:
-    """The paper's layout, a pair of columns (here, published) a task."""
+    """The paper's layout: columns of what was found here and of what was published, a task after the other."""
     shown = RichTable(
         title="Table 1: reward mean and total reward of the architectures that each method chooses",
         title_justify="left",
@@ -105,22 +109,25 @@ def print_table_one(table: pd.DataFrame, tables: str | None) -> None:
     shown.add_column("method")
     shown.add_column("score")
     tasks = list(dict.fromkeys(table["task"]))
+    here = [task for task in tasks if "@" in task]
     for task in tasks:
-        shown.add_column(f"{task}\nhere", justify="right")
+        if task in here:
+            shown.add_column(f"{task}\nhere", justify="right")
         if table[table["task"] == task]["published"].notna().any():
-            shown.add_column("\npublished", justify="right")
+            shown.add_column(("" if task in here else task) + "\npublished", justify="right")
     for method, name in PUBLISHED_ROWS.items():
         for metric in METRICS:
             cells = []
             for task in tasks:
                 of_task = table[table["task"] == task]
                 row = of_task[(of_task["method"] == method) & (of_task["metric"] == metric)].iloc[0]
-                cells.append(_pm(row["mean"], row["std"]))
+                if task in here:
+                    cells.append(_pm(row["mean"], row["std"]))
                 if of_task["published"].notna().any():
                     cells.append(_pm(row["published"], row["published_spread"]))
             shown.add_row(name if metric == "reward mean" else "", metric, *cells, end_section=metric == "total reward")
     cli.console.print(shown)
-    for line in notes(tasks, tables):
+    for line in notes(here, tables):
         cli.console.print(line, highlight=False, soft_wrap=True)
 
 
