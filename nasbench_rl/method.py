@@ -116,10 +116,11 @@ def get_method(name: str, **hyperparameters: Any) -> Method:
     return method  # type: ignore[no-any-return]
 
 
-def changes_of(name: str) -> str:
-    """What the head of an installed method's file says was changed from the original, on one line; empty for nothing.
+def said_in_head(name: str, word: str) -> str:
+    """What the head of an installed method's file says was "Changed" from the original, or "Tuned", on one line.
 
-    The head (the module's docstring) says it in a paragraph that begins with "Changed", and the list behind it if any.
+    The head is the module's docstring. Taken is the paragraph that begins with ``word`` and the list behind it, if any;
+    empty when there is none.
     """
     try:
         spec = find_spec(_installed()[name].module)  # read, not run: it may need what is not installed
@@ -129,7 +130,7 @@ def changes_of(name: str) -> str:
     paragraphs = (ast.get_docstring(ast.parse(source)) or "").split("\n\n")
     found: list[str] = []
     for paragraph in paragraphs:
-        if paragraph.startswith("Changed ") or (found and paragraph.startswith("- ")):
+        if paragraph.startswith(word) or (found and paragraph.startswith("- ")):
             found.append(" ".join(paragraph.split()))
         elif found:
             break

@@ -51,10 +51,10 @@ def test_an_unknown_method_or_hyperparameter_is_answered_with_the_nearest() -> N
 
 
 def test_changes_are_read_from_the_head_without_running_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert method.changes_of("random_search") == ""
-    changed = method.changes_of("ppo")
+    assert method.said_in_head("random_search", "Changed") == ""
+    changed = method.said_in_head("ppo", "Changed")
     assert changed.startswith("Changed for spaces of 25 or 32 points") and "A batch has 5" in changed
     assert "\n" not in changed
     for absent in ("nowhere_to_be_found:Mine", "nowhere.to.be.found:Mine"):
         installed(monkeypatch, absent)
-        assert method.changes_of("mine") == ""
+        assert method.said_in_head("mine", "Changed") == ""

@@ -234,7 +234,10 @@ def test_the_checklist_is_filled_from_the_provenance(made_tables: Path, built: R
     assert f"{show(final['cpu_seconds'].sum() / 3600)} CPU hours of training" in text
     assert all(fact.digest in text and fact.recipe in text for fact in judged)
     assert all(configuration in text for configuration in runs["configuration"].unique())
-    assert items["How hyperparameters were tuned, and at what cost?"].answer == "not recorded"
+    assert items["How hyperparameters were tuned, and at what cost?"].answer == "yes"
+    assert (
+        "Not tuned by this package: local_search" in items["How hyperparameters were tuned, and at what cost?"].evidence
+    )
     assert "random_search:samples=3" in items["How hyperparameters were tuned, and at what cost?"].evidence
     assert items["Code of the search methods?"].answer == "yes"
     mine = pd.concat([runs, choosing(runs, made_tables, "mine").assign(mode="live")])

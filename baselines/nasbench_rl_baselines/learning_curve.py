@@ -15,6 +15,9 @@ Changed for curves of 20 points that are returns of games:
   end is extrapolated as that of the others.
 - The paper's curves flatten out, so its α is positive. Returns often rise to the end of a training, so α goes down to
   −1, a straight line. Even that foresees no late and steep rise: who learns late may be stopped.
+
+Tuned: the prior was set after runs on made-up tables and after seeing four real learning curves of
+``minatar-ss1/breakout@lite``, train seed 0, a validation seed.
 """
 
 from __future__ import annotations

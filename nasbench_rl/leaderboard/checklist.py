@@ -16,7 +16,7 @@ from nasbench_rl.leaderboard.columns import show
 from nasbench_rl.leaderboard.facts import TableFacts
 from nasbench_rl.leaderboard.judged import RANDOM_SEARCH
 from nasbench_rl.leaderboard.report import Report
-from nasbench_rl.method import changes_of, method_names
+from nasbench_rl.method import method_names, said_in_head
 from nasbench_rl.summary import EXACT, final_rows
 
 
@@ -103,11 +103,6 @@ def _comparison(known: _Known) -> list[Item]:
 
 
 def _details(known: _Known) -> list[Item]:
-    given = sorted({name for name in known.runs["method"] if ":" in name})
-    tuned = (
-        "Runs do not say whether anything was tuned. Methods with hyperparameters other than their own: "
-        f"{', '.join(given) or 'none'}."
-    )
     effort = ", ".join(f"{fact.task} {fact.effort:,} {fact.unit}" for fact in known.facts)
     final = known.final
     trained = show(sum(fact.cpu_hours for fact in known.facts))
@@ -115,31 +110,54 @@ def _details(known: _Known) -> list[Item]:
     searched = _duration(final["search_seconds"].sum())
     spent = (
         f"Training these tables took {trained} CPU hours ({effort}). Without them the {len(final):,} searches here "
-        f"would have taken {saved} CPU hours of training; they themselves took {searched}, on machines that runs do "
-        "not record."
+        f"would have taken {saved} CPU hours of training; they themselves took {searched}, on: "
+        f"{'; '.join(sorted(set(known.runs['machine'])))}."
     )
     setup = (
         f"Recipes, seeds, budgets, checksums and code ({provenance.code_version()}) are on this page; what a method's "
         "author did before is not."
     )
     return [
-        Item("How hyperparameters were tuned, and at what cost?", "not recorded", tuned),
+        Item("How hyperparameters were tuned, and at what cost?", *_tuning(known)),
         Item("What differs from the methods' papers?", *_changes(known)),
         Item("Time of the whole search, training included?", "yes", spent),
         Item("All details of the setup?", "partly", setup),
     ]
 
 
+def _heads(known: _Known, word: str) -> tuple[str, list[str], list[str]]:
+    """What the heads of the methods' files say was done, the methods of which they say nothing, those not installed."""
+    installed = set(method_names())
+    names = sorted({_base(label) for label in known.runs["method"].unique()})
+    said = {name: said_in_head(name, word) for name in names if name in installed}
+    listed = " ".join(f"{name}: {text}" for name, text in said.items() if text)
+    silent = [name for name, text in said.items() if not text]
+    return listed, silent, [name for name in names if name not in said]
+
+
+def _base(label: str) -> str:
+    """A method's name without its hyperparameters and version."""
+    return label.split(":")[0].split(" ")[0]
+
+
+def _tuning(known: _Known) -> tuple[str, str]:
+    """What the methods' authors say was tuned; the cost of it is nobody's record."""
+    listed, silent, unknown = _heads(known, "Tuned")
+    versions = known.runs.groupby(known.runs["method"].map(_base))["method_version"].first()
+    shipped = [name for name in silent if versions[name].startswith("nasbench-rl ")]
+    unsaid = sorted({*unknown, *silent} - {*shipped})
+    given = sorted({name for name in known.runs["method"] if ":" in name})
+    parts = [listed, f"Not tuned by this package: {', '.join(shipped)}." if shipped else ""]
+    parts += [f"Not recorded: {', '.join(unsaid)}." if unsaid else ""]
+    parts += [f"With hyperparameters other than their own: {', '.join(given)}." if given else ""]
+    parts += ["The cost of tuning was not recorded." if listed else ""]
+    return "partly" if listed or unsaid else "yes", " ".join(filter(None, parts))
+
+
 def _changes(known: _Known) -> tuple[str, str]:
     """What the heads of the methods' files say was changed, and what a table stands in for."""
-    installed = set(method_names())
-    base = {label: label.split(":")[0].split(" ")[0] for label in known.runs["method"].unique()}
-    names = sorted(set(base.values()))
-    said = {name: changes_of(name) for name in names if name in installed}
-    listed = " ".join(f"{name}: {text}" for name, text in said.items() if text)
-    same = [name for name, text in said.items() if not text]
-    unknown = [name for name in names if name not in said]
-    approximate = {base[row.method]: row.approximation for row in known.runs.itertuples() if row.approximation}
+    listed, same, unknown = _heads(known, "Changed")
+    approximate = {_base(row.method): row.approximation for row in known.runs.itertuples() if row.approximation}
     parts = [f"As the heads of their files say. {listed}" if listed else ""]
     parts += [f"Nothing: {', '.join(same)}." if same else ""]
     parts += [f"Approximate: {name} ({text})." for name, text in sorted(approximate.items())]
