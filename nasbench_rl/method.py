@@ -131,7 +131,7 @@ def said_in_head(name: str, word: str) -> str:
     found: list[str] = []
     for paragraph in paragraphs:
         if paragraph.startswith(word) or (found and paragraph.startswith("- ")):
-            found.append(" ".join(paragraph.split()))
+            found.append(" ".join(paragraph.replace("``", "").split()))
         elif found:
             break
     return " ".join(found)
