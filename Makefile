@@ -21,7 +21,9 @@ compare: install
 leaderboard: install
 	$(BIN)/python -m nasbench_rl.compare --out results
 	cp results/leaderboard.md results/leaderboard.csv results/leaderboard.html baselines/
+	cp results/regret.minatar-ss1.breakout.lite.png docs/regret-minatar-breakout.png
 	$(BIN)/python tools/baselines_readme.py
+	$(BIN)/python tools/readme_coverage.py
 
 # After the tables are committed: the page names the one that judges.
 live-runs: install
