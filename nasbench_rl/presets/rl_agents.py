@@ -165,6 +165,24 @@ def best_architectures(runs: pd.DataFrame, tasks: Sequence[str], tables: str | N
     return pd.DataFrame(rows)
 
 
+def print_best(best: pd.DataFrame) -> None:
+    """A table a task, a column an architecture; in the paper each column is a table of its own (6 to 9)."""
+    for task, of_task in best.groupby("task", sort=False):
+        shown = RichTable(title=f"Best architectures on {task}, as Tables 6 to 9", title_justify="left")
+        shown.add_column("layer")
+        for which, of_arch in of_task.groupby("which", sort=False):
+            shown.add_column(f"{which}\n{of_arch['arch'].iloc[0]}")
+        for layer, rows in of_task.groupby("layer", sort=False):
+            shown.add_row(str(layer), *(_layer(row) for _, row in rows.iterrows()))
+        cli.console.print(shown)
+
+
+def _layer(row: pd.Series) -> str:
+    """``16 → 16, kernel 3, stride 1``."""
+    text = f"{row['input']} → {row['output']}"
+    return text if pd.isna(row["kernel"]) else f"{text}, kernel {row['kernel']:.0f}, stride {row['stride']:.0f}"
+
+
 def draw_histograms(runs: pd.DataFrame, task: str, bench: TabularBenchmark, out: Path) -> list[Path]:
     """As Figure 4: reward means of all architectures, with those that each method found marked."""
     final = final_rows(runs)
@@ -216,6 +234,7 @@ def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: in
     files.replace_file(out / "proxy_tau.csv", taus.to_csv(index=False).encode())
     written += [out / "proxy_tau.csv", *figures]
     print_table_one(table, tables)
+    print_best(best)
     print_taus(taus)
     cli.console.print("written: " + ", ".join(map(str, written)), highlight=False, soft_wrap=True)
     return 1 if failures else 0
