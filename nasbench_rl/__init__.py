@@ -34,16 +34,21 @@ _HOMES = {
     "query": "benchmark",
     "tasks": "benchmark",
 }
+_MODULES = ("errors", "records", "spaces", "stats")
+"""Public modules, which need no import of their own."""
 __all__ = ["__version__", *_HOMES]
 
+if not TYPE_CHECKING:  # else a checker takes every misspelt name for one of them
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    def __getattr__(name):
+        from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return value
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return value
 
 
 def __dir__() -> list[str]:

@@ -194,6 +194,8 @@ def searches_of(options: Any) -> list[Search]:
     if not tasks:
         raise TableError("no shipped table is complete; train one: python -m nasbench_rl.build --help")
     methods = [one for one in methods if _is_there(*one, asked=bool(options.methods))]
+    if not methods:
+        raise MissingExtraError("no installed method can be made; run: pip install 'nasbench-rl[all]'")
     found = []
     for id_ in tasks:
         task = get_task(id_)

@@ -14,6 +14,7 @@ import pandas as pd
 from nasbench_rl import provenance, store
 from nasbench_rl.benchmark import Mode, TabularBenchmark, load
 from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, TableError
+from nasbench_rl.live_benchmark import LiveBenchmark
 from nasbench_rl.method import Method, configuration, get_method, method_version, objective_of
 from nasbench_rl.run import Run
 from nasbench_rl.surrogate import surrogate_name
@@ -42,6 +43,7 @@ class Search:
     tables: str | None = None
     device: str = "cpu"
     jobs: int | None = None
+    searches: int = 1
 
     @property
     def label(self) -> str:
@@ -114,6 +116,8 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
     """
     bench = load(search.task, search.mode, search.tables, search.device, search.jobs)
     method = get_method(search.method, **search.hyperparameters)
+    if isinstance(bench, LiveBenchmark):
+        bench.searches = search.searches
     judge = Judge(bench)
     same = {
         "task": search.task,

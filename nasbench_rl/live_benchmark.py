@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing as mp
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
@@ -42,8 +43,13 @@ class LiveBenchmark(TabularBenchmark):
             device: ``cpu`` or ``cuda``.
             jobs: trainings at once, counting those of other searches that keep theirs in the same folder; None is one
                 a core.
+
+        ``searches`` is how many such searches there are: they share the processes that ``prepare`` starts.
         """
+        if jobs is not None and jobs < 1:
+            raise InvalidValueError(f"jobs {jobs}: nothing would ever be trained; allowed: 1, 2, 3, …")
         self.task, self.device, self.jobs = task, device, jobs or os.cpu_count() or 1
+        self.searches = 1
         self.folder = Path(tables) if tables is not None else user_tables()
         self._fresh: set[tuple[str, int]] = set()
         self._load()
@@ -115,11 +121,12 @@ class LiveBenchmark(TabularBenchmark):
         longest_first = sorted(cells, key=lambda cell: -self.task.size(cell[0]).flops)
         missing = [workers.Cell(self.task.id, a.name, seed) for a, seed in longest_first if not self.table.has(a, seed)]
         known = self.task.id in task_ids() and get_task(self.task.id) is self.task  # a worker finds it by its id
-        if len(missing) < 2 or self.jobs < 2 or not known:
+        if len(missing) < 2 or self.jobs < 2 or not known or mp.current_process().daemon:  # which may have no children
             return
         self._ready()
         steps = dict.fromkeys(missing, 0)
-        with closing(workers.train(missing, self.folder, self.jobs, self.device, self.jobs)) as events:
+        processes = max(2, 2 * self.jobs // self.searches)  # more than turns: one gets ready while another trains
+        with closing(workers.train(missing, self.folder, processes, self.device, self.jobs)) as events:
             for event in events:
                 steps[event.cell] = max(event.steps, steps[event.cell])
                 if event.kind == "done":
@@ -134,11 +141,16 @@ class LiveBenchmark(TabularBenchmark):
         if seed is None or seed in known.seeds or not isinstance(self.task, GameTask):
             return known
         cells, darts = self._ready(), family == "darts"
+        from nasbench_rl.training import workers
+
         train = cells.train_darts if darts else cells.train_supernet
-        with self.turn():
-            train(self.task, seed, self.folder, self.device, self.on_progress)
-        store.fold(self.folder, self.task.darts if darts else self.task.supernet)
-        self._supernets = {}
+        with files.lock(self.folder, workers.lock_name(self.task, cells.cell_name(family, seed))):
+            self._supernets = {}
+            if seed not in super().supernets(family=family).seeds:  # another search may have made it meanwhile
+                with self.turn():
+                    train(self.task, seed, self.folder, self.device, self.on_progress)
+                store.fold(self.folder, self.task.darts if darts else self.task.supernet)
+                self._supernets = {}
         return super().supernets(family=family)
 
     def networks(self) -> Networks:

@@ -80,21 +80,7 @@ def get_method(name: str, **hyperparameters: Any) -> Method:
     if name not in installed:
         hint = "" if installed else "Install the baselines: pip install nasbench-rl"
         raise unknown("method", name, installed, hint)
-    try:
-        factory = installed[name].load()
-    except MissingExtraError:
-        raise
-    except (ImportError, AttributeError) as error:
-        point = installed[name]
-        if isinstance(error, AttributeError) or (error.name or "").split(".")[0] == point.module.split(".")[0]:
-            raise InvalidValueError(
-                f"method {name!r} is registered as {point.value!r}, and there is no such thing: {error}; "
-                f"correct the entry point in the group {GROUP} and install the package again"
-            ) from error
-        extra = "'nasbench-rl[all]'" if point.module.startswith("nasbench_rl") else error.name
-        raise MissingExtraError(
-            f"method {name!r} needs {error.name!r}, which is not installed; run: pip install {extra}"
-        ) from error
+    factory = _load(installed[name])
     if dataclasses.is_dataclass(factory):
         allowed = [field.name for field in dataclasses.fields(factory) if field.init]
         for key in hyperparameters:
@@ -116,6 +102,31 @@ def get_method(name: str, **hyperparameters: Any) -> Method:
     return method  # type: ignore[no-any-return]
 
 
+def _load(point: EntryPoint) -> Any:
+    """What an entry point names; an error says whether a package is missing, or the method's own code is at fault."""
+    try:
+        return point.load()
+    except NasbenchError:
+        raise
+    except ModuleNotFoundError as error:
+        absent = (error.name or "").split(".")[0]
+        if absent != point.module.split(".")[0] and find_spec(absent) is None:
+            extra = "'nasbench-rl[all]'" if point.module.startswith("nasbench_rl") else absent
+            raise MissingExtraError(
+                f"method {point.name!r} needs {absent!r}, which is not installed; run: pip install {extra}"
+            ) from error
+        raise InvalidValueError(_unloadable(point, error)) from error
+    except Exception as error:  # a third party's module may fail in any way
+        raise InvalidValueError(_unloadable(point, error)) from error
+
+
+def _unloadable(point: EntryPoint, error: Exception) -> str:
+    return (
+        f"method {point.name!r}, registered as {point.value!r} in the group {GROUP}, cannot be loaded: "
+        f"{type(error).__name__}: {error}; correct its code or its entry point, and install the package again"
+    )
+
+
 def said_in_head(name: str, word: str) -> str:
     """What the head of an installed method's file says was "Changed" from the original, or "Tuned", on one line.
 
@@ -124,10 +135,10 @@ def said_in_head(name: str, word: str) -> str:
     """
     try:
         spec = find_spec(_installed()[name].module)  # read, not run: it may need what is not installed
-    except ImportError:
+        source = Path(spec.origin).read_text(encoding="utf-8") if spec is not None and spec.origin else ""
+        paragraphs = (ast.get_docstring(ast.parse(source)) or "").split("\n\n")
+    except (ImportError, OSError, ValueError, SyntaxError):  # not there, or not written in Python
         return ""
-    source = Path(spec.origin).read_text(encoding="utf-8") if spec is not None and spec.origin else ""
-    paragraphs = (ast.get_docstring(ast.parse(source)) or "").split("\n\n")
     found: list[str] = []
     for paragraph in paragraphs:
         if paragraph.startswith(word) or (found and paragraph.startswith("- ")):

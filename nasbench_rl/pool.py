@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 import queue
+import signal
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -24,12 +26,14 @@ WAITING = 2
 """Live searches at once for each training at once: while one waits for its trainings, or its turn, another goes on."""
 
 _reports: Any = None
+_parent = 0
 
 
-def _start_worker(reports: Any) -> None:
-    """One thread a process, before torch is loaded: the pool already has a process a core."""
-    global _reports
-    _reports = reports
+def _start_worker(reports: Any, parent: int) -> None:
+    """One thread a process, before torch is loaded: the pool already has a process a core. Ctrl-C ends it at once."""
+    global _reports, _parent
+    _reports, _parent = reports, parent
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
@@ -38,6 +42,8 @@ def _work(job: int, search: Search, seeds: range) -> pd.DataFrame:
 
     def progress(seed: int, spent: int) -> None:
         nonlocal last
+        if os.getppid() != _parent:
+            os._exit(1)  # the comparison was killed: nobody reads what would be searched on
         if time.monotonic() - last > REPORT_EVERY_SECONDS:
             last = time.monotonic()
             _reports.put((job, (seed - seeds.start) * search.budget + min(spent, search.budget)))
@@ -59,6 +65,8 @@ def run_all(
     live = any(search.mode == "live" for search in searches)
     processes = jobs * WAITING if live else jobs
     chunks = split_seeds(list(searches), first_seed, runs, 1 if live else CHUNK)
+    processes = min(processes, len(chunks))
+    chunks = [(replace(search, searches=processes), seeds) for search, seeds in chunks]
     frames: list[pd.DataFrame] = []
     failures: dict[str, NasbenchError] = {}
     context = mp.get_context("spawn")
@@ -68,7 +76,7 @@ def run_all(
                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
     with (
         Progress(*columns, console=cli.console, disable=not cli.console.is_terminal, speed_estimate_period=300) as bar,
-        ProcessPoolExecutor(min(processes, len(chunks)), context, _start_worker, (reports,)) as pool,
+        ProcessPoolExecutor(processes, context, _start_worker, (reports, os.getpid())) as pool,
     ):
         row = bar.add_task("searching", total=sum(search.budget * len(seeds) for search, seeds in chunks))
         waiting: dict[Future[pd.DataFrame], int] = {

@@ -74,8 +74,8 @@ class Run:
         spent: what was spent so far.
         cpu_seconds: CPU seconds that the evaluated trainings took when they were made.
         points: every evaluation, in order.
-        approximation: what a stored table put in the place of the real thing, in a sentence; empty when live mode would
-            give the same scores. Reports name it.
+        approximation: what a stored table put in the place of the real thing, in a sentence; empty where every score
+            is that of the training which the method asked for. Reports name it.
     """
 
     def __init__(self, benchmark: Benchmark, budget: int, seed: int) -> None:
@@ -173,8 +173,8 @@ class Run:
         seed, visit = mine.seed_for(fidelity)
         before = mine.paid.get(seed, 0)
         charge = max(0, fidelity - before)
-        self._free = 0 if charge else self._free + 1
-        if self._free > FREE_IN_A_ROW:
+        self._free += not charge
+        if self._free > FREE_IN_A_ROW and not charge:
             raise BudgetExhausted(f"{FREE_IN_A_ROW:,} evaluations in a row repeated what was paid for; nothing is left")
         if charge > self.remaining:
             raise BudgetExhausted(
@@ -221,7 +221,8 @@ class Run:
             if self._networks is None:
                 self._networks = self._benchmark.networks()
             parent_seed = (trained or before.seeds)[-1]
-            result = self._networks.train_child(arch, parent, seed, parent_seed, fidelity).evaluation
+            with self._benchmark.turn():
+                result = self._networks.train_child(arch, parent, seed, parent_seed, fidelity).evaluation
         else:
             self.approximation = "a child that inherits weights scores as a training from scratch of that length does"
             result = self._benchmark.query(arch, fidelity=fidelity, seed=seed, split="validation")
@@ -251,6 +252,8 @@ class Run:
             raise BudgetExhausted(f"{amount:,} {self.task.fidelity_unit} asked for, {self.remaining:,} remain")
         self.spent += int(amount)
         self.cpu_seconds += cpu_seconds
+        if amount:
+            self._free = 0
 
     def _log(self, arch: Architecture, result: Evaluation, seed: int, mine: _Trainings) -> None:
         if arch == self._incumbent:  # a further seed may have made it worse: look at all again
@@ -284,7 +287,7 @@ class Run:
         return np.array(reached), np.array(scores)
 
     def prepare(self, archs: Iterable[ArchLike]) -> None:
-        """Say which architectures will be evaluated next, to the end, in this order, whatever their scores.
+        """Say which architectures will be evaluated next, once and to the end, in this order, whatever their scores.
 
         It charges nothing and changes no score. Live mode trains those that the budget reaches side by side; the other
         modes have nothing to do. A method that has several evaluations to make before it looks at a score gains a
@@ -294,7 +297,7 @@ class Run:
             return
         cells: list[tuple[Architecture, int]] = []
         left = self.remaining // self.task.max_fidelity
-        for arch in map(self.space.parse, archs):
+        for arch in dict.fromkeys(map(self.space.parse, archs)):
             if len(cells) < left and self.task.is_valid(arch):
                 known = self._trainings.get(arch.name) or _Trainings(self._seed_order(arch))
                 cells.append((arch, known.seed_for(self.task.max_fidelity)[0]))

@@ -20,9 +20,9 @@ def installed(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
 @pytest.mark.parametrize(
     ("value", "error", "said"),
     [
-        ("made_methods:nowhere", InvalidValueError, "no such thing: .*correct the entry point"),
-        ("made_methods.nowhere:Mine", InvalidValueError, "no such thing"),
-        ("nowhere_to_be_found:Mine", InvalidValueError, "no such thing"),
+        ("made_methods:nowhere", InvalidValueError, "cannot be loaded: AttributeError.*its entry point"),
+        ("made_methods.nowhere:Mine", InvalidValueError, "cannot be loaded: ModuleNotFoundError"),
+        ("nowhere_to_be_found:Mine", InvalidValueError, "cannot be loaded: ModuleNotFoundError"),
         ("made_methods:peeks", InvalidValueError, "register a class"),
         ("made_methods:np.pi", NasbenchError, "cannot be called|refuses"),
     ],
@@ -40,6 +40,14 @@ def test_what_a_method_needs_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.syspath_prepend(tmp_path)
     installed(monkeypatch, "needy_method:Mine")
     with pytest.raises(MissingExtraError, match="pip install a_package_nobody_has"):
+        method.get_method("mine")
+
+
+def test_a_fault_in_the_methods_own_code_is_no_missing_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "faulty_method.py").write_text("from nasbench_rl.methods import Method\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    installed(monkeypatch, "faulty_method:Mine")
+    with pytest.raises(InvalidValueError, match="cannot be loaded: .*nasbench_rl.methods"):
         method.get_method("mine")
 
 

@@ -141,7 +141,8 @@ def _origin(live: pd.DataFrame, tabular: pd.DataFrame, digest: str, tables: Path
         (live, "code_version"), (live, "machine"), (tabular, "code_version")))  # fmt: skip
     seeds = f"{tabular['seed'].nunique()} search seeds"
     lines = [
-        f"Live: {ends['cpu_seconds'].sum():,.0f} CPU seconds in all, code {code}, on {machines}. Tabular: {seeds}, "
+        f"Live: {ends['cpu_seconds'].sum():,.0f} CPU seconds as charged (a training that two searches share counts for "
+        f"both), code {code}, on {machines}. Tabular: {seeds}, "
         f"code {made}. Both are judged by table {digest} ({table_note(load(live['task'].iloc[0], tables=tables))}). "
         "Intervals are percentile bootstraps over search seeds; those of a few runs are too narrow."
     ]

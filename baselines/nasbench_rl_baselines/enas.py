@@ -11,8 +11,8 @@ In tabular mode this is an **approximation**: a supernet whose paths a controlle
 the reward is the proxy score of the child in a stored supernet that was fitted with uniform paths, at the same number
 of env steps. ``baselines/README.md`` sets live and tabular regret side by side.
 
-Kept from the paper though the trainings here are a tenth as long: a fit of 1 M env steps has 977 updates, that is 97
-children and nine updates of the controller, which then has hardly moved from uniform.
+Changed from the paper: the fit, like every training here, has 1 M env steps and not 10 M. All else is kept, so that a
+fit has 977 updates, that is 97 children and nine updates of the controller, which then has hardly moved from uniform.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Why a method may be no better than random search here, though its paper says it is: what it had there, and has here.
 
-Every "there" is from the paper that the method's own file cites; nothing here was measured but what the page shows.
+What a method had there is what the head of its file says, which names the source or says that none confirms it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from nasbench_rl.findings.against_random import Comparison
 from nasbench_rl.findings.answers import Answers
 
-_CONTROLLER = "the controller begins uniform and learns from scores alone: ten of them are one batch of its paper"
+_CONTROLLER = "the controller begins uniform and learns from scores alone, and there are ten"
 REASONS = {
-    "reinforce": ("12,800 networks (section 4.1)", _CONTROLLER),
-    "ppo": ("20,000 networks (appendix A.3)", _CONTROLLER),
-    "mnas": ("8,000 networks (section 4.2)", _CONTROLLER + "; its reward weighs cost, and this page does not"),
+    "reinforce": ("12,800 networks in batches of 800", _CONTROLLER),
+    "ppo": ("20,000 networks in batches of 20", _CONTROLLER),
+    "mnas": ("8,000 networks", _CONTROLLER + "; its reward weighs cost, and this page does not"),
     "monas": ("a reward of score and cost", "its reward weighs cost, and this page does not"),
     "rena": ("a reward of score and cost", "its reward weighs cost, and this page does not"),
     "q_learning": (
@@ -28,10 +28,10 @@ REASONS = {
     ),
     "dqn": ("19,000 steps of design", "ten trainings are 20 steps, most of them with a high ε"),
     "meta_a2c": ("22,000 steps of design over three tasks", "ten trainings are 20 steps of an untrained policy"),
-    "a2c": ("22,000 steps of design, as the twin of meta_a2c", "ten trainings are 20 steps of an untrained policy"),
+    "a2c": ("no paper of its own here: the twin of meta_a2c", "ten trainings are 20 steps of an untrained policy"),
     "mcts": ("architectures of many more choices", "ten trainings open one layer of the tree and hardly a second"),
     "eas": (
-        "450 children, each with its parent's weights",
+        "hundreds of children, each with its parent's weights",
         "in tabular mode a child's score is that of a short training from scratch: inheriting, its point, takes "
         "live mode",
     ),
@@ -63,12 +63,12 @@ def reasons_section(found: Answers) -> list[str]:
     if not rows:
         return []
     return [
-        "### Why most are no better",
+        "### Why these are no better",
         "",
-        f"{len(open_methods)} methods beat random search at no budget above. That says nothing against their papers, "
-        "whose spaces and budgets are thousands of times as large. Here little is left to gain: the line above each "
+        f"Of the methods {len(open_methods)} beat random search at no budget above. That says nothing against their "
+        "papers, most of whose spaces or budgets are far larger. Here little is left to gain: the line above each "
         "table has random search's expected regret beside that of a search that has seen everything. What each had "
-        "there and has here (papers: the heads of `baselines/nasbench_rl_baselines/*.py`):",
+        "there, by the head of its file in `baselines/nasbench_rl_baselines/`, and has here:",
         "",
         "| method | in its paper | here |",
         "|---|---|---|",

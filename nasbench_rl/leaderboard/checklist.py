@@ -106,13 +106,17 @@ def _details(known: _Known) -> list[Item]:
     effort = ", ".join(f"{fact.task} {fact.effort:,} {fact.unit}" for fact in known.facts)
     final = known.final
     trained = show(sum(fact.cpu_hours for fact in known.facts))
-    saved = show(final["cpu_seconds"].sum() / 3600)
-    searched = _duration(final["search_seconds"].sum())
-    spent = (
-        f"Training these tables took {trained} CPU hours ({effort}). Without them the {len(final):,} searches here "
-        f"would have taken {saved} CPU hours of training; they themselves took {searched}, on: "
-        f"{'; '.join(sorted(set(known.runs['machine'])))}."
-    )
+    looked_up, live = final[final["mode"] != "live"], final[final["mode"] == "live"]
+    spent = f"Training these tables took {trained} CPU hours ({effort})."
+    if len(looked_up):
+        spent += (
+            f" Without them the {len(looked_up):,} searches here would have taken "
+            f"{show(looked_up['cpu_seconds'].sum() / 3600)} CPU hours of training; they themselves took "
+            f"{_duration(looked_up['search_seconds'].sum())}."
+        )
+    if len(live):
+        spent += f" {len(live):,} live searches were charged {show(live['cpu_seconds'].sum() / 3600)} CPU hours."
+    spent += f" Searched on: {'; '.join(sorted(set(known.runs['machine'])))}."
     setup = (
         f"Recipes, seeds, budgets, checksums and code ({provenance.code_version()}) are on this page; what a method's "
         "author did before is not."
@@ -143,8 +147,7 @@ def _base(label: str) -> str:
 def _tuning(known: _Known) -> tuple[str, str]:
     """What the methods' authors say was tuned; the cost of it is nobody's record."""
     listed, silent, unknown = _heads(known, "Tuned")
-    versions = known.runs.groupby(known.runs["method"].map(_base))["method_version"].first()
-    shipped = [name for name in silent if versions[name].startswith("nasbench-rl ")]
+    shipped = _shipped(known, silent)
     unsaid = sorted({*unknown, *silent} - {*shipped})
     given = sorted({name for name in known.runs["method"] if ":" in name})
     parts = [listed, f"Not tuned by this package: {', '.join(shipped)}." if shipped else ""]
@@ -154,14 +157,22 @@ def _tuning(known: _Known) -> tuple[str, str]:
     return "partly" if listed or unsaid else "yes", " ".join(filter(None, parts))
 
 
+def _shipped(known: _Known, names: Sequence[str]) -> list[str]:
+    """Those of this package, whose heads say everything there is to say."""
+    versions = known.runs.groupby(known.runs["method"].map(_base))["method_version"].first()
+    return [name for name in names if versions[name].startswith("nasbench-rl ")]
+
+
 def _changes(known: _Known) -> tuple[str, str]:
     """What the heads of the methods' files say was changed, and what a table stands in for."""
-    listed, same, unknown = _heads(known, "Changed")
+    listed, silent, unknown = _heads(known, "Changed")
+    same = _shipped(known, silent)
+    unknown = sorted({*unknown, *silent} - {*same})
     approximate = {_base(row.method): row.approximation for row in known.runs.itertuples() if row.approximation}
     parts = [f"As the heads of their files say. {listed}" if listed else ""]
     parts += [f"Nothing: {', '.join(same)}." if same else ""]
     parts += [f"Approximate: {name} ({text})." for name, text in sorted(approximate.items())]
-    parts += [f"Not installed here, so not known: {', '.join(unknown)}." if unknown else ""]
+    parts += [f"Not recorded: {', '.join(unknown)}." if unknown else ""]
     return "partly" if unknown else "yes", " ".join(filter(None, parts))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 from nasbench_rl import files, store
@@ -114,6 +116,8 @@ def check_ready(tasks: Sequence[Task], device: str) -> None:
 def turn(folder: Path, turns: int, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Wait until fewer than ``turns`` trainings that take turns go on in ``folder``, whichever processes they are in.
 
+    All that share a folder should name the same number. A turn is not to be asked for while one is held.
+
     Args:
         folder: of tables.
         turns: how many at once; 0 is no limit.
@@ -166,7 +170,13 @@ def train(
 def _start(context: Any, folder: Path, device: str, turns: int) -> _Worker:
     here, there = context.Pipe()
     process = context.Process(target=_work, args=(there, folder, device, turns, os.getpid()), daemon=True)
-    process.start()
+    # A new process runs its parent's main file again, which may be a user's script without a guard; it needs none here.
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        process.start()
+    finally:
+        sys.modules["__main__"] = main
     there.close()
     return _Worker(process, here)
 
@@ -225,9 +235,6 @@ def _work(pipe: Connection, folder: Path, device: str, turns: int, parent: int) 
 def _train_cell(
     cell: Cell, pipe: Connection, folder: Path, device: str, turns: int, parent: int
 ) -> tuple[str, int, str]:
-    from nasbench_rl.training.process import tune_process
-
-    tune_process()
     task, last = get_task(cell.task), 0.0
 
     def progress(steps: int) -> None:
@@ -244,6 +251,9 @@ def _train_cell(
         if cell.is_in(store.trained_cells(folder, cell.table)):
             return "elsewhere", task.max_fidelity, "another build has trained it"
         with turn(folder, turns, waiting=lambda: progress(0)):
+            from nasbench_rl.training.process import tune_process  # late: torch takes its time and memory
+
+            tune_process()
             started = time.monotonic()
             _train_one(cell, task, folder, device, progress)
         return "done", task.max_fidelity, f"in {time.monotonic() - started:.0f} s"
