@@ -44,6 +44,7 @@ class Search:
     device: str = "cpu"
     jobs: int | None = None
     searches: int = 1
+    first_seed: int = 0
 
     @property
     def label(self) -> str:
@@ -134,6 +135,8 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
     rows: list[dict[str, Any]] = []
     for seed in seeds:
         run, seconds = _search_once(bench, method, search, seed, progress)
+        if _is_repetition(run, search.first_seed):
+            continue
         for step, point in enumerate(run.points):
             test_score, test_source = judge.test_score(point.incumbent)
             rows.append(
@@ -155,7 +158,15 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
                     "search_seconds": seconds,
                 }  # fmt: skip
             )
-    return pd.DataFrame(rows).assign(**same)[list(COLUMNS)]
+    return pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in same]).assign(**same)[list(COLUMNS)]
+
+
+def _is_repetition(run: Run, first_seed: int) -> bool:
+    """Whether an earlier search seed replayed the same stored outcome.
+
+    A hundred replays of one stored search are one search: counted as a hundred they would look like certainty.
+    """
+    return bool(run.replays) and run.seed - run.replays >= first_seed
 
 
 def _search_once(

@@ -66,7 +66,7 @@ def run_all(
     processes = jobs * WAITING if live else jobs
     chunks = split_seeds(list(searches), first_seed, runs, 1 if live else CHUNK)
     processes = min(processes, len(chunks))
-    chunks = [(replace(search, searches=processes), seeds) for search, seeds in chunks]
+    chunks = [(replace(search, searches=processes, first_seed=first_seed), seeds) for search, seeds in chunks]
     frames: list[pd.DataFrame] = []
     failures: dict[str, NasbenchError] = {}
     context = mp.get_context("spawn")
@@ -92,7 +92,8 @@ def run_all(
                     done_of[job] = search.budget * len(seeds)
                     bar.update(row, description=f"{search.label} on {search.task}")
                     try:
-                        frames.append(future.result())
+                        found = future.result()
+                        frames += [found] if len(found) else []  # none where all repeated earlier search seeds
                     except NasbenchError as error:
                         failures[str(error)] = error
                 bar.update(row, completed=sum(done_of))

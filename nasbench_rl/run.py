@@ -76,6 +76,7 @@ class Run:
         points: every evaluation, in order.
         approximation: what a stored table put in the place of the real thing, in a sentence; empty where every score
             is that of the training which the method asked for. Reports name it.
+        replays: stored outcomes among which this run replays that of its search seed modulo their number; 0 for none.
     """
 
     def __init__(self, benchmark: Benchmark, budget: int, seed: int) -> None:
@@ -99,6 +100,7 @@ class Run:
         self.rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_METHOD,)))
         self.points: list[TrajectoryPoint] = []
         self.approximation = ""
+        self.replays = 0
         self._free = 0
         self._trainings: dict[str, _Trainings] = {}
         self._incumbent: Architecture | None = None

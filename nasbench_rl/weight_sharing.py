@@ -66,6 +66,7 @@ class WeightSharing:
         else:
             proxies, cpu_seconds = _stored(self.run, self._bench, "supernet")
             if sample_path is not None:
+                self.run.replays = 0  # the controller has draws of its own
                 self._pretend(sample_path, told, proxies)
         self.run.charge(whole, cpu_seconds)
         self._proxies = proxies[-1]
@@ -78,7 +79,10 @@ class WeightSharing:
 
     def _pretend(self, sample_path: SamplePath, told: Callable[[PathUpdate], None] | None, proxies: Floats) -> None:
         """Run a controller against the stored proxies of the last fidelity that a fit would have passed."""
-        self.run.approximation = "the controller hears proxies of a stored supernet whose paths were drawn uniformly"
+        self.run.approximation = (
+            f"the controller hears proxies of one of {len(self._bench.supernets().seeds)} stored supernets whose paths "
+            "were drawn uniformly"
+        )
         recipe, space = self.task.recipe, self.task.space
         fidelities, each = np.array(self.task.fidelities), recipe.num_envs * recipe.rollout
         for i in range(recipe.updates):
@@ -133,5 +137,6 @@ def _stored(run: Run, benchmark: Benchmark, family: OneShot) -> tuple[Floats, fl
             f"no {what} of {run.task.id} is stored; make one: python -m nasbench_rl.build {run.task.id} --{family} "
             "--seeds 1, or search in live mode"
         )
+    run.replays = 0 if live else len(table.seeds)
     at = table.seeds.index(run.seed) if live else run.seed % len(table.seeds)
     return table.proxies[at], float(table.cpu_seconds[at])

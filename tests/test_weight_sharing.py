@@ -11,6 +11,8 @@ from nasbench_rl import BudgetExhausted, cli, get_method, load
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.compare import main as compare_main
 from nasbench_rl.errors import InvalidValueError, MissingCellError
+from nasbench_rl.experiment import Search
+from nasbench_rl.pool import run_all
 from nasbench_rl.records import PathUpdate
 
 WHOLE = 1_000_000
@@ -84,6 +86,15 @@ def test_reports_name_what_a_stored_table_stands_in_for(made_tables: Path, tmp_p
         text = (tmp_path / name).read_text()
         assert all(sentence in text for sentence in said[["enas", "eas"]]), name
     assert "Changed for a default budget of ten trainings" in (tmp_path / "leaderboard.md").read_text()
+
+
+def test_a_stored_outcome_counts_as_one_run_however_often_it_is_replayed(made_tables: Path) -> None:
+    """The made table has three supernets; a controller has draws of its own, so that its runs are its runs."""
+    searches = [Search(TWO_BY_SEED, name, 4 * WHOLE, tables=str(made_tables)) for name in ("spos", "enas")]
+    runs, failures = run_all(searches, 1, 30, jobs=1)
+    seeds = runs.groupby("method")["seed"].unique()
+    assert not failures and len(seeds["enas"]) == 30
+    assert sorted(seeds["spos"]) == [1, 2, 3], "search seeds 4 to 30 would repeat these"
 
 
 def test_too_small_a_budget_charges_nothing(made_tables: Path) -> None:

@@ -59,7 +59,10 @@ REGRET_IQM = Column(
     "Interquartile mean over runs, with its interval over search seeds.",
 )  # fmt: skip
 TEST_SCORE = Column("test score", "test_score", None, "Mean test score of the chosen architectures.")
-RUNS = Column("runs", "runs", None, "Search seeds.")
+RUNS = Column(
+    "runs", "runs", None,
+    "Search seeds. A method that replays stored supernets or searches has as many runs as are stored, and no more.",
+)  # fmt: skip
 
 
 def columns_of(task: str) -> tuple[Column, ...]:
