@@ -199,6 +199,14 @@ def test_the_verdict_names_a_method_only_where_it_surely_beats_random_search(
         assert "corrected for 4 methods" in found.evidence and "10 whole trainings" in found.evidence
 
 
+def test_a_lucky_single_run_is_no_answer_beside_a_sure_one(made_tables: Path, runs: pd.DataFrame) -> None:
+    sure, lucky = choosing(runs, made_tables, "sure", "k5-k4"), choosing(runs, made_tables, "lucky")
+    both = build_report(pd.concat([runs, sure, lucky[lucky["seed"] == 0]]), str(made_tables))
+    rows, answer = both.rows("minatar-ss1@lite").set_index("method"), answer_for(both, "minatar-ss1@lite")
+    assert rows.loc["lucky", "regret_mean"] < rows.loc["sure", "regret_mean"]
+    assert answer.method == "sure" and answer.level != "none"
+
+
 def test_random_search_is_never_the_method_that_beats_it(made_tables: Path, runs: pd.DataFrame) -> None:
     best = choosing(runs, made_tables, "random_search:samples=9")
     alone = pd.concat([runs[runs["method"] == "random_search"], best])

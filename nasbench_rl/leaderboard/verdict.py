@@ -28,7 +28,7 @@ class Verdict:
         tasks: ids of its tasks.
         level: ``better`` than random search even if train seeds are resampled; better ``here``, on these tables;
             ``none`` is; or ``unknown`` for want of something to compare.
-        method: the one whose runs most probably beat random search; empty when unknown.
+        method: the one whose runs most probably beat random search, of those that surely do if any; empty when unknown.
         headline: the answer in one sentence.
         evidence: its numbers, in one sentence.
         sureness: what the tables' noise makes of it.
@@ -66,7 +66,9 @@ def _verdict(report: Report, family: str) -> Verdict:
         why = _why_unknown(rows)
         nan = math.nan
         return Verdict(family, tasks, "unknown", "", "No answer yet.", why, "", (nan, nan, nan), (nan, nan))
-    order = others.sort_values(["improvement", "rank"], ascending=[False, True], kind="stable")
+    # A single run may happen to be the best: what is surely better than random search goes before what may be.
+    surely = others.assign(sure=[_level(row) != "none" for _, row in others.iterrows()])
+    order = surely.sort_values(["sure", "improvement", "rank"], ascending=[False, False, True], kind="stable")
     best = order.iloc[0]
     level = _level(best)
     also = [str(row["method"]) for _, row in order[1:].iterrows() if _level(row) != "none"]
