@@ -25,8 +25,10 @@ def spread_answer(found: Answers) -> list[str]:
     lasts = [last.share for one in found.spreads if one.trainings and (last := one.trainings[-1])]
     if not lasts:
         return ["Not known yet on any task: it takes a second train seed.", *each]
-    text = f"Between {percent(min(lasts))} and {percent(max(lasts))} of the variance of a whole training's score is "
-    return [f"{text}architecture, on the {len(lasts)} of {len(each)} tasks with a second train seed.", *each]
+    shares = f"Between {percent(min(lasts))} and {percent(max(lasts))}" if len(lasts) > 1 else percent(lasts[0])
+    tasks = f"the {len(lasts)} of {len(each)} tasks" if len(lasts) > 1 else f"the only one of {len(each)} tasks"
+    return [f"{shares} of the variance of a whole training's score is architecture, on {tasks} with a second train seed.",
+            *each]  # fmt: skip
 
 
 def _answer(one: SpreadFinding) -> str:
