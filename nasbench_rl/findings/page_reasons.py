@@ -67,8 +67,8 @@ def reasons_section(found: Answers) -> list[str]:
         "",
         f"Of the methods {len(open_methods)} beat random search at no budget above. That says nothing against their "
         "papers, most of whose spaces or budgets are far larger. How much there is to gain here the line above each "
-        "table says, with random search's expected regret beside that of a search that has seen everything. What each had "
-        "there, by the head of its file in `baselines/nasbench_rl_baselines/`, and has here:",
+        "table says, with random search's expected regret beside that of a search that has seen everything. What each "
+        "had there, by the head of its file in `baselines/nasbench_rl_baselines/`, and has here:",
         "",
         "| method | in its paper | here |",
         "|---|---|---|",

@@ -27,8 +27,8 @@ def spread_answer(found: Answers) -> list[str]:
         return ["Not known yet on any task: it takes a second train seed.", *each]
     shares = f"Between {percent(min(lasts))} and {percent(max(lasts))}" if len(lasts) > 1 else percent(lasts[0])
     tasks = f"the {len(lasts)} of {len(each)} tasks" if len(lasts) > 1 else f"the only one of {len(each)} tasks"
-    return [f"{shares} of the variance of a whole training's score is architecture, on {tasks} with a second train seed.",
-            *each]  # fmt: skip
+    text = f"{shares} of the variance of a whole training's score is architecture, on {tasks} with a second train seed."
+    return [text, *each]
 
 
 def _answer(one: SpreadFinding) -> str:
