@@ -86,6 +86,14 @@ def test_a_comparison_goes_through_to_its_page(tables: Path, tmp_path: Path) -> 
     assert set(runs["source"]) <= {"table", "surrogate"} and (runs["table"].str.len() == 25).all()
     assert "guessed by a surrogate" in (tmp_path / "summary.md").read_text()
     assert (tmp_path / "leaderboard.html").is_file()
+    board = store.read_frame(tmp_path / "leaderboard.parquet")
+    final = runs.sort_values("step").groupby("seed")["test_source"].last()
+    share = float((final == "surrogate").mean())
+    assert share > 0 and set(board.loc[board["method"] == "random_search", "guessed"].round(2)) == {round(share, 2)}
+    told = f"runs chose {share * 100:.0f} % were never trained"
+    for page in ("leaderboard.md", "leaderboard.html"):
+        text = (tmp_path / page).read_text()
+        assert "guessed" in text and ("No answer yet" in text or told in text)
 
 
 def test_runs_are_judged_in_their_own_mode(tables: Path) -> None:

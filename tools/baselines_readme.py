@@ -31,6 +31,9 @@ def ranking(markdown: str, rows: list[dict[str, str]]) -> str:
             chance = f"{row['improvement']} [{row['improvement_low']}, {row['improvement_high']}]"
             chance = chance if row["improvement"] else "–"  # the exact line is what the others are compared with
             lines.append(f"| `{row['method']}` | {row['rank'] or '–'} | {chance} | {row['regret_mean']} |")
+        approximate = {row["method"]: row["approximation"] for row in own if row["approximation"]}
+        if approximate:
+            lines += ["", "Approximate: " + "; ".join(f"`{name}` ({what})" for name, what in approximate.items()) + "."]
     return "\n".join(lines)
 
 

@@ -65,12 +65,24 @@ RUNS = Column(
 )  # fmt: skip
 
 
-def columns_of(task: str) -> tuple[Column, ...]:
-    """The columns shown for a task, or for all tasks of a family."""
+GUESSED = Column(
+    "guessed", "guessed", None,
+    "Share of runs whose choice was never trained: its test score, and so its regret, is a surrogate's guess.",
+)  # fmt: skip
+
+
+def columns_of(task: str, guesses: bool) -> tuple[Column, ...]:
+    """The columns shown for a task, or for all tasks of a family; ``guesses``: what ``has_guesses`` says of its rows."""
     overall = task == ALL
     rank = Column("average rank" if overall else "rank", "rank", None, _RANK)
     score = () if overall else (TEST_SCORE,)
-    return METHOD, rank, IMPROVEMENT, IMPROVEMENT_TABLE, REGRET, REGRET_IQM, *score, RUNS
+    guessed = (GUESSED,) if guesses else ()
+    return METHOD, rank, IMPROVEMENT, IMPROVEMENT_TABLE, REGRET, REGRET_IQM, *score, *guessed, RUNS
+
+
+def has_guesses(rows: pd.DataFrame) -> bool:
+    """Whether any run chose an architecture whose score is a guess."""
+    return bool((rows["guessed"] > 0).any())
 
 
 def show(value: float) -> str:
@@ -88,6 +100,9 @@ def cell(row: pd.Series, column: Column) -> Cell:
         return Cell(str(row["method"]), str(row["method"]))
     if column.value == "runs":
         return Cell(NONE, math.nan) if pd.isna(row["runs"]) else Cell(f"{row['runs']}", float(row["runs"]))
+    if column is GUESSED:
+        share = float(row["guessed"])
+        return Cell(NONE if math.isnan(share) else f"{share * 100:.0f} %", share)
     low, high = (float(row[name]) for name in column.bounds) if column.bounds else (math.nan, math.nan)
     between = "" if math.isnan(low) else f"[{show(low)}, {show(high)}]"
     if not column.value:
@@ -99,4 +114,4 @@ def cell(row: pd.Series, column: Column) -> Cell:
 
 def table_cells(rows: pd.DataFrame, task: str) -> list[list[Cell]]:
     """All cells of a table, row by row."""
-    return [[cell(row, column) for column in columns_of(task)] for _, row in rows.iterrows()]
+    return [[cell(row, column) for column in columns_of(task, has_guesses(rows))] for _, row in rows.iterrows()]

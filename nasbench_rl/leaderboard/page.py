@@ -12,7 +12,7 @@ import numpy as np
 from nasbench_rl import plots
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.fronts.front_report import EXPLAINED, FRONT_MEANINGS, coloured, shown_cells
-from nasbench_rl.leaderboard.columns import Cell, columns_of, show, table_cells
+from nasbench_rl.leaderboard.columns import Cell, columns_of, has_guesses, show, table_cells
 from nasbench_rl.leaderboard.facts import TableFacts
 from nasbench_rl.leaderboard.figures import PageFigure, coloured_methods, front_place
 from nasbench_rl.leaderboard.judged import JudgedTask
@@ -51,7 +51,7 @@ def html(board: Leaderboard, figures: Sequence[PageFigure]) -> str:
     return environment.get_template("leaderboard.html.jinja").render(
         summary=_summary(report),
         verdicts=[_card(verdict) for verdict in board.verdicts],
-        columns=columns_of(ALL)[1:],
+        columns=columns_of(ALL, has_guesses(board.report.frame))[1:],
         families=[_family(board, family, drawn) for family in report.families],
         ranking=ranking_note(report.ranking),
         ranking_figures=drawn.get(ALL, []),
@@ -128,7 +128,12 @@ def _table(report: Report, family: str, task: str) -> dict[str, Any]:
     ]
     unit = NORMALISED if task == ALL else str(rows["unit"].iloc[0])
     caption = f"{family if task == ALL else task} ({unit} regret)"
-    return {"caption": caption, "columns": columns_of(task), "rows": records, "note": approximate_note(rows)}
+    return {
+        "caption": caption,
+        "columns": columns_of(task, has_guesses(rows)),
+        "rows": records,
+        "note": approximate_note(rows),
+    }
 
 
 def _front(board: Leaderboard, task: str, drawn: dict[str, list[dict[str, str]]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pandas as pd
 from nasbench_rl import provenance
 from nasbench_rl.fronts.front_report import write_section
 from nasbench_rl.leaderboard.checklist import Item
-from nasbench_rl.leaderboard.columns import UNKNOWN, columns_of, show, table_cells
+from nasbench_rl.leaderboard.columns import UNKNOWN, columns_of, has_guesses, show, table_cells
 from nasbench_rl.leaderboard.facts import TableFacts
 from nasbench_rl.leaderboard.report import ALL, ALPHA, Ranking, Report
 from nasbench_rl.leaderboard.verdict import Verdict
@@ -42,11 +42,15 @@ def markdown(board: Leaderboard) -> str:
     """The page without its figures."""
     parts = ["# Leaderboard", "", "## Which method should I use on my space, and how sure is that?", ""]
     parts += [f"- **{verdict.family}**: {verdict.sentence}" for verdict in board.verdicts]
-    parts += ["", *(f"- {column.title}: {column.meaning}" for column in columns_of(ALL)[1:])]
+    parts += [
+        "",
+        *(f"- {column.title}: {column.meaning}" for column in columns_of(ALL, has_guesses(board.report.frame))[1:]),
+    ]
     for family, tasks in board.report.families.items():
         parts += ["", f"## {family}"]
         for task in (ALL, *(judged.task.id for judged in tasks)):
-            columns, rows = columns_of(task), board.report.rows(family, task)
+            rows = board.report.rows(family, task)
+            columns = columns_of(task, has_guesses(rows))
             body = [[cell.text for cell in row] for row in table_cells(rows, task)]
             parts += ["", f"### {task}", "", *_table([column.title for column in columns], body)]
             parts += ["", note] if (note := approximate_note(rows)) else []
@@ -138,7 +142,8 @@ def latex(board: Leaderboard) -> str:
     parts = [f"% {footer(board.report)}"]
     for family, tasks in board.report.families.items():
         for task in (ALL, *(judged.task.id for judged in tasks)):
-            columns, rows = columns_of(task), board.report.rows(family, task)
+            rows = board.report.rows(family, task)
+            columns = columns_of(task, has_guesses(rows))
             name = family if task == ALL else task
             parts += [
                 r"\begin{table}", r"  \centering",

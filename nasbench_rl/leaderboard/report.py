@@ -29,6 +29,7 @@ COLUMNS = (
     "unit", "rank", "improvement", "improvement_low", "improvement_high", "improvement_table_low",
     "improvement_table_high",
     "regret_mean", "regret_table_low", "regret_table_high", "regret_iqm", "regret_low", "regret_high", "test_score",
+    "guessed",
 )  # fmt: skip
 """Of the leaderboard's table.
 
@@ -38,7 +39,8 @@ probability that a run ends with a better architecture than random search with t
 interval over search seeds (``_low``, ``_high``) and one over train seeds too (``_table_low``, ``_table_high``), both
 corrected for the number of methods in the family (Bonferroni). ``regret_low`` and ``regret_high`` are the 95 % interval
 of ``regret_iqm`` over search seeds, ``regret_table_low`` and ``regret_table_high`` that of ``regret_mean`` over train
-seeds too. ``approximation`` is ``Run.approximation``. Rows of mode ``reference`` are no searches. What is not known is
+seeds too. ``guessed`` is the share of runs whose choice was never trained: its test score, and so its regret, is a
+surrogate's guess. ``approximation`` is ``Run.approximation``. Rows of mode ``reference`` are no searches. What is not known is
 missing.
 """
 DIGITS = 3
@@ -178,6 +180,7 @@ def _family_rows(family: str, tasks: Sequence[JudgedTask]) -> list[dict[str, Any
 def _task_row(judged: JudgedTask, method: str, level: float) -> tuple[dict[str, Any], _Draws]:
     final = judged.methods[method]
     row = _identity(final) | {"trainings": judged.trainings, "unit": judged.task.metric}
+    row["guessed"] = _share_guessed(final)
     nothing = np.full(RESAMPLES, math.nan)
     draws = _Draws(nothing, nothing, nothing)
     if not judged.is_judged(method):
@@ -203,6 +206,7 @@ def _overall_row(
     final = pd.concat([judged.methods[method] for judged in tasks if method in judged.methods])
     row = _identity(final) | {"trainings": _common(judged.trainings for judged in tasks), "unit": NORMALISED}
     row["runs"] = _common(found["runs"] for found in rows.values())
+    row["guessed"] = _share_guessed(final)
     row["regret_mean"] = math.nan
     if not draws:
         return row
@@ -226,6 +230,10 @@ def _identity(final: pd.DataFrame) -> dict[str, Any]:
         "configuration": joined("configuration"), "approximation": joined("approximation") or None,
         "table": joined("table"), "runs": len(final),
     }  # fmt: skip
+
+
+def _share_guessed(final: pd.DataFrame) -> float:
+    return float((final["test_source"] == "surrogate").mean())
 
 
 def _common(values: Iterable[float]) -> float:

@@ -125,6 +125,11 @@ def _evidence(report: Report, best: pd.Series, rows: pd.DataFrame, methods: int,
             f" Its mean regret is {show(best['regret_mean'])} of that of a draw at random, random search's "
             f"{show(float(exact.iloc[0]))}."
         )
+    if (guessed := float(rows["guessed"].mean())) > 0:
+        text += (
+            f" Of the architectures that runs chose {guessed * 100:.0f} % were never trained: their test scores are a surrogate's "
+            "guesses, and regret is against the best that was trained."
+        )
     return text
 
 
