@@ -72,7 +72,7 @@ GUESSED = Column(
 
 
 def columns_of(task: str, guesses: bool) -> tuple[Column, ...]:
-    """The columns shown for a task, or for all tasks of a family; ``guesses``: what ``has_guesses`` says of its rows."""
+    """The columns shown for a task, or for all tasks of a family; ``guesses``: ``has_guesses`` of its rows."""
     overall = task == ALL
     rank = Column("average rank" if overall else "rank", "rank", None, _RANK)
     score = () if overall else (TEST_SCORE,)

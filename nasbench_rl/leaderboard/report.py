@@ -40,8 +40,8 @@ interval over search seeds (``_low``, ``_high``) and one over train seeds too (`
 corrected for the number of methods in the family (Bonferroni). ``regret_low`` and ``regret_high`` are the 95 % interval
 of ``regret_iqm`` over search seeds, ``regret_table_low`` and ``regret_table_high`` that of ``regret_mean`` over train
 seeds too. ``guessed`` is the share of runs whose choice was never trained: its test score, and so its regret, is a
-surrogate's guess. ``approximation`` is ``Run.approximation``. Rows of mode ``reference`` are no searches. What is not known is
-missing.
+surrogate's guess. ``approximation`` is ``Run.approximation``. Rows of mode ``reference`` are no searches. What is not
+known is missing.
 """
 DIGITS = 3
 LEVEL = 0.95

@@ -127,8 +127,8 @@ def _evidence(report: Report, best: pd.Series, rows: pd.DataFrame, methods: int,
         )
     if (guessed := float(rows["guessed"].mean())) > 0:
         text += (
-            f" Of the architectures that runs chose {guessed * 100:.0f} % were never trained: their test scores are a surrogate's "
-            "guesses, and regret is against the best that was trained."
+            f" Of the architectures that runs chose {guessed * 100:.0f} % were never trained: their test scores are a "
+            "surrogate's guesses, and regret is against the best that was trained."
         )
     return text
 
