@@ -12,6 +12,9 @@ from nasbench_rl.task import GameTask, Task, get_task
 from nasbench_rl.training import workers
 from nasbench_rl.training.workers import SUPERNET, WHOLE_SPACE, Cell
 
+PROBED_FLOPS = 250e6
+"""A forward pass of so many takes seconds a probed epoch; the time of larger networks is extrapolated."""
+
 
 def core_hours(cells: Sequence[Cell], folder: Path) -> tuple[float, str]:
     """(hours one core needs for ``cells``, where the estimate comes from): rows measured before, or a short probe."""
@@ -39,7 +42,10 @@ def _measured_seconds(table: Any, task: Task) -> dict[str, float]:
 
 
 def _probe_seconds(task: Task, cells: Sequence[Cell]) -> float:
-    """CPU seconds of the middle training of ``cells`` by FLOPs, from three updates or one epoch of it."""
+    """CPU seconds of the middle training of ``cells`` by FLOPs, from three updates or one epoch of it.
+
+    Where that network is too large for a probe, from one of at most ``PROBED_FLOPS`` and the ratio of the FLOPs.
+    """
     workers.check_ready([task], "cpu")
     from nasbench_rl.training.cells import train_darts, train_rows, train_supernet
     from nasbench_rl.training.process import tune_process
@@ -47,7 +53,7 @@ def _probe_seconds(task: Task, cells: Sequence[Cell]) -> float:
     class Enough(Exception):  # noqa: N818
         pass
 
-    times = [(0, time.process_time())]
+    times, larger = [(0, time.process_time())], 1.0
     wanted = 5 if task.fidelity_unit == "env_steps" else 2
 
     def progress(steps: int) -> None:
@@ -61,11 +67,15 @@ def _probe_seconds(task: Task, cells: Sequence[Cell]) -> float:
             fit = train_supernet if cells[0].arch == SUPERNET else train_darts
             fit(task, 0, Path(), "cpu", progress)  # ends before there is a shard to write
         else:
-            archs = sorted((task.space.parse(cell.arch) for cell in cells), key=lambda arch: task.size(arch).flops)
-            train_rows(task, archs[len(archs) // 2], 0, "cpu", progress)
+            sizes = {arch: task.size(arch).flops for arch in (task.space.parse(cell.arch) for cell in cells)}
+            middle = sorted(sizes.values())[len(sizes) // 2]
+            small = [flops for flops in sizes.values() if flops <= min(middle, PROBED_FLOPS)]
+            probed = max(small, default=min(sizes.values()))
+            larger = middle / probed
+            train_rows(task, next(arch for arch, flops in sizes.items() if flops == probed), 0, "cpu", progress)
     except Enough:
         pass
     if task.fidelity_unit == "env_steps":
         del times[0]  # making the games
     (first, start), (last, end) = times[0], times[-1]
-    return task.max_fidelity * (end - start) / (last - first)
+    return larger * task.max_fidelity * (end - start) / (last - first)

@@ -83,7 +83,9 @@ def _train_agent(task: GameTask, arch: Architecture, seed: int, device: str, pro
 
 def _train_classifier(task: ImageTask, arch: Architecture, seed: int, device: str, progress: Progress) -> Rows:
     from nasbench_rl.training import classifier, datasets
+    from nasbench_rl.training.process import check_memory
 
+    check_memory(task.size(arch).params, device)
     data = datasets.load_dataset(task.environment.name)
     curve = classifier.train(task.space, arch, data, task.recipe, seed, device, progress)
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 import torch
@@ -11,6 +12,8 @@ from nasbench_rl.errors import InvalidValueError
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _MIB = 1 << 20
+BYTES_A_PARAMETER = 16
+"""Of a training by Adam in single precision: the parameter, its gradient and two moments."""
 
 
 def tune_process(threads: int = 1) -> None:
@@ -45,4 +48,23 @@ def check_device(device: str) -> None:
         raise InvalidValueError(
             f"device {device!r}: torch {torch.__version__} sees {count} CUDA devices here; "
             "use cpu, or install a CUDA build of torch on a machine that has such a device"
+        )
+
+
+def check_memory(params: int, device: str) -> None:
+    """Raise InvalidValueError where a network of so many parameters cannot be trained for want of memory.
+
+    Without this the kernel would end the process, and on some machines others with it. Activations are not counted.
+    """
+    if torch.device(device).type == "cuda":
+        has = torch.cuda.get_device_properties(device).total_memory
+    elif hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    else:
+        return
+    needs = params * BYTES_A_PARAMETER
+    if needs > has:
+        raise InvalidValueError(
+            f"{params:,} parameters take {needs / 1e9:.3g} GB to train, and {device} has {has / 1e9:.3g} GB; "
+            "train this architecture on a larger machine (python -m nasbench_rl.build merge takes its shards in)"
         )
