@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nasbench_rl_baselines._choices import Choices, Tokens
+from nasbench_rl_baselines._torch import log_prob_and_entropy
 
 States = list[tuple[Tensor, Tensor] | None]
 
@@ -25,6 +26,7 @@ class Controller(nn.Module):
         """Weights are uniform in ±``init_range``, drawn from ``generator``."""
         super().__init__()
         self.choices = choices
+        self._known: dict[Tokens, tuple[Tensor, States]] = {}
         # Made on "meta" first: the modules' own initialisation would draw from torch's global generator.
         self.embedding = nn.Embedding(choices.tokens + 1, units, device="meta")  # the last row begins a sequence
         # Cells, because nn.LSTM takes three times as long for a single step.
@@ -46,18 +48,30 @@ class Controller(nn.Module):
     @torch.no_grad()
     def sample(self, generator: torch.Generator) -> Tokens:
         """Draw one architecture."""
-        sequence: list[int] = []
-        token = torch.tensor([self.choices.tokens])
-        states: States = [None] * len(self.cells)
+        sequence: Tokens = ()
         while (allowed := self.choices.allowed(sequence)) is not None:
-            logits, states = self._step(token, states)
-            weights = logits[0, allowed.start : allowed.stop].softmax(0)
-            token = torch.multinomial(weights, 1, generator=generator) + allowed.start
-            sequence.append(int(token))
-        return tuple(sequence)
+            weights = self._behind(sequence, allowed)
+            sequence = (*sequence, int(torch.multinomial(weights, 1, generator=generator)) + allowed.start)
+        return sequence
+
+    def _behind(self, prefix: Tokens, allowed: range) -> Tensor:
+        """(allowed,) the probabilities of the token behind ``prefix``, whose beginnings were asked for before.
+
+        Remembered until ``log_prob``, behind which the weights change: architectures drawn in between begin alike.
+        """
+        if prefix not in self._known:
+            token = prefix[-1] if prefix else self.choices.tokens
+            states: States = self._known[prefix[:-1]][1] if prefix else [None] * len(self.cells)
+            logits, after = self._step(torch.tensor([token]), states)
+            self._known[prefix] = logits[0, allowed.start : allowed.stop].softmax(0), after
+        return self._known[prefix][0]
 
     def log_prob(self, sequences: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-        """Log-probability of whole sequences, and the entropy summed over the steps of each; both (n,)."""
+        """Log-probability of whole sequences, and the entropy summed over the steps of each; both (n,).
+
+        An optimizer's step is expected to follow.
+        """
+        self._known.clear()
         length, begin = max(map(len, sequences)), self.choices.tokens
         padded = [[*sequence, *[0] * (length - len(sequence))] for sequence in sequences]
         tokens = torch.tensor(padded).T  # (steps, n)
@@ -67,9 +81,7 @@ class Controller(nn.Module):
             out, states = self._step(token, states)
             logits.append(out)
         allowed, within = self._masks(sequences, length)
-        log_probs = torch.stack(logits).masked_fill(~allowed, -torch.inf).log_softmax(-1)
-        chosen = log_probs.gather(-1, tokens[..., None])[..., 0]
-        entropy = -(log_probs.exp() * log_probs.masked_fill(~allowed, 0.0)).sum(-1)
+        chosen, entropy = log_prob_and_entropy(torch.stack(logits), allowed, tokens)
         return torch.where(within, chosen, 0.0).sum(0), torch.where(within, entropy, 0.0).sum(0)
 
     def _masks(self, sequences: Sequence[Tokens], length: int) -> tuple[Tensor, Tensor]:

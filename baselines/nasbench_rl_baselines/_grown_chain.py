@@ -103,11 +103,12 @@ class GrownNsc(GrownChain):
         ]
 
     def _allowed(self, before: Layers, after: Layers) -> bool:
-        move = (before, after)
+        move = (() if self._reinitialise else before, after)  # where a move begins matters to the function alone
         if move not in self._known:
-            old, new = self.arch(before), self.arch(after)
-            valid = self._task.is_valid(new)
-            self._known[move] = valid and (self._reinitialise or self._task.keeps_function(old, new))
+            new = self.arch(after)
+            self._known[move] = self._task.is_valid(new) and (
+                self._reinitialise or self._task.keeps_function(self.arch(before), new)
+            )
         return self._known[move]
 
 

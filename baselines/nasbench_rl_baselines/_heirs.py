@@ -10,7 +10,11 @@ controller the baseline moves by 0.95 of the way to the mean reward of the child
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
 
 from nasbench_rl import Run
 from nasbench_rl.spaces import Architecture
@@ -19,6 +23,7 @@ from nasbench_rl_baselines._searching import RewardScale
 
 HIGHEST = 0.95
 """Rewards in [0, 1] are cut here before the tangent, which has no value at 1."""
+Episode = TypeVar("Episode")
 REPEATS = 24
 """Children drawn in a row that are all known, after which the search goes on to its finalists: each of them costs the
 controller's time and no budget. On the smallest space, with two children of 25 unknown, a uniform draw misses both so
@@ -66,6 +71,39 @@ class Heirs:
             self._repeats = 0
             self.scores[child.name] = score = self._run.evaluate(child, self._fidelity, inherit=self._start)
             self._scale.see(score)
+
+    def learn(
+        self,
+        grow: Callable[[], tuple[Architecture, Episode]],
+        judge: Callable[[list[Episode]], tuple[Tensor, Tensor]],
+        optimizer: torch.optim.Optimizer,
+        batch: int,
+        entropy_coef: float,
+    ) -> None:
+        """Train children, with a step of REINFORCE after every ``batch`` of them, until none can be paid for.
+
+        Args:
+            grow: gives a child and the episode of decisions it came from.
+            judge: gives the log-probability of each episode and its summed entropy, (episodes,) and differentiable.
+            optimizer: of the controller.
+            batch: children an update.
+            entropy_coef: weight of the entropy bonus.
+        """
+        while self.goes_on():
+            children: list[Architecture] = []
+            episodes: list[Episode] = []
+            while len(children) < batch and self.goes_on():
+                child, episode = grow()
+                self.train(child)
+                children.append(child)
+                episodes.append(episode)
+            log_prob, entropy = judge(episodes)
+            gains = torch.tensor(self.advantages(children)) * log_prob
+            if not log_prob.requires_grad:  # no child had a choice to make: there is nothing to learn
+                continue
+            optimizer.zero_grad()
+            (-(gains + entropy_coef * entropy).mean()).backward()
+            optimizer.step()
 
     def advantages(self, children: Sequence[Architecture]) -> list[float]:
         """The rewards of the children of an update minus the baseline, which has moved towards their mean before."""

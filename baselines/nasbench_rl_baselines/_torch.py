@@ -1,4 +1,4 @@
-"""Torch as a method should use it: its own seeded generator, one thread, and both left as they were found."""
+"""Torch as a method should use it: its own generator, one thread and both left as they were found; draws judged."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from nasbench_rl import Run
 
@@ -24,3 +25,19 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def log_prob_and_entropy(logits: Tensor, allowed: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """How likely draws were, each from a softmax over what is allowed.
+
+    Args:
+        logits: (..., choices).
+        allowed: (..., choices), booleans; at least one choice each.
+        chosen: (...) the index that was drawn.
+
+    Returns:
+        The log-probability of ``chosen`` and the entropy (nats), both (...).
+    """
+    log_probs = logits.masked_fill(~allowed, -torch.inf).log_softmax(-1)
+    entropy = -(log_probs.exp() * log_probs.masked_fill(~allowed, 0.0)).sum(-1)
+    return log_probs.gather(-1, chosen[..., None])[..., 0], entropy

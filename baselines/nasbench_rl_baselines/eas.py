@@ -38,7 +38,10 @@ epochs and 10 children are those of the authors' code).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, groupby
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +51,11 @@ from nasbench_rl.spaces import Architecture
 from nasbench_rl_baselines._grown_chain import GrownChain, Layers, grown_chain
 from nasbench_rl_baselines._heirs import Heirs
 from nasbench_rl_baselines._searching import check_positive
-from nasbench_rl_baselines._torch import generator_of, one_thread
+from nasbench_rl_baselines._torch import generator_of, log_prob_and_entropy, one_thread
+
+RECENT = 32
+"""Networks the encoder was last asked about that it reads again, with new weights, beside another of their length: an
+LSTM takes hardly longer for a batch of them. On the kernel-choice spaces these are all there are."""
 
 
 @dataclass(frozen=True)
@@ -93,27 +100,36 @@ class Eas:
         chain = grown_chain(run, self.start, self.reinitialise)
         with one_thread():
             heirs = Heirs(run, chain.arch(chain.start), self.child_part, self.finalists, self.baseline_decay)
-            self._search(run, chain, heirs)
+            controller = MetaController(chain, self.embedding, self.units, generator_of(run))
+
+            def grow() -> tuple[Architecture, Episode]:
+                layers, episode = controller.grow(self.wider_steps, self.deeper_steps)
+                return chain.arch(layers), episode
+
+            optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate, fused=True)
+            heirs.learn(grow, controller.judge, optimizer, self.batch, self.entropy_coef)
         heirs.finish()
 
-    def _search(self, run: Run, chain: GrownChain, heirs: Heirs) -> None:
-        generator = generator_of(run)
-        controller = MetaController(chain, self.embedding, self.units, generator)
-        optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate)
-        while heirs.goes_on():
-            children: list[Architecture] = []
-            log_probs: list[Tensor] = []
-            entropies: list[Tensor] = []
-            while len(children) < self.batch and heirs.goes_on():
-                layers, log_prob, entropy = controller.grow(self.wider_steps, self.deeper_steps)
-                children.append(chain.arch(layers))
-                log_probs.append(log_prob)
-                entropies.append(entropy)
-                heirs.train(children[-1])
-            gains = torch.tensor(heirs.advantages(children)) * torch.stack(log_probs)
-            optimizer.zero_grad()
-            (-(gains + self.entropy_coef * torch.stack(entropies)).mean()).backward()
-            optimizer.step()
+
+class Decision(NamedTuple):
+    """What an actor was asked about ``layers``, and its answer.
+
+    Attributes:
+        actor: ``"wider"``, ``"where"`` or ``"what"``.
+        layers: the chain it was asked about.
+        at: the layer to widen, or the place of the layer to insert.
+        choices: possible answers.
+        chosen: the answer.
+    """
+
+    actor: str
+    layers: Layers
+    at: int
+    choices: Sequence[int]
+    chosen: int
+
+
+Episode = list[Decision]
 
 
 class MetaController(nn.Module):
@@ -123,8 +139,8 @@ class MetaController(nn.Module):
         """Weights are uniform in ± 1/√fan-in, embeddings in ± √3, drawn from ``generator``."""
         super().__init__()
         self.chain, self.generator = chain, generator
-        self._encoded: dict[Layers, tuple[Tensor, tuple[Tensor, Tensor]]] = {}
-        self._version = -1
+        self._known: dict[Layers, tuple[Tensor, Tensor, Tensor]] = {}
+        self._recent: list[Layers] = []
         positions, both = chain.depth + 2, 2 * units
         # Made on "meta" first: the modules' own initialisation would draw from torch's global generator.
         self.layers = nn.Embedding(chain.tokens, embedding, device="meta")
@@ -141,58 +157,105 @@ class MetaController(nn.Module):
                 bound = 3**0.5 if embedded else (parameter.shape[-1] if parameter.dim() > 1 else both) ** -0.5
                 parameter.uniform_(-bound, bound, generator=generator)
 
-    def grow(self, wider_steps: int, deeper_steps: int) -> tuple[Layers, Tensor, Tensor]:
-        """One episode: the layers it ends with, the log-probability of its decisions and their summed entropy."""
-        layers, log_prob, entropy = self.chain.start, torch.zeros(()), torch.zeros(())
+    @torch.no_grad()
+    def grow(self, wider_steps: int, deeper_steps: int) -> tuple[Layers, Episode]:
+        """The layers an episode ends with, and its decisions for ``judge``."""
+        layers, episode = self.chain.start, Episode()
         for _ in range(wider_steps):
-            layers, p, e = self._widen(layers)
-            log_prob, entropy = log_prob + p, entropy + e
+            layers = self._widen(layers, episode)
         for _ in range(deeper_steps if self.chain.deepens else 0):
-            layers, p, e = self._deepen(layers)
-            log_prob, entropy = log_prob + p, entropy + e
-        return layers, log_prob, entropy
+            layers = self._deepen(layers, episode)
+        return layers, episode
 
-    def _encode(self, layers: Layers) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """(layers, 2 units) the layers' hidden states, and the last states of both directions side by side.
-
-        Remembered until the weights change: the children of one update pass through the same networks.
-        """
-        if self._version != self.wider.weight._version:
-            self._version = self.wider.weight._version
-            self._encoded.clear()
-        if layers not in self._encoded:
-            out, (h, c) = self.encoder(self.layers(torch.tensor(layers)))
-            self._encoded[layers] = out, (h.reshape(1, -1), c.reshape(1, -1))
-        return self._encoded[layers]
-
-    def _widen(self, layers: Layers) -> tuple[Layers, Tensor, Tensor]:
+    def _widen(self, layers: Layers, episode: Episode) -> Layers:
         """Net2Wider: a sigmoid for each layer says whether it grows by one size."""
-        logits = self.wider(self._encode(layers)[0]).squeeze(-1)
-        drawn = torch.bernoulli(logits.detach().sigmoid(), generator=self.generator)
-        could = torch.zeros(len(layers))
+        asked, drawn = layers, torch.bernoulli(self._read(layers)[0], generator=self.generator)
         for at, wanted in enumerate(drawn.tolist()):
             wider = self.chain.wider(layers, at)
-            could[at] = wider is not None  # a decision that changes nothing is no part of the episode
+            choices = (0, 1) if wider is not None else (0,)  # a decision that changes nothing is none
+            episode.append(Decision("wider", asked, at, choices, int(wanted) if wider is not None else 0))
             layers = wider if wanted and wider is not None else layers
-        log_probs = nn.functional.logsigmoid(torch.stack([-logits, logits]))
-        entropy = -(log_probs.exp() * log_probs).sum(0)
-        return layers, (log_probs.gather(0, drawn.long()[None])[0] * could).sum(), (entropy * could).sum()
+        return layers
 
-    def _deepen(self, layers: Layers) -> tuple[Layers, Tensor, Tensor]:
+    def _deepen(self, layers: Layers, episode: Episode) -> Layers:
         """Net2Deeper: a decoder says where a layer goes in, or nowhere, and then which."""
-        allowed = self.chain.deeper(layers)
-        begin, nowhere = torch.tensor([self.positions.num_embeddings - 1]), self.where.out_features - 1
-        state = self.decoder(self.positions(begin), self._encode(layers)[1])
+        allowed, nowhere = self.chain.deeper(layers), self.where.out_features - 1
+        state = self._begin(*self._read(layers)[1:])
         places = [place for place, options in enumerate(allowed) if options]
-        at, log_prob, entropy = self._draw(self.where(state[0])[0], [*places, nowhere])
+        at = self._draw(self.where(state[0])[0], [*places, nowhere])
+        episode.append(Decision("where", layers, 0, [*places, nowhere], at))
         if at == nowhere:
-            return layers, log_prob, entropy
+            return layers
         state = self.decoder(self.positions(torch.tensor([at])), state)
-        token, p, e = self._draw(self.what(state[0])[0], allowed[at])
-        return (*layers[:at], token, *layers[at:]), log_prob + p, entropy + e
+        token = self._draw(self.what(state[0])[0], allowed[at])
+        episode.append(Decision("what", layers, at, allowed[at], token))
+        return (*layers[:at], token, *layers[at:])
 
-    def _draw(self, logits: Tensor, choices: list[int]) -> tuple[int, Tensor, Tensor]:
-        """One of ``choices``, its log-probability and the entropy it was drawn with."""
-        log_probs = logits[choices].log_softmax(0)
-        at = int(torch.multinomial(log_probs.detach().exp(), 1, generator=self.generator))
-        return choices[at], log_probs[at], -(log_probs.exp() * log_probs).sum()
+    def _draw(self, logits: Tensor, choices: list[int]) -> int:
+        return choices[int(torch.multinomial(logits[choices].softmax(0), 1, generator=self.generator))]
+
+    def _read(self, layers: Layers) -> tuple[Tensor, Tensor, Tensor]:
+        """(layers,) probabilities to widen, (1, 2 units) the last h and last c.
+
+        Remembered until ``judge``, behind which the weights change: the children of one update pass through the same
+        networks. A tensor's ``_version`` would not tell, as fused optimizers leave it as it was.
+        """
+        if layers not in self._known:
+            alike = [layers, *(other for other in self._recent if len(other) == len(layers) and other != layers)]
+            hidden, h, c = self._encode(alike)
+            grow = self.wider(hidden).reshape(len(alike), -1).sigmoid()
+            self._known.update((key, (grow[n], h[n : n + 1], c[n : n + 1])) for n, key in enumerate(alike))
+        return self._known[layers]
+
+    def _encode(self, chains: Sequence[Layers]) -> tuple[Tensor, Tensor, Tensor]:
+        """Of chains sorted by length: (layers of all, 2 units) hidden states, (chains, 2 units) last h and last c."""
+        groups: list[list[Tensor]] = []
+        for _, alike in groupby(chains, len):
+            out, last = self.encoder(self.layers(torch.tensor(list(alike)).T))
+            groups.append([states.transpose(0, 1).reshape(-1, out.shape[-1]) for states in (out, *last)])
+        hidden, h, c = (torch.cat(states) for states in zip(*groups, strict=True))
+        return hidden, h, c
+
+    def _begin(self, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """The decoder's state when it says where."""
+        begin = torch.full((len(h),), self.positions.num_embeddings - 1)
+        state: tuple[Tensor, Tensor] = self.decoder(self.positions(begin), (h, c))
+        return state
+
+    def judge(self, episodes: Sequence[Episode]) -> tuple[Tensor, Tensor]:
+        """(episodes,) the log-probability of the decisions of each, and their summed entropy; with gradients.
+
+        An optimizer's step is expected to follow.
+        """
+        self._known.clear()
+        chains = sorted(dict.fromkeys(d.layers for episode in episodes for d in episode), key=len)
+        encoded = self._encode(chains)
+        self._recent = list(dict.fromkeys([*chains, *self._recent]))[:RECENT]
+        log_prob, entropy = torch.zeros(len(episodes)), torch.zeros(len(episodes))
+        for actor in ("wider", "where", "what"):
+            asked = [(n, d) for n, episode in enumerate(episodes) for d in episode if d.actor == actor]
+            if not asked:
+                continue
+            owners, decisions = torch.tensor([n for n, _ in asked]), [d for _, d in asked]
+            logits = self._logits(actor, decisions, chains, encoded)
+            allowed = torch.tensor([[token in d.choices for token in range(logits.shape[1])] for d in decisions])
+            p, e = log_prob_and_entropy(logits, allowed, torch.tensor([d.chosen for d in decisions]))
+            log_prob, entropy = log_prob.index_add(0, owners, p), entropy.index_add(0, owners, e)
+        return log_prob, entropy
+
+    def _logits(
+        self, actor: str, decisions: list[Decision], chains: list[Layers], encoded: tuple[Tensor, Tensor, Tensor]
+    ) -> Tensor:
+        """(decisions, answers) what an actor chose from, given what ``_encode`` made of the chains."""
+        hidden, h, c = encoded
+        if actor == "wider":
+            first = dict(zip(chains, accumulate(map(len, chains), initial=0), strict=False))
+            grow = self.wider(hidden[[first[d.layers] + d.at for d in decisions]])
+            return torch.cat([torch.zeros_like(grow), grow], 1)  # their softmax is the sigmoid of ``grow``
+        row = {layers: n for n, layers in enumerate(chains)}
+        rows = [row[d.layers] for d in decisions]
+        state = self._begin(h[rows], c[rows])
+        if actor == "what":
+            state = self.decoder(self.positions(torch.tensor([d.at for d in decisions])), state)
+        logits: Tensor = self.where(state[0]) if actor == "where" else self.what(state[0])
+        return logits

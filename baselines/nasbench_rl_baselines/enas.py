@@ -78,7 +78,7 @@ class _Learner:
         self.method, self.run = method, run
         self.generator = generator_of(run)
         self.controller = Controller(choices_of(run.space), method.units, 1, method.init_range, self.generator)
-        self.optimizer = torch.optim.Adam(self.controller.parameters(), method.learning_rate)
+        self.optimizer = torch.optim.Adam(self.controller.parameters(), method.learning_rate, fused=True)
         steps = max(1, updates // (method.child_updates * method.children))
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
         self.child: Tokens = ()
@@ -90,7 +90,8 @@ class _Learner:
         """The child of this update; a new one every ``child_updates``."""
         if index % self.method.child_updates == 0:
             self.child, self.returns = self.controller.sample(self.generator), []
-        return self.controller.choices.decode(self.child)
+            self.arch = self.controller.choices.decode(self.child)
+        return self.arch
 
     def told(self, update: PathUpdate) -> None:
         """Collect a child's returns; with enough children, update the controller."""

@@ -93,30 +93,21 @@ class TreeCell:
 
     def __call__(self, run: Run) -> None:
         """Search; ends with the finalists, or in BudgetExhausted."""
-        cell = Cells(run, self.start, self.max_depth, self.reinitialise)
+        cells = Cells(run, self.start, self.max_depth, self.reinitialise)
         with one_thread():
-            start = run.space.parse(cell.start)
+            start = run.space.parse(cells.start)
             heirs = Heirs(run, start, self.child_part, self.finalists, self.baseline_decay, from_start=True)
-            self._search(run, cell, heirs)
-        heirs.finish()
+            controller = TreeController(cells.tokens, cells.merges, self.embedding, self.units, generator_of(run))
 
-    def _search(self, run: Run, cells: Cells, heirs: Heirs) -> None:
-        controller = TreeController(cells.tokens, cells.merges, self.embedding, self.units, generator_of(run))
-        optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate)
-        while heirs.goes_on():
-            children: list[Architecture] = []
-            log_probs: list[Tensor] = []
-            entropies: list[Tensor] = []
-            while len(children) < self.batch and heirs.goes_on():
-                children.append(run.space.parse(cells.grow(controller)))
-                log_prob, entropy = controller.told()
-                log_probs.append(log_prob)
-                entropies.append(entropy)
-                heirs.train(children[-1])
-            gains = torch.tensor(heirs.advantages(children)) * torch.stack(log_probs)
-            optimizer.zero_grad()
-            (-(gains + self.entropy_coef * torch.stack(entropies)).mean()).backward()
-            optimizer.step()
+            def grow() -> tuple[Architecture, tuple[Tensor, Tensor]]:
+                return run.space.parse(cells.grow(controller)), controller.told()
+
+            def judge(told: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+                return torch.stack([log_prob for log_prob, _ in told]), torch.stack([entropy for _, entropy in told])
+
+            optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate, fused=True)
+            heirs.learn(grow, judge, optimizer, self.batch, self.entropy_coef)
+        heirs.finish()
 
 
 class Cells:

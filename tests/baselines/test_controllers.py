@@ -117,6 +117,26 @@ def test_entropy_is_summed_over_the_steps_of_the_sequence() -> None:
     assert entropy.tolist() == pytest.approx([2 * np.log(5)] * 2)
 
 
+@pytest.mark.parametrize("space", [SPACES[0], SPACES[2]], ids=lambda space: space.name)
+def test_what_the_controller_remembers_ends_with_an_update(space: SearchSpace) -> None:
+    controller, generator = controller_of(space), torch.Generator()
+    optimizer = torch.optim.Adam(controller.parameters(), 0.1, fused=True)
+
+    def drawn(sampler: Controller) -> list[Tokens]:
+        generator.manual_seed(5)
+        return [sampler.sample(generator) for _ in range(30)]
+
+    before = drawn(controller)
+    for _ in range(3):
+        log_prob, _ = controller.log_prob(drawn(controller)[:4])
+        optimizer.zero_grad()
+        log_prob.sum().backward()
+        optimizer.step()
+        fresh = controller_of(space)
+        fresh.load_state_dict(controller.state_dict())
+        assert drawn(controller) == drawn(fresh) != before
+
+
 # -- rewards
 
 

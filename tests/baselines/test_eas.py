@@ -155,8 +155,8 @@ def test_the_controller_learns_to_grow_what_is_rewarded(made_tables: Path) -> No
     before = second_layers()
     for _ in range(40):
         grown = [controller.grow(4, 5) for _ in range(5)]
-        rewards = torch.tensor([float(layers[1] - layers[0]) for layers, _, _ in grown])
-        log_probs = torch.stack([log_prob for _, log_prob, _ in grown])
+        rewards = torch.tensor([float(layers[1] - layers[0]) for layers, _ in grown])
+        log_probs, _ = controller.judge([episode for _, episode in grown])
         optimizer.zero_grad()
         (-((rewards - rewards.mean()) * log_probs).mean()).backward()
         optimizer.step()
@@ -171,13 +171,64 @@ def test_the_deeper_actor_learns_too() -> None:
     lengths = []
     for _ in range(40):
         grown = [controller.grow(1, 3) for _ in range(5)]
-        rewards = torch.tensor([-float(len(layers)) for layers, _, _ in grown])
+        rewards = torch.tensor([-float(len(layers)) for layers, _ in grown])
         lengths.append(-float(rewards.mean()))
         optimizer.zero_grad()
-        gains = (rewards - rewards.mean()) * torch.stack([log_prob for _, log_prob, _ in grown])
+        gains = (rewards - rewards.mean()) * controller.judge([episode for _, episode in grown])[0]
         (-gains.mean()).backward()
         optimizer.step()
     assert np.mean(lengths[-5:]) < np.mean(lengths[:5]) - 0.7
+
+
+def chain_of(task: str, made_tables: Path) -> GrownChain:
+    bench = ImageToy(task) if task.startswith("nsc") else load(task, tables=made_tables)
+    return grown_chain(bench.start(WHOLE, 0), "conv1 maxpool2 conv1", True)
+
+
+IMAGES = "nsc-chain/digits@lite"
+CHAINS = pytest.mark.parametrize("task", [TWO_BY_SEED, IMAGES])
+
+
+@CHAINS
+def test_what_the_controller_remembers_ends_with_an_update(task: str, made_tables: Path) -> None:
+    chain = chain_of(task, made_tables)
+    controller = MetaController(chain, 16, 50, torch.Generator().manual_seed(0))
+    optimizer = torch.optim.Adam(controller.parameters(), 0.1, fused=True)
+
+    def drawn(grower: MetaController) -> list[Layers]:
+        grower.generator.manual_seed(5)
+        return [grower.grow(2, 2)[0] for _ in range(30)]
+
+    before = drawn(controller)
+    for _ in range(3):
+        log_probs, _ = controller.judge([controller.grow(2, 2)[1] for _ in range(4)])
+        optimizer.zero_grad()
+        log_probs.sum().backward()
+        optimizer.step()
+        fresh = MetaController(chain, 16, 50, torch.Generator().manual_seed(1))
+        fresh.load_state_dict(controller.state_dict())
+        assert drawn(controller) == drawn(fresh) != before
+
+
+@CHAINS
+def test_episodes_are_judged_side_by_side_as_one_by_one(task: str, made_tables: Path) -> None:
+    controller = MetaController(chain_of(task, made_tables), 16, 50, torch.Generator().manual_seed(0))
+    episodes = [controller.grow(3, 4)[1] for _ in range(12)]
+    together = torch.stack(controller.judge(episodes))
+    alone = torch.cat([torch.stack(controller.judge([episode])) for episode in episodes], 1)
+    assert len({round(value, 4) for value in together[0].tolist()}) > 5
+    assert torch.allclose(together, alone, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("task", "wider", "deeper"), [(TWO_BY_SEED, 1, 0), (IMAGES, 1, 0), (IMAGES, 0, 1)])
+def test_probabilities_of_all_episodes_sum_to_one(task: str, wider: int, deeper: int, made_tables: Path) -> None:
+    controller = MetaController(chain_of(task, made_tables), 16, 50, torch.Generator().manual_seed(0))
+    drawn = [controller.grow(wider, deeper)[1] for _ in range(1500)]
+    episodes = list({str(episode): episode for episode in drawn}.values())
+    log_prob, entropy = (values.detach() for values in controller.judge(episodes))
+    assert 2 < len(episodes) and float(log_prob.exp().sum()) == pytest.approx(1.0, abs=1e-5)
+    mean = float((log_prob.exp() * entropy).sum())  # of what each step was drawn with
+    assert mean == pytest.approx(-float((log_prob.exp() * log_prob).sum()), rel=1e-4)
 
 
 def test_branches_and_senseless_sizes_are_refused_by_name() -> None:
