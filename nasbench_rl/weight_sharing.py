@@ -81,15 +81,16 @@ class WeightSharing:
         """Run a controller against the stored proxies of the last fidelity that a fit would have passed."""
         self.run.approximation = (
             f"the controller hears proxies of one of {len(self._bench.supernets().seeds)} stored supernets whose paths "
-            "were drawn uniformly"
+            "were drawn uniformly, and as many runs share each, so that intervals are too narrow"
         )
         recipe, space = self.task.recipe, self.task.space
-        fidelities, each = np.array(self.task.fidelities), recipe.num_envs * recipe.rollout
-        for i in range(recipe.updates):
-            arch, steps = space.parse(sample_path(i, self.run.rng)), (i + 1) * each
-            passed = max(0, int(np.searchsorted(fidelities, steps, side="right")) - 1)
+        steps = recipe.num_envs * recipe.rollout * np.arange(1, recipe.updates + 1)
+        passed = np.maximum(0, np.searchsorted(self.task.fidelities, steps, side="right") - 1)
+        scores = [dict(zip((arch.name for arch in space), row, strict=True)) for row in proxies.tolist()]
+        for i, (step, row) in enumerate(zip(steps.tolist(), passed.tolist(), strict=True)):
+            arch = space.parse(sample_path(i, self.run.rng)).name
             if told is not None:
-                told(PathUpdate(i, arch.name, steps, 0, float(proxies[passed, space.index(arch)])))
+                told(PathUpdate(i, arch, step, 0, scores[row][arch]))
 
     def _fit_live(self, sample_path: SamplePath, told: Callable[[PathUpdate], None] | None) -> tuple[Floats, float]:
         try:
