@@ -5,10 +5,11 @@ https://arxiv.org/abs/1708.05552: Q-learning with shaped rewards; the reward of 
 ACC − μ log FLOPs − ρ log density. Gomez Robles and Vanschoren (2019), https://arxiv.org/abs/1911.03769, section 4.1.2
 and the settings of experiment 1, name its 12 epochs and both penalties.
 
-α, γ, μ, ρ, the ε schedule and the 64 replayed blocks are those of a re-implementation,
-https://github.com/elenathfgs/BlockQNN_Keras (``BlockQNN.py``, ``BlockQNN_agents.py``, ``BlockQNN_tools.py``). Not
-confirmed from a source: that they are the paper's, whose text was not at hand and whose authors' code was not found;
-its 178 x 64 blocks and 100 finalists; and the initial Q of 0, where the re-implementation and MetaQNN's code have 0.5.
+α, γ, μ, ρ, the ε schedule, its 178 iterations and the 64 replayed blocks are those of a re-implementation,
+https://github.com/elenathfgs/BlockQNN_Keras (``BlockQNN.py``, ``BlockQNN_agents.py``, ``BlockQNN_tools.py``), which
+draws one block an iteration. Not confirmed from a source: that they are the paper's, whose text was at hand in its
+abstract and introduction alone and whose authors' code was not found; its 64 blocks an iteration and 100 finalists; and
+the initial Q of 0, where the re-implementation and MetaQNN's code have 0.5.
 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 178 x 64 blocks:
 

@@ -4,20 +4,25 @@ Domhan, Springenberg and Hutter (2015), "Speeding up automatic hyperparameter op
 extrapolation of learning curves", IJCAI: a training ends when the probability that its final score exceeds the best one
 so far falls below δ = 0.05. That is the ``IMPROVEMENT_PROB_THRESHOLD`` of the authors' code,
 https://github.com/tdomhan/pylearningcurvepredictor, ``pylrpredictor/terminationcriterion.py``, which also lists the
-eleven families; ``curvefunctions.py`` has their formulas.
+eleven families; ``curvefunctions.py`` has their formulas, ``curvemodels.py`` their flat priors. The prior of α is that
+of ``pow3`` in the code of Adriaensen et al. (2023), "Efficient Bayesian learning curve extrapolation using prior-data
+fitted networks", https://github.com/automl/lcpfn, ``lcpfn/curves.py``: ln α is normal with mean 0 and deviation 2.
 
 Changed for curves of 20 points that are returns of games:
 
-- Of the eleven families the power law ``pow3``, c − a x^−α, is used alone. It is linear in c and a, so its
-  posterior under flat priors and normal noise is known for each α of a grid; the authors run MCMC. The grid and the
-  least of 4 points are this project's own.
-- The authors' code lets every training go on that has exceeded the best already; here, where returns fall again, its
-  end is extrapolated as that of the others.
-- The paper's curves flatten out, so its α is positive. Returns often rise to the end of a training, so α goes down to
-  −1, a straight line. Even that foresees no late and steep rise: who learns late may be stopped.
+- Of the eleven families the power law ``pow3``, c − a x^−α, is used alone, x = 1 at the first score as in both codes.
+  It is linear in c and a, so its posterior under a flat prior of both and normal noise is known for each α of a grid of
+  30 equally probable ones; the authors run MCMC.
+- The authors' prior of α is flat and has no bounds, which MCMC from the best fit can bear and a grid cannot. It is
+  flat here in the scores at the first point and at the end, in place of c and a: a has no bound where α goes to 0.
+- Curves may fall, as returns do; in the authors' prior the end is above the second point. Their code also weighs later
+  points more and cuts off a flat beginning, and lets every training go on that has exceeded the best already. Here all
+  points count alike, and the end of every curve is extrapolated.
+- The noise is that of the points, and its logarithm has a flat prior. The least of 4 points is one more than the power
+  law has parameters.
 
-Tuned: the prior was set after runs on made-up tables and after seeing four real learning curves of
-``minatar-ss1/breakout@lite``, train seed 0, a validation seed.
+A power law with α above 0 flattens out. Returns often rise to the end of a training or only late in it: such a training
+may be stopped too early.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -35,24 +41,22 @@ from nasbench_rl.spaces import Architecture, size_of
 from nasbench_rl_baselines._scores import draw_untrained
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-EXPONENTS = np.concatenate([np.linspace(-1.0, -0.1, 10), np.linspace(0.1, 2.0, 20)])
-"""Grid of α; 0 is left out, where the power law is a constant."""
+EXPONENTS = np.exp([NormalDist(0.0, 2.0).inv_cdf((i + 0.5) / 30) for i in range(30)])
+"""Grid of α: the middles of 30 equally probable parts of its prior."""
 
 
-def probability_to_beat(
-    parts: Floats, scores: Floats, best: float, rng: np.random.Generator, draws: int = 400
-) -> float:
+def probability_to_beat(scores: Floats, last: int, best: float, rng: np.random.Generator, draws: int = 400) -> float:
     """Probability that c − a x^−α, fitted to a curve so far, exceeds ``best`` at the end of the training.
 
     Args:
-        parts: (n,) parts of the training, ascending, n at least 4.
-        scores: (n,) scores there.
+        scores: (n,) scores at the points x = 1 … n, n at least 4.
+        last: x at the end of the training, above 1.
         best: the score to beat.
         rng: draws from the posterior.
         draws: how many.
     """
-    n = len(parts)
-    centred, spread, ahead = _design(tuple(parts.tolist()))
+    n = len(scores)
+    centred, spread, ahead = _design(n, last)
     mean = math.fsum(scores) / n
     deviations = scores - mean
     slope = centred @ deviations / spread
@@ -68,11 +72,16 @@ def probability_to_beat(
 
 
 @lru_cache(maxsize=256)
-def _design(parts: tuple[float, ...]) -> tuple[Floats, Floats, Floats]:
-    """Of x^−α for each α: (α, n) less its mean, its sum of squares, and its value at the end (1) less the mean."""
-    powers = np.array(parts) ** -EXPONENTS[:, None]
-    means = powers.mean(axis=1)
-    centred = powers - means[:, None]
+def _design(n: int, last: int) -> tuple[Floats, Floats, Floats]:
+    """The power law for each α, moved and scaled so that it goes from 0 at the first point to 1 at the end.
+
+    Returns:
+        (α, n) at the points less its mean, (α,) the sum of its squares, and (α,) its value at the end less its mean.
+    """
+    powers = np.arange(1.0, n + 1) ** -EXPONENTS[:, None]
+    rises = (1.0 - powers) / (1.0 - float(last) ** -EXPONENTS[:, None])
+    means = rises.mean(axis=1)
+    centred = rises - means[:, None]
     return centred, (centred**2).sum(axis=1), 1.0 - means
 
 
@@ -109,15 +118,15 @@ class LearningCurve:
 
     def _train(self, run: Run, arch: Architecture, best: float) -> float:
         """The final score of a training; NaN when it was stopped."""
-        whole = run.task.max_fidelity
+        points = len(run.task.fidelities)
         for fidelity in run.task.fidelities[:-1]:
             run.evaluate(arch, fidelity)
             if best == float("-inf"):
                 continue
-            fidelities, scores = run.curve(arch)
-            known = scores == scores  # before a first game there is no return
-            if known.sum() >= self.least_points:
-                chance = probability_to_beat(fidelities[known] / whole, scores[known], best, run.rng)
-                if chance < self.delta:
+            _, scores = run.curve(arch)
+            known = scores[scores == scores]  # before a first game there is no return
+            if len(known) >= self.least_points:
+                last = points - (len(scores) - len(known))
+                if probability_to_beat(known, last, best, run.rng) < self.delta:
                     return float("nan")
         return run.evaluate(arch)

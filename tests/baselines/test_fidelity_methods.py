@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import made_tables as made
@@ -10,10 +11,10 @@ from nasbench_rl import Run, get_method, load
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError
 from nasbench_rl.task import Task
 from nasbench_rl_baselines._fidelities import bracket_cost, geometric_rungs, most_halvings, nearest_fidelity
-from nasbench_rl_baselines.learning_curve import probability_to_beat
+from nasbench_rl_baselines.learning_curve import EXPONENTS, probability_to_beat
 
 WHOLE = 1_000_000
-PARTS = np.arange(1, 21) / 20
+POINTS = np.arange(1.0, 21.0)
 
 
 def start(tables: Path, trainings: float, seed: int = 0) -> Run:
@@ -70,23 +71,44 @@ def test_values_that_allow_no_search_are_refused(name: str, wrong: dict[str, obj
         get_method(name, **wrong)(start(made_tables, 3))
 
 
-@pytest.mark.parametrize("alpha", [-1.0, -0.5, 0.4, 1.5])
-def test_a_power_law_is_extrapolated_to_its_end(alpha: float) -> None:
-    sign = 1.0 if alpha > 0 else -1.0
-    curve = 10.0 - sign * 3.0 * PARTS**-alpha + np.random.default_rng(0).normal(0, 0.02, 20)
-    end, rng = 10.0 - sign * 3.0, np.random.default_rng(1)
-    assert probability_to_beat(PARTS[:10], curve[:10], end - 0.5, rng) > 0.95
-    assert probability_to_beat(PARTS[:10], curve[:10], end + 0.5, rng) < 0.05
+@pytest.mark.parametrize("alpha", [0.1, 0.5, 1.5, 4.0])
+@pytest.mark.parametrize("rise", [3.0, -3.0])
+def test_a_power_law_is_extrapolated_to_its_end(alpha: float, rise: float) -> None:
+    curve = 10.0 - rise * POINTS**-alpha + np.random.default_rng(0).normal(0, 0.01, 20)
+    end, rng = 10.0 - rise * 20.0**-alpha, np.random.default_rng(1)
+    assert probability_to_beat(curve[:10], 20, end - 0.3, rng) > 0.95
+    assert probability_to_beat(curve[:10], 20, end + 0.3, rng) < 0.05
+
+
+def test_the_exponents_have_the_published_prior() -> None:
+    logarithms = np.log(EXPONENTS)
+    assert np.median(logarithms) == pytest.approx(0.0, abs=0.1)
+    assert np.std(logarithms) == pytest.approx(2.0, rel=0.05)
+
+
+def test_a_posterior_of_four_points_is_that_of_a_brute_force_sum() -> None:
+    curve, last, best = np.array([1.0, 2.0, 2.2, 2.7]), 20, 3.5
+    first, rise, log_noise = np.meshgrid(
+        np.linspace(-2, 4, 25), np.linspace(-3, 9, 37), np.linspace(-4, 3, 15), indexing="ij"
+    )
+    noise, above, total = np.exp(log_noise), 0.0, 0.0
+    for alpha in EXPONENTS:
+        shape = (1 - np.arange(1.0, 5.0) ** -alpha) / (1 - last**-alpha)
+        misfit = sum((y - first - rise * x) ** 2 for x, y in zip(shape, curve, strict=True))
+        weight = np.exp(-0.5 * misfit / noise**2) / noise**4
+        over = np.vectorize(math.erfc)((best - first - rise) / noise / 2**0.5) / 2
+        above, total = above + float((weight * over).sum()), total + float(weight.sum())
+    drawn = probability_to_beat(curve, last, best, np.random.default_rng(0), draws=100_000)
+    assert drawn == pytest.approx(above / total, abs=0.02)
 
 
 def test_noise_makes_the_extrapolation_unsure() -> None:
-    curve = 5.0 * PARTS + np.random.default_rng(0).normal(0, 1.0, 20)
-    assert 0.05 < probability_to_beat(PARTS[:6], curve[:6], 6.0, np.random.default_rng(1)) < 0.95
+    curve = 2.0 * np.log(POINTS) + np.random.default_rng(0).normal(0, 1.0, 20)
+    assert 0.05 < probability_to_beat(curve[:6], 20, 6.0, np.random.default_rng(1)) < 0.95
 
 
 def test_a_flat_curve_is_no_certainty_and_no_error() -> None:
-    chance = probability_to_beat(PARTS[:5], np.zeros(5), 1.0, np.random.default_rng(0))
-    assert chance == 0.0
+    assert probability_to_beat(np.zeros(5), 20, 1.0, np.random.default_rng(0)) == 0.0
 
 
 def test_learning_curve_stops_the_worse_and_spends_less_on_each(made_tables: Path) -> None:
