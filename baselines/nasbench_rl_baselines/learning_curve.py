@@ -16,8 +16,8 @@ Changed for curves of 20 points that are returns of games:
 - The authors' prior of α is flat and has no bounds, which MCMC from the best fit can bear and a grid cannot. It is
   flat here in the scores at the first point and at the end, in place of c and a: a has no bound where α goes to 0.
 - Curves may fall, as returns do; in the authors' prior the end is above the second point. Their code also weighs later
-  points more and cuts off a flat beginning, and lets every training go on that has exceeded the best already. Here all
-  points count alike, and the end of every curve is extrapolated.
+  points more and cuts off a flat beginning; here all points count alike. As there, a training that has exceeded the
+  best goes on.
 - The noise is that of the points, and its logarithm has a flat prior. The least of 4 points is one more than the power
   law has parameters.
 
@@ -125,7 +125,7 @@ class LearningCurve:
                 continue
             _, scores = run.curve(arch)
             known = scores[scores == scores]  # before a first game there is no return
-            if len(known) >= self.least_points:
+            if len(known) >= self.least_points and known.max() <= best:
                 last = points - (len(scores) - len(known))
                 if probability_to_beat(known, last, best, run.rng) < self.delta:
                     return float("nan")

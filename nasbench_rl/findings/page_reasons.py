@@ -15,8 +15,11 @@ REASONS = {
     "reinforce": ("12,800 networks in batches of 800", _CONTROLLER),
     "ppo": ("20,000 networks in batches of 20", _CONTROLLER),
     "mnas": ("8,000 networks", _CONTROLLER + "; its reward weighs cost, and this page does not"),
-    "monas": ("a reward of score and cost", "its reward weighs cost, and this page does not"),
-    "rena": ("a reward of score and cost", "its reward weighs cost, and this page does not"),
+    "monas": ("a reward of score and cost", _CONTROLLER + "; its reward weighs cost, and this page does not"),
+    "rena": (
+        "a reward of score and cost",
+        "its policy hardly leaves uniform; its reward weighs cost, this page does not",
+    ),
     "q_learning": (
         "2,700 networks, the first 1,500 at random",
         "more than half of a run is random, as there",
@@ -38,6 +41,10 @@ REASONS = {
     "regularized_evolution": ("20,000 networks", "a population of ten has just been born when ten are trained"),
     "predictor": ("150 networks of 423,624", "three to ten scores are little to predict from"),
     "optuna": ("ten trials at random before its model", "a run has ten trainings in all; the first four are random"),
+    "learning_curve": (
+        "accuracies, which flatten out",
+        "returns often rise to the end of a training, and its power law then stops what would have won",
+    ),
     "hyperband": (
         "R = 81 units of training, five brackets a round",
         "ten trainings buy about one round of three",

@@ -127,6 +127,29 @@ def test_learning_curve_stops_the_worse_and_spends_less_on_each(made_tables: Pat
     assert stopped < whole
 
 
+def test_learning_curve_lets_a_training_go_on_that_is_above_the_best(
+    made_tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "nasbench_rl_baselines.learning_curve.probability_to_beat", lambda known, *_: float(len(known) < 15)
+    )
+    run = start(made_tables, 8)
+    try:
+        get_method("learning_curve")(run)
+    except BudgetExhausted:
+        pass
+    curves = [curve for _, curve in run.trajectory().groupby("arch", sort=False)][:-1]  # the last: out of budget
+    best, outlived = curves[0]["score"].iloc[-1], 0
+    for curve in curves[1:]:
+        above = bool((curve["score"].iloc[:-1] > best).any())
+        if curve["fidelity"].max() < WHOLE:
+            assert not above
+        elif above:
+            outlived += 1
+            best = max(best, curve["score"].iloc[-1])
+    assert outlived, "one training at least rose above the best before its end"
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [("successive_halving", {}), ("hyperband", {}), ("learning_curve", {}), ("blockqnn", {}), ("predictor", {}),
