@@ -46,11 +46,11 @@ def bracket_cost(size: int, rungs: Sequence[int], eta: int) -> int:
 
 def draw_bracket(run: Run, size: int, seen: set[str]) -> list[Architecture]:
     """Distinct architectures for a bracket, unseen ones as long as there are; all drawn join ``seen``."""
-    size = int(min(size, size_of(run.space)))
-    if len(seen) + size > size_of(run.space):
-        seen.clear()  # the space is used up: go through it again, on the next train seeds
-    drawn = []
-    for _ in range(size):
+    drawn: list[Architecture] = []
+    while len(drawn) < min(size, size_of(run.space)):
+        if len(seen) >= size_of(run.space):  # used up: go through it again, on the next train seeds
+            seen.clear()
+            seen.update(arch.name for arch in drawn)
         drawn.append(draw_untrained(run, seen))
         seen.add(drawn[-1].name)
     return drawn

@@ -118,6 +118,8 @@ class LearningCurve:
 
     def _train(self, run: Run, arch: Architecture, best: float) -> float:
         """The final score of a training; NaN when it was stopped."""
+        if not run.task.is_valid(arch):  # has no curve, and each look at it would be charged
+            return run.evaluate(arch)
         points = len(run.task.fidelities)
         for fidelity in run.task.fidelities[:-1]:
             run.evaluate(arch, fidelity)

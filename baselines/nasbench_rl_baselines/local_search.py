@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nasbench_rl import Run
-from nasbench_rl.spaces import Architecture
+from nasbench_rl.spaces import Architecture, size_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class LocalSearch:
                 scores[arch.name] = run.evaluate(arch)
             return scores[arch.name]
 
-        while run.remaining > 0 and len(scores) < len(run.space):
+        while run.remaining > 0 and len(scores) < size_of(run.space):
             current = run.space.sample(run.rng)
             while current.name in scores:
                 current = run.space.sample(run.rng)

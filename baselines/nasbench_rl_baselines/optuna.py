@@ -107,6 +107,8 @@ class OptunaSearch:
 
     def _train(self, run: Run, arch: Architecture, trial: Any) -> tuple[float, int]:
         """(score, step at which the pruner stopped it; 0 when it did not)."""
+        if not run.task.is_valid(arch):  # has no curve, and each look at it would be charged
+            return run.evaluate(arch), 0
         for step, fidelity in enumerate(run.task.fidelities[:-1] if self.pruner != "none" else (), start=1):
             score = run.evaluate(arch, fidelity)
             if score == score:

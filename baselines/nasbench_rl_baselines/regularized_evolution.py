@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from nasbench_rl import Run
 from nasbench_rl.spaces import Architecture
+from nasbench_rl_baselines._searching import FREE_LIMIT, check_positive
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,19 @@ class RegularizedEvolution:
     population: int = 10
     tournament: int = 3
 
+    def __post_init__(self) -> None:
+        """Refuse sizes that allow no search."""
+        check_positive(population=self.population, tournament=self.tournament)
+
     def __call__(self, run: Run) -> None:
         """Search; ends in BudgetExhausted, or when a repeated evaluation has become free everywhere."""
         alive: deque[tuple[Architecture, float]] = deque()
         free = 0
-        while run.remaining > 0 and free < 20 * len(run.space):
+        while run.remaining > 0 and free < FREE_LIMIT:
             if len(alive) < self.population:
                 arch = run.space.sample(run.rng)
             else:
-                rivals = run.rng.choice(len(alive), size=self.tournament, replace=False)
+                rivals = run.rng.integers(len(alive), size=self.tournament)  # with replacement, as in Algorithm 1
                 parent = max((alive[i] for i in rivals), key=lambda individual: individual[1])[0]
                 arch = run.space.mutate(parent, run.rng)
             before = run.spent

@@ -14,7 +14,7 @@ from nasbench_rl.task import get_task
 
 METHODS = (
     "q_learning", "blockqnn", "mcts", "successive_halving", "hyperband", "learning_curve", "predictor", "optuna",
-    "mnas", "monas", "rena",
+    "mnas", "monas", "rena", "local_search", "regularized_evolution",
 )  # fmt: skip
 
 
@@ -56,6 +56,15 @@ def test_methods_search_large_spaces_and_repeat_with_the_seed(name: str, space: 
     first = trained(name, space)
     assert len(set(first)) >= 8
     assert trained(name, space) == first
+
+
+@pytest.mark.parametrize(("name", "options"), [("learning_curve", {}), ("optuna", {"pruner": "median"})])
+def test_a_network_that_does_not_exist_is_paid_for_once(name: str, options: dict[str, Any]) -> None:
+    """It has no curve to look at, and each look would charge the smallest fidelity."""
+    met = trained(name, "nsc-chain", **options)
+    task = get_task("nsc-chain/fashion-mnist@lite")
+    invalid = [arch for arch in met if not task.is_valid(task.space.parse(arch))]
+    assert invalid and len(invalid) == len(set(invalid))
 
 
 def test_the_order_of_train_seeds_needs_no_index() -> None:
