@@ -1,9 +1,11 @@
 """Experiments of the original nasgym (github.com/gomerudo/nas-env), read from the CSV file that it keeps.
 
 One row a network and data set: ``dataset-nethash`` (the data set's name and the MD5 of the state), ``netstring`` (the
-state as NumPy prints it), ``reward`` and ``accuracy`` in percent, ``density``, ``flops``, ``timestamp``,
-``running_time`` in seconds, ``is_valid``. They are other trainings than this project's, on other images and by other
-code, so they never enter its tables: they become a file of their own, under this project's names of the networks.
+state as NumPy prints it), ``accuracy`` from 0 to 1, ``density``, ``flops``, ``timestamp``, ``running_time`` in seconds,
+``is_valid``, and ``reward`` from 0 to 100: the accuracy in percent less the penalties that nasgym was told to take off
+it, rho x log(density) + mu x log(FLOPs), and 0 where that is negative. They are other trainings than this project's, on
+other images and by other code, so they never enter its tables: they become a file of their own, under this project's
+names of the networks.
 
     python -m nasbench_rl.nasgym db_experiments.csv --out experiments.parquet
 """
@@ -24,7 +26,7 @@ NASGYM_COLUMNS = (
     "dataset-nethash", "netstring", "reward", "accuracy", "density", "flops", "timestamp", "running_time", "is_valid",
 )  # fmt: skip
 COLUMNS = ("data", "arch", "accuracy", "reward", "density", "flops", "is_valid", "running_seconds", "timestamp", "hash")
-"""Of what ``read_experiments`` gives; accuracy and reward are shares, 0 … 1."""
+"""Of what ``read_experiments`` gives; accuracy and reward are shares, 0 … 1, the reward less its penalties."""
 
 
 def read_experiments(path: Path, space: NscSpace) -> tuple[pd.DataFrame, list[str]]:
@@ -39,7 +41,8 @@ def read_experiments(path: Path, space: NscSpace) -> tuple[pd.DataFrame, list[st
         space (the empty state among them), which is left out. Isomorphic networks have the same ``arch``.
 
     Raises:
-        TableError: unreadable, a column is missing, or a number is none.
+        TableError: unreadable, a column is missing, a number is none, an accuracy is no share, or it is not said
+            whether a network is valid.
     """
     try:
         frame = pd.read_csv(path)
@@ -56,6 +59,7 @@ def read_experiments(path: Path, space: NscSpace) -> tuple[pd.DataFrame, list[st
         numbers = frame[["reward", "accuracy", "density", "flops", "running_time", "is_valid"]].astype("float64")
     except ValueError as error:
         raise TableError(f"{path}: a figure is no number ({error})") from error
+    _check(path, numbers)
     keys = frame["dataset-nethash"].astype(str).str.rpartition("-")
     rows, faults = [], []
     for line, text in enumerate(frame["netstring"].astype(str)):
@@ -66,10 +70,23 @@ def read_experiments(path: Path, space: NscSpace) -> tuple[pd.DataFrame, list[st
             continue
         own = numbers.iloc[line]
         rows.append(
-            (keys[0][line], arch, own["accuracy"] / 100, own["reward"] / 100, own["density"], own["flops"],
+            (keys[0][line], arch, own["accuracy"], own["reward"] / 100, own["density"], own["flops"],
              bool(own["is_valid"]), own["running_time"], str(frame["timestamp"][line]), keys[2][line])
         )  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS)), faults
+
+
+def _check(path: Path, numbers: pd.DataFrame) -> None:
+    """Refuse figures that would be taken for something else: an accuracy in percent, an empty ``is_valid`` for True."""
+    for column, sound, allowed in (
+        ("accuracy", numbers["accuracy"].between(0.0, 1.0), "0 … 1 (nasgym has the reward alone in percent)"),
+        ("is_valid", numbers["is_valid"].isin((0.0, 1.0)), "True or False"),
+    ):
+        wrong = numbers.index[~sound]
+        if len(wrong):
+            found = numbers[column].iloc[wrong[0]]
+            given = "empty" if found != found else f"{found:g}"
+            raise TableError(f"{path}: {column} in row {wrong[0] + 1} is {given}; allowed: {allowed}. Correct the file")
 
 
 def main(arguments: Sequence[str]) -> int:

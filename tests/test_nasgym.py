@@ -31,7 +31,7 @@ def nasgym_file(path: Path, states: list[list[list[int]]]) -> Path:
                 "dataset-nethash": f"vgg-flower-{hashlib.md5(text.encode()).hexdigest()}",
                 "netstring": state,
                 "reward": 40.0 + number,
-                "accuracy": 41.5,
+                "accuracy": 0.415,
                 "density": 1.5,
                 "flops": 1e6,
                 "timestamp": "2019-06-01 12:00:00",
@@ -76,9 +76,36 @@ def test_bad_files_end_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture
     out = tmp_path / "out.parquet"
     assert cli.run(main, [str(tmp_path / "absent.csv"), "--out", str(out)]) == 2
     path = nasgym_file(tmp_path / "db.csv", [CHAIN])
-    path.write_text(path.read_text().replace("41.5", "much"))
+    path.write_text(path.read_text().replace("0.415", "much"))
     assert cli.run(main, [str(path), "--out", str(out)]) == 2
     assert not out.exists() and capsys.readouterr().err.count("error:") == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("accuracy", 41.5, r"accuracy in row 2 is 41.5; allowed: 0 … 1"),
+        ("accuracy", -0.1, r"accuracy in row 2 is -0.1; allowed: 0 … 1"),
+        ("accuracy", None, r"accuracy in row 2 is empty"),
+        ("is_valid", None, r"is_valid in row 2 is empty; allowed: True or False"),
+    ],
+)
+def test_a_figure_that_would_be_misread_is_refused(column: str, value: object, said: str, tmp_path: Path) -> None:
+    path = nasgym_file(tmp_path / "db.csv", [CHAIN, BRANCHED])
+    frame = pd.read_csv(path).astype({column: object})
+    frame.loc[1, column] = value
+    frame.to_csv(path, index=False)
+    with pytest.raises(TableError, match=said):
+        read_experiments(path, nsc_space("nsc-multibranch"))
+
+
+def test_a_network_that_could_not_be_built_is_not_valid(tmp_path: Path) -> None:
+    path = nasgym_file(tmp_path / "db.csv", [CHAIN, BRANCHED])
+    frame = pd.read_csv(path)
+    frame.loc[1, ["reward", "accuracy", "density", "flops", "is_valid"]] = [0.0, 0.0, 0.0, 0.0, False]
+    frame.to_csv(path, index=False)
+    found, _ = read_experiments(path, nsc_space("nsc-multibranch"))
+    assert found["is_valid"].tolist() == [True, False] and found["accuracy"].tolist() == [0.415, 0.0]
 
 
 def test_the_command_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
