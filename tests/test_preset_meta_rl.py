@@ -16,6 +16,7 @@ from made_images import TASK, made_rows, true_accuracy
 
 from nasbench_rl import cli, compare, load, store
 from nasbench_rl.errors import RecipeMismatchError, TableError
+from nasbench_rl.method import get_method
 from nasbench_rl.presets import intensified
 from nasbench_rl.presets import meta_rl as preset
 from nasbench_rl.presets.meta_rl_tables import strategies_differ
@@ -82,6 +83,24 @@ def run(experiment: int, tables: Path, out: Path, **options: object) -> tuple[in
 
 
 # -- the experiments
+
+
+def dqn_steps(protocol: preset.Protocol) -> list[tuple[int, int]]:
+    """As ``dqn`` counts them: first update and copies of the target network."""
+    found = []
+    for trial in preset.baseline_trials(protocol):
+        if trial.method == "dqn":
+            method = get_method("dqn", t_max=trial.t_max, **trial.hyperparameters)
+            found.append((round(method.learning_starts * trial.t_max), round(method.target_every * trial.t_max)))
+    return found
+
+
+def test_dqn_starts_and_copies_at_the_paper_s_steps_in_each_environment() -> None:
+    assert dqn_steps(preset.PAPER) == [(1000, 100)] * 3
+    tenth = preset.Protocol(baselines=(650, 550, 700))
+    assert dqn_steps(tenth) == [(100, 10)] * 3
+    shares = [[trial.hyperparameters for trial in preset.baseline_trials(p)] for p in (preset.PAPER, tenth)]
+    assert shares[0] == shares[1] and shares[0][0] != shares[0][2]
 
 
 def test_experiment_one(tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

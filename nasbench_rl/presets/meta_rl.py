@@ -69,6 +69,11 @@ class Protocol:
 
 
 PAPER = Protocol()
+DQN_STARTS, DQN_COPIES = 1000, 100
+"""Steps before the first update and between copies of the target network, of OpenAI Baselines and the authors' script.
+
+``dqn`` takes both as shares of t_max.
+"""
 
 
 def meta_trials(protocol: Protocol, policies: Path) -> list[Trial]:
@@ -81,12 +86,15 @@ def meta_trials(protocol: Protocol, policies: Path) -> list[Trial]:
 
 
 def baseline_trials(protocol: Protocol) -> list[Trial]:
-    """DeepQN, whose first update comes after 1 000 steps of the paper's, and random actions."""
+    """DeepQN and random actions.
+
+    DeepQN's first update comes after 1 000 steps and its target network is copied every 100, as in each of the paper's
+    trials; another number of steps keeps the shares that these are of the paper's.
+    """
     trials = []
-    for task, t_max in zip(TRAINED_ON, protocol.baselines, strict=True):
-        starts = min(1000, 1000 * t_max / PAPER.baselines[0]) / t_max
-        copies = min(100, 100 * t_max / PAPER.baselines[0]) / t_max
-        trials.append(Trial(task, "dqn", t_max, "dqn", {"learning_starts": starts, "target_every": copies}))
+    for task, t_max, paper in zip(TRAINED_ON, protocol.baselines, PAPER.baselines, strict=True):
+        shares = {"learning_starts": DQN_STARTS / paper, "target_every": DQN_COPIES / paper}
+        trials.append(Trial(task, "dqn", t_max, "dqn", shares))
         trials.append(Trial(task, "random_search", t_max, "random_search"))
     return trials
 
