@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -208,12 +208,16 @@ class TabularBenchmark(Benchmark):
             rows = [self.table.row(arch) for arch in self.parse_many(archs)]
             return np.array(rows, dtype=np.int64)
         if not isinstance(archs, np.ndarray):
-            parsed: Iterable[int] = (a if isinstance(a, int) else self.space.index(a) for a in archs)
+            parsed = (int(a) if isinstance(a, (int, np.integer)) else self.space.index(a) for a in archs)
             archs = np.fromiter(parsed, dtype=np.int64, count=len(archs))
         if archs.dtype.kind not in "iu":
             raise InvalidArchitectureError(f"architectures are given as integers, not {archs.dtype}")
         if archs.ndim == 2 and isinstance(self.task, GameTask):
             return self.task.space.indices(archs)
+        if archs.ndim != 1:
+            raise InvalidArchitectureError(
+                f"architectures of shape {archs.shape} are neither (n,) indices nor (n, depth) rows of choices"
+            )
         if archs.size and not 0 <= archs.min() <= archs.max() < len(self.space):
             bad = archs[(archs < 0) | (archs >= len(self.space))][0]
             raise InvalidArchitectureError(f"index {bad} is outside {self.space.name}: 0 … {len(self.space) - 1}")

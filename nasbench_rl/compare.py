@@ -214,6 +214,13 @@ def run_preset(options: Any, out: Path) -> int:
     """A paper's protocol, whose methods, seeds and budgets are fixed."""
     if options.preset not in PRESETS:
         raise unknown("preset", options.preset, PRESETS)
+    given = {"--methods": options.methods, "--budget": options.budget}
+    if options.preset == "meta-rl-paper":
+        given |= {"--tasks": options.tasks}
+    else:
+        given |= {"--runs": options.runs, "--mode": options.mode != "tabular"}
+    if ignored := [name for name, value in given.items() if value]:
+        raise InvalidValueError(f"--preset {options.preset} fixes what {', '.join(ignored)} would change; leave it out")
     if options.preset == "meta-rl-paper":
         return _run_meta_rl(options, out)
     from nasbench_rl.presets import rl_agents

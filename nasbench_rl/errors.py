@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import numbers
 from collections.abc import Iterable
 
 
@@ -82,6 +83,12 @@ def describe_unknown(kind: str, value: object, allowed: Iterable[object], hint: 
 def unknown(kind: str, value: object, allowed: Iterable[object], hint: str = "") -> UnknownNameError:
     """The exception for an unknown name, ready to raise."""
     return UnknownNameError(describe_unknown(kind, value, allowed, hint))
+
+
+def check_number(what: str, value: object, allowed: str) -> None:
+    """Raise InvalidValueError unless ``value`` is a number; ``allowed`` says which."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise InvalidValueError(f"{what} {value!r} is not a number; allowed: {allowed}")
 
 
 def missing_extra(module: str, extra: str, purpose: str) -> MissingExtraError:

@@ -16,6 +16,7 @@ from nasbench_rl.errors import (
     MissingCellError,
     NotEnumerableError,
     TestDataError,
+    check_number,
 )
 from nasbench_rl.records import Evaluation, Resource, Split, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
@@ -85,12 +86,11 @@ class Run:
         Raises:
             InvalidValueError: a budget below 1 or a negative seed.
         """
+        unit, whole = benchmark.task.fidelity_unit, f"one whole training is {benchmark.task.max_fidelity:,}"
+        check_number("budget", budget, f"{unit}, {whole}")
+        check_number("search seed", seed, "0, 1, 2, …")
         if budget < 1:
-            unit = benchmark.task.fidelity_unit
-            raise InvalidValueError(
-                f"budget {budget} buys nothing; allowed: at least 1 of {unit}, one whole training is "
-                f"{benchmark.task.max_fidelity:,}"
-            )
+            raise InvalidValueError(f"budget {budget} buys nothing; allowed: at least 1 of {unit}, {whole}")
         if seed < 0:
             raise InvalidValueError(f"search seed {seed} is negative; allowed: 0, 1, 2, …")
         self._benchmark = benchmark
@@ -162,6 +162,7 @@ class Run:
             raise TestDataError(f"a search sees the validation split only, not {split!r}; reports read the test split")
         architecture = self.space.parse(arch)
         fidelity = self.task.max_fidelity if fidelity is None else fidelity
+        check_number("fidelity", fidelity, f"{self.task.fidelities[0]:,} … {self.task.max_fidelity:,}")
         if not self.task.is_valid(architecture):
             self.charge(self.task.fidelities[0])
             incumbent = self._incumbent.name if self._incumbent else ""
@@ -324,7 +325,7 @@ class Run:
                 if not scored:
                     raise
                 break
-            scored.append((score, -rank, arch))
+            scored.append((score if score == score else -math.inf, -rank, arch))  # NaN: no game has finished
         if not scored:
             raise InvalidValueError(f"{self.task.id}: no network that exists was recommended; recommend at least one")
         best = max(scored, key=lambda entry: entry[:2])[2]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_rl.errors import InvalidValueError, MissingCellError, unknown
+from nasbench_rl.errors import InvalidValueError, MissingCellError, check_number, unknown
 from nasbench_rl.records import Cost, Evaluation, Source, Split
 
 if TYPE_CHECKING:
@@ -48,6 +48,17 @@ class View:
         counts = self.used.sum(axis=1)
         total = np.where(self.used[:, :, None], self.values, 0.0).sum(axis=1)
         return np.where(counts[:, None] > 0, total / np.maximum(counts, 1)[:, None], np.nan)
+
+
+def _check_column(name: str, given: Any, count: int) -> None:
+    """Raise InvalidValueError unless ``given`` is None, a number for all architectures, or one for each."""
+    try:
+        values = np.asarray(0 if given is None else given)
+    except ValueError:  # rows of different lengths
+        values = np.asarray("ragged")
+    if values.dtype.kind not in "iuf" or values.shape not in ((), (count,)):
+        shown = repr(given) if values.ndim == 0 or values.size <= 5 else f"of shape {values.shape}"
+        raise InvalidValueError(f"{name}={shown} does not fit; give one number for all, or {count:,} for as many rows")
 
 
 class Table:
@@ -164,6 +175,7 @@ class Table:
         """
         if fidelity is None:
             return len(self.fidelities) - 1
+        check_number(f"fidelity of {self.task.id}", fidelity, f"{self.fidelities[0]:,} … {self.fidelities[-1]:,}")
         position = int(np.searchsorted(self.fidelities, fidelity))
         if position == len(self.fidelities) or self.fidelities[position] != fidelity:
             near = int(self.fidelities[np.abs(self.fidelities - fidelity).argmin()])
@@ -194,6 +206,8 @@ class Table:
     def seeds_at(self, row: int, view: View, seed: int | None, split: Split) -> list[int]:
         """Positions of the train seeds to average over."""
         name = self.names[row]
+        if seed is not None:
+            check_number(f"train seed of {self.task.id}", seed, ", ".join(map(str, self.split_seeds(split))) or "none")
         if seed is None:
             used = np.flatnonzero(view.used[row]).tolist()
             if used:
@@ -206,12 +220,13 @@ class Table:
             )
         at = int(np.searchsorted(self.seeds, seed))
         if at == len(self.seeds) or self.seeds[at] != seed or not self.complete[row, at]:
-            raise MissingCellError(self._absent(name, f"train seed {seed}", row))
+            raise MissingCellError(self._absent(name, f"train seed {seed}", row, int(seed) + 1))
         return [at]
 
-    def _absent(self, name: str, what: str, row: int | None) -> str:
+    def _absent(self, name: str, what: str, row: int | None, count: int | None = None) -> str:
+        """Why there is no such cell; ``count``: train seeds that have it, where one was asked for."""
         have = [] if row is None else [str(self.seeds[i]) for i in np.flatnonzero(self.complete[row])]
-        count = 1 if row is None else max(2, len(self.seeds) + 1)
+        count = count or (1 if row is None else max(2, len(self.seeds) + 1))
         guess = "" if self.task.exhaustive else ", or ask for a guess: load(…, mode='surrogate')"
         return (
             f"{self.task.id} has no {what} of {name} (train seeds there: {', '.join(have) or 'none'}); nothing is "
@@ -258,6 +273,8 @@ class Table:
     ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
         """Columns ``score``, ``fidelity``, ``cpu_seconds`` for many architectures; see ``query_many``."""
         view, depth = self.view(split, metric), len(self.fidelities)
+        for name, given in (("fidelities", fidelities), ("seeds", seeds)):
+            _check_column(name, given, len(rows))
         if fidelities is None or np.ndim(fidelities) == 0:
             at: Any = self.fidelity_at(None if fidelities is None else int(fidelities))  # type: ignore[arg-type]
         else:

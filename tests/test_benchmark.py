@@ -114,7 +114,9 @@ def test_a_missing_cell_raises_and_names_the_command(tmp_path: Path) -> None:
         ({"arch": (3, 3), "fidelity": 60_000}, InvalidValueError, "did you mean 50,000"),
         ({"arch": (3, 3), "split": "tset"}, InvalidValueError, "'validation'"),
         ({"arch": (3, 3), "seed": 0}, InvalidValueError, "not of the test split"),
-        ({"arch": (3, 3), "seed": 9}, MissingCellError, "train seed 9"),
+        ({"arch": (3, 3), "seed": 9}, MissingCellError, "train seed 9.*--seeds 10 "),
+        ({"arch": (3, 3), "seed": "a"}, InvalidValueError, "train seed of .* 'a' is not a number"),
+        ({"arch": (3, 3), "fidelity": "max"}, InvalidValueError, "'max' is not a number; allowed: 50,000"),
         ({"arch": (3, 3), "metric": "return"}, UnknownNameError, "return_all"),
     ],
 )
@@ -125,10 +127,25 @@ def test_bad_input_says_what_is_allowed(
         bench.query(**arguments)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("archs", [np.array([25]), np.array([-1]), np.array([0.5]), [(0, 0)], np.array([[1, 6]])])
+@pytest.mark.parametrize("archs", [np.array([25]), np.array([-1]), np.array([0.5]), [(0, 0)], np.array([[1, 6]]),
+                                   np.zeros((2, 2, 2), dtype=int)])  # fmt: skip
 def test_query_many_refuses_what_query_refuses(bench: TabularBenchmark, archs: object) -> None:
     with pytest.raises(InvalidArchitectureError):
         bench.query_many(archs)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [{"fidelities": [50_000, 100_000]}, {"fidelities": "a"}, {"fidelities": [[50_000], [1, 2]]}, {"seeds": [1, 1]},
+     {"seeds": "1"}],
+)  # fmt: skip
+def test_a_column_of_another_length_or_kind_is_refused(bench: TabularBenchmark, column: dict[str, object]) -> None:
+    with pytest.raises(InvalidValueError, match=r"(fidelities|seeds)=.* does not fit.* 3 for as many"):
+        bench.query_many([0, 1, 2], **column)  # type: ignore[arg-type]
+
+
+def test_indices_may_be_numpys_own(bench: TabularBenchmark) -> None:
+    assert bench.query_many(list(np.arange(3)))["score"].tolist() == bench.query_many([0, 1, 2])["score"].tolist()
 
 
 def test_absent_tables_list_every_place_tried(tmp_path: Path) -> None:

@@ -132,6 +132,8 @@ def test_the_same_seeds_give_the_same_rows_in_another_process(
         (["--out", "/proc/no/such"], "cannot write"),
         (["--tables", "/no/such/tables"], "/no/such/tables"),
         (["--nonsense"], "--help"),
+        (["--preset", "rl-agents-paper", "--runs", "3"], "fixes what --runs would change"),
+        (["--preset", "meta-rl-paper", "--methods", "dqn", "--budget", "3x"], "--methods, --budget would change"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -70,10 +70,17 @@ def test_a_search_cannot_see_the_test_split(bench: TabularBenchmark) -> None:
     assert run.spent == 0
 
 
-@pytest.mark.parametrize(("budget", "seed"), [(0, 0), (-5, 0), (WHOLE, -1)])
+@pytest.mark.parametrize(("budget", "seed"), [(0, 0), (-5, 0), (WHOLE, -1), ("10x", 0), (WHOLE, None)])
 def test_a_budget_that_buys_nothing_is_refused(bench: TabularBenchmark, budget: int, seed: int) -> None:
     with pytest.raises(InvalidValueError):
         bench.start(budget, seed)
+
+
+def test_a_fidelity_that_is_no_number_is_refused_and_free(bench: TabularBenchmark) -> None:
+    run = bench.start(WHOLE, seed=0)
+    with pytest.raises(InvalidValueError, match="fidelity 'all' is not a number"):
+        run.evaluate((1, 1), "all")  # type: ignore[arg-type]
+    assert run.spent == 0
 
 
 def test_the_incumbent_is_the_best_at_the_highest_fidelity(bench: TabularBenchmark) -> None:

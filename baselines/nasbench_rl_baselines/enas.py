@@ -13,8 +13,8 @@ of env steps. ``baselines/README.md`` sets live and tabular regret side by side.
 
 Changed from the paper:
 
-- The fit, like every training here, has 1 M env steps and not 10 M: 977 updates, that is 97 children and nine updates of
-  the controller, which then has hardly moved from uniform.
+- The fit, like every training here, has 1 M env steps and not 10 M: 977 updates, that is 97 children and nine updates
+  of the controller, which then has hardly moved from uniform.
 - Every child is written from the same first input, as in Pham et al.'s code. The paper says in half a sentence that its
   controller's inputs are the previous architecture and its reward (section 4.2), and not how.
 - Table 5's "# NAS runner timesteps 3" is not used: the text does not say what it counts.

@@ -31,7 +31,8 @@ class RandomSearch:
         """Refuse both kinds at once."""
         if self.samples is not None and self.t_max is not None:
             raise InvalidValueError(f"samples={self.samples} draws architectures, t_max={self.t_max} actions; give one")
-        check_positive(t_max=1 if self.t_max is None else self.t_max, samples=1 if self.samples is None else self.samples)
+        given = {"samples": self.samples, "t_max": self.t_max}
+        check_positive(**{name: value for name, value in given.items() if value is not None})
 
     def __call__(self, run: Run) -> None:
         """Search; ends in BudgetExhausted when the budget does not reach a further training."""

@@ -10,7 +10,13 @@ import pytest
 from nasbench_rl import Run, get_method, load
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError
 from nasbench_rl.task import Task
-from nasbench_rl_baselines._fidelities import bracket_cost, draw_bracket, geometric_rungs, most_halvings, nearest_fidelity
+from nasbench_rl_baselines._fidelities import (
+    bracket_cost,
+    draw_bracket,
+    geometric_rungs,
+    most_halvings,
+    nearest_fidelity,
+)
 from nasbench_rl_baselines.learning_curve import EXPONENTS, probability_to_beat
 
 WHOLE = 1_000_000
@@ -160,15 +166,6 @@ def test_learning_curve_lets_a_training_go_on_that_is_above_the_best(
                 outlived += above
                 best = max(best, curve.iloc[-1])
     assert outlived, "some trainings rose above the best before their end"
-
-
-def test_a_bracket_takes_what_is_unseen_first(made_tables: Path) -> None:
-    run, seen = start(made_tables, 1), set[str]()
-    first = {arch.name for arch in draw_bracket(run, 17, seen)}
-    second = {arch.name for arch in draw_bracket(run, 9, seen)}
-    assert len(second) == 9 and len(first | second) == 25, "8 were left, and one of the 17 comes again"
-    third = {arch.name for arch in draw_bracket(run, 9, seen)}
-    assert not third & second, "a second round through the space has begun"
 
 
 @pytest.mark.parametrize(
