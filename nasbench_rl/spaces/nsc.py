@@ -80,8 +80,16 @@ class NscSpace(SearchSpace):
 
         A row becomes one-hot type (8 wide), kernel size (k + 1), predecessor 1 (d + 1) and, unless the space is a
         chain, predecessor 2 (d + 1). The layer's index is left out: the order of the rows says it.
+
+        Raises:
+            InvalidArchitectureError: another shape, no integers, or a number outside its field's width.
         """
-        rows = np.asarray(state)
+        try:
+            rows = np.asarray(state)
+        except ValueError:
+            raise InvalidArchitectureError(
+                f"a state of {self.name!r} has rows of equal length, not {state!r}"
+            ) from None
         widths = [self.definition.max_type + 1, self.definition.max_kernel + 1, self.definition.depth + 1]
         if not self.definition.chain:
             widths.append(self.definition.depth + 1)
@@ -89,7 +97,9 @@ class NscSpace(SearchSpace):
             raise InvalidArchitectureError(
                 f"a state of {self.name!r} has shape (…, {self.definition.depth}, 5), not {rows.shape}"
             )
-        fields = rows[..., 1 : 1 + len(widths)]
+        if rows.dtype.kind not in "iu":
+            raise InvalidArchitectureError(f"a state of {self.name!r} holds integers, not {rows.dtype}")
+        fields = rows[..., 1 : 1 + len(widths)].astype(np.int64, copy=False)
         if (fields < 0).any() or (fields >= widths).any():
             raise InvalidArchitectureError(f"a state of {self.name!r} holds a number outside the widths {widths}")
         encoded = np.zeros((*rows.shape[:-1], self.definition.encoding_width), dtype=np.float32)

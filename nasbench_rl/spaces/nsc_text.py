@@ -85,7 +85,7 @@ def _row(row: Sequence[Any]) -> Vector:
     try:
         values = tuple(int(value) for value in row)
         exact = len(values) == 5 and all(value == given for value, given in zip(values, row, strict=True))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # OverflowError: infinity
         exact = False
     if not exact:
         raise InvalidArchitectureError(

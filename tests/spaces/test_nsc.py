@@ -112,6 +112,7 @@ def test_multibranch_text_names_predecessors_only_where_needed() -> None:
         (CHAIN, "conv3 conv3@0", "predecessor is the layer before, 1, not 0"),
         (CHAIN, [[1, 1, 3, 0]], "is no NSC vector"),
         (CHAIN, [[1, 1, 3.5, 0, 0]], "is no NSC vector"),
+        (CHAIN, [[1, 1, float("inf"), 0, 0]], "is no NSC vector"),
         (CHAIN, [[1, "conv", 3, 0, 0]], "is no NSC vector"),
         (CHAIN, [1, 2, 3], "is no NSC vector"),
         (CHAIN, 5, "is no architecture"),
@@ -287,11 +288,23 @@ def test_encodings_have_the_paper_s_sizes() -> None:
     assert CHAIN.encode("conv3").shape == (depth, depth + kernel + 10)
     assert BRANCH.encode("conv3").shape == (depth, 2 * depth + kernel + 11)
     assert CHAIN.encode_state(np.zeros((3, 2, 10, 5), dtype=int)).shape == (3, 2, 10, 25)
+    state = CHAIN.state("conv3 maxpool2")
+    assert (CHAIN.encode_state(state.astype(np.uint64)) == CHAIN.encode_state(state)).all()
     assert CHAIN.encode("conv3 maxpool2").sum() == 3 * depth  # one bit a field, empty rows too
     assert CHAIN.state("conv3 maxpool2").tolist()[-3:] == [[0, 0, 0, 0, 0], [1, 1, 3, 0, 0], [2, 2, 2, 1, 0]]
 
 
-@pytest.mark.parametrize(("bad", "says"), [(np.zeros((9, 5), int), "has shape"), (np.full((10, 5), 99), "outside")])
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (np.zeros((9, 5), int), "has shape"),
+        (np.full((10, 5), 99), "outside"),
+        (np.zeros((10, 5)), "holds integers, not float64"),
+        (np.zeros((10, 5), object), "holds integers, not object"),
+        ([[1, 2], [3]], "rows of equal length"),
+        ([], "has shape"),
+    ],
+)
 def test_a_state_of_another_shape_is_refused(bad: np.ndarray, says: str) -> None:
     with pytest.raises(InvalidArchitectureError, match=says):
         CHAIN.encode_state(bad)
