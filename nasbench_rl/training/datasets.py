@@ -88,16 +88,26 @@ def load_dataset(name: str) -> ImageData:
     Raises:
         UnknownNameError: no data set has this name.
         DatasetError: it was never prepared, or its file is damaged or of another version; says the command to run.
+            Or its file cannot be read or written.
     """
     path = dataset_path(name)
-    if not path.is_file():
-        if get_dataset_info(name).source == "library":
-            from nasbench_rl.training.preparation import prepare
-
-            prepare(name)
-        else:
+    modified = _modified(path)
+    if modified is None:
+        if get_dataset_info(name).source != "library":
             raise DatasetError(f"data set {name!r} is not prepared ({path} is absent); {_remedy(name)}")
-    return _read(name, path, path.stat().st_mtime_ns)
+        from nasbench_rl.training.preparation import prepare
+
+        prepare(name)
+        modified = _modified(path) or 0
+    return _read(name, path, modified)
+
+
+def _modified(path: Path) -> int | None:
+    """When a prepared file was written; None when it is not there."""
+    try:
+        return path.stat().st_mtime_ns if path.is_file() else None
+    except OSError as error:
+        raise _unusable(path, "read", error) from None
 
 
 def check_dataset(data: ImageData, info: DatasetInfo) -> None:
@@ -133,8 +143,20 @@ def make_dataset(
 
 
 def save_dataset(data: ImageData) -> Path:
-    """Write a data set into the cache: to a temporary file first, then renamed."""
+    """Write a data set into the cache: to a temporary file first, then renamed.
+
+    Raises:
+        DatasetError: the cache cannot be written; says where it is and how to have another.
+    """
     path = dataset_path(data.name)
+    try:
+        _write(data, path)
+    except OSError as error:
+        raise _unusable(path, "written", error) from None
+    return path
+
+
+def _write(data: ImageData, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".tmp{os.getpid()}")
     arrays: dict[str, Any] = {"format": np.array(FORMAT), "classes": np.array(data.classes)}
@@ -147,7 +169,6 @@ def save_dataset(data: ImageData) -> Path:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return path
 
 
 @lru_cache(maxsize=8)
@@ -167,6 +188,14 @@ def _read(name: str, path: Path, modified: int) -> ImageData:
     data = ImageData(name, classes, images, labels, digest)
     check_dataset(data, get_dataset_info(name))
     return data
+
+
+def _unusable(path: Path, verb: str, error: OSError) -> DatasetError:
+    reason = error.strerror or type(error).__name__
+    return DatasetError(
+        f"{path} cannot be {verb} ({reason}); set NASBENCH_RL_DATA to a folder that you may write, where prepared "
+        "data sets are to lie"
+    )
 
 
 def _remedy(name: str) -> str:

@@ -11,6 +11,8 @@ from nasbench_rl.recipes_nsc import DatasetInfo
 from nasbench_rl.training.datasets import data_dir
 from nasbench_rl.training.preparation import Collected
 
+FEWEST = 0.9
+"""Of the images that Table 3 counts, so many must be there: copies of a data set may lack a few that are broken."""
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 
 
@@ -26,7 +28,8 @@ def collect(info: DatasetInfo, folder: Path | None) -> Collected:
     per character.
 
     Raises:
-        DatasetError: the folder is absent, its number of classes is wrong, or an image cannot be read.
+        DatasetError: the folder is absent or cannot be read, its number of classes is wrong, it holds far fewer images
+            than the data set has, or an image cannot be read.
     """
     folder = folder or default_folder(info.name)
     layout = f"{info.classes} sub-folders, one per class, with about {info.images} images in all"
@@ -35,22 +38,29 @@ def collect(info: DatasetInfo, folder: Path | None) -> Collected:
             f"{info.name!r} is not fetched for you: put its images into {folder} ({layout}), or name their folder with "
             f"--folder PATH"
         )
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    try:
+        classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        files = [(path, label.name) for label in classes for path in _images_in(label)]
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be read ({error.strerror or error}); make it readable") from None
     if len(classes) != info.classes:
         raise DatasetError(f"{folder} has {len(classes)} sub-folders; {info.name!r} needs {layout}")
-    files = [
-        (path, label.name)
-        for label in classes
-        for path in sorted(label.rglob("*"))
-        if path.suffix.lower() in SUFFIXES and path.is_file()
-    ]
     if not files:
         raise DatasetError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}); {info.name!r} needs {layout}")
+    if len(files) < FEWEST * info.images:
+        raise DatasetError(
+            f"{folder} holds {len(files)} images; {info.name!r} has {info.images} in the paper's Table 3, and at least "
+            f"{FEWEST:.0%} of them are needed: put the rest there"
+        )
     images = np.empty((len(files), *info.image), dtype=np.uint8)
     for at, (path, _) in enumerate(files):
         images[at] = _read_image(path, info.image[:2])
     keys = [path.relative_to(folder).as_posix() for path, _ in files]
     return Collected(images, [label for _, label in files], keys, keys)
+
+
+def _images_in(label: Path) -> list[Path]:
+    return [path for path in sorted(label.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
 
 
 def _read_image(path: Path, size: tuple[int, int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -61,5 +71,5 @@ def _read_image(path: Path, size: tuple[int, int]) -> np.ndarray[tuple[int, ...]
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB").resize(size[::-1], Image.Resampling.BILINEAR))
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DatasetError(f"{path} is no readable image ({error}); replace or remove it") from None

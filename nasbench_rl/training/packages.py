@@ -107,7 +107,7 @@ def obtain(package: Package, files: Sequence[Path], folder: Path) -> Path:
     """The package's file: the one among ``files`` with its checksum, else fetched into ``folder``.
 
     Raises:
-        DatasetError: it cannot be fetched, or its checksum is not the pinned one.
+        DatasetError: it cannot be fetched or read, or its checksum is not the pinned one.
     """
     for file in files:
         if not file.is_file():
@@ -156,11 +156,19 @@ def verify(path: Path, package: Package) -> Path:
 
 
 def sha256(path: Path) -> str:
-    """Checksum of a file, 64 hex digits."""
+    """Checksum of a file, 64 hex digits.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
     checksum = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            checksum.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                checksum.update(block)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DatasetError(f"{path} cannot be read ({reason}); make it readable or pass another file") from None
     return checksum.hexdigest()
 
 

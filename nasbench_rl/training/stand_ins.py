@@ -241,7 +241,7 @@ def _open(content: bytes, path: Path, name: str) -> Image:
     pil = _pillow()
     try:
         opened: Image = pil.Image.open(io.BytesIO(content)).convert("RGBA")
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
+    except (OSError, ValueError, SyntaxError, pil.Image.DecompressionBombError) as error:  # SyntaxError: a broken PNG
         raise DatasetError(f"{path}: {name} is no readable image ({error})") from None
     return opened
 

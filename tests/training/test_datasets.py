@@ -15,7 +15,7 @@ import pytest
 
 from nasbench_rl.errors import DatasetError, InvalidValueError, MissingExtraError, UnknownNameError
 from nasbench_rl.recipes_nsc import DATASETS, PAPER_DATASETS, get_dataset_info
-from nasbench_rl.training import folders, stand_ins
+from nasbench_rl.training import folders, preparation, stand_ins
 from nasbench_rl.training.datasets import SPLITS, dataset_path, load_dataset, make_dataset
 from nasbench_rl.training.packages import PACKAGES, sha256
 from nasbench_rl.training.preparation import PAPER_SHARES, STAND_IN_SHARES, prepare, split_by_group
@@ -309,6 +309,13 @@ def test_preparing_needs_pillow(write_package: WritePackage, tmp_path: Path, mon
 # -- the paper's data sets, from folders
 
 
+@pytest.fixture
+def few_textures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the data set of 5,640 images had 282."""
+    info = dataclasses.replace(get_dataset_info("dtd"), images=47 * 6)
+    monkeypatch.setattr(preparation, "get_dataset_info", lambda name: info)
+
+
 def make_folder(root: Path, classes: int, images: int) -> Path:
     for label in range(classes):
         (root / f"class{label:03d}").mkdir(parents=True)
@@ -319,6 +326,7 @@ def make_folder(root: Path, classes: int, images: int) -> Path:
     return root
 
 
+@pytest.mark.usefixtures("few_textures")
 def test_a_folder_becomes_84_by_84_with_a_third_held_out(tmp_path: Path) -> None:
     prepare("dtd", folder=make_folder(tmp_path / "mine", classes=47, images=6))
     data = load_dataset("dtd")
@@ -328,6 +336,7 @@ def test_a_folder_becomes_84_by_84_with_a_third_held_out(tmp_path: Path) -> None
     assert set(np.unique(data.images["test"][0])) == {label * 5}
 
 
+@pytest.mark.usefixtures("few_textures")
 def test_the_default_folder_is_in_the_cache() -> None:
     make_folder(folders.default_folder("dtd"), classes=47, images=6)
     assert prepare("dtd") == dataset_path("dtd")
@@ -346,6 +355,11 @@ def test_a_wrong_folder_is_explained(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "mine", classes=46, images=1)
     with pytest.raises(DatasetError, match="has 46 sub-folders; 'dtd' needs 47"):
         prepare("dtd", folder=folder)
+
+
+@pytest.mark.usefixtures("few_textures")
+def test_wrong_images_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_folder(tmp_path / "mine", classes=46, images=6)
     (folder / "last").mkdir()
     (folder / "last" / "broken.jpg").write_bytes(b"no image")
     with pytest.raises(DatasetError, match=r"broken.jpg is no readable image"):
@@ -353,6 +367,46 @@ def test_a_wrong_folder_is_explained(tmp_path: Path) -> None:
     (folder / "last" / "broken.jpg").unlink()
     with pytest.raises(DatasetError, match="has 46 classes|no image of class"):
         prepare("dtd", folder=folder)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
+    with pytest.raises(DatasetError, match=r"0.png is no readable image \(.*decompression bomb"):
+        prepare("dtd", folder=folder)
+    with pytest.raises(DatasetError, match=r"some.png is no readable image \(.*decompression bomb"):
+        stand_ins._open(png(np.zeros((10, 10, 3), np.uint8)), tmp_path / "x.deb", "some.png")
+
+
+@pytest.mark.usefixtures("few_textures")
+@pytest.mark.parametrize(("missing", "refused"), [(28, False), (29, True)])
+def test_a_folder_with_far_fewer_images_than_the_data_set_is_refused(
+    missing: int, refused: bool, tmp_path: Path
+) -> None:
+    folder = make_folder(tmp_path / "mine", classes=47, images=6)
+    for path in sorted(folder.glob("*/5.png"))[:missing]:
+        path.unlink()
+    if not refused:  # 254 of 282 are 90.07 %
+        assert prepare("dtd", folder=folder).is_file()
+        return
+    with pytest.raises(DatasetError, match=r"mine holds 253 images; 'dtd' has 282 .* at least 90%"):
+        prepare("dtd", folder=folder)
+    assert not dataset_path("dtd").exists()
+
+
+def test_a_cache_that_cannot_be_written_says_where_another_may_lie(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("sklearn")
+    cache.write_text("no folder")
+    with pytest.raises(DatasetError, match=r"digits.npz cannot be written \(.*\); set NASBENCH_RL_DATA") as caught:
+        load_dataset("digits")
+    assert str(cache) in str(caught.value) and "\n" not in str(caught.value)
+    cache.unlink()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(DatasetError, match=r"cannot be written \(No space left on device\)"):
+        load_dataset("digits")
+    assert list(cache.iterdir()) == []
 
 
 def test_options_that_do_not_apply_are_refused(tmp_path: Path) -> None:

@@ -104,6 +104,19 @@ def test_an_absent_client_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         fetch(PACKAGES["emoji"][0], tmp_path)
 
 
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "p.deb"
+    path.write_bytes(b"x")
+    wanted = package(path)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DatasetError, match=r"p.deb cannot be read \(Permission denied\); make it readable"):
+        obtain(wanted, [path], tmp_path)
+
+
 def test_every_package_is_pinned() -> None:
     for pinned in (package for packages in PACKAGES.values() for package in packages):
         assert len(pinned.sha256) == 64
