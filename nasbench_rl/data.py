@@ -52,8 +52,10 @@ def main(arguments: Sequence[str]) -> int:
     names = [name for given in options.names for name in (STAND_INS if given == "all" else (given,))]
     for name in names:
         get_dataset_info(name)  # a misspelt last name should not cost the first one's download
-    for name in names:
-        _prepare(name, options.package_file, options.folder)
+    packaged = [name for name in names if get_dataset_info(name).source == "packages"]
+    for name in names:  # files that are of use to none of the names are refused with the first
+        files = options.package_file if name in packaged or not packaged else ()
+        _prepare(name, files, options.folder)
     return 0
 
 

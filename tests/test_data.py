@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nasbench_rl import cli, data
-from nasbench_rl.recipes_nsc import DATASETS
+from nasbench_rl.recipes_nsc import DATASETS, STAND_INS
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +34,34 @@ def test_prepare_and_status(capsys: pytest.CaptureFixture[str], cache: Path) -> 
     assert "ready" in shown
     assert "damaged" in shown
     assert "not prepared" in " ".join(shown.replace("│", " ").split())
+
+
+def test_package_files_go_to_the_data_sets_that_come_from_packages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = {}
+    monkeypatch.setattr(data, "_prepare", lambda name, files, folder: given.update({name: list(files)}))
+    package = tmp_path / "google.tgz"
+    assert run("prepare", "all", "--package-file", str(package)) == 0
+    assert given == {name: [] if name == "digits" else [package] for name in STAND_INS}
+
+
+def test_a_package_file_that_no_named_data_set_takes_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("prepare", "digits", "--package-file", "google.tgz") == 2
+    assert "'digits' comes from no package" in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("sklearn")
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("NASBENCH_RL_DATA", str(tmp_path / "file" / "cache"))
+    assert run("prepare", "digits") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.startswith("error: ")
+    for part in (str(tmp_path / "file" / "cache" / "digits.npz"), "Not a directory", "NASBENCH_RL_DATA"):
+        assert part in said
 
 
 def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
