@@ -52,6 +52,47 @@ def test_rounds_end_when_the_table_has_so_many_deeper_ones(tmp_path: Path) -> No
     assert rounds == 2 and sum(len(TASK.space.parse(name).choices) > 1 for name in names) == 60
 
 
+def test_networks_are_counted_before_they_are_listed() -> None:
+    chain, branched = TASK.space, get_task("nsc-multibranch/digits@lite").space
+    assert selection.networks_up_to(chain, 3) == sum(1 for _ in chain.up_to_depth(3)) == 399
+    assert selection.networks_up_to(chain, 99) == len(chain) == 329_554_456
+    assert selection.networks_up_to(branched, 2) == 9 + 9 * 22 >= sum(1 for _ in branched.up_to_depth(2))
+
+
+@pytest.mark.parametrize(
+    ("id_", "depth", "said"),
+    [
+        (
+            "nsc-chain/digits@lite",
+            10,
+            r"--depth 10 of nsc-chain is 329,554,456 networks.* at most --depth 6, .*--drawn",
+        ),
+        ("nsc-chain/digits@lite", 7, r"is 960,799 networks"),
+        ("nsc-multibranch/digits@lite", 4, r"is up to 471,249 networks.* at most --depth 3,"),
+    ],
+)
+def test_more_networks_than_can_be_listed_are_refused(id_: str, depth: int, said: str) -> None:
+    task = get_task(id_)
+    assert isinstance(task, ImageTask)
+    with pytest.raises(InvalidValueError, match=said):
+        selection.standing(task, [], depth)
+    selection.check_depth(task, 3)
+
+
+def test_drawing_what_there_is_not_comes_to_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_made_accuracies(tmp_path, TASK.id, ["conv1"], seeds=1)
+    rows = store.read_table(tmp_path, TASK)
+    with pytest.raises(InvalidValueError, match="--depth 10 layers, and nsc-chain has none of more than 10; allowed"):
+        selection.drawn(TASK, rows, 10, 5)
+    monkeypatch.setattr(selection, "VAIN_DRAWS", 100)
+    monkeypatch.setattr(ImageTask, "is_valid", lambda task, arch: arch.name == "conv1 conv1")
+    monkeypatch.setattr(type(TASK.space), "sample", lambda space, rng: space.parse("conv1 conv1"))
+    assert [arch.name for arch in selection.drawn(TASK, rows, 1, 5)] == ["conv1 conv1"], "what there is, is trained"
+    write_made_accuracies(tmp_path, TASK.id, ["conv1 conv1"], seeds=1)
+    with pytest.raises(InvalidValueError, match=r"--drawn 5: .* has 1 with more than 1 layers.* up to 1,"):
+        selection.drawn(TASK, store.read_table(tmp_path, TASK), 1, 5)
+
+
 def test_half_of_a_round_is_near_the_best(tmp_path: Path) -> None:
     best = "avgpool2 conv1 conv1 conv1 conv1"
     write_made_accuracies(tmp_path, TASK.id, [best], seeds=1)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture
+from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.task import ImageTask
 
 ROUND = 50
@@ -18,14 +19,60 @@ PARENTS = 30
 """Mutations start from one of so many best architectures, by validation score."""
 LONGEST_WALK = 3
 """A mutation is up to so many edits away from its parent."""
+MOST_LISTED = 200_000
+"""Networks that ``standing`` goes through one by one: nsc-chain to depth 6, nsc-multibranch to depth 3."""
+VAIN_DRAWS = 20_000
+"""After so many draws in a row without a new valid network there is none left that a draw would find."""
+
+
+def networks_up_to(space: NscSpace, depth: int) -> int:
+    """Networks of at most ``depth`` layers, those of a space with branches before isomorphic ones are made one."""
+    single, merging = (len(space.definition.options(arity)) for arity in (1, 2))
+    total, of_depth = 0, 1
+    for before in range(min(depth, space.definition.depth)):
+        sources = 1 if space.definition.chain else before + 1
+        of_depth *= single * sources + (0 if space.definition.chain else merging * sources**2)
+        total += of_depth
+    return total
+
+
+def check_depth(task: ImageTask, depth: int) -> None:
+    """Refuse to go through more networks than a machine can list.
+
+    Raises:
+        InvalidValueError: ``depth`` is too large; names how many networks that is and the largest depth.
+    """
+    count = networks_up_to(task.space, depth)
+    if count > MOST_LISTED:
+        most = max(d for d in range(depth) if networks_up_to(task.space, d) <= MOST_LISTED)
+        upper = "" if task.space.definition.chain else "up to "
+        raise InvalidValueError(
+            f"--depth {depth} of {task.space.name} is {upper}{count:,} networks, too many to train each; allowed: at "
+            f"most --depth {most}, and deeper ones are drawn: --drawn 300"
+        )
+
+
+def check_drawn(task: ImageTask, depth: int) -> None:
+    """Refuse to draw networks deeper than any there is.
+
+    Raises:
+        InvalidValueError: ``depth`` is the space's or more.
+    """
+    deepest = task.space.definition.depth
+    if depth >= deepest:
+        raise InvalidValueError(
+            f"--drawn adds networks of more than --depth {depth} layers, and {task.space.name} has none of more than "
+            f"{deepest}; allowed: --depth below {deepest}, or leave --drawn out"
+        )
 
 
 def standing(task: ImageTask, trained: Iterable[tuple[str, int]], depth: int) -> list[Architecture]:
     """Every valid network of at most ``depth`` layers, and whatever is in the table already.
 
     Raises:
-        InvalidValueError: neither is anything.
+        InvalidValueError: neither is anything, or ``depth`` is too large (``check_depth``).
     """
+    check_depth(task, depth)
     archs = {task.space.parse(name): None for name in sorted({name for name, _ in trained})}
     archs.update((arch, None) for arch in task.space.up_to_depth(depth) if task.is_valid(arch))
     if not archs:
@@ -46,20 +93,33 @@ def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Archi
 
     One half is drawn as an agent without knowledge would, from ``space.sample``; the other half mutates the best found
     so far, where an agent that learns would look. A round depends on the rows alone.
+
+    Raises:
+        InvalidValueError: the space has not so many that a draw would find.
     """
+    check_drawn(task, depth)
     names = rows["arch"].to_pylist()
     known = set(names)
     missing = count - sum(len(task.space.parse(name).choices) > depth for name in known)
     last = np.flatnonzero(rows["fidelity"].to_numpy() == task.max_fidelity)
     scores = rows["validation_accuracy"].to_numpy(zero_copy_only=False)
     best = list(dict.fromkeys(names[at] for at in last[np.argsort(-scores[last], kind="stable")]))[:PARENTS]
-    rng, found = np.random.default_rng([len(known), depth]), dict[str, Architecture]()
-    while len(found) < min(ROUND, missing):
+    rng, found, vain = np.random.default_rng([len(known), depth]), dict[str, Architecture](), 0
+    while len(found) < min(ROUND, missing) and vain < VAIN_DRAWS:
         arch = task.space.sample(rng)
         if best and len(found) % 2:
             arch = task.space.parse(best[int(rng.integers(len(best)))])
             for _ in range(int(rng.integers(1, LONGEST_WALK + 1))):
                 arch = task.space.mutate(arch, rng)
         if len(arch.choices) > depth and arch.name not in known and task.is_valid(arch):
+            vain = vain + 1 if arch.name in found else 0
             found.setdefault(arch.name, arch)
+        else:
+            vain += 1
+    if missing > 0 and not found:
+        raise InvalidValueError(
+            f"--drawn {count}: the table of {task.id} has {count - missing} with more than {depth} layers, and "
+            f"{VAIN_DRAWS:,} draws found no other network that exists for its images; allowed: --drawn up to "
+            f"{count - missing}, or a smaller --depth"
+        )
     return list(found.values())

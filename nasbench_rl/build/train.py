@@ -120,6 +120,10 @@ def train_command(arguments: Sequence[str]) -> int:
         return 0
     if (options.depth or options.drawn or options.every > 1) and not all(isinstance(t, ImageTask) for t in tasks):
         raise InvalidValueError("--depth, --drawn and --every are for NSC tasks; agents are trained on whole spaces")
+    for task in (task for task in tasks if isinstance(task, ImageTask)):
+        selection.check_depth(task, options.depth or 0)
+        if options.drawn:
+            selection.check_drawn(task, options.depth or 0)
     if options.whole and options.archs:
         raise InvalidValueError(f"--{options.whole} holds every architecture of its space; leave --archs out")
     if not options.dry_run:
