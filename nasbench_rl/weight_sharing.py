@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from nasbench_rl.benchmark import Benchmark
     from nasbench_rl.run import Run
     from nasbench_rl.supernet_table import OneShot
+    from nasbench_rl.training.supernet import FittedSupernet
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 SamplePath = Callable[[int, np.random.Generator], ArchLike]
@@ -23,7 +25,7 @@ SamplePath = Callable[[int, np.random.Generator], ArchLike]
 
 
 class WeightSharing:
-    """One supernet of a run. ``fit`` it once, then read the ``proxies`` of all architectures.
+    """One supernet of a run. ``fit`` it once, then read the ``proxies`` of all architectures, or ``proxies_of`` some.
 
     Fitting with uniform paths depends on nothing that it finds, so in tabular mode it is replayed exactly: search seed
     s takes the stored supernet s modulo their number. Fitting with a controller's paths cannot be replayed: in tabular
@@ -43,39 +45,63 @@ class WeightSharing:
             raise UnsuitedSpaceError(f"{run.space.name} has no supernet; those that have: the kernel-choice spaces")
         self.run, self.task, self._bench = run, run.task, benchmark
         self._proxies: Floats | None = None
+        self._fitted: FittedSupernet | None = None
 
     @property
     def updates(self) -> int:
         """PPO updates in a whole fit."""
         return self.task.recipe.updates
 
-    def fit(self, sample_path: SamplePath | None = None, told: Callable[[PathUpdate], None] | None = None) -> None:
+    def fit(
+        self,
+        sample_path: SamplePath | None = None,
+        told: Callable[[PathUpdate], None] | None = None,
+        listed: bool = True,
+    ) -> None:
         """Fit the supernet over the whole of the task's env steps, and charge them.
 
         Args:
             sample_path: which path an update trains; None draws uniformly (SPOS).
             told: called after each update with what it brought.
+            listed: measure every architecture at the end of a live fit; False, for spaces too large to list, leaves
+                that to ``proxies_of``, and the supernet is not stored.
 
         Raises:
             BudgetExhausted: one whole training does not remain; nothing was charged.
             MissingCellError: tabular mode, and no supernet of this task is stored.
         """
         whole = _price(self.run, "a supernet")
-        if sample_path is not None and self._bench.mode == "live":
-            proxies, cpu_seconds = self._fit_live(sample_path, told)
-        else:
-            proxies, cpu_seconds = _stored(self.run, self._bench, "supernet")
-            if sample_path is not None:
-                self.run.replays = 0  # the controller has draws of its own
-                self._pretend(sample_path, told, proxies)
+        if self._bench.mode == "live" and (sample_path is not None or not listed):
+            self.run.charge(whole, self._fit_live(sample_path, told, listed))
+            return
+        proxies, cpu_seconds = _stored(self.run, self._bench, "supernet")
+        if sample_path is not None:
+            self.run.replays = 0  # the controller has draws of its own
+            self._pretend(sample_path, told, proxies)
         self.run.charge(whole, cpu_seconds)
         self._proxies = proxies[-1]
 
     def proxies(self) -> Floats:
         """(architectures,) proxy score of each, in the space's order: mean return with the shared weights."""
         if self._proxies is None:
-            raise InvalidValueError("the supernet is not fitted yet; call fit() first")
+            raise InvalidValueError(
+                "the supernet is not fitted yet; call fit() first" if self._fitted is None
+                else "the supernet was fitted with listed=False; ask for proxies_of() some architectures"
+            )  # fmt: skip
         return self._proxies
+
+    def proxies_of(self, archs: Sequence[ArchLike]) -> Floats:
+        """(n,) proxy scores of some architectures; a live supernet that measured none yet measures these alone."""
+        if self._fitted is None or self._proxies is not None:
+            return self.proxies()[[self.task.space.index(arch) for arch in archs]]
+        from nasbench_rl.training.supernet import measure_proxies
+
+        games, device = self.task.supernet.recipe.final_games, next(self._fitted.supernet.parameters()).device
+        seeds, started = self._fitted.proxy_seeds.spawn(1)[0], time.process_time()
+        with self._bench.turn():
+            measured = measure_proxies(self._fitted.supernet, self.task, archs, games, seeds, device)
+        self.run.charge(0, time.process_time() - started)
+        return np.array([proxy.mean for proxy in measured])
 
     def _pretend(self, sample_path: SamplePath, told: Callable[[PathUpdate], None] | None, proxies: Floats) -> None:
         """Run a controller against the stored proxies of the last fidelity that a fit would have passed."""
@@ -92,7 +118,10 @@ class WeightSharing:
             if told is not None:
                 told(PathUpdate(i, arch, step, 0, scores[row][arch]))
 
-    def _fit_live(self, sample_path: SamplePath, told: Callable[[PathUpdate], None] | None) -> tuple[Floats, float]:
+    def _fit_live(
+        self, sample_path: SamplePath | None, told: Callable[[PathUpdate], None] | None, listed: bool
+    ) -> float:
+        """Fit, and measure every architecture if ``listed``; returns the CPU seconds."""
         try:
             from nasbench_rl.training.process import check_device, tune_process
             from nasbench_rl.training.supernet import fit_supernet
@@ -103,10 +132,14 @@ class WeightSharing:
         tune_process()
         with self._bench.turn():
             fitted = fit_supernet(
-                task, self.run.seed, device, self._bench.on_progress, sample_path, told, fidelities=[task.max_fidelity]
-            )
-        last = fitted.points[-1]
-        return np.array([[p.mean for p in last.proxies]]), fitted.cpu_seconds + last.proxy_cpu_seconds
+                task, self.run.seed, device, self._bench.on_progress, sample_path, told,
+                fidelities=[task.max_fidelity] if listed else [],
+            )  # fmt: skip
+        self._fitted = fitted
+        if not listed:
+            return fitted.cpu_seconds
+        self._proxies = np.array([proxy.mean for proxy in fitted.points[-1].proxies])
+        return fitted.cpu_seconds + fitted.points[-1].proxy_cpu_seconds
 
 
 def search_by_gradient(run: Run, benchmark: Benchmark) -> Floats:

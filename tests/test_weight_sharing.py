@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,27 @@ def test_spos_evolves_where_a_space_is_too_large_to_list(made_tables: Path) -> N
     get_method("spos")(listed)
     get_method("spos", full_search=10)(evolved)
     assert {p.arch for p in evolved.points} == {p.arch for p in listed.points}, "25 points are soon all visited"
+
+
+def test_spos_lists_no_space_that_it_evolves_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A live fit measures nobody then, and the evolution only whom it meets."""
+    pytest.importorskip("torch")
+    from nasbench_rl.training import supernet
+
+    asked: list[str] = []
+    before = supernet.measure_proxies
+
+    def spy(net: Any, task: Any, archs: Any, *rest: Any) -> Any:
+        measured = before(net, task, archs, *rest)
+        asked.extend(proxy.arch.name for proxy in measured)
+        return measured
+
+    monkeypatch.setattr(supernet, "measure_proxies", spy)
+    run = load("minatar-ss1/breakout@smoke", mode="live", tables=tmp_path, jobs=1).start(2 * 20_480, 0)
+    small = {"population": 2, "generations": 2, "parents": 1, "crossovers": 1}
+    get_method("spos", full_search=10, top_k=1, **small)(run)
+    assert 1 <= len(asked) == len(set(asked)) <= 4
+    assert run.points[-1].arch in asked and run.spent == run.budget
 
 
 def test_enas_moves_its_controller_towards_what_scores(made_tables: Path) -> None:

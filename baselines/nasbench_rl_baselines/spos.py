@@ -11,13 +11,17 @@ Changed from the RL-agents paper: the fit, like every training here, has 1 M env
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nasbench_rl import Run
-from nasbench_rl.spaces import Architecture
+from nasbench_rl.spaces import Architecture, size_of
 from nasbench_rl_baselines._searching import check_positive
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -49,20 +53,21 @@ class Spos:
 
     def __call__(self, run: Run) -> None:
         """Search; ends in BudgetExhausted when the budget does not reach the supernet and one training."""
-        supernet = run.supernet()
-        supernet.fit()
-        if len(run.space) <= self.full_search:
+        supernet, listed = run.supernet(), size_of(run.space) <= self.full_search
+        supernet.fit(listed=listed)
+        if listed:
             best = np.argsort(-supernet.proxies(), kind="stable")[: self.top_k]
             run.recommend([run.space[int(i)] for i in best])
         else:
-            run.recommend(self._evolve(run, supernet.proxies()))
+            run.recommend(self._evolve(run, supernet.proxies_of))
 
-    def _evolve(self, run: Run, proxies: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[Architecture]:
-        """The top K that the original's evolutionary search finds by proxy score."""
+    def _evolve(self, run: Run, proxies_of: Callable[[list[Architecture]], Floats]) -> list[Architecture]:
+        """The top K that the original's evolutionary search finds by proxy score, each measured once."""
         space, scored = run.space, dict[Architecture, float]()
         alive = [space.sample(run.rng) for _ in range(self.population)]
         for _ in range(self.generations):
-            scored |= {arch: float(proxies[space.index(arch)]) for arch in alive}
+            new = [arch for arch in dict.fromkeys(alive) if arch not in scored]
+            scored |= dict(zip(new, proxies_of(new).tolist(), strict=True)) if new else {}
             parents = sorted(scored, key=scored.__getitem__, reverse=True)[: self.parents]
             alive = [self._cross(run, parents) for _ in range(self.crossovers)]
             while len(alive) < self.population:
