@@ -345,8 +345,8 @@ def tables_of_the_page(named: dict[str, str], to: Path) -> Path | None:
         to.mkdir(exist_ok=True)
         (to / store.MANIFEST).write_bytes(content)
         if digests(to) == named:
-            for name in named:  # what the page reads; surrogates are folders
-                (to / name).parent.mkdir(exist_ok=True)
+            for name in named:  # what the page reads: of surrogates the description alone
+                (to / name).parent.mkdir(parents=True, exist_ok=True)
                 (to / name).write_bytes(git("show", f"{commit}:tables/{name}"))
             return to
     return None

@@ -9,8 +9,10 @@ from nasbench_rl.benchmark import load
 from nasbench_rl.findings.against_random import Comparison, compare_task, over_tasks
 from nasbench_rl.findings.fidelity import FidelityFinding, fidelity_finding
 from nasbench_rl.findings.searches import Chosen, Searches
+from nasbench_rl.findings.sources import OneShotSource, one_shot_sources, surrogate_infos
 from nasbench_rl.findings.spread import SpreadFinding, spread_finding
 from nasbench_rl.leaderboard.facts import TableFacts, table_facts
+from nasbench_rl.surrogate_info import SurrogateInfo
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,8 @@ class Answers:
         overall: the same over all tasks, for each budget that every task has; empty with a single task.
         fidelities: of every task with enough architectures.
         spreads: likewise.
+        one_shots: supernets and differentiable searches that are stored.
+        surrogates: what each that is stored says of itself.
     """
 
     searches: Searches
@@ -32,6 +36,8 @@ class Answers:
     overall: tuple[Comparison, ...]
     fidelities: tuple[FidelityFinding, ...]
     spreads: tuple[SpreadFinding, ...]
+    one_shots: tuple[OneShotSource, ...]
+    surrogates: tuple[SurrogateInfo, ...]
 
     @property
     def main(self) -> tuple[Comparison, ...]:
@@ -61,6 +67,7 @@ def answers(searches: Searches, folder: Path) -> Answers:
     return Answers(
         searches, tuple(facts), {id_: against[id_] for id_ in benches if id_ in against}, _overall(against),
         tuple(one for one in fidelities if one is not None), tuple(one for one in spreads if one is not None),
+        one_shot_sources(folder), surrogate_infos(folder),
     )  # fmt: skip
 
 

@@ -78,8 +78,10 @@ class FidelityFinding:
         same_trainings: whether both come from the same trainings, and seed noise is therefore not in ``short``.
         short: of trainings looked at early.
         supernets: of one-shot proxies, one a supernet seed; empty where none is stored.
-        ceiling: τ between the rankings by two halves of the train seeds; NaN with a single one.
-        ceiling_seeds: number of train seeds it was measured on.
+        ceiling: τ between the rankings by two halves of the train seeds; NaN with a single one, or with too few
+            architectures that have several.
+        ceiling_seeds: number of train seeds it is measured on.
+        ceiling_architectures: how many have all of those; fewer than ``FEWEST`` tell no ceiling.
         gap: regret of a draw at random.
         column: the true score's name.
     """
@@ -94,6 +96,7 @@ class FidelityFinding:
     supernets: tuple[Ranking, ...]
     ceiling: NoiseCeiling
     ceiling_seeds: int
+    ceiling_architectures: int
     gap: float
     column: str
 
@@ -148,6 +151,7 @@ def fidelity_finding(bench: TabularBenchmark) -> FidelityFinding | None:
         supernets=tuple(_ranking(one, true) for one in proxies[:, :, known]),
         ceiling=ceiling,
         ceiling_seeds=several.shape[1],
+        ceiling_architectures=len(several),
         gap=float(true.max() - true.mean()),
         column=report.column,
     )

@@ -12,8 +12,9 @@ from nasbench_rl.findings.fidelity import TOP
 from nasbench_rl.findings.page_fidelity import fidelity_answer, fidelity_cautions, fidelity_section
 from nasbench_rl.findings.page_random import random_answer, random_cautions, random_section
 from nasbench_rl.findings.page_reasons import reasons_section
+from nasbench_rl.findings.page_sources import sources_section
 from nasbench_rl.findings.page_spread import spread_answer, spread_cautions, spread_section
-from nasbench_rl.leaderboard.columns import show
+from nasbench_rl.findings.page_surrogates import surrogates_section
 from nasbench_rl.leaderboard.report import ALL
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def markdown(found: Answers, folder: str) -> str:
         drawn = image("spread", spread.task, f"Share of architecture on {spread.task}")
         parts += spread_section(spread, drawn if spread.trainings or spread.supernets else "")
     parts += spread_cautions(found)
-    return "\n".join([*parts, *_sources(found)]) + "\n"
+    parts += surrogates_section(found)
+    return "\n".join([*parts, *sources_section(found)]) + "\n"
 
 
 def _introduction(found: Answers) -> list[str]:
@@ -89,7 +91,8 @@ def _introduction(found: Answers) -> list[str]:
         "<!-- Made by python -m nasbench_rl.findings (make findings); do not edit, make it again. -->",
         "",
         f"Three questions of the field, answered from every table that is there: {tasks}. Each number below was worked "
-        "out from those tables by `make findings`, and none was typed; where the tables do not say, this page says so.",
+        "out from those tables by `make findings`, and none was typed but those cited from papers; where the tables do "
+        "not say, this page says so.",
         "",
     ]
 
@@ -118,36 +121,3 @@ def _how_fidelity() -> str:
         f"share of the {TOP} best architectures is among the cheap ranking's own {TOP}, and what the regret of taking "
         "its first is."
     )
-
-
-def _sources(found: Answers) -> list[str]:
-    searches = found.searches
-    lines = [
-        "## Where the numbers come from",
-        "",
-        "| table | sha-256, first digits | cells | CPU hours | trained by | on |",
-        "|---|---|---|---|---|---|",
-    ]
-    names = {name.split("/", 1)[1]: name for name in searches.tables if name.split("/")[0] != "supernet"}
-    for one in found.facts:
-        name = names[one.task.replace("/", ".").replace("@", ".") + ".parquet"]
-        cells = f"{one.cells} (train seeds {', '.join(map(str, one.train_seeds))}; complete: {one.complete_seeds})"
-        by, on = ", ".join(one.code_versions), "; ".join(one.machines)
-        lines.append(f"| `{name}` | {searches.tables[name]} | {cells} | {show(one.cpu_hours)} | {by} | {on} |")
-    seeds = {one.task: one.supernet_seeds for one in found.spreads}
-    for name, digest in searches.tables.items():
-        if name.startswith("supernet/"):
-            task = next(
-                (id_ for id_ in seeds if name == f"supernet/{id_.replace('/', '.').replace('@', '.')}.parquet"), ""
-            )
-            lines.append(f"| `{name}` | {digest} | {seeds.get(task, 0)} supernets | – | – | – |")
-    runs = sorted({one.runs for one in searches.searches})
-    counted = " to ".join(str(n) for n in (runs[:1] + runs[-1:] if len(runs) > 1 else runs)) or "no"
-    lines += [
-        "",
-        f"Searches: {counted} search seeds for each method, task and budget, on the tables above; what each of them "
-        f"chose is in `searches.json` beside the figures. Made by nasbench-rl {searches.code} on {searches.machine}.",
-    ]
-    if searches.left_out:
-        lines += ["", "Left out, for want of what they need:", "", *(f"- {text}" for text in searches.left_out)]
-    return lines

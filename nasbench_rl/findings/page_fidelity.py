@@ -118,12 +118,14 @@ def _noise(one: FidelityFinding) -> str:
     if math.isnan(one.ceiling.tau):
         ceiling = (
             "The noise ceiling, τ between the rankings by two halves of the train seeds, is not known yet: "
-            f"{one.ceiling_seeds} train seed{'s are' if one.ceiling_seeds != 1 else ' is'} complete and it takes two."
+            f"{_missing_ceiling(one)}."
         )
     else:
+        some = f", of the {one.ceiling_architectures} architectures that have them all,"
         ceiling = (
             f"The noise ceiling is τ = {show(one.ceiling.tau)}: so well do the rankings by two halves of the "
-            f"{one.ceiling_seeds} complete train seeds agree, and no cheap score can be asked to do much better."
+            f"{one.ceiling_seeds} complete train seeds{some * (one.ceiling_architectures < one.architectures)} agree, "
+            "and no cheap score can be asked to do much better."
         )
     if one.same_trainings:
         return (
@@ -132,6 +134,16 @@ def _noise(one: FidelityFinding) -> str:
             "agree about is the luck of the seed, which τ with other trainings would not have."
         )
     return f"{ceiling} Short trainings are of train seed {validation}, the final ranking of train seed {test}."
+
+
+def _missing_ceiling(one: FidelityFinding) -> str:
+    if one.ceiling_seeds < 2:
+        return f"{one.ceiling_seeds} train seed{'s are' if one.ceiling_seeds != 1 else ' is'} complete and it takes two"
+    count = one.ceiling_architectures
+    if count < FEWEST:
+        have = "1 architecture has" if count == 1 else f"{count or 'no'} architectures have"
+        return f"{have} all {one.ceiling_seeds} train seeds, and it takes {FEWEST}"
+    return "all scores of a half are the same, and rank nothing"
 
 
 def fidelity_cautions(found: Answers) -> list[str]:

@@ -24,19 +24,18 @@ def spread_answer(found: Answers) -> list[str]:
         return each
     lasts = [last.share for one in found.spreads if one.trainings and (last := one.trainings[-1])]
     if not lasts:
-        return ["Not known yet on any task: it takes a second train seed.", *each]
+        return [f"Not known yet on any task: it takes a second train seed of {FEWEST} architectures.", *each]
     shares = f"Between {percent(min(lasts))} and {percent(max(lasts))}" if len(lasts) > 1 else percent(lasts[0])
     tasks = f"the {len(lasts)} of {len(each)} tasks" if len(lasts) > 1 else f"the only one of {len(each)} tasks"
-    text = f"{shares} of the variance of a whole training's score is architecture, on {tasks} with a second train seed."
-    return [text, *each]
+    text = f"{shares} of the variance of a whole training's score is architecture, on {tasks} where"
+    return [f"{text} {FEWEST} architectures or more have a second train seed.", *each]
 
 
 def _answer(one: SpreadFinding) -> str:
     last = one.trainings[-1] if one.trainings else None
     if last is None:
         return (
-            f"On `{one.task}` this is not known yet: every architecture has one train seed to compare, and one "
-            f"training cannot tell its architecture from its luck. Together they spread by {show(one.spread)} "
+            f"On `{one.task}` this is not known yet: {_missing(one)}. Together they spread by {show(one.spread)} "
             f"(standard deviation of `{one.score}` over the architectures)."
         )
     return (
@@ -44,6 +43,14 @@ def _answer(one: SpreadFinding) -> str:
         f"interval {percent(last.low)} to {percent(last.high)}) and {percent(1 - last.share)} is train seed: standard "
         f"deviations of {show(last.sd_architecture)} and {show(last.sd_rest)} `{one.score}`."
     )
+
+
+def _missing(one: SpreadFinding) -> str:
+    if not one.repeated:
+        why = "every architecture has one train seed to compare"
+        return f"{why}, and one training cannot tell its architecture from its luck"
+    have = "1 architecture has" if one.repeated == 1 else f"{one.repeated} architectures have"
+    return f"{have} several train seeds, and it takes {FEWEST}"
 
 
 def percent(share: float) -> str:
@@ -99,7 +106,10 @@ def _table(one: SpreadFinding, components: Sequence[Components | None], rest: st
 def spread_cautions(found: Answers) -> list[str]:
     """What to be careful about."""
     lines = []
-    single = [f"`{one.task}`" for one in found.spreads if not one.trainings]
+    few = [f"`{one.task}`" for one in found.spreads if not one.trainings and one.repeated]
+    if few:
+        lines.append(f"For {', '.join(few)} several train seeds of {FEWEST} architectures are needed.")
+    single = [f"`{one.task}`" for one in found.spreads if not one.trainings and not one.repeated]
     if single:
         lines.append(
             f"For {', '.join(single)} a second complete train seed is needed. A seed in the making is not used: it "

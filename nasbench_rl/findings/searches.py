@@ -19,7 +19,7 @@ from nasbench_rl.pool import run_all
 from nasbench_rl.summary import distinct, final_rows
 from nasbench_rl.task import get_task
 
-FAMILIES = ("rl", "nsc", "supernet")
+FAMILIES = ("rl", "nsc", "supernet", "darts", "surrogate")
 """Of the tables that a page reads."""
 TRIES = 10
 
@@ -109,7 +109,9 @@ def snapshot(folder: Path, to: Path) -> Path:
 def digests(folder: Path) -> dict[str, str]:
     """12 hex digits of every table that a page reads, by its name in the manifest."""
     entries = store.read_manifest(folder)
-    return {name: e.sha256[:12] for name, e in sorted(entries.items()) if name.split("/")[0] in FAMILIES and e.cells}
+    family = {name: name.split("/")[0] for name in entries}
+    read = [name for name, e in entries.items() if e.cells or family[name] == "surrogate"]  # which has no cells
+    return {name: entries[name].sha256[:12] for name in sorted(read) if family[name] in FAMILIES}
 
 
 def record(runs: pd.DataFrame, folder: Path, left_out: Sequence[str] = ()) -> Searches:

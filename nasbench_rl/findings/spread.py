@@ -27,6 +27,7 @@ class SpreadFinding:
         fidelities: ascending.
         seeds: train seeds that can be compared; below two the trainings say nothing.
         trainings: components of trained scores at each fidelity; None where a score is missing, empty below two seeds.
+        repeated: architectures that have several of those; fewer than ``FEWEST`` say nothing.
         spread: standard deviation over the architectures of one training each, at the end: architecture and seed
             together.
         supernet_seeds: number of stored supernets.
@@ -39,6 +40,7 @@ class SpreadFinding:
     fidelities: tuple[int, ...]
     seeds: int
     trainings: tuple[Components | None, ...]
+    repeated: int
     spread: float
     supernet_seeds: int
     supernets: tuple[Components | None, ...]
@@ -52,7 +54,7 @@ def spread_finding(bench: TabularBenchmark) -> SpreadFinding | None:
     if known.any(axis=1).sum() < FEWEST:
         return None
     several = scores[known.sum(axis=1) > 1]
-    repeated = len(several) >= FEWEST
+    enough = len(several) >= FEWEST
     depth = range(len(task.fidelities))
     first = scores[known.any(axis=1)][:, :, -1]
     first = first[np.arange(len(first)), (~np.isnan(first)).argmax(axis=1)]
@@ -62,8 +64,9 @@ def spread_finding(bench: TabularBenchmark) -> SpreadFinding | None:
         unit=task.fidelity_unit.replace("_", " "),
         score=task.metric if task.split_by == "seed" else bench.table.view("test").column,
         fidelities=task.fidelities,
-        seeds=int(known.sum(axis=1).max()) if repeated else 1,
-        trainings=tuple(_one_way(several[:, :, at]) for at in depth) if repeated else (),
+        seeds=int(known.sum(axis=1).max()) if enough else 1,
+        trainings=tuple(_one_way(several[:, :, at]) for at in depth) if enough else (),
+        repeated=len(several),
         spread=float(first.std(ddof=1)),
         supernet_seeds=len(proxies),
         supernets=tuple(two_way(proxies[:, at].T) for at in depth) if len(proxies) > 1 else (),
