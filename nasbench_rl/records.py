@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 Split = Literal["validation", "test"]
-Source = Literal["table", "surrogate", "live"]
+Source = Literal["table", "surrogate", "live", "invalid"]
 Resource = Literal["params", "flops", "latency"]
 RESOURCES: tuple[Resource, ...] = ("params", "flops", "latency")
 """What an architecture costs to use: parameters, operations of a forward pass, seconds of one (batch 1, one core)."""
@@ -45,7 +45,8 @@ class Evaluation:
         cost: cost of one training to ``fidelity``.
         params: trainable parameters.
         flops: floating point operations of one forward pass of one observation (2 x multiply-accumulates).
-        source: ``"table"``, ``"surrogate"`` (a guess, never a measurement) or ``"live"``.
+        source: ``"table"``, ``"surrogate"`` (a guess, never a measurement), ``"live"``, or ``"invalid"``: an NSC
+            network that does not exist because a map vanishes. It scores 0, and its cost, params and flops are 0.
     """
 
     task: str
@@ -70,10 +71,11 @@ class Evaluation:
         unit = self.cost.unit.replace("_", " ")
         metrics = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
         seeds = ", ".join(map(str, self.seeds))
+        origin = "no such network" if self.source == "invalid" else f"from {self.source}"
         return (
             f"Evaluation({self.task} {self.arch}: {self.split} score {self.score:.4g}{spread} "
             f"at {self.fidelity:,} {unit}, seeds ({seeds}); {metrics}; "
-            f"{self.params:,} params, {self.flops:,} FLOPs, {self.cost.cpu_seconds:,.0f} CPU s; from {self.source})"
+            f"{self.params:,} params, {self.flops:,} FLOPs, {self.cost.cpu_seconds:,.0f} CPU s; {origin})"
         )
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nasbench_rl import store
 from nasbench_rl.benchmark import CACHE_LIMIT, Mode, TabularBenchmark
-from nasbench_rl.errors import InvalidValueError, MissingCellError
+from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, MissingCellError
 from nasbench_rl.records import Cost, Evaluation, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.surrogate import Surrogate
@@ -22,7 +22,8 @@ class SurrogateBenchmark(TabularBenchmark):
     """A measured score where the table has one (``source="table"``), else a guess (``source="surrogate"``).
 
     A guess has no seeds, its ``score_std`` is the ensemble's spread and its CPU seconds are NaN: nothing was trained.
-    ``optimum`` and ``coverage`` speak of what was measured alone.
+    A network that does not exist because a map vanishes scores 0 (``source="invalid"``), which is no guess. ``optimum``
+    and ``coverage`` speak of what was measured alone.
     """
 
     mode: Mode = "surrogate"
@@ -40,20 +41,27 @@ class SurrogateBenchmark(TabularBenchmark):
         self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
         metric: str | None = None,
     ) -> Evaluation:  # fmt: skip
-        """See ``Benchmark.query``; a missing row is guessed, a train seed that was never trained is not."""
+        """See ``Benchmark.query``; a missing row is guessed, a train seed that was never trained is not.
+
+        Raises:
+            InvalidArchitectureError: no point of the space. A network that does not exist scores 0.
+            InvalidValueError, UnknownNameError: as in ``Benchmark.query``.
+        """
         try:
             return super().query(arch, fidelity=fidelity, seed=seed, split=split, metric=metric)
-        except MissingCellError:
-            self._check(seed, split, metric)
-        guess = self._guess(self.space.parse(arch), fidelity, split)
+        except (MissingCellError, InvalidArchitectureError):
+            architecture = self.space.parse(arch)  # raises for what is no point of the space
+        self._check(seed, split, metric)
+        answer = self._answer(architecture, fidelity, split)
         if isinstance(arch, (tuple, str, Architecture)) and len(self._cache) < CACHE_LIMIT:
-            self._cache[arch, fidelity, seed, split, metric] = guess
-        return guess
+            self._cache[arch, fidelity, seed, split, metric] = answer
+        return answer
 
-    def _guess(self, arch: Architecture, fidelity: int | None, split: Split) -> Evaluation:
+    def _answer(self, arch: Architecture, fidelity: int | None, split: Split) -> Evaluation:
+        """A guess, or 0 for a network that does not exist."""
         effort = int(self.table.fidelities[self.table.fidelity_at(fidelity)])
         mean, spread = self.surrogate.predict([arch], effort, split)
-        size = self.task.size(arch)
+        size = self.task.size(arch) if self.task.is_valid(arch) else None
         return Evaluation(
             task=self.task.id,
             arch=arch.name,
@@ -63,11 +71,27 @@ class SurrogateBenchmark(TabularBenchmark):
             score=float(mean[0]),
             score_std=float(spread[0]),
             metrics={self.task.metric: float(mean[0])},
-            cost=Cost(effort, self.task.fidelity_unit, math.nan),
-            params=size.params,
-            flops=size.flops,
-            source="surrogate",
+            cost=Cost(effort if size else 0, self.task.fidelity_unit, math.nan if size else 0.0),
+            params=size.params if size else 0,
+            flops=size.flops if size else 0,
+            source="surrogate" if size else "invalid",
         )
+
+    def _is_measured(
+        self, archs: Sequence[Architecture], seeds: Sequence[int] | int | None, split: Split, metric: str | None
+    ) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(n,) whether the table answers; raises for a train seed that it lacks and no guess may stand for."""
+        view = self.table.view(split, metric)
+        if seeds is None:
+            answered = np.asarray(view.used.any(axis=1))
+            rows = [self.table.row_of.get(arch.name) for arch in archs]
+            return np.array([row is not None and answered[row] for row in rows], dtype=np.bool_)
+        if np.ndim(seeds) and np.shape(seeds) != (len(archs),):
+            raise InvalidValueError(f"seeds of shape {np.shape(seeds)} for {len(archs)} architectures; give one each")
+        asked = np.broadcast_to(np.asarray(seeds), len(archs)).tolist()
+        known = np.array([self.table.has(arch, seed) for arch, seed in zip(archs, asked, strict=True)], dtype=np.bool_)
+        self._check([seed for seed, measured in zip(asked, known, strict=True) if not measured], split, metric)
+        return known
 
     def _check(self, seeds: Sequence[int] | int | None, split: Split, metric: str | None) -> None:
         """Raise for a metric or train seed that there is not: a guess would hide the mistake."""
@@ -84,33 +108,41 @@ class SurrogateBenchmark(TabularBenchmark):
         self, archs: Sequence[ArchLike] | np.ndarray[Any, Any], fidelities: Sequence[int] | int | None = None,
         seeds: Sequence[int] | int | None = None, split: Split = "test", metric: str | None = None,
     ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
-        """As ``TabularBenchmark.query_many``, with a column ``guessed``: True where the score is no measurement.
+        """As ``TabularBenchmark.query_many``, with two columns more; all rows are of one fidelity.
 
-        All rows are of one fidelity.
+        ``source`` is that of ``query``: ``"table"``, ``"surrogate"``, or ``"invalid"`` where a network does not exist,
+        whose score and CPU seconds are 0. ``guessed`` is True where it is ``"surrogate"``.
         """
         if fidelities is not None and np.ndim(fidelities):
             raise InvalidValueError("guesses of many are made at one fidelity; give fidelities as one number or None")
-        self._check(seeds, split, metric)
         effort = self.table.fidelity_at(None if fidelities is None else int(fidelities))  # type: ignore[arg-type]
         named = self.parse_many(archs)
-        guessed = np.array([arch.name not in self.table.row_of for arch in named], dtype=np.bool_)
-        score, cpu = np.empty(len(named)), np.full(len(named), np.nan)
-        known = [arch for arch, guess in zip(named, guessed, strict=True) if not guess]
-        if known:
-            found = super().query_many(known, fidelities, seeds, split, metric)
-            score[~guessed], cpu[~guessed] = found["score"], found["cpu_seconds"]
-        if guessed.any():
-            unknown = [arch for arch, guess in zip(named, guessed, strict=True) if guess]
-            score[guessed] = self.surrogate.predict(unknown, int(self.table.fidelities[effort]), split)[0]
+        measured = self._is_measured(named, seeds, split, metric)
+        source = np.where(measured, "table", "surrogate")
+        score, cpu = np.zeros(len(named)), np.full(len(named), np.nan)
+        if measured.any():
+            known = [named[at] for at in np.flatnonzero(measured)]
+            of_known = seeds if seeds is None or not np.ndim(seeds) else np.asarray(seeds)[measured]
+            found = super().query_many(known, fidelities, of_known, split, metric)
+            score[measured], cpu[measured] = found["score"], found["cpu_seconds"]
+        if not measured.all():
+            unknown = [named[at] for at in np.flatnonzero(~measured)]
+            score[~measured] = self.surrogate.predict(unknown, int(self.table.fidelities[effort]), split)[0]
+            source[~measured] = ["surrogate" if self.task.is_valid(arch) else "invalid" for arch in unknown]
+        cpu[source == "invalid"] = 0.0
         fidelity = np.full(len(named), self.table.fidelities[effort])
-        return {"score": score, "fidelity": fidelity, "cpu_seconds": cpu, "guessed": guessed}
+        return {
+            "score": score, "fidelity": fidelity, "cpu_seconds": cpu, "source": source, "guessed": source == "surrogate"
+        }  # fmt: skip
 
     def curve(
         self, arch: ArchLike, seed: int | None = None, split: Split = "test", metric: str | None = None
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """See ``TabularBenchmark.curve``; guessed where the table has no row."""
+        """See ``TabularBenchmark.curve``; guessed where the table has no row, zeros where no such network exists.
+
+        ``query(arch).source`` says which.
+        """
         architecture = self.space.parse(arch)
-        if architecture.name in self.table.row_of:
+        if self._is_measured([architecture], seed, split, metric)[0]:
             return super().curve(architecture, seed, split, metric)
-        self._check(seed, split, metric)
         return self.table.fidelities.copy(), self.surrogate.curves([architecture], split)[0][0]

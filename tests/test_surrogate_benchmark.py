@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +55,50 @@ def test_many_are_answered_as_one_is(bench: SurrogateBenchmark) -> None:
     assert np.allclose(found["score"], one_by_one) and found["guessed"].tolist() == [False, True, False]
 
 
-def test_what_does_not_exist_is_not_guessed(bench: SurrogateBenchmark) -> None:
+def test_a_network_that_does_not_exist_scores_zero_in_every_form_of_answer(bench: SurrogateBenchmark) -> None:
+    one = bench.query(INVALID, split="validation")
+    assert one.score == 0.0 == one.score_std == one.cost.cpu_seconds and one.cost.amount == one.params == one.flops == 0
+    assert one.source == "invalid" and "no such network" in repr(one) and pickle.loads(pickle.dumps(one)) == one
+    many = bench.query_many([KNOWN, INVALID, NEW], split="validation")
+    assert many["source"].tolist() == ["table", "invalid", "surrogate"]
+    assert many["score"][1] == 0.0 == many["cpu_seconds"][1] and many["guessed"].tolist() == [False, False, True]
+    assert bench.curve(INVALID)[1].tolist() == [0.0] * 12
+    for ask in (bench.query, bench.curve):
+        with pytest.raises(InvalidArchitectureError, match="did you mean 'conv3'"):
+            ask("convv3")
+        with pytest.raises(InvalidValueError, match="99"):
+            ask(INVALID, seed=99)
     with pytest.raises(InvalidArchitectureError, match="vanishes"):
-        bench.query(INVALID)
+        bench.resource(INVALID, "params")
+    with pytest.raises(InvalidArchitectureError, match="vanishes"):
+        load(ID, tables=bench.folder).query(INVALID)
+
+
+def test_one_and_many_answer_alike_where_a_tenth_has_more_train_seeds(tables: Path, tmp_path: Path) -> None:
+    shutil.copytree(tables, tmp_path / "tables")
+    write_made_accuracies(tmp_path / "tables", ID, [KNOWN], seeds=2)
+    bench, other = load(ID, mode="surrogate", tables=tmp_path / "tables"), "conv1"
+    assert bench.train_seeds() == (0,) and other in bench.table.row_of
+    for seed in (0, 1):
+        one = bench.query(KNOWN, seed=seed)
+        many = bench.query_many([KNOWN], seeds=seed)
+        assert one.source == "table" == many["source"][0] and one.seeds == (seed,) and many["score"][0] == one.score
+        assert (bench.curve(KNOWN, seed=seed)[1][-1]) == one.score
+    mixed = bench.query_many([KNOWN, other, NEW], seeds=[1, 0, 0])
+    assert mixed["source"].tolist() == ["table", "table", "surrogate"]
+    for arch, seed, score in zip((KNOWN, other, NEW), (1, 0, 0), mixed["score"], strict=True):
+        assert bench.query(arch, seed=seed).score == pytest.approx(score)
+    with pytest.raises(InvalidValueError, match=r"seeds of shape \(2,\) for 1 architectures"):
+        bench.query_many([KNOWN], seeds=[0, 1])
+    for arch in (other, NEW):  # seed 1 of these was never trained
+        for ask in (bench.query, bench.curve):
+            with pytest.raises(InvalidValueError, match="train seed 1 is not of the test split.*allowed: 0"):
+                ask(arch, seed=1)
+        with pytest.raises(InvalidValueError, match="train seed 1 is not of the test split.*allowed: 0"):
+            bench.query_many([KNOWN, arch], seeds=1)
+
+
+def test_what_is_not_there_is_not_guessed(bench: SurrogateBenchmark) -> None:
     for ask in (bench.query, bench.curve):
         with pytest.raises(UnknownNameError, match="metric"):
             ask(NEW, metric="bogus")
