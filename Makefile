@@ -2,6 +2,7 @@
 # make leaderboard  the same, and the NSC tasks with their surrogates (ten minutes more), kept in the repository:
 #                   baselines/README.md, leaderboard.md, .csv and .html
 # make live-runs    baselines/README.md: the live runs stored there beside tabular ones
+# make live-nsc     the same page: three NSC networks trained live beside the table's seeds (half a minute, font-letters prepared)
 # make findings     docs/findings.md: what the tables say, from the tables as they stand    ARGS=--redraw: the same searches
 # make test         the test suite                                                  make test ARGS="-k stats"
 # All make .venv and install everything first, once for each state of pyproject.toml and constraints.txt.
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NSC_TASKS := $(patsubst %,nsc-chain/%@lite,fashion-mnist font-letters emoji animals wesnoth)
 
-.PHONY: compare leaderboard live-runs findings speed test check lint format docs install clean
+.PHONY: compare leaderboard live-runs live-nsc findings speed test check lint format docs install clean
 
 compare: install
 	$(BIN)/python -m nasbench_rl.compare $(ARGS)
@@ -32,6 +33,9 @@ leaderboard: install
 # After the tables are committed: the page names the one that judges.
 live-runs: install
 	$(BIN)/python tools/live_against_tabular.py
+
+live-nsc: install
+	$(BIN)/python tools/nsc_live_against_table.py --write
 
 # After the tables are committed: a test asks that the page names tables that a commit has.
 findings: install
