@@ -6,7 +6,9 @@
   start nor motion; the authors' nasgym keeps such distances, and only so is a network without shifts a chain, as where
   the agent "settled for chain-structured networks" while shifts were "the least frequent" actions (section 7,
   Experiment 3). They are no part of the state (Figure 5), so ``info`` tells them.
-- Reward of a shift out of bounds: sigma x accuracy, as lines 10 and 11 of Algorithm 1 have it for every shift.
+- Reward of a shift out of bounds: sigma x accuracy, as lines 10 and 11 of Algorithm 1 have it for every shift. The
+  authors' nasgym gives 0 for it (``nasgym/envs/default_nas_env.py``: "If the predecessors were out of boundaries, the
+  reward is 0").
 - The terminal action: the network's accuracy once more (line 13). On an empty design there is no network: 0.
 - An invalid network has accuracy 0.
 - τ. "Higher than a given number τ" (case d) and "the maximum length of an episode" (section 6.1) differ by one; the
