@@ -25,7 +25,8 @@ COLUMNS = (
     "test_score", "test_source", "regret", "search_seconds", "code_version", "machine",
 )  # fmt: skip
 """One row an evaluation. ``test_score`` and ``regret`` are the incumbent's, on the test split at max fidelity. The two
-sources say of ``score`` and ``test_score`` whether they were measured (``table``, ``live``) or guessed (``surrogate``).
+sources say of ``score`` and ``test_score`` whether they were measured (``table``, ``live``) or guessed (``surrogate``);
+``invalid`` is the 0 of an NSC network that does not exist.
 ``objective`` is the resource that a multi-objective method weighs against the score; empty for the others.
 ``approximation`` is ``Run.approximation``.
 """

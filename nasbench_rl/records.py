@@ -97,7 +97,8 @@ class TrajectoryPoint:
         seed: the validation train seed drawn; −1 for an NSC network that does not exist.
         score: the validation score seen.
         incumbent: canonical string of the best architecture so far by validation score.
-        source: whether ``score`` was measured (``"table"``, ``"live"``) or guessed (``"surrogate"``).
+        source: whether ``score`` was measured (``"table"``, ``"live"``), guessed (``"surrogate"``), or is the 0 of an
+            NSC network that does not exist (``"invalid"``).
     """
 
     spent: int

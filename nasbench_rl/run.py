@@ -167,7 +167,9 @@ class Run:
             self.charge(self.task.fidelities[0])
             incumbent = self._incumbent.name if self._incumbent else ""
             self.points.append(
-                TrajectoryPoint(self.spent, self.cpu_seconds, architecture.name, fidelity, -1, 0.0, incumbent)
+                TrajectoryPoint(
+                    self.spent, self.cpu_seconds, architecture.name, fidelity, -1, 0.0, incumbent, "invalid"
+                )
             )
             return 0.0
         if inherit is not None:

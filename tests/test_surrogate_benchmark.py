@@ -111,6 +111,7 @@ def test_what_is_not_there_is_not_guessed(bench: SurrogateBenchmark) -> None:
 def test_a_search_pays_one_epoch_for_a_network_that_does_not_exist(bench: SurrogateBenchmark) -> None:
     run = bench.start(20, 0)
     assert run.evaluate(INVALID) == 0.0 and run.spent == 1 and run.incumbent is None
+    assert run.points[-1].source == "invalid"
     assert run.evaluate(NEW) > 0 and run.spent == 13 and run.points[-1].source == "surrogate"
 
 
@@ -126,7 +127,7 @@ def test_a_comparison_goes_through_to_its_page(tables: Path, tmp_path: Path) -> 
     command = ["--tasks", ID, "--mode", "surrogate", "--methods", "random_search", "--runs", "3", "--jobs", "1"]
     assert cli.run(compare_main, [*command, "--tables", str(tables), "--out", str(tmp_path)]) == 0
     runs = store.read_frame(tmp_path / "runs.parquet")
-    assert set(runs["source"]) <= {"table", "surrogate"} and (runs["table"].str.len() == 25).all()
+    assert set(runs["source"]) <= {"table", "surrogate", "invalid"} and (runs["table"].str.len() == 25).all()
     assert "guessed by a surrogate" in (tmp_path / "summary.md").read_text()
     assert (tmp_path / "leaderboard.html").is_file()
     board = store.read_frame(tmp_path / "leaderboard.parquet")
