@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _STREAM = 2
 """Spawn key, beside those of ``Run``."""
-INVALID = "invalid"
-"""Source of the reward of a network that does not exist: nothing was measured or guessed."""
 COLUMNS = ("episode", "position", "action", "reward", "arch", "ended")
 
 
@@ -57,8 +55,8 @@ class TracedRun(Run):
         return _Traced(super().env(**{**self._options, **options}), self.steps)
 
     def sources(self) -> dict[str, str]:
-        """Where the score of each evaluated network comes from: ``table``, ``surrogate``, ``live`` or ``INVALID``."""
-        return {point.arch: INVALID if point.seed < 0 else point.source for point in self.points}
+        """Where the score of each evaluated network comes from."""
+        return {point.arch: point.source for point in self.points}
 
     def frame(self) -> pd.DataFrame:
         """All steps: step, ``COLUMNS``, source (empty while there is no network)."""
