@@ -92,12 +92,9 @@ def parse_method(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def write_results(
-    runs: pd.DataFrame, summary: pd.DataFrame, fronts: pd.DataFrame, out: Path, tables: str | None, resource: Resource
+    runs: pd.DataFrame, summary: pd.DataFrame, fronts: pd.DataFrame, out: Path, tables: str | None
 ) -> list[Path]:
-    """``runs.parquet``, ``summary.csv``, ``summary.md`` and a regret plot a task in ``out``; returns their paths.
-
-    Where a method weighs a cost, ``hypervolume.csv`` too, and a task's front and hypervolume for one ``resource``.
-    """
+    """``runs.parquet``, ``summary.csv``, ``summary.md``, and ``hypervolume.csv`` where a method weighs a cost."""
     written = [out / "runs.parquet", out / "summary.csv", out / "summary.md"]
     store.write_frame(runs, written[0])
     files.replace_file(written[1], summary.to_csv(index=False).encode())
@@ -105,20 +102,30 @@ def write_results(
     if len(fronts):
         written.append(out / "hypervolume.csv")
         files.replace_file(written[-1], fronts.to_csv(index=False).encode())
-    for task in dict.fromkeys(runs["task"]):
-        from nasbench_rl import plots
+    return written
 
-        of_task = runs[runs["task"] == task]
-        bench = judge_table(task, tables, of_task["mode"])
-        name = task.replace("/", ".").replace("@", ".")
+
+def write_figures(
+    runs: pd.DataFrame, fronts: pd.DataFrame, folder: Path, tables: str | None, resource: Resource
+) -> list[Path]:
+    """Regret over budget of each task, and where a method weighs a cost its front and hypervolume for one ``resource``.
+
+    The leaderboard's page has the same figures and more, under the same names.
+    """
+    from nasbench_rl import plots
+
+    written = []
+    for task, of_task in runs.groupby("task", sort=False):
+        bench = judge_table(str(task), tables, of_task["mode"])
         figure = curves_figure(of_task, bench)
         if figure is not None:
-            written += plots.save(figure, out / f"regret.{name}")
+            written += plots.save(figure, folder / plots.file_name("regret", str(task)))
         of = objectives(bench, resource) if len(fronts) else None
         if of is not None:
-            written += plots.save(front_figure(of_task, of)(plots.SIZE, True), out / f"front.{resource}.{name}")
-            figure = hypervolume_figure(of_task, of, GRID_POINTS)(plots.SIZE, True)
-            written += plots.save(figure, out / f"hypervolume.{resource}.{name}")
+            for kind, draw in (
+                ("front", front_figure(of_task, of)), ("hypervolume", hypervolume_figure(of_task, of, GRID_POINTS))
+            ):  # fmt: skip
+                written += plots.save(draw(plots.SIZE, True), folder / plots.file_name(kind, resource, str(task)))
     return written
 
 
@@ -270,7 +277,9 @@ def main(arguments: Sequence[str]) -> int:
     tables = None if options.mode == "live" else options.tables  # live runs are judged by the shipped tables
     summary = summarise(runs, tables)
     fronts = judge_fronts(runs, tables)
-    written = write_results(runs, summary, fronts, out, tables, options.resource)
+    written = write_results(runs, summary, fronts, out, tables)
+    if not options.page:
+        written += write_figures(runs, fronts, out / "figures", tables, options.resource)
     print_summary(summary, tables, cli.console)
     print_fronts(fronts, cli.console)
     cli.console.print("written: " + ", ".join(str(path) for path in written), highlight=False, soft_wrap=True)

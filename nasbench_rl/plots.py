@@ -84,6 +84,11 @@ def new_figure(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure,
     return figure, axes
 
 
+def file_name(*parts: str) -> str:
+    """What a figure of this kind, of this task, is called, without its ending."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", "-".join(parts)).strip("-")
+
+
 def save(figure: Figure, path: Path) -> list[Path]:
     """Write ``path`` as .png and .svg; returns both.
 

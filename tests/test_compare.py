@@ -86,7 +86,7 @@ def test_simulated_random_search_agrees_with_the_exact_expectation(compared: Pat
 
 
 def test_plots_and_markdown_are_there(compared: Path) -> None:
-    assert (compared / "regret.minatar-ss1.breakout.lite.png").read_bytes().startswith(b"\x89PNG")
+    assert (compared / "figures" / "regret-minatar-ss1-breakout-lite.png").read_bytes().startswith(b"\x89PNG")
     text = (compared / "summary.md").read_text()
     assert "single train seed (0)" in text and "random search, exact" in text
 
@@ -109,6 +109,9 @@ def test_the_same_seeds_give_the_same_rows_in_another_process(
         [*command, "--runs", "5", "--out", str(tmp_path)], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {  # without a page it draws its own
+        f"regret-minatar-ss1-breakout-lite.{suffix}" for suffix in ("png", "svg")
+    }
     circumstances = ["search_seconds", "code_version"]  # a commit may fall between the two
     again = read_frame(tmp_path / "runs.parquet").drop(columns=circumstances)
     first = read_frame(compared / "runs.parquet").drop(columns=circumstances)

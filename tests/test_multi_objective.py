@@ -172,9 +172,9 @@ def test_compare_reports_hypervolumes_of_every_method(compared: Path, bench: Tab
     values = methods[["low", "hypervolume", "high"]].astype(float)
     assert (values.diff(axis=1).iloc[:, 1:] >= 0).all(axis=None) and values.min().min() > 0 and values.max().max() <= 1
     assert set(read_frame(compared / "runs.parquet")["objective"]) == {"", "flops", "latency"}
-    name = "minatar-ss1.breakout.lite.png"
+    name = "minatar-ss1-breakout-lite.png"
     for kind in ("front", "hypervolume"):
-        assert (compared / f"{kind}.latency.{name}").read_bytes().startswith(b"\x89PNG")
+        assert (compared / "figures" / f"{kind}-latency-{name}").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_mean_is_that_of_every_run_on_its_own(compared: Path, bench: TabularBenchmark) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -71,10 +70,6 @@ def coloured_methods(report: Report, family: str) -> list[str]:
     return [*names[:COLOURED], *(name for name in names[COLOURED:] if is_random_search(name))]
 
 
-def _name(*parts: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", "-".join(parts)).strip("-")
-
-
 def _size(on_page: bool) -> plots.Size:
     return PAGE_SIZE if on_page else plots.SIZE
 
@@ -100,7 +95,7 @@ def _improvement(report: Report, family: str) -> list[PageFigure]:
     def draw(on_page: bool) -> Figure:
         return plots.improvement_over_random(methods, family, _size(on_page)[0])
 
-    return [PageFigure(_name("improvement", family), family, caption, draw)]
+    return [PageFigure(plots.file_name("improvement", family), family, caption, draw)]
 
 
 def _profiles(report: Report, family: str, tasks: Sequence[JudgedTask], coloured: Sequence[str]) -> list[PageFigure]:
@@ -121,7 +116,7 @@ def _profiles(report: Report, family: str, tasks: Sequence[JudgedTask], coloured
         size = _size(on_page)
         return plots.profiles(shares, thresholds, family, coloured, size, legend=not on_page)
 
-    return [PageFigure(_name("profile", family), family, caption, draw)]
+    return [PageFigure(plots.file_name("profile", family), family, caption, draw)]
 
 
 def _profile(regrets: Sequence[Array], thresholds: Array, with_band: bool) -> Array:
@@ -156,7 +151,7 @@ def _regret(judged: JudgedTask, coloured: Sequence[str]) -> PageFigure:
             _size(on_page), legend=not on_page,
         )  # fmt: skip
 
-    return PageFigure(_name("regret", task.id), task.id, caption, draw)
+    return PageFigure(plots.file_name("regret", task.id), task.id, caption, draw)
 
 
 def front_place(task: str) -> str:
@@ -175,7 +170,7 @@ def _fronts(judged: JudgedTask, resource: Resource) -> list[PageFigure]:
         "has spent. Lines: mean over runs; bands: its 95 % interval over search seeds.",
     )
     draws = (front_figure(judged.runs, of), hypervolume_figure(judged.runs, of, GRID_POINTS))
-    names = [_name(kind, resource, judged.task.id) for kind in ("front", "hypervolume")]
+    names = [plots.file_name(kind, resource, judged.task.id) for kind in ("front", "hypervolume")]
     return [
         PageFigure(name, front_place(judged.task.id), caption, partial(_draw_front, draw))
         for name, caption, draw in zip(names, captions, draws, strict=True)
