@@ -310,7 +310,8 @@ def curve_grid(runs: pd.DataFrame, grid: np.ndarray[Any, Any]) -> np.ndarray[Any
     """(runs, points) anytime regret of one method's rows (``experiment.COLUMNS``) on budgets ``grid``."""
     from nasbench_rl.stats import regret_curve
 
-    parts = [regret_curve(one["spent"], one["regret"], grid) for _, one in runs.groupby("seed", sort=True)]
+    by_seed = runs[["seed", "spent", "regret"]].groupby("seed", sort=True)
+    parts = [regret_curve(one["spent"], one["regret"], grid) for _, one in by_seed]
     return np.stack(parts)
 
 

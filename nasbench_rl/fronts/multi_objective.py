@@ -182,23 +182,41 @@ def anytime_fronts(run: pd.DataFrame, of: Objectives) -> list[Members]:
     """
     seen, found = _Seen(), []
     members: Members = ()
-    columns = (run[name].tolist() for name in ("arch", "fidelity", "train_seed", "score"))
-    for evaluation in zip(*columns, strict=True):
+    for evaluation in _evaluations(run):
         if seen.add(*evaluation):
             members = of.front_of(seen.means)
         found.append(members)
     return found
 
 
+EVALUATION = ["arch", "fidelity", "train_seed", "score"]
+"""Columns of what a search is told."""
+
+
+def _evaluations(run: pd.DataFrame) -> Iterable[tuple[str, int, int, float]]:
+    return zip(*(run[name].tolist() for name in EVALUATION), strict=True)
+
+
+def final_scores(runs: pd.DataFrame) -> list[dict[str, float]]:
+    """What each run of one method on one task knows at its end, by search seed: validation scores by architecture."""
+    found = []
+    for _, run in runs[["seed", *EVALUATION]].groupby("seed", sort=True):
+        seen = _Seen()
+        for evaluation in _evaluations(run):
+            seen.add(*evaluation)
+        found.append(seen.means)
+    return found
+
+
 def final_fronts(runs: pd.DataFrame, of: Objectives) -> list[Members]:
     """The set that each run of one method on one task ends with, by search seed."""
-    return [anytime_fronts(run, of)[-1] for _, run in runs.groupby("seed", sort=True)]
+    return [of.front_of(scores) for scores in final_scores(runs)]
 
 
 def hypervolume_curves(runs: pd.DataFrame, of: Objectives, grid: Array) -> Array:
     """(runs, points) share of the true front's hypervolume on budgets ``grid``, of one method's runs on one task."""
     curves = []
-    for _, run in runs.groupby("seed", sort=True):
+    for _, run in runs[["seed", "spent", *EVALUATION]].groupby("seed", sort=True):
         shares = [of.share(members) if members else math.nan for members in anytime_fronts(run, of)]
         curves.append(stats.regret_curve(run["spent"], shares, grid))
     return np.stack(curves)
@@ -245,8 +263,12 @@ def judge_fronts(runs: pd.DataFrame, tables: str | None = None, seed: int = 0) -
         for method, of_method in of_task.groupby("method", sort=False):
             if not of_method["source"].eq("surrogate").any():
                 of_method = of_method.sort_values(["seed", "step"])
-                parts = [_row(of_method, of, seed) for of in known]
-                same = {"task": task, "method": method, "objective": weighed.get(str(method), "")}
+                scores = final_scores(of_method)
+                parts = [_row(scores, of, seed) for of in known]
+                same = {
+                    "task": task, "method": method, "objective": weighed.get(str(method), ""),
+                    "mode": of_method["mode"].iloc[0], "runs": len(scores),
+                }  # fmt: skip
                 found.append([{**same, **part} for part in parts])
         found.sort(key=lambda parts: -sum(part["hypervolume"] for part in parts))
         rows += [part for parts in found for part in parts]
@@ -254,13 +276,12 @@ def judge_fronts(runs: pd.DataFrame, tables: str | None = None, seed: int = 0) -
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _row(runs: pd.DataFrame, of: Objectives, seed: int) -> dict[str, Any]:
-    shares = np.array([[of.share(members)] for members in final_fronts(runs, of)])
+def _row(scores: Sequence[Mapping[str, float]], of: Objectives, seed: int) -> dict[str, Any]:
+    shares = np.array([[of.share(of.front_of(of_run))] for of_run in scores])
     rng = np.random.default_rng(seed)
     low, high = stats.bootstrap_interval(shares, np.mean, rng, vectorised=True)
     return {
-        "mode": runs["mode"].iloc[0], "runs": len(shares), "resource": of.resource,
-        "hypervolume": float(shares.mean()), "low": float(low), "high": float(high),
+        "resource": of.resource, "hypervolume": float(shares.mean()), "low": float(low), "high": float(high),
     }  # fmt: skip
 
 

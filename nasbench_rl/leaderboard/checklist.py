@@ -57,7 +57,8 @@ def _code(known: _Known) -> list[Item]:
     packages = sorted(set(known.runs["method_version"]))
     shipped = all(package.startswith("nasbench-rl ") for package in packages)
     elsewhere = "" if shipped else " Those of other packages are theirs to release."
-    digests = {str(name): "/".join(sorted(set(rows))) for name, rows in known.runs.groupby("method")["configuration"]}
+    used = known.runs[["method", "configuration"]].drop_duplicates().groupby("method")["configuration"]
+    digests = {str(name): "/".join(sorted(rows)) for name, rows in used}
     configurations = ", ".join(f"{name} {digest}" for name, digest in digests.items())
     seeds = known.runs["seed"]
     trained = f"This package; the tables were trained by {known.joined('code_versions')}."
@@ -159,7 +160,8 @@ def _tuning(known: _Known) -> tuple[str, str]:
 
 def _shipped(known: _Known, names: Sequence[str]) -> list[str]:
     """Those of this package, whose heads say everything there is to say."""
-    versions = known.runs.groupby(known.runs["method"].map(_base))["method_version"].first()
+    labels = known.runs[["method", "method_version"]].drop_duplicates("method")
+    versions = {_base(label): version for label, version in labels.itertuples(index=False)}
     return [name for name in names if versions[name].startswith("nasbench-rl ")]
 
 
@@ -168,7 +170,8 @@ def _changes(known: _Known) -> tuple[str, str]:
     listed, silent, unknown = _heads(known, "Changed")
     same = _shipped(known, silent)
     unknown = sorted({*unknown, *silent} - {*same})
-    approximate = {_base(row.method): row.approximation for row in known.runs.itertuples() if row.approximation}
+    stood_in = known.runs[["method", "approximation"]].drop_duplicates()
+    approximate = {_base(method): text for method, text in stood_in.itertuples(index=False) if text}
     parts = [f"As the heads of their files say. {listed}" if listed else ""]
     parts += [f"Nothing: {', '.join(same)}." if same else ""]
     parts += [f"Approximate: {name} ({text})." for name, text in sorted(approximate.items())]
