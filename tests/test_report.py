@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +206,14 @@ def test_a_lucky_single_run_is_no_answer_beside_a_sure_one(made_tables: Path, ru
     rows, answer = both.rows("minatar-ss1@lite").set_index("method"), answer_for(both, "minatar-ss1@lite")
     assert rows.loc["lucky", "regret_mean"] < rows.loc["sure", "regret_mean"]
     assert answer.method == "sure" and answer.level != "none"
+
+
+def test_who_is_better_more_often_but_worse_on_average_is_no_answer(made_tables: Path, runs: pd.DataFrame) -> None:
+    good = build_report(pd.concat([runs, choosing(runs, made_tables, "mine")]), str(made_tables))
+    frame = good.frame.copy()
+    frame.loc[frame["method"] == "mine", "regret_mean"] = 2.0
+    assert answer_for(good, "minatar-ss1@lite").method == "mine"
+    assert answer_for(replace(good, frame=frame), "minatar-ss1@lite").level == "none"
 
 
 def test_random_search_is_never_the_method_that_beats_it(made_tables: Path, runs: pd.DataFrame) -> None:

@@ -67,11 +67,14 @@ def _verdict(report: Report, family: str) -> Verdict:
         nan = math.nan
         return Verdict(family, tasks, "unknown", "", "No answer yet.", why, "", (nan, nan, nan), (nan, nan))
     # A single run may happen to be the best: what is surely better than random search goes before what may be.
-    surely = others.assign(sure=[_level(row) != "none" for _, row in others.iterrows()])
+    exact = rows[rows["method"] == EXACT]["regret_mean"]
+    to_beat = float(exact.iloc[0]) if len(exact) else math.inf
+    surely = others.assign(level=[_level(row, to_beat) for _, row in others.iterrows()])
+    surely["sure"] = surely["level"] != "none"
     order = surely.sort_values(["sure", "improvement", "rank"], ascending=[False, False, True], kind="stable")
     best = order.iloc[0]
-    level = _level(best)
-    also = [str(row["method"]) for _, row in order[1:].iterrows() if _level(row) != "none"]
+    level: Level = best["level"]
+    also = [str(row["method"]) for _, row in order[1:].iterrows() if row["sure"]]
     return Verdict(
         family,
         tasks,
@@ -85,8 +88,9 @@ def _verdict(report: Report, family: str) -> Verdict:
     )
 
 
-def _level(row: pd.Series) -> Level:
-    if not row["improvement_low"] > AS_GOOD:
+def _level(row: pd.Series, to_beat: float) -> Level:
+    """``to_beat``: random search's expected regret; who is better more often but worse on average does not beat it."""
+    if not row["improvement_low"] > AS_GOOD or row["regret_mean"] >= to_beat:
         return "none"
     return "better" if row["improvement_table_low"] > AS_GOOD else "here"
 
@@ -111,7 +115,7 @@ def _headline(level: Level, method: str) -> str:
 def _evidence(report: Report, best: pd.Series, rows: pd.DataFrame, methods: int, tasks: int) -> str:
     budget = best["trainings"]
     spend = "the budgets listed below" if math.isnan(budget) else f"a budget of {budget:g} whole trainings"
-    subject = "The nearest is " + str(best["method"]) + ": a" if _level(best) == "none" else "A"
+    subject = "The nearest is " + str(best["method"]) + ": a" if best["level"] == "none" else "A"
     one = "a single run" if math.isnan(best["improvement_low"]) else ""
     between = one or f"95 % interval {show(best['improvement_low'])} to {show(best['improvement_high'])}"
     corrected = "" if methods == 1 or one else f", corrected for {methods} methods"
