@@ -30,7 +30,7 @@ def ranking(markdown: str, rows: list[dict[str, str]]) -> str:
         for row in (row for row in own if row["runs"] != "0"):
             chance = f"{row['improvement']} [{row['improvement_low']}, {row['improvement_high']}]"
             chance = chance if row["improvement"] else "–"  # the exact line is what the others are compared with
-            lines.append(f"| `{row['method']}` | {row['rank'] or '–'} | {chance} | {row['regret_mean']} |")
+            lines.append(f"| `{row['method']}` | {row['rank'] or '–'} | {chance} | {row['regret_mean'] or '–'} |")
         approximate = {row["method"]: row["approximation"] for row in own if row["approximation"]}
         if approximate:
             lines += ["", "Approximate: " + "; ".join(f"`{name}` ({what})" for name, what in approximate.items()) + "."]
