@@ -85,10 +85,10 @@ def unknown(kind: str, value: object, allowed: Iterable[object], hint: str = "")
     return UnknownNameError(describe_unknown(kind, value, allowed, hint))
 
 
-def check_number(what: str, value: object, allowed: str) -> None:
-    """Raise InvalidValueError unless ``value`` is a number; ``allowed`` says which."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        raise InvalidValueError(f"{what} {value!r} is not a number; allowed: {allowed}")
+def check_number(what: str, value: object, allowed: str, whole: bool = False) -> None:
+    """Raise InvalidValueError unless ``value`` is a number, and an integer if ``whole``; ``allowed`` says which."""
+    if not isinstance(value, numbers.Integral if whole else numbers.Real) or isinstance(value, bool):
+        raise InvalidValueError(f"{what} {value!r} is not a{' whole' if whole else ''} number; allowed: {allowed}")
 
 
 def missing_extra(module: str, extra: str, purpose: str) -> MissingExtraError:

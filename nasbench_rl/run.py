@@ -88,7 +88,7 @@ class Run:
         """
         unit, whole = benchmark.task.fidelity_unit, f"one whole training is {benchmark.task.max_fidelity:,}"
         check_number("budget", budget, f"{unit}, {whole}")
-        check_number("search seed", seed, "0, 1, 2, …")
+        check_number("search seed", seed, "0, 1, 2, …", whole=True)
         if budget < 1:
             raise InvalidValueError(f"budget {budget} buys nothing; allowed: at least 1 of {unit}, {whole}")
         if seed < 0:

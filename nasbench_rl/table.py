@@ -207,7 +207,8 @@ class Table:
         """Positions of the train seeds to average over."""
         name = self.names[row]
         if seed is not None:
-            check_number(f"train seed of {self.task.id}", seed, ", ".join(map(str, self.split_seeds(split))) or "none")
+            allowed = ", ".join(map(str, self.split_seeds(split))) or "none"
+            check_number(f"train seed of {self.task.id}", seed, allowed, whole=True)
         if seed is None:
             used = np.flatnonzero(view.used[row]).tolist()
             if used:

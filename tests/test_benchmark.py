@@ -115,7 +115,7 @@ def test_a_missing_cell_raises_and_names_the_command(tmp_path: Path) -> None:
         ({"arch": (3, 3), "split": "tset"}, InvalidValueError, "'validation'"),
         ({"arch": (3, 3), "seed": 0}, InvalidValueError, "not of the test split"),
         ({"arch": (3, 3), "seed": 9}, MissingCellError, "train seed 9.*--seeds 10 "),
-        ({"arch": (3, 3), "seed": "a"}, InvalidValueError, "train seed of .* 'a' is not a number"),
+        ({"arch": (3, 3), "seed": "a"}, InvalidValueError, "train seed of .* 'a' is not a whole number"),
         ({"arch": (3, 3), "fidelity": "max"}, InvalidValueError, "'max' is not a number; allowed: 50,000"),
         ({"arch": (3, 3), "metric": "return"}, UnknownNameError, "return_all"),
     ],

@@ -70,7 +70,7 @@ def test_a_search_cannot_see_the_test_split(bench: TabularBenchmark) -> None:
     assert run.spent == 0
 
 
-@pytest.mark.parametrize(("budget", "seed"), [(0, 0), (-5, 0), (WHOLE, -1), ("10x", 0), (WHOLE, None)])
+@pytest.mark.parametrize(("budget", "seed"), [(0, 0), (-5, 0), (WHOLE, -1), ("10x", 0), (WHOLE, None), (WHOLE, 0.5)])
 def test_a_budget_that_buys_nothing_is_refused(bench: TabularBenchmark, budget: int, seed: int) -> None:
     with pytest.raises(InvalidValueError):
         bench.start(budget, seed)
