@@ -10,6 +10,7 @@ import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
 from nasbench_rl.spaces.kernels import Conv, Network, same_padding
+from nasbench_rl.training.bfloat16 import Conv2d, Linear, conv2d
 
 
 def _orthogonal(layer: nn.Conv2d | nn.Linear, gain: float, generator: torch.Generator) -> None:
@@ -21,7 +22,7 @@ def _orthogonal(layer: nn.Conv2d | nn.Linear, gain: float, generator: torch.Gene
 def make_conv(conv: Conv) -> nn.Conv2d:
     """An uninitialised convolution; reflection padding is applied by ``run_conv``."""
     layer: nn.Conv2d = nn.utils.skip_init(
-        nn.Conv2d, conv.inputs, conv.outputs, conv.kernel, stride=conv.stride, padding=conv.padding
+        Conv2d, conv.inputs, conv.outputs, conv.kernel, stride=conv.stride, padding=conv.padding
     )
     return layer
 
@@ -57,7 +58,7 @@ class Agent(nn.Module):
         self.blocked = network.stem.stride == 4
         self.stem = make_conv(network.stem)
         self.convs = self.make_choices(network)
-        self.linear = nn.utils.skip_init(nn.Linear, network.linear_in, network.linear_out)
+        self.linear = nn.utils.skip_init(Linear, network.linear_in, network.linear_out)
         self.policy = nn.utils.skip_init(nn.Linear, network.linear_out, network.actions)
         self.value = nn.utils.skip_init(nn.Linear, network.linear_out, 1)
         for module in self.modules():
@@ -87,7 +88,7 @@ class Agent(nn.Module):
             return F.relu(self.stem(x))
         out, frames = self.stem.weight.shape[:2]
         blocks = self.stem.weight.view(out, frames, 2, 4, 2, 4).permute(0, 3, 1, 5, 2, 4)
-        return F.relu(F.conv2d(x, blocks.reshape(out, 16 * frames, 2, 2) / 255, self.stem.bias))
+        return F.relu(conv2d(x, blocks.reshape(out, 16 * frames, 2, 2) / 255, self.stem.bias))
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Action logits (batch, actions) and values (batch,), both float32."""

@@ -13,6 +13,7 @@ from nasbench_rl.recipes_nsc import ClassifierRecipe
 from nasbench_rl.spaces.nsc_cost import Shape, joined_shape, node_shapes
 from nasbench_rl.spaces.nsc_definition import NscDefinition
 from nasbench_rl.spaces.nsc_graph import Vectors, leaves, predecessors
+from nasbench_rl.training.bfloat16 import Conv2d, Linear
 
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
@@ -161,13 +162,13 @@ def glorot_conv(
     inputs: int, outputs: int, kernel: int, weights: torch.Generator, padding: int = 0, bias: bool = False
 ) -> nn.Conv2d:
     """A convolution with Glorot-uniform weights; skip_init keeps torch's global random state out of it."""
-    conv: nn.Conv2d = nn.utils.skip_init(nn.Conv2d, inputs, outputs, kernel, padding=padding, bias=bias)
+    conv: nn.Conv2d = nn.utils.skip_init(Conv2d, inputs, outputs, kernel, padding=padding, bias=bias)
     return _initialise(conv, weights)
 
 
 def glorot_linear(inputs: int, outputs: int, weights: torch.Generator) -> nn.Linear:
     """A dense layer with Glorot-uniform weights and zero bias."""
-    linear: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    linear: nn.Linear = nn.utils.skip_init(Linear, inputs, outputs)
     return _initialise(linear, weights)
 
 

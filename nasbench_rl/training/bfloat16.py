@@ -1,0 +1,108 @@
+"""Layers in bfloat16, for CPUs with and without an instruction for it.
+
+Autocast casts a layer's input and parameters to bfloat16, sums in float32 and rounds the result to bfloat16. On a CPU
+without bfloat16 instructions oneDNN does that by converting inside its inner loops, and is two to four times as slow as
+with float32 (measured on a Xeon without AVX512_BF16, on the networks of ``atari-ss1`` and ``minatar-ss1``). There each
+tensor is converted once here and summed by the float32 kernels: the same roundings at the same places, forward and
+backward. Only the order within the float32 sums differs, as it does between any two CPUs.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
+from torch import Tensor, nn
+
+
+@functools.cache
+def native() -> bool:
+    """Whether this CPU multiplies bfloat16 itself: on x86 AVX512_BF16 or AMX; other CPUs are left to torch."""
+    has = torch.cpu.get_capabilities()
+    return has["architecture"] != "x86_64" or bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+
+
+def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1, padding: int = 0) -> Tensor:
+    """``torch.nn.functional.conv2d`` with equal strides and paddings in both dimensions."""
+    if _converts(x):
+        return _Conv2d.apply(x, weight, bias, stride, padding)  # type: ignore[no-any-return,no-untyped-call]
+    return F.conv2d(x, weight, bias, stride, padding)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """``torch.nn.functional.linear`` of (rows, inputs)."""
+    if _converts(x):
+        return _Linear.apply(x, weight, bias)  # type: ignore[no-any-return,no-untyped-call]
+    return F.linear(x, weight, bias)
+
+
+class Conv2d(nn.Conv2d):
+    """``torch.nn.Conv2d`` with a square stride and padding."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's own name)
+        """(n, inputs, height, width) → (n, outputs, …)."""
+        return conv2d(input, self.weight, self.bias, int(self.stride[0]), int(self.padding[0]))
+
+
+class Linear(nn.Linear):
+    """``torch.nn.Linear`` of (rows, inputs)."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's own name)
+        """(rows, inputs) → (rows, outputs)."""
+        return linear(input, self.weight, self.bias)
+
+
+def _converts(x: Tensor) -> bool:
+    return x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not native()
+
+
+def _rounded(x: Tensor) -> Tensor:
+    """The nearest bfloat16, in float32."""
+    return x.bfloat16().float()
+
+
+def _gradients(needed: tuple[bool, ...], gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    """Rounded as autocast's are; autograd casts each to its own input's type."""
+    return tuple(_rounded(g) if g is not None and need else None for g, need in zip(gradients, needed, strict=True))
+
+
+class _Conv2d(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
+        x, weight = _rounded(x), _rounded(weight)
+        ctx.save_for_backward(x, weight)
+        ctx.stride, ctx.padding = [stride, stride], [padding, padding]
+        with torch.autocast("cpu", enabled=False):
+            return F.conv2d(x, weight, None if bias is None else _rounded(bias), stride, padding).bfloat16()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        needed = ctx.needs_input_grad[:3]
+        gradients = torch.ops.aten.convolution_backward(
+            gradient.float(), x, weight, [weight.shape[0]], ctx.stride, ctx.padding, [1, 1], False, [0, 0], 1, needed
+        )
+        return (*_gradients(needed, gradients), None, None)
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        x, weight = _rounded(x), _rounded(weight)
+        ctx.save_for_backward(x, weight)
+        with torch.autocast("cpu", enabled=False):
+            return F.linear(x, weight, None if bias is None else _rounded(bias)).bfloat16()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        needed = ctx.needs_input_grad
+        gradient = gradient.float()
+        gradients = (
+            gradient @ weight if needed[0] else None,
+            gradient.T @ x if needed[1] else None,
+            gradient.sum(0) if needed[2] else None,
+        )
+        return _gradients(needed, gradients)
