@@ -10,6 +10,7 @@ backward. Only the order within the float32 sums differs, as it does between any
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,9 +26,11 @@ def native() -> bool:
 
 
 def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1, padding: int = 0) -> Tensor:
-    """``torch.nn.functional.conv2d`` with equal strides and paddings in both dimensions."""
+    """``torch.nn.functional.conv2d`` with equal strides and paddings in both dimensions; takes uint8 pixels too."""
     if _converts(x):
         return _Conv2d.apply(x, weight, bias, stride, padding)  # type: ignore[no-any-return,no-untyped-call]
+    if not x.is_floating_point():
+        x = x.to(torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else torch.float32)
     return F.conv2d(x, weight, bias, stride, padding)
 
 
@@ -59,13 +62,13 @@ def _converts(x: Tensor) -> bool:
 
 
 def _rounded(x: Tensor) -> Tensor:
-    """The nearest bfloat16, in float32."""
-    return x.bfloat16().float()
+    """The nearest bfloat16, in float32; eight-bit integers are bfloat16s already."""
+    return x.float() if x.dtype == torch.uint8 else x.bfloat16().float()
 
 
-def _gradients(needed: tuple[bool, ...], gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    """Rounded as autocast's are; autograd casts each to its own input's type."""
-    return tuple(_rounded(g) if g is not None and need else None for g, need in zip(gradients, needed, strict=True))
+def _gradients(needed: Sequence[bool], gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """Rounded as autocast's are; autograd casts the parameters' to float32."""
+    return tuple(g.bfloat16() if g is not None and need else None for g, need in zip(gradients, needed, strict=True))
 
 
 class _Conv2d(torch.autograd.Function):

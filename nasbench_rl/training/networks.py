@@ -83,7 +83,7 @@ class Agent(nn.Module):
 
     def _run_stem(self, observation: Tensor) -> Tensor:
         # Values up to 255 are exact in bfloat16; the scale to [0, 1] goes into the 2 048 weights, not the pixels.
-        x = observation.permute(0, 3, 1, 2).to(torch.bfloat16 if self.autocast else torch.float32)
+        x = observation.permute(0, 3, 1, 2)
         if not self.blocked:
             return F.relu(self.stem(x))
         out, frames = self.stem.weight.shape[:2]
