@@ -26,7 +26,7 @@ SPLITS: tuple[DataSplit, ...] = ("train", "validation", "test")
 Images: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 Labels: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the preparation of any data set changes: older files are refused."""
 
 

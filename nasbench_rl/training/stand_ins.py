@@ -112,7 +112,10 @@ def _glyph(font: Any, letter: str) -> Images:
 
 
 def emoji(paths: Sequence[Path]) -> Collected:
-    """Emoji of two vendors at 64x64, labelled by category, grouped by code point; the "Component" ones are left out."""
+    """Emoji of two vendors at 64x64, labelled by category, grouped by code point; the "Component" ones are left out.
+
+    Code points with the same picture are one group: Clipperton Island flies the flag of France.
+    """
     images, labels, groups, keys = [], [], [], []
     for path, vendor in zip(paths, ("google", "twitter"), strict=True):
         catalogue = next((content for _, content in members(path, lambda name: name == "package/emoji.json")), b"")
@@ -129,7 +132,7 @@ def emoji(paths: Sequence[Path]) -> Collected:
             labels.append(entry["category"])
             groups.append(entry["unified"])
             keys.append(f"{vendor}/{entry['unified']}")
-    return Collected(_stack(images, 3), labels, groups, keys)
+    return Collected(_stack(images, 3), labels, joined(groups, images), keys)
 
 
 def animals(paths: Sequence[Path]) -> Collected:
@@ -176,7 +179,7 @@ def wesnoth(paths: Sequence[Path]) -> Collected:
     """Unit sprites by race, grouped by unit: races with at least 100 images and 6 units.
 
     Of the 72x72 sprites with 10 to 90 % opaque pixels the middle 56x56 is taken. A unit is a race's sub-folder, or the
-    first word of the file's name.
+    first word of the file's name; units with the same picture are one, as the undead's soulless and zombies are.
     """
     images, labels, groups, keys = [], [], [], []
     root = "/data/core/images/units/"
@@ -201,8 +204,27 @@ def wesnoth(paths: Sequence[Path]) -> Collected:
         if labels.count(race) >= 100 and len({g for g, label in zip(groups, labels, strict=True) if label == race}) >= 6
     }
     rows = [at for at, race in enumerate(labels) if race in large]
-    stacked = _stack(images, 3)[rows]
-    return Collected(stacked, [labels[at] for at in rows], [groups[at] for at in rows], [keys[at] for at in rows])
+    images, labels, groups, keys = ([column[at] for at in rows] for column in (images, labels, groups, keys))
+    return Collected(_stack(images, 3), labels, joined(groups, images), keys)
+
+
+def joined(groups: Sequence[str], images: Sequence[Images]) -> list[str]:
+    """The group of each image, where groups that share an image to the byte are one, named by the first in order.
+
+    Else an image that is trained on would be met again among those held out.
+    """
+    above = {group: group for group in groups}
+
+    def first_of(group: str) -> str:
+        while above[group] != group:
+            group = above[group]
+        return group
+
+    seen: dict[bytes, str] = {}
+    for group, image in zip(groups, images, strict=True):
+        one, other = sorted((first_of(seen.setdefault(image.tobytes(), group)), first_of(group)))
+        above[other] = one
+    return [first_of(group) for group in groups]
 
 
 def digits() -> Collected:

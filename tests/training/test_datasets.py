@@ -209,10 +209,12 @@ def test_emoji_lie_on_grey_and_are_grouped_by_code_point(write_package: WritePac
 
 def sprites(race: str, units: int, poses: int, size: int = 72, side: int = 36) -> dict[str, bytes]:
     root = "./usr/share/games/wesnoth/1.16/data/core/images/units"
-    pixels = np.zeros((size, size, 4), np.uint8)
-    pixels[:side, :side] = 255
-    content = png(pixels)
-    return {f"{root}/{race}/unit{chr(97 + u)}-{pose}.png": content for u in range(units) for pose in range(poses)}
+    files = {}
+    for unit in range(units):  # every unit in a colour of its own
+        pixels = np.zeros((size, size, 4), np.uint8)
+        pixels[:side, :side] = (255, 20 * unit, 0, 255)
+        files |= {f"{root}/{race}/unit{chr(97 + unit)}-{pose}.png": png(pixels) for pose in range(poses)}
+    return files
 
 
 def test_wesnoth_keeps_large_races_and_whole_units(write_package: WritePackage, tmp_path: Path) -> None:
@@ -220,7 +222,7 @@ def test_wesnoth_keeps_large_races_and_whole_units(write_package: WritePackage, 
         **sprites("orcs", 6, 17),
         **sprites("few-images", 6, 16),
         **sprites("few-units", 5, 30),
-        **sprites("orcs/wolf", 1, 2),
+        **sprites("orcs/wolf", 1, 2, side=40),
         **sprites("empty", 10, 10, side=5),
         **sprites("full", 10, 10, side=72),
         **sprites("large", 10, 10, size=96),
@@ -232,6 +234,17 @@ def test_wesnoth_keeps_large_races_and_whole_units(write_package: WritePackage, 
     broken = {**files, next(iter(files)): b"no image"}
     with pytest.raises(DatasetError, match="is no readable image"):
         stand_ins.wesnoth([write_package(tmp_path / "b.deb", broken)])
+
+
+def test_groups_that_share_a_picture_are_one() -> None:
+    a, b, c, d = (np.full((2, 2, 3), shade, np.uint8) for shade in range(4))
+    groups = ["soulless", "zombie", "zombie", "ghast", "ghast", "bat", "bat"]
+    joined = stand_ins.joined(groups, [a, a, b, b, c, d, d])
+    assert joined == ["ghast"] * 5 + ["bat"] * 2  # soulless and ghast through the zombie
+    images = np.stack([a, a, b, b, c, d, d])
+    splits = split_by_group(["x"] * 7, joined, STAND_IN_SHARES)
+    where = [{i.tobytes() for i, at in zip(images, splits, strict=True) if at == split} for split in set(splits)]
+    assert len(where) > 1 and not set.intersection(*where)
 
 
 def test_font_letters_are_drawn_large_and_grouped_by_family(write_package: WritePackage, tmp_path: Path) -> None:
