@@ -144,6 +144,8 @@ class TabularBenchmark(Benchmark):
 
     mode: Mode = "tabular"
     _measured: Latencies | None = None
+    _named: str | os.PathLike[str] | None = None
+    """The folder of tables that the caller named, if any."""
 
     def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None) -> None:
         """``tables``: a folder of tables; None looks in the usual places (``store.table_folders``)."""
@@ -151,17 +153,19 @@ class TabularBenchmark(Benchmark):
 
         self.task = task
         self.folder = store.find_tables(tables)
+        self._named = tables
         self._load()
         if not self.table.complete.any():
+            into = "" if tables is None else f" --tables {tables}"
             raise TableError(
-                f"{task.id} has no table in {self.folder}. Train one: python -m nasbench_rl.build {task.id}; "
-                "what there is: python -m nasbench_rl.build status"
+                f"{task.id} has no table in {self.folder}. Train one: python -m nasbench_rl.build {task.id}{into}; "
+                f"what there is: python -m nasbench_rl.build status{into}"
             )
 
     def _load(self) -> None:
         from nasbench_rl import store
 
-        self.table = Table(self.task, store.read_table(self.folder, self.task))
+        self.table = Table(self.task, store.read_table(self.folder, self.task), folder=self._named)
         self._cache: dict[Any, Evaluation] = {}
         self._supernets: dict[OneShot, SupernetScores] = {}
 
@@ -201,9 +205,25 @@ class TabularBenchmark(Benchmark):
 
     def parse_many(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> list[Architecture]:
         """The architectures of indices into the space, or of anything ``query`` takes."""
-        return [self.space[int(a)] if isinstance(a, (int, np.integer)) else self.space.parse(a) for a in archs]
+        self._check_many(archs)
+        try:
+            return [self.space[int(a)] if isinstance(a, (int, np.integer)) else self.space.parse(a) for a in archs]
+        except IndexError as error:
+            raise InvalidArchitectureError(str(error)) from None
+
+    def _check_many(self, archs: Any) -> None:
+        """Raise InvalidArchitectureError for a single architecture, or none."""
+        if (
+            isinstance(archs, (str, Architecture))
+            or not hasattr(archs, "__len__")
+            or (isinstance(archs, np.ndarray) and not archs.ndim)
+        ):
+            raise InvalidArchitectureError(
+                f"query_many takes a list or array of architectures, not {archs!r}; one alone: [{archs!r}]"
+            )
 
     def _rows(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        self._check_many(archs)
         if not self.task.exhaustive:  # a row is not an index into the space
             rows = [self.table.row(arch) for arch in self.parse_many(archs)]
             return np.array(rows, dtype=np.int64)
@@ -315,9 +335,11 @@ def query(
     >>> query("minatar-ss1/breakout@lite", (5, 5)).arch
     'k5-k5'
     """
-    bench = _loaded.get(task)
-    if bench is None:
-        bench = _loaded[task] = load(task)
+    try:
+        bench = _loaded[task]
+    except (KeyError, TypeError):  # TypeError: what has no hash and is no task
+        bench = load(task)
+        _loaded[bench.task.id] = bench
     return bench.query(arch, fidelity=fidelity, seed=seed, split=split, metric=metric)
 
 
@@ -331,7 +353,8 @@ def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
 
     from nasbench_rl import store
 
-    manifest = store.read_manifest(store.find_tables(tables))
+    folder = store.find_tables(tables)
+    manifest = store.read_manifest(folder)
     rows = []
     for id_ in task_ids():
         task = get_task(id_)
@@ -339,7 +362,7 @@ def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
         seeds = entry.train_seeds if entry else ()
         if task.split_by == "column":
             split = "validation and test images"
-        elif len(seeds) > 1:
+        elif len(seeds) > 1 and not Table(task, store.read_table(folder, task)).single_seed:
             split = "even and odd train seeds"
         else:
             split = "one seed: test = return_eval of fresh games" if entry else ""

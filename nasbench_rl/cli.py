@@ -33,15 +33,25 @@ class Parser(argparse.ArgumentParser):
         raise NasbenchError(f"{message}; see {self.prog} --help")
 
 
-def run(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:
-    """Exit code of ``main``: its own, 2 for bad input (one line on stderr), 130 when interrupted."""
+def run(
+    main: Callable[[Sequence[str]], int],
+    arguments: Sequence[str] | None = None,
+    interrupted: str = "nothing was written",
+) -> int:
+    """Exit code of ``main``: its own, 2 for bad input (one line on stderr), 130 when interrupted.
+
+    Args:
+        main: takes the command line's arguments.
+        arguments: None is the process's.
+        interrupted: what becomes of the work done when Ctrl-C ends it.
+    """
     try:
         return main(sys.argv[1:] if arguments is None else arguments)
     except NasbenchError as error:
         errors.print(f"error: {error}", style="bold red", markup=False, highlight=False)
         return 2
     except KeyboardInterrupt:
-        errors.print("interrupted; what was finished is kept, the same command goes on from there", style="yellow")
+        errors.print(f"interrupted; {interrupted}", style="yellow")
         return 130
     except BrokenPipeError:  # the reader (head, less) has seen enough
         return 0

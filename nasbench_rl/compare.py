@@ -95,6 +95,8 @@ def write_results(
     runs: pd.DataFrame, summary: pd.DataFrame, fronts: pd.DataFrame, out: Path, tables: str | None
 ) -> list[Path]:
     """``runs.parquet``, ``summary.csv``, ``summary.md``, and ``hypervolume.csv`` where a method weighs a cost."""
+    for stale in (*(out / f"leaderboard.{kind}" for kind in ("html", "md", "csv")), out / "hypervolume.csv"):
+        stale.unlink(missing_ok=True)  # of the comparison that these runs replace
     written = [out / "runs.parquet", out / "summary.csv", out / "summary.md"]
     store.write_frame(runs, written[0])
     files.replace_file(written[1], summary.to_csv(index=False).encode())
@@ -278,10 +280,10 @@ def main(arguments: Sequence[str]) -> int:
     summary = summarise(runs, tables)
     fronts = judge_fronts(runs, tables)
     written = write_results(runs, summary, fronts, out, tables)
-    if not options.page:
-        written += write_figures(runs, fronts, out / "figures", tables, options.resource)
     print_summary(summary, tables, cli.console)
     print_fronts(fronts, cli.console)
+    if not options.page:
+        written += write_figures(runs, fronts, out / "figures", tables, options.resource)
     cli.console.print("written: " + ", ".join(str(path) for path in written), highlight=False, soft_wrap=True)
     if options.page:
         leaderboard_page([str(out), "--resource", options.resource, *(["--tables", tables] if tables else [])])
@@ -289,4 +291,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    sys.exit(cli.run(main, interrupted="no results were written; what live mode trained is kept and found again"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import numbers
 from collections.abc import Iterable
 
@@ -86,9 +87,11 @@ def unknown(kind: str, value: object, allowed: Iterable[object], hint: str = "")
 
 
 def check_number(what: str, value: object, allowed: str, whole: bool = False) -> None:
-    """Raise InvalidValueError unless ``value`` is a number, and an integer if ``whole``; ``allowed`` says which."""
+    """Raise InvalidValueError unless ``value`` is a finite number, an integer if ``whole``; ``allowed`` says which."""
     if not isinstance(value, numbers.Integral if whole else numbers.Real) or isinstance(value, bool):
         raise InvalidValueError(f"{what} {value!r} is not a{' whole' if whole else ''} number; allowed: {allowed}")
+    if value != value or value in (math.inf, -math.inf):
+        raise InvalidValueError(f"{what} {value!r} is not finite; allowed: {allowed}")
 
 
 def missing_extra(module: str, extra: str, purpose: str) -> MissingExtraError:

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from nasbench_rl import files, store
 from nasbench_rl.benchmark import Mode, TabularBenchmark
-from nasbench_rl.errors import InvalidValueError, missing_extra
+from nasbench_rl.errors import InvalidValueError, check_number, missing_extra
 from nasbench_rl.records import Evaluation, Source, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.supernet_table import OneShot, SupernetScores
@@ -46,6 +48,8 @@ class LiveBenchmark(TabularBenchmark):
 
         ``searches`` is how many such searches there are: they share the processes that ``prepare`` starts.
         """
+        if jobs is not None:
+            check_number("jobs", jobs, "1, 2, 3, …", whole=True)
         if jobs is not None and jobs < 1:
             raise InvalidValueError(f"jobs {jobs}: nothing would ever be trained; allowed: 1, 2, 3, …")
         self.task, self.device, self.jobs = task, device, jobs or os.cpu_count() or 1
@@ -55,7 +59,8 @@ class LiveBenchmark(TabularBenchmark):
         self._load()
 
     def _load(self) -> None:
-        self.table = Table(self.task, store.read_table(self.folder, self.task), always_by_seed=True)
+        rows = store.read_table(self.folder, self.task)
+        self.table = Table(self.task, rows, always_by_seed=True, folder=self.folder)
         self._supernets = {}
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
@@ -72,15 +77,7 @@ class LiveBenchmark(TabularBenchmark):
         architecture = self.space.parse(arch)
         self.table.fidelity_at(fidelity)
         self.table.view(split, metric)  # before a long training: an unknown metric or split
-        if seed is not None and seed < 0:
-            raise InvalidValueError(f"train seed {seed} is negative; allowed: 0, 1, 2, …")
-        if split not in ("validation", "test"):
-            self.table.split_seeds(split)  # raises
-        if seed is None:
-            known = [s for s in self.table.split_seeds(split) if self.table.has(architecture, s)]
-            seed = known[0] if known else self.train_seeds(split)[0]
-        if self.task.split_by == "seed" and seed % 2 != (split == "test"):
-            raise InvalidValueError(f"train seed {seed} is not of the {split} split (validation: even, test: odd)")
+        seed = self._seed_of(architecture, seed, split)
         self.task.size(architecture)  # raises for a network that does not exist
         if not self.table.has(architecture, seed):
             self._train(architecture, seed)
@@ -88,6 +85,41 @@ class LiveBenchmark(TabularBenchmark):
         source: Source = "live" if cell in self._fresh else "table"
         self._fresh.discard(cell)  # trained once, it is an answer from the table from now on
         return self.table.evaluation(architecture, fidelity, seed, split, metric, source)
+
+    def query_many(
+        self, archs: Sequence[ArchLike] | np.ndarray[Any, Any], fidelities: Sequence[int] | int | None = None,
+        seeds: Sequence[int] | int | None = None, split: Split = "test", metric: str | None = None,
+    ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
+        """See ``TabularBenchmark.query_many``; missing cells are trained first, side by side."""
+        for fidelity in np.unique(np.asarray([] if fidelities is None else fidelities)).tolist():
+            self.table.fidelity_at(fidelity)
+        self.table.view(split, metric)
+        named = [self.space[int(row)] for row in self._rows(archs)] if self.task.exhaustive else self.parse_many(archs)
+        asked = [None] * len(named) if seeds is None else np.broadcast_to(np.asarray(seeds), len(named)).tolist()
+        cells = [(arch, self._seed_of(arch, seed, split)) for arch, seed in zip(named, asked, strict=True)]
+        self.prepare(cells)
+        for arch, seed in cells:
+            self.query(arch, seed=seed, split=split)
+        return super().query_many(named, fidelities, seeds, split, metric)
+
+    def curve(
+        self, arch: ArchLike, seed: int | None = None, split: Split = "test", metric: str | None = None
+    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """See ``TabularBenchmark.curve``; a missing cell is trained first, as by ``query``."""
+        self.query(arch, seed=seed, split=split, metric=metric)
+        return super().curve(arch, seed, split, metric)
+
+    def _seed_of(self, arch: Architecture, seed: int | None, split: Split) -> int:
+        """The train seed that is meant; None is one that is trained already, or the first of the split."""
+        if seed is None:
+            known = [s for s in self.table.split_seeds(split) if self.table.has(arch, s)]
+            return known[0] if known else self.train_seeds(split)[0]
+        check_number("train seed", seed, "0, 1, 2, …", whole=True)
+        if seed < 0:
+            raise InvalidValueError(f"train seed {seed} is negative; allowed: 0, 1, 2, …")
+        if self.task.split_by == "seed" and seed % 2 != (split == "test"):
+            raise InvalidValueError(f"train seed {seed} is not of the {split} split (validation: even, test: odd)")
+        return int(seed)
 
     def _train(self, arch: Architecture, seed: int) -> None:
         """Train a cell in this process, unless another that is training it finishes it first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from nasbench_rl.task import Task, get_task, task_ids
 
 CIRCUMSTANCES = frozenset({"cpu_seconds", "wall_seconds", "proxy_cpu_seconds", "code_version", "machine"})
 """Columns in which two trainings of one cell may differ; in all others they have to agree."""
+
+ALWAYS_SCORED = ("validation_accuracy", "test_accuracy", "proxy", "probability")
+AFTER_A_GAME = ("return_last100", "return_all")
+"""Scores that no row lacks, whatever the table's family, and those that are missing until a game has finished."""
 
 Rows = list[dict[str, Any]]
 
@@ -172,9 +177,26 @@ def _fault(task: Task, cell: tuple[str, int], rows: Rows) -> str:
         return f"{what} ({len(task.fidelities) - len(lacking)} of {len(task.fidelities)} are there)"
     if any((row["params"], row["flops"]) != (size.params, size.flops) for row in rows):
         return f"params and FLOPs are not the architecture's ({size.params} and {size.flops})"
+    unsound = next((text for row in rows if (text := _unsound(row))), "")
+    if unsound:
+        return unsound
     if next(row for row in rows if row["fidelity"] == task.max_fidelity).get("return_eval", 0.0) is None:
         return "the final policy was not evaluated"
     return ""
+
+
+def _unsound(row: Mapping[str, Any]) -> str:
+    """What no training measures: time that is not finite, a score that is no number though there was one to measure."""
+    at, games = f"at fidelity {row['fidelity']}", row.get("games", 0)
+    if games is None or games < 0:
+        return f"it has finished {games} games {at}"
+    names = ("cpu_seconds", *ALWAYS_SCORED, *(AFTER_A_GAME if games else ()))
+    lacking = [name for name in names if name in row and not _finite(row[name])]
+    return f"its {lacking[0]} {at} is {row[lacking[0]]}" if lacking else ""
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _not_yet_in(folder: Path, found: Found) -> list[pa.Table]:

@@ -77,7 +77,7 @@ def get_method(name: str, **hyperparameters: Any) -> Method:
         MissingExtraError: the method needs a package that is not installed.
     """
     installed = _installed()
-    if name not in installed:
+    if not isinstance(name, str) or name not in installed:
         hint = "" if installed else "Install the baselines: pip install nasbench-rl"
         raise unknown("method", name, installed, hint)
     factory = _load(installed[name])

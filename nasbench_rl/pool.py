@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,10 @@ CHUNK = 25
 REPORT_EVERY_SECONDS = 2.0
 WAITING = 2
 """Live searches at once for each training at once: while one waits for its trainings, or its turn, another goes on."""
+KILLED = (
+    "a worker process was killed, perhaps for want of memory: the searches that were not finished are missing from the "
+    "results, so that methods differ in search seeds. Run the comparison again, with fewer --jobs if memory was short"
+)
 
 _reports: Any = None
 _parent = 0
@@ -96,6 +101,8 @@ def run_all(
                         frames += [found] if len(found) else []  # none where all repeated earlier search seeds
                     except NasbenchError as error:
                         failures[str(error)] = error
+                    except BrokenProcessPool:  # every search that was not finished ends here
+                        failures[KILLED] = NasbenchError(KILLED)
                 bar.update(row, completed=sum(done_of))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)

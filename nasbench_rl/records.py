@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal
 
 Split = Literal["validation", "test"]
@@ -27,6 +26,41 @@ class Cost:
     amount: int
     unit: Literal["env_steps", "epochs"]
     cpu_seconds: float
+
+    @property
+    def env_steps(self) -> int | None:
+        """``amount`` where it is counted in env steps, else None."""
+        return self.amount if self.unit == "env_steps" else None
+
+    @property
+    def epochs(self) -> int | None:
+        """``amount`` where it is counted in epochs, else None."""
+        return self.amount if self.unit == "epochs" else None
+
+
+class Metrics(Mapping[str, float]):
+    """A dictionary that cannot be changed, so that a cached record cannot; it is hashed, copied and pickled with it."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, float]) -> None:
+        """``values``: score by metric."""
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> float:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +97,8 @@ class Evaluation:
     source: Source
 
     def __post_init__(self) -> None:
-        """Freeze the mapping too, so that a cached record cannot be changed by a caller."""
-        object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
+        """Freeze the mapping too."""
+        object.__setattr__(self, "metrics", Metrics(self.metrics))
 
     def __repr__(self) -> str:
         spread = "" if self.score_std != self.score_std else f" ± {self.score_std:.3g}"
@@ -77,12 +111,6 @@ class Evaluation:
             f"at {self.fidelity:,} {unit}, seeds ({seeds}); {metrics}; "
             f"{self.params:,} params, {self.flops:,} FLOPs, {self.cost.cpu_seconds:,.0f} CPU s; {origin})"
         )
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle as a plain dictionary of metrics: a mapping proxy does not pickle."""
-        fields = (self.task, self.arch, self.fidelity, self.split, self.seeds, self.score, self.score_std)
-        rest = (dict(self.metrics), self.cost, self.params, self.flops, self.source)
-        return (Evaluation, (*fields, *rest))
 
 
 @dataclass(frozen=True, slots=True)

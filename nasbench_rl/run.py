@@ -251,8 +251,12 @@ class Run:
         """Spend budget on something else than an evaluation (a supernet); the only place that charges.
 
         Raises:
+            InvalidValueError: less than nothing.
             BudgetExhausted: more than ``remaining``; nothing was charged.
         """
+        check_number("charge", amount, f"0 … {self.remaining:,} {self.task.fidelity_unit}")
+        if amount < 0:
+            raise InvalidValueError(f"charge {amount} would give budget back; allowed: at least 0")
         if amount > self.remaining:
             raise BudgetExhausted(f"{amount:,} {self.task.fidelity_unit} asked for, {self.remaining:,} remain")
         self.spent += int(amount)

@@ -63,12 +63,15 @@ def table_name(task: Tabled) -> str:
 
 
 def table_folders(tables: str | os.PathLike[str] | None = None) -> list[Path]:
-    """Folders where tables are looked for, in order: the argument alone, or the variable, the package, the checkout."""
-    if tables is not None:
-        return [Path(tables)]
+    """Folders where tables are looked for: the argument's or the variable's alone, or the package, then the checkout.
+
+    A folder that was named is never passed over for another, whose numbers its user did not ask for.
+    """
+    named = tables if tables is not None else os.environ.get(ENVIRONMENT_VARIABLE)
+    if named:
+        return [Path(named)]
     package = Path(__file__).resolve().parent
-    variable = os.environ.get(ENVIRONMENT_VARIABLE)
-    return [*([Path(variable)] if variable else []), package / "_tables", package.parent / "tables"]
+    return [package / "_tables", package.parent / "tables"]
 
 
 def find_tables(tables: str | os.PathLike[str] | None = None) -> Path:
@@ -83,6 +86,16 @@ def find_tables(tables: str | os.PathLike[str] | None = None) -> Path:
             return folder
     places = ", ".join(map(str, tried))
     raise TableError(f"no {MANIFEST} found; tried: {places}. Name a folder of tables or set ${ENVIRONMENT_VARIABLE}")
+
+
+def folder_to_fill(tables: str | os.PathLike[str] | None = None) -> Path:
+    """Where trained cells go: the folder that was named, which may be empty or not there yet, or where queries look.
+
+    Raises:
+        TableError: none was named, and no folder has a manifest.
+    """
+    folders = table_folders(tables)
+    return folders[0] if len(folders) == 1 else find_tables(tables)
 
 
 def read_manifest(folder: Path) -> dict[str, Entry]:

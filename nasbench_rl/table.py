@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_rl.errors import InvalidValueError, MissingCellError, check_number, unknown
+from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, check_number, unknown
 from nasbench_rl.records import Cost, Evaluation, Source, Split
 
 if TYPE_CHECKING:
@@ -74,14 +75,36 @@ class Table:
         row_of: the row of each name.
     """
 
-    def __init__(self, task: Task, rows: pa.Table, always_by_seed: bool = False) -> None:
-        """``rows``: as ``store.read_table`` gives them; ``always_by_seed``: never fall back to the single-seed rule."""
+    def __init__(
+        self, task: Task, rows: pa.Table, always_by_seed: bool = False, folder: str | os.PathLike[str] | None = None
+    ) -> None:
+        """Index the rows.
+
+        Args:
+            task: whose rows they are.
+            rows: as ``store.read_table`` gives them.
+            always_by_seed: never fall back to the single-seed rule.
+            folder: of tables, where the user named one: messages that say how to train what lacks name it too.
+
+        Raises:
+            TableError: rows without an architecture, seed or fidelity of the task.
+        """
         self.task = task
         self._always_by_seed = always_by_seed
+        self._into = "" if folder is None else f" --tables {folder}"
+        for column in ("arch", "seed", "fidelity", "params", "flops"):
+            if rows[column].null_count:
+                raise TableError(f"the table of {task.id} has rows without {column}; train it again, or restore it")
         names = rows["arch"].to_pylist()
         self.names: list[str] = [arch.name for arch in task.space] if task.exhaustive else sorted(set(names))
         self.row_of: dict[str, int] = {name: i for i, name in enumerate(self.names)}
         self.fidelities = np.array(task.fidelities)
+        foreign = sorted(set(rows["fidelity"].to_pylist()) - set(task.fidelities))
+        if foreign:
+            raise TableError(
+                f"the table of {task.id} has rows at fidelity {foreign[0]:,}, which the task has not (allowed: "
+                f"{task.fidelities[0]:,} … {task.max_fidelity:,} {task.fidelity_unit}); train it again, or restore it"
+            )
         seeds = rows["seed"].to_numpy()
         self.seeds = np.unique(seeds)
         shape = (len(self.row_of), len(self.seeds), len(self.fidelities))
@@ -107,6 +130,7 @@ class Table:
         self.params, self.flops = (np.zeros(shape[0], dtype=np.int64) for _ in range(2))
         self.params[arch_at], self.flops[arch_at] = rows["params"].to_numpy(), rows["flops"].to_numpy()
         self._views: dict[tuple[str, str], View] = {}
+        self._mean_cpu: dict[str, Floats] = {}
 
     @cached_property
     def full_seeds(self) -> Bools:
@@ -141,13 +165,15 @@ class Table:
 
         Raises:
             UnknownNameError: no such metric.
+            InvalidValueError: no such split.
         """
-        metric = metric or self.task.metric
+        metric = self.task.metric if metric is None else metric
+        if metric not in self.task.metrics:
+            raise unknown("metric", metric, self.task.metrics)
+        seeds = self.split_seeds(split)
         key = (split, metric)
         if key not in self._views:
-            if metric not in self.task.metrics:
-                raise unknown("metric", metric, self.task.metrics)
-            chosen = np.isin(self.seeds, self.split_seeds(split))
+            chosen = np.isin(self.seeds, seeds)
             column = self.column(metric, split)
             if self.single_seed and split == "validation" and metric == "return_eval":
                 raise InvalidValueError(
@@ -176,15 +202,14 @@ class Table:
         if fidelity is None:
             return len(self.fidelities) - 1
         check_number(f"fidelity of {self.task.id}", fidelity, f"{self.fidelities[0]:,} … {self.fidelities[-1]:,}")
-        position = int(np.searchsorted(self.fidelities, fidelity))
-        if position == len(self.fidelities) or self.fidelities[position] != fidelity:
-            near = int(self.fidelities[np.abs(self.fidelities - fidelity).argmin()])
+        if fidelity not in self.task.fidelities:
+            near = min(self.task.fidelities, key=lambda stored: abs(stored - fidelity))
             step = ", ".join(f"{f:,}" for f in self.fidelities[:3])
             raise InvalidValueError(
                 f"fidelity {fidelity:,} of {self.task.id} is not stored; did you mean {near:,}? allowed: {step}, … "
                 f"{self.fidelities[-1]:,} {self.task.fidelity_unit}"
             )
-        return position
+        return self.task.fidelities.index(fidelity)
 
     def row(self, arch: Architecture) -> int:
         """The row of an architecture.
@@ -229,9 +254,10 @@ class Table:
         have = [] if row is None else [str(self.seeds[i]) for i in np.flatnonzero(self.complete[row])]
         count = count or (1 if row is None else max(2, len(self.seeds) + 1))
         guess = "" if self.task.exhaustive else ", or ask for a guess: load(…, mode='surrogate')"
+        command = f"python -m nasbench_rl.build {self.task.id} --seeds {count} --archs '{name}'{self._into}"
         return (
             f"{self.task.id} has no {what} of {name} (train seeds there: {', '.join(have) or 'none'}); nothing is "
-            f"imputed. Train it: python -m nasbench_rl.build {self.task.id} --seeds {count} --archs '{name}'{guess}"
+            f"imputed. Train it: {command}{guess}"
         )
 
     def evaluation(
@@ -243,11 +269,7 @@ class Table:
         view, at = self.view(split, metric), self.fidelity_at(fidelity)
         seeds = self.seeds_at(row, view, seed, split)
         values = view.values[row, seeds, at]
-        if view.column == "return_eval" and at != len(self.fidelities) - 1:
-            raise InvalidValueError(
-                f"{self.task.id} has {view.column} at {self.fidelities[-1]:,} {self.task.fidelity_unit} only"
-                + ("; its test scores come from there, as no odd train seed is complete" if self.single_seed else "")
-            )
+        self._check_measured(view, at)
         columns = {name: self.column(name, split) for name in self.task.metrics}
         if self.single_seed and split == "validation":
             del columns["return_eval"]  # it is the test score here
@@ -268,6 +290,14 @@ class Table:
             source=source,
         )
 
+    def _check_measured(self, view: View, at: Any) -> None:
+        """Raise InvalidValueError where fresh games are asked for that were played at the end alone."""
+        if view.column == "return_eval" and np.any(at != len(self.fidelities) - 1):
+            raise InvalidValueError(
+                f"{self.task.id} has {view.column} at {self.fidelities[-1]:,} {self.task.fidelity_unit} only"
+                + ("; its test scores come from there, as no odd train seed is complete" if self.single_seed else "")
+            )
+
     def gather(
         self, rows: np.ndarray[Any, Any], fidelities: Sequence[int] | np.ndarray[Any, Any] | int | None,
         seeds: Sequence[int] | np.ndarray[Any, Any] | int | None, split: Split, metric: str | None,
@@ -277,22 +307,23 @@ class Table:
         for name, given in (("fidelities", fidelities), ("seeds", seeds)):
             _check_column(name, given, len(rows))
         if fidelities is None or np.ndim(fidelities) == 0:
-            at: Any = self.fidelity_at(None if fidelities is None else int(fidelities))  # type: ignore[arg-type]
+            at: Any = self.fidelity_at(fidelities.item() if isinstance(fidelities, np.ndarray) else fidelities)  # type: ignore[arg-type]
         else:
             at = np.searchsorted(self.fidelities, fidelities)
             wrong = at == depth
             wrong |= self.fidelities[np.where(wrong, 0, at)] != fidelities
             if wrong.any():
-                self.fidelity_at(int(np.asarray(fidelities)[wrong][0]))
+                self.fidelity_at(np.asarray(fidelities)[wrong][0].item())
+        self._check_measured(view, at)
         if seeds is None:
             flat = rows * depth + at
-            score, cpu = view.mean.ravel().take(flat), self._mean_cpu(split).ravel().take(flat)
+            score, cpu = view.mean.ravel().take(flat), self._cpu_of(split).ravel().take(flat)
         else:
             seed_at = self._seed_positions(seeds, split)
             flat = (rows * len(self.seeds) + seed_at) * depth + at
             score, cpu = view.values.ravel().take(flat), self.columns["cpu_seconds"].ravel().take(flat)
         if np.isnan(score.sum()):
-            self._refuse_missing(rows, np.broadcast_to(cpu, score.shape), split)
+            self._refuse_missing(rows, np.broadcast_to(cpu, score.shape), split, seeds)
         fidelity = self.fidelities[at]
         return {"score": score, "fidelity": np.broadcast_to(fidelity, score.shape), "cpu_seconds": cpu}
 
@@ -307,15 +338,19 @@ class Table:
             )
         return np.searchsorted(self.seeds, asked)
 
-    def _mean_cpu(self, split: Split) -> Floats:
-        key = (split, "cpu_seconds")
-        if key not in self._views:
-            self._views[key] = View(self.columns["cpu_seconds"], self.view(split).used, "cpu_seconds")
-        return self._views[key].mean
+    def _cpu_of(self, split: Split) -> Floats:
+        """(architectures, fidelities) CPU seconds of one training, the mean over the split's seeds."""
+        if split not in self._mean_cpu:
+            view = View(self.columns["cpu_seconds"], self.view(split).used, "cpu_seconds")
+            self._mean_cpu[split] = view.mean
+        return self._mean_cpu[split]
 
-    def _refuse_missing(self, rows: Any, cpu: Any, split: Split) -> None:
+    def _refuse_missing(self, rows: Any, cpu: Any, split: Split, seeds: Any) -> None:
         """Raise for a cell that is not there; a return that is missing before a first game stays NaN."""
         gone = np.flatnonzero(np.isnan(np.atleast_1d(cpu)))
         if len(gone):
             row = int(np.atleast_1d(rows)[gone[0]])
-            raise MissingCellError(self._absent(self.names[row], f"such {split} cell", row))
+            if seeds is None:
+                raise MissingCellError(self._absent(self.names[row], f"{split} train seed", row))
+            seed = int(np.broadcast_to(seeds, len(rows))[gone[0]])
+            raise MissingCellError(self._absent(self.names[row], f"train seed {seed}", row, seed + 1))

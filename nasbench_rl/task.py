@@ -286,7 +286,7 @@ def get_task(task: str | Task) -> Task:
     """
     if isinstance(task, Task):
         return task
-    if task in _REGISTRY:
+    if isinstance(task, str) and task in _REGISTRY:
         return _REGISTRY[task]
     recipes = [known for known in _REGISTRY if known.split("@")[0] == task]
     if recipes:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import copy
 import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from made_tables import SINGLE_SEED, TWO_BY_SEED, made_return, write_made_table
+from made_tables import SINGLE_SEED, TWO_BY_SEED, made_return, made_rows, write_made_table
 
-from nasbench_rl import load, query, tasks
+from nasbench_rl import load, query, store, tasks
 from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import (
     InvalidArchitectureError,
@@ -18,6 +20,7 @@ from nasbench_rl.errors import (
     TableError,
     UnknownNameError,
 )
+from nasbench_rl.table import Table
 from nasbench_rl.task import get_task
 
 
@@ -118,6 +121,12 @@ def test_a_missing_cell_raises_and_names_the_command(tmp_path: Path) -> None:
         ({"arch": (3, 3), "seed": "a"}, InvalidValueError, "train seed of .* 'a' is not a whole number"),
         ({"arch": (3, 3), "fidelity": "max"}, InvalidValueError, "'max' is not a number; allowed: 50,000"),
         ({"arch": (3, 3), "metric": "return"}, UnknownNameError, "return_all"),
+        ({"arch": (3, 3), "metric": ""}, UnknownNameError, "return_all"),
+        ({"arch": (3, 3), "metric": ["return_all"]}, UnknownNameError, "unknown metric"),
+        ({"arch": (3, 3), "split": ["test"]}, InvalidValueError, "unknown split"),
+        ({"arch": (3, 3), "fidelity": 10**30}, InvalidValueError, "did you mean 1,000,000"),
+        ({"arch": (3, 3), "fidelity": 50_000.5}, InvalidValueError, "did you mean 50,000"),
+        ({"arch": (3, 3), "fidelity": float("nan")}, InvalidValueError, "nan is not finite"),
     ],
 )
 def test_bad_input_says_what_is_allowed(
@@ -144,6 +153,49 @@ def test_a_column_of_another_length_or_kind_is_refused(bench: TabularBenchmark, 
         bench.query_many([0, 1, 2], **column)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "fidelity", [50_000.5, [50_000.5], float("nan"), [float("nan")], float("inf"), 60_000, [60_000]]
+)
+def test_many_at_a_fidelity_that_is_not_stored_are_refused(bench: TabularBenchmark, fidelity: float) -> None:
+    with pytest.raises(InvalidValueError, match=r"fidelity"):
+        bench.query_many([(3, 3)], fidelities=fidelity)  # type: ignore[arg-type]
+
+
+def test_many_before_the_end_have_no_fresh_games(bench: TabularBenchmark, made_tables: Path) -> None:
+    with pytest.raises(InvalidValueError, match="return_eval at 1,000,000"):
+        bench.query_many([0, 1], fidelities=[1_000_000, 50_000], metric="return_eval")
+    with pytest.raises(InvalidValueError, match="no odd train seed is complete"):
+        load(SINGLE_SEED, tables=made_tables).query_many([0], fidelities=25_000)
+
+
+@pytest.mark.parametrize("archs", [5, "k1-k1", None, np.array(3)])
+def test_one_architecture_is_no_list(bench: TabularBenchmark, archs: object) -> None:
+    with pytest.raises(InvalidArchitectureError, match="takes a list"):
+        bench.query_many(archs)  # type: ignore[arg-type]
+
+
+def test_cpu_seconds_are_no_metric_whatever_was_asked_before(bench: TabularBenchmark) -> None:
+    bench.query_many([0, 1])
+    with pytest.raises(UnknownNameError):
+        bench.query((3, 3), metric="cpu_seconds")
+
+
+@pytest.mark.parametrize("task", [["minatar-ss1/breakout@lite"], None, 3])
+def test_a_task_that_is_no_name_is_refused(task: object) -> None:
+    with pytest.raises(UnknownNameError, match="unknown task"):
+        query(task, (1, 1))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("fidelity", 75_001), ("fidelity", None), ("seed", None), ("arch", None)]
+)
+def test_rows_that_are_none_of_the_task_s_are_refused(column: str, value: object) -> None:
+    task = get_task(TWO_BY_SEED)
+    rows = store.encode_rows(task, [*made_rows(task, "k1-k1", 0), {**made_rows(task, "k1-k2", 0)[0], column: value}])
+    with pytest.raises(TableError, match=column):
+        Table(task, rows)
+
+
 def test_indices_may_be_numpys_own(bench: TabularBenchmark) -> None:
     assert bench.query_many(list(np.arange(3)))["score"].tolist() == bench.query_many([0, 1, 2])["score"].tolist()
 
@@ -159,7 +211,9 @@ def test_a_record_is_frozen_readable_and_pickles(bench: TabularBenchmark) -> Non
         record.score = 0.0  # type: ignore[misc]
     with pytest.raises(TypeError):
         record.metrics["return_all"] = 0.0  # type: ignore[index]
-    assert pickle.loads(pickle.dumps(record)) == record
+    assert pickle.loads(pickle.dumps(record)) == record == copy.deepcopy(record) and hash(record) == hash(record)
+    assert pd.DataFrame([record, bench.query((1, 1))])["arch"].tolist() == ["k3-k3", "k1-k1"]
+    assert (record.cost.env_steps, record.cost.epochs) == (1_000_000, None)
     assert "k3-k3" in repr(record) and "1,000,000 env steps" in repr(record)
 
 
@@ -179,6 +233,22 @@ def test_tasks_shows_coverage(made_tables: Path) -> None:
     frame = tasks(made_tables).set_index("task")
     assert frame.loc[TWO_BY_SEED, "cells"] == 100 and frame.loc[TWO_BY_SEED, "train_seeds"] == 4
     assert frame.loc["atari-ss2/freeway@paper", "cells"] == 0
+
+
+def test_tasks_says_even_and_odd_only_when_an_odd_seed_is_complete(tmp_path: Path) -> None:
+    write_made_table(tmp_path, TWO_BY_SEED, 1)
+    write_made_table(tmp_path, TWO_BY_SEED, 2, archs=["k1-k1"])
+    assert tasks(tmp_path).set_index("task").loc[TWO_BY_SEED, "split"].startswith("one seed")
+    write_made_table(tmp_path, TWO_BY_SEED, 2)
+    assert tasks(tmp_path).set_index("task").loc[TWO_BY_SEED, "split"] == "even and odd train seeds"
+
+
+def test_a_folder_that_was_named_is_named_in_what_to_run(tmp_path: Path) -> None:
+    write_made_table(tmp_path, TWO_BY_SEED, 1, archs=["k1-k1"])
+    with pytest.raises(TableError, match=f"build {SINGLE_SEED} --tables {tmp_path}"):
+        load(SINGLE_SEED, tables=tmp_path)
+    with pytest.raises(MissingCellError, match=f"--archs 'k3-k3' --tables {tmp_path}"):
+        load(TWO_BY_SEED, tables=tmp_path).query((3, 3))
 
 
 def test_query_reads_a_table_once(made_tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,18 @@ import pandas as pd
 import pytest
 from made_tables import SINGLE_SEED, TWO_BY_SEED
 
-from nasbench_rl import cli, compare, load
+from nasbench_rl import cli, compare, load, pool
 from nasbench_rl.errors import MissingExtraError
+from nasbench_rl.experiment import Search, run_search
 from nasbench_rl.store import read_frame
 from nasbench_rl.summary import COLUMNS, exact_random_search
+
+
+def kill_on_local_search(job: int, search: Search, seeds: range) -> pd.DataFrame:
+    """A worker's job that is killed as the kernel kills for want of memory; importable, for the pool pickles it."""
+    if search.method == "local_search":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run_search(search, seeds)
 
 
 def run_compare(*arguments: str) -> int:
@@ -147,6 +156,27 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert run_compare(*arguments) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
+
+
+def test_a_killed_worker_is_one_line_and_keeps_what_was_finished(
+    made_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pool, "_work", kill_on_local_search)
+    code = run_compare("--tasks", TWO_BY_SEED, "--methods", "random_search", "local_search", "--runs", "2", "--jobs",
+                       "1", "--no-page", "--out", str(tmp_path), "--tables", str(made_tables))  # fmt: skip
+    assert code == 1
+    error = capsys.readouterr().err
+    assert "a worker process was killed" in error and "Traceback" not in error
+    assert set(read_frame(tmp_path / "runs.parquet")["method"]) == {"random_search"}
+
+
+def test_without_a_page_an_older_page_is_not_left_beside_other_runs(made_tables: Path, tmp_path: Path) -> None:
+    for name in ("leaderboard.html", "leaderboard.md", "notes.md"):
+        (tmp_path / name).write_text("of other runs")
+    assert run_compare("--tasks", TWO_BY_SEED, "--methods", "random_search", "--runs", "2", "--jobs", "1", "--no-page",
+                       "--out", str(tmp_path), "--tables", str(made_tables)) == 0  # fmt: skip
+    assert {path.name for path in tmp_path.glob("*.md")} == {"summary.md", "notes.md"}
+    assert not (tmp_path / "leaderboard.html").exists()
 
 
 def test_a_budget_below_one_evaluation_says_so(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nasbench_rl import load
+from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.live_benchmark import LiveBenchmark
 from nasbench_rl.run import Run
 from nasbench_rl.task import get_task
@@ -40,6 +41,25 @@ def test_trainings_side_by_side_give_what_one_after_the_other_gives(tmp_path: Pa
     later = bench.start(3 * WHOLE, seed=0)
     assert later.recommend(["k1-k1", "k1-k2"]) == best
     assert {point.source for point in later.points} == {"table"}
+
+
+def test_many_and_curves_are_trained_too(tmp_path: Path) -> None:
+    bench = load(TASK, "live", tables=tmp_path)
+    with pytest.raises(InvalidValueError, match="fidelity"):  # before a long training
+        bench.query_many(["k1-k1"], fidelities=3)
+    many = bench.query_many(["k1-k1"], split="validation")
+    fidelities, scores = bench.curve("k1-k2", split="validation")
+    assert many["score"].tolist() == [bench.query("k1-k1", split="validation").score]
+    assert len(fidelities) == len(scores) == 20
+    assert bench.query("k1-k2", split="validation").source == "table"
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, -1, 1])
+def test_a_train_seed_that_is_none_is_refused_before_it_trains(tmp_path: Path, seed: object) -> None:
+    with pytest.raises(InvalidValueError, match="train seed"):
+        load(TASK, "live", tables=tmp_path).query("k1-k1", seed=seed, split="validation")  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError, match="jobs '2' is not a whole number"):
+        load(TASK, "live", tables=tmp_path, jobs="2")  # type: ignore[arg-type]
 
 
 def test_only_what_the_budget_reaches_is_trained_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

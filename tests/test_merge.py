@@ -91,8 +91,8 @@ def test_other_times_and_machines_make_no_other_cell(source: Path, folder: Path)
 
 def test_missing_returns_agree_with_each_other(source: Path, folder: Path) -> None:
     rows = made_rows(TASK, "k1-k1", 0)
-    rows[0]["return_last100"] = None
-    rows[1]["return_all"] = math.nan
+    rows[0] |= {"games": 0, "return_last100": None}
+    rows[1] |= {"games": 0, "return_all": math.nan}
     shard(source / "a", rows)
     shard(source / "b", rows)
     assert merge(source, folder)[0] == [Merged(TASK.id, 1, 1)]
@@ -230,6 +230,18 @@ def test_a_cell_without_an_evaluation_is_refused(source: Path, folder: Path) -> 
     rows[-1]["return_eval"] = None
     shard(source, rows)
     assert "not evaluated" in refused(source, folder)
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
+@pytest.mark.parametrize("column", ["return_last100", "return_all", "cpu_seconds", "games"])
+def test_a_cell_that_no_training_measured_is_refused(
+    source: Path, folder: Path, column: str, value: float | None
+) -> None:
+    rows = made_rows(TASK, "k1-k1", 0)
+    rows[3][column] = -5 if column == "games" and value is not None else value
+    shard(source, rows)
+    message = refused(source, folder)
+    assert names_cell(message) and column in message
 
 
 def test_rows_of_an_unknown_recipe_are_refused(source: Path, folder: Path) -> None:

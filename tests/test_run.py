@@ -70,10 +70,22 @@ def test_a_search_cannot_see_the_test_split(bench: TabularBenchmark) -> None:
     assert run.spent == 0
 
 
-@pytest.mark.parametrize(("budget", "seed"), [(0, 0), (-5, 0), (WHOLE, -1), ("10x", 0), (WHOLE, None), (WHOLE, 0.5)])
+@pytest.mark.parametrize(
+    ("budget", "seed"),
+    [(0, 0), (-5, 0), (WHOLE, -1), ("10x", 0), (WHOLE, None), (WHOLE, 0.5), (float("nan"), 0), (float("inf"), 0)],
+)
 def test_a_budget_that_buys_nothing_is_refused(bench: TabularBenchmark, budget: int, seed: int) -> None:
     with pytest.raises(InvalidValueError):
         bench.start(budget, seed)
+
+
+@pytest.mark.parametrize("amount", [-1, -WHOLE, float("nan"), "all"])
+def test_budget_is_never_given_back(bench: TabularBenchmark, amount: float) -> None:
+    run = bench.start(WHOLE, seed=0)
+    run.evaluate((1, 1))
+    with pytest.raises(InvalidValueError, match="charge"):
+        run.charge(amount)  # type: ignore[arg-type]
+    assert run.spent == WHOLE
 
 
 def test_a_fidelity_that_is_no_number_is_refused_and_free(bench: TabularBenchmark) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing as mp
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -338,8 +339,11 @@ def test_a_manifest_of_another_version_is_refused(tmp_path: Path, table: Path) -
 
 def test_every_place_tried_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(store.ENVIRONMENT_VARIABLE, str(tmp_path / "a"))
-    places = store.table_folders()
-    assert places[0] == tmp_path / "a" and len(places) == 3
+    assert store.table_folders() == [tmp_path / "a"]  # a folder that was named is not passed over for the shipped one
+    with pytest.raises(TableError, match=re.escape(str(tmp_path / "a"))):
+        store.find_tables()
+    assert store.folder_to_fill() == tmp_path / "a"  # a build makes it
+    assert store.folder_to_fill(tmp_path / "b") == tmp_path / "b"
     assert store.table_folders(tmp_path / "b") == [tmp_path / "b"]
     with pytest.raises(TableError) as raised:
         store.find_tables(tmp_path / "b")

@@ -24,7 +24,7 @@ def merge_command(arguments: Sequence[str]) -> int:
     parser.add_argument("source", metavar="DIR", help="folder of shards or tables trained elsewhere")
     parser.add_argument("--tables", metavar="DIR", help="folder of tables to merge into (default: where queries look)")
     options = parser.parse_args(arguments)
-    folder = Path(options.tables) if options.tables else store.find_tables()
+    folder = store.folder_to_fill(options.tables)
     merged, aside = merge(Path(options.source), folder)
     for path in aside:
         cli.say(f"{path} holds no trainings, left aside")

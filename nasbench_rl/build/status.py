@@ -23,7 +23,7 @@ def status_command(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
     options = parser.parse_args(arguments)
-    folder = Path(options.tables) if options.tables else store.find_tables()
+    folder = store.folder_to_fill(options.tables)
     if not folder.is_dir():
         raise InvalidValueError(f"{folder} is no folder; name a folder of tables")
     table = Table(*("task", "architectures", "train seeds", "cells", "rows", "recipe"), title=str(folder))

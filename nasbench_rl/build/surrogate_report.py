@@ -111,7 +111,7 @@ def surrogate_command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.seed < 0:
         raise InvalidValueError(f"a seed is 0 or more, not {options.seed}")
-    folder = Path(options.tables) if options.tables else store.find_tables()
+    folder = store.folder_to_fill(options.tables)
     out = Path(options.out) if options.out else None
     tables = []
     for task in [image_task(get_task(name)) for name in dict.fromkeys(options.tasks)]:

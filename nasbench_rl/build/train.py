@@ -110,7 +110,7 @@ def train_command(arguments: Sequence[str]) -> int:
     """``build TASK…``."""
     options = _train_parser().parse_args(arguments)
     tasks = [get_task(task) for task in dict.fromkeys(options.tasks)]
-    folder = Path(options.tables) if options.tables else store.find_tables()
+    folder = store.folder_to_fill(options.tables)
     if options.latency:
         if options.archs:
             raise InvalidValueError("--latency measures every network, all on one machine; leave --archs out")

@@ -204,8 +204,13 @@ def wesnoth(paths: Sequence[Path]) -> Collected:
         if labels.count(race) >= 100 and len({g for g, label in zip(groups, labels, strict=True) if label == race}) >= 6
     }
     rows = [at for at, race in enumerate(labels) if race in large]
-    images, labels, groups, keys = ([column[at] for at in rows] for column in (images, labels, groups, keys))
-    return Collected(_stack(images, 3), labels, joined(groups, images), keys)
+    kept = [images[at] for at in rows]
+    return Collected(
+        _stack(kept, 3),
+        [labels[at] for at in rows],
+        joined([groups[at] for at in rows], kept),
+        [keys[at] for at in rows],
+    )
 
 
 def joined(groups: Sequence[str], images: Sequence[Images]) -> list[str]:
