@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from nasbench_rl import files, store
+from nasbench_rl import files, provenance, store
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.store import Tabled
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
@@ -217,6 +217,7 @@ def _serve(todo: deque[Cell], workers: list[_Worker]) -> Iterator[Event]:
 def _work(pipe: Connection, folder: Path, device: str, turns: int, parent: int) -> None:
     """A worker process: trains the cells it is sent, until there is none left or its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which ends the workers
+    provenance.code_version()  # kept from now on: hours later the checkout may hold other code than what was loaded
     try:
         while True:
             cell = pipe.recv()
