@@ -48,10 +48,14 @@ class Latencies:
         if found is None:
             self.task.size(arch)  # raises for a network that does not exist
             raise MissingCellError(
-                f"no latency of {arch} was measured for {self.task.id}; nothing is imputed. Measure all its networks: "
+                f"no latency of {arch} was measured for {self.task.id}; nothing is imputed. Measure {self._all()}: "
                 f"python -m nasbench_rl.build {self.task.id} --latency"
             )
         return float(found)
+
+    def _all(self) -> str:
+        """What the command measures; a network that no table holds has to be trained before it."""
+        return "all its networks" if self.task.exhaustive else "those that its table holds (build --archs adds one)"
 
 
 def read_latencies(folder: Path, task: Task) -> Latencies:

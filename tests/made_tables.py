@@ -158,8 +158,8 @@ def write_made_darts(folder: Path, id_: str, seeds: int) -> None:
     store.write_table(folder, task.darts, [store.encode_rows(task.darts, rows)])
 
 
-def write_made_latencies(folder: Path, id_: str, factor: float = 1.0) -> None:
-    """Put latencies of ``factor`` nanoseconds an operation beside a task's made table."""
+def write_made_latencies(folder: Path, id_: str, factor: float = 1.0, archs: list[str] | None = None) -> None:
+    """Put latencies of ``factor`` nanoseconds an operation beside a task's made table; of the space or of ``archs``."""
     task = get_task(id_)
     rows = [
         {
@@ -174,7 +174,7 @@ def write_made_latencies(folder: Path, id_: str, factor: float = 1.0) -> None:
             "code_version": "made",
             "machine": "made",
         }
-        for arch in task.space
+        for arch in (task.space if archs is None else map(task.space.parse, archs))
         for batch in task.latency.batches
     ]
     store.replace_table(folder, task.latency, store.encode_rows(task.latency, rows))

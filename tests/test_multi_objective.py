@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from made_tables import TWO_BY_SEED, write_made_latencies, write_made_table
+from made_tables import TWO_BY_SEED, made_accuracy, write_made_accuracies, write_made_latencies, write_made_table
+from rich.console import Console
 
-from nasbench_rl import cli, compare, get_method, load
+from nasbench_rl import cli, compare, get_method, load, plots
 from nasbench_rl.benchmark import TabularBenchmark
-from nasbench_rl.fronts.front_report import in_brief, shown_cells, write_section
+from nasbench_rl.fronts import front_plots
+from nasbench_rl.fronts.front_report import (
+    OF_TRAINED,
+    front_figure,
+    hypervolume_figure,
+    in_brief,
+    print_fronts,
+    shown_cells,
+    write_section,
+)
 from nasbench_rl.fronts.multi_objective import (
     BY_VALIDATION,
     MARGIN,
@@ -29,6 +41,7 @@ from nasbench_rl.fronts.multi_objective import (
 )
 from nasbench_rl.method import objective_of
 from nasbench_rl.store import read_frame
+from nasbench_rl.task import get_task
 
 WHOLE = 1_000_000
 METHODS = ["random_search", "local_search", "mnas", "rena:objective=latency"]
@@ -146,6 +159,91 @@ def test_reference_fronts_read_the_split_that_they_name(bench: TabularBenchmark)
     assert of.share(chosen) < 1 == of.share(of.names[i] for i in of.true_front)
     (best,) = reference_fronts(of)[f"best architecture alone ({bench.optimum().arch})"]
     assert best == bench.optimum().arch
+
+
+NSC = "nsc-chain/digits@lite"
+TRAINED = ["conv1", "conv3", "conv5", "conv3 conv3", "maxpool2 conv1"]
+GUESSED = "conv5 conv5"
+
+
+@pytest.fixture(scope="module")
+def nsc_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nsc-fronts")
+    write_made_accuracies(folder, NSC, TRAINED, 1)
+    return folder
+
+
+def nsc_runs(*archs_of_run: list[str]) -> pd.DataFrame:
+    """Runs of ``mnas`` that looked at these networks, each a whole training; the one that was guessed looked best."""
+    task = get_task(NSC)
+    rows = []
+    for seed, archs in enumerate(archs_of_run):
+        for step, arch in enumerate(archs):
+            guess = arch == GUESSED
+            score = 1.0 if guess else made_accuracy(task.space.parse(arch).name, 0, task.max_fidelity, 0)
+            rows.append(
+                {
+                    "seed": seed, "step": step, "spent": (step + 1) * task.max_fidelity, "arch": arch, "score": score,
+                    "source": "surrogate" if guess else "table",
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows).assign(
+        task=NSC, method="mnas", objective="flops", mode="tabular", budget=99, train_seed=0, fidelity=task.max_fidelity
+    )
+
+
+def test_a_space_too_large_for_a_table_is_judged_by_the_networks_trained(nsc_tables: Path) -> None:
+    bench = load(NSC, tables=nsc_tables)
+    of = objectives(bench, "flops")
+    assert of is not None and not of.whole_space and list(of.names) == sorted(TRAINED)
+    assert of.scores.tolist() == [bench.query(name).score for name in of.names]
+    assert of.costs.tolist() == [bench.task.size(name).flops for name in of.names]
+    assert objectives(bench, "latency") is None, "none was measured"
+    judged = judge_fronts(nsc_runs(TRAINED, ["conv1", GUESSED]), str(nsc_tables)).set_index(["method", "resource"])
+    row = judged.loc[("mnas", "flops")]
+    everything = of.front_of({name: float(bench.query(name, split="validation").score) for name in TRAINED})
+    assert row["hypervolume"] == pytest.approx((of.share(everything) + of.share(("conv1",))) / 2), "guesses count not"
+    assert row["left_out"] == pytest.approx(0.25)  # none of the one run's, half of the other's
+    assert judged.loc[(BY_VALIDATION, "flops"), "hypervolume"] == pytest.approx(of.share(everything))
+
+
+def test_a_search_that_saw_guesses_alone_found_no_front(nsc_tables: Path) -> None:
+    of = objectives(load(NSC, tables=nsc_tables), "flops")
+    assert of is not None
+    runs = nsc_runs([GUESSED, "conv3"])
+    assert anytime_fronts(runs, of) == [(), ("conv3",)]
+    curve = hypervolume_curves(runs, of, np.array([12.0, 24.0]))
+    assert curve[0] == pytest.approx([0.0, of.share(("conv3",))])
+
+
+def test_latencies_of_some_networks_make_a_front_of_these(nsc_tables: Path, tmp_path: Path) -> None:
+    shutil.copytree(nsc_tables, tmp_path, dirs_exist_ok=True)
+    write_made_latencies(tmp_path, NSC, archs=TRAINED[:3])
+    of = objectives(load(NSC, tables=tmp_path), "latency")
+    assert of is not None and list(of.names) == sorted(TRAINED[:3])
+    judged = judge_fronts(nsc_runs(TRAINED), str(tmp_path))
+    shares = judged[judged["method"] == "mnas"].set_index("resource")["left_out"]
+    assert shares.to_dict() == pytest.approx({"params": 0.0, "flops": 0.0, "latency": 0.4})
+
+
+def test_text_and_figures_say_that_the_front_is_that_of_the_networks_trained(nsc_tables: Path, tables: Path) -> None:
+    runs = nsc_runs(TRAINED, ["conv1", GUESSED])
+    judged = judge_fronts(runs, str(nsc_tables))
+    header, cells = shown_cells(judged)
+    assert header[-1] == "left out" and {row[0].text: row[-1].text for row in cells}["mnas"] == "25 %"
+    assert OF_TRAINED in write_section(judged)
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_fronts(judged, console)
+    assert "front of the networks trained" in console.export_text()
+    of = objectives(load(NSC, tables=nsc_tables), "flops")
+    whole = objectives(load(TWO_BY_SEED, tables=tables), "flops")
+    assert of is not None and whole is not None
+    figure = front_figure(runs, of)(plots.SIZE, True)
+    assert {"networks trained", "their front (test)"} <= {line.get_label() for line in figure.axes[0].lines}
+    assert "guesses left out" in figure.axes[0].get_title()
+    assert "of the networks trained" in hypervolume_figure(runs, of, 5)(plots.SIZE, True).axes[0].get_ylabel()
+    labels = {line.get_label() for line in front_plots.front(whole, {}, []).axes[0].lines}
+    assert {"architectures", "true front (test)"} <= labels
 
 
 def test_methods_declare_what_they_weigh() -> None:

@@ -5,19 +5,27 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_tables import SINGLE_SEED, TWO_BY_SEED
+from made_tables import SINGLE_SEED, TWO_BY_SEED, made_rows
 
 from nasbench_rl import cli, compare, load, store
+from nasbench_rl.experiment import Search
+from nasbench_rl.pool import run_all
+from nasbench_rl.presets import rl_agents
 from nasbench_rl.presets.rl_agents import RANDOM_REPEATS
 from nasbench_rl.proxy_quality import PROXY, SHORT, proxy_taus
+from nasbench_rl.task import get_task
+
+
+def add_published(tables: Path) -> None:
+    shutil.copy(Path(__file__).parents[1] / "tables" / "published.parquet", tables)
+    store.register(tables, "published.parquet", 256)
 
 
 @pytest.fixture(scope="module")
 def reproduced(made_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tables, out = tmp_path_factory.mktemp("with-published"), tmp_path_factory.mktemp("preset")
     shutil.copytree(made_tables, tables, dirs_exist_ok=True)
-    shutil.copy(Path(__file__).parents[1] / "tables" / "published.parquet", tables)
-    store.register(tables, "published.parquet", 256)
+    add_published(tables)
     command = ["--preset", "rl-agents-paper", "--tasks", f"{TWO_BY_SEED},{SINGLE_SEED}", "--out", str(out)]
     assert cli.run(compare.main, [*command, "--tables", str(tables)]) == 0
     return out
@@ -45,10 +53,74 @@ def test_it_charges_a_supernet_and_three_trainings(reproduced: Path) -> None:
 
 def test_best_architectures_and_figures_are_written(reproduced: Path) -> None:
     best = pd.read_csv(reproduced / "best_architectures.csv")
+    assert set(best["which"]) == {"best in the table", "best of 4 found by ENAS", "best of 3 found by SPOS"}
     conv = best[(best["task"] == SINGLE_SEED) & (best["which"] == "best in the table") & (best["layer"] == "Conv-2")]
     assert conv["kernel"].item() == int(conv["arch"].item()[1]) and conv["stride"].item() == 2
     for figure in ("histogram", "proxy_tau"):
         assert (reproduced / f"{figure}.minatar-ss1.breakout.lite.png").stat().st_size > 10_000
+
+
+@pytest.fixture(scope="module")
+def opposed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table in which the reward mean is the better the worse the total reward is."""
+    folder, task = tmp_path_factory.mktemp("opposed"), get_task(TWO_BY_SEED)
+    rows = [row for arch in task.space for seed in range(4) for row in made_rows(task, arch.name, seed)]
+    for row in rows:
+        row["return_all"] = 100.0 - row["return_last100"]
+    store.write_table(folder, task, [store.encode_rows(task, rows)])
+    add_published(folder)
+    return folder
+
+
+def test_each_row_of_table_one_has_a_choice_of_its_own(opposed: Path) -> None:
+    search = Search(TWO_BY_SEED, "random_search", 3_000_000, hyperparameters={"samples": 3}, tables=str(opposed))
+    runs, _ = run_all([search], 0, 20, 1)
+    bench = load(TWO_BY_SEED, tables=opposed)
+    final = runs.sort_values("step").groupby("seed").tail(1).sort_values("seed")
+    by_mean, by_total = (rl_agents.chosen(runs, bench, metric)[search.label] for metric in rl_agents.METRICS.values())
+    assert by_total == final["incumbent"].tolist(), "as the runs themselves choose"
+    for seed, of_run in runs.groupby("seed"):
+        worst = of_run.loc[of_run["score"].idxmin(), "arch"]  # by total reward, so the best by reward mean
+        assert by_mean[seed] == worst != by_total[seed]
+    table = rl_agents.table_one(runs, [TWO_BY_SEED], str(opposed)).set_index(["task", "method", "metric"])
+    shown = [bench.query(arch, metric="return_all").score for arch in by_mean]
+    assert table.loc[(TWO_BY_SEED, search.label, "reward mean"), "mean"] == pytest.approx(sum(shown) / 20)
+
+
+def test_the_best_found_by_reward_mean_is_told_from_the_others_found(opposed: Path) -> None:
+    bench = load(TWO_BY_SEED, tables=opposed)
+    evaluations = [(0, "k5-k5"), (0, "k1-k2"), (1, "k1-k1"), (1, "k3-k3"), (2, "k4-k4"), (3, "k1-k2")]
+    runs = pd.DataFrame(evaluations, columns=["seed", "arch"]).assign(
+        task=TWO_BY_SEED, method="enas", fidelity=1_000_000, train_seed=0, step=range(len(evaluations))
+    )
+    found = rl_agents.found_by(runs, bench)["enas"]
+    assert found.best == "k1-k1" and list(found.scores) == ["k1-k1", "k1-k2", "k4-k4"]
+    assert found.searches == {"k1-k1": 1, "k1-k2": 2, "k4-k4": 1} and "(2 searches)" in str(found)
+    best = rl_agents.best_architectures(runs, [TWO_BY_SEED], str(opposed)).drop_duplicates("which").set_index("which")
+    assert best["arch"].to_dict() == {
+        "best in the table": bench.optimum(metric="return_all").arch, "best of 4 found by ENAS": "k1-k1"
+    }  # fmt: skip
+
+
+def test_every_architecture_found_is_marked_in_the_histogram(
+    opposed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, drawn = load(TWO_BY_SEED, tables=opposed), []
+    runs = pd.DataFrame({"seed": range(4), "arch": ["k1-k1", "k2-k2", "k3-k3", "k2-k2"]}).assign(
+        task=TWO_BY_SEED, method="spos", fidelity=1_000_000, train_seed=0, step=0
+    )
+    monkeypatch.setattr(rl_agents.plots, "save", lambda figure, path: drawn.append(figure) or [path])
+    rl_agents.draw_histograms(runs, TWO_BY_SEED, bench, tmp_path)
+    lines = {line.get_label().split("\n")[0]: line for line in drawn[0].axes[0].lines}
+    marked = [bench.query(arch, metric="return_all").score for arch in ("k1-k1", "k2-k2", "k3-k3")]
+    assert sorted(lines["SPOS, found by any of them"].get_xdata(), reverse=True) == pytest.approx(marked)
+    assert lines["SPOS, best of 4 searches"].get_xdata()[0] == pytest.approx(marked[0])
+
+
+def test_the_notes_say_where_no_training_is_left_to_test_a_reward_mean(made_tables: Path) -> None:
+    single, double = rl_agents.notes([SINGLE_SEED, TWO_BY_SEED], str(made_tables))[-2:]
+    assert "flatters the choice" in single and "return_eval" in single
+    assert "flatters" not in double and "return_eval" not in double
 
 
 def test_proxies_of_a_better_fit_rank_better(made_tables: Path) -> None:

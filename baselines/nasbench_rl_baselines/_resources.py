@@ -5,11 +5,12 @@ from __future__ import annotations
 from statistics import median
 
 from nasbench_rl import Run
-from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, unknown
+from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, MissingCellError, unknown
 from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.spaces import Architecture, size_of
 
 _ENUMERABLE, _DRAWS = 1000, 200
+APPROXIMATION = "a network whose latency was not measured counts as slower than any"
 
 
 def check_objective(objective: str) -> Resource:
@@ -27,8 +28,12 @@ def check_objective(objective: str) -> Resource:
 class Resources:
     """Params, FLOPs or latency of the architectures of a run's task; knowing them costs no budget.
 
+    Latency is measured of the networks that a table holds. In a space too large for one a search meets others: nobody
+    can say that they are fast enough, so that they count as one that is too slow, and ``Run.approximation`` says so.
+
     Attributes:
-        low: the least of the space, or of 200 draws where the space is too large to go through.
+        low: the least of the space, or where the space is too large to go through of those of 200 draws whose cost is
+            known.
         high: the most.
         middle: the median.
     """
@@ -37,21 +42,38 @@ class Resources:
         """Look at the space.
 
         Raises:
-            MissingCellError: a latency that no table holds.
+            MissingCellError: a latency that no table holds; in a space too large to go through, none of any draw.
         """
         self._run, self._objective = run, check_objective(objective)
-        if size_of(run.space) <= _ENUMERABLE:
-            archs = list(run.space)
-        else:
-            archs = [run.space.sample(run.rng) for _ in range(_DRAWS)]
-        costs = [cost for cost in map(self, archs) if cost < float("inf")]
+        self._listed = size_of(run.space) <= _ENUMERABLE
+        archs = list(run.space) if self._listed else [run.space.sample(run.rng) for _ in range(_DRAWS)]
+        costs, unmeasured = [], None
+        for arch in archs:
+            try:
+                costs.append(run.resource(arch, self._objective))
+            except InvalidArchitectureError:
+                continue
+            except MissingCellError as error:
+                if self._listed:
+                    raise
+                unmeasured = error
+        if unmeasured is not None and not costs:
+            raise unmeasured
         self.low, self.high, self.middle = min(costs), max(costs), float(median(costs))
 
     def __call__(self, arch: Architecture) -> float:
-        """Parameters, operations of one observation or seconds of it; infinite for a network that cannot be built."""
+        """Parameters, operations of one observation or seconds of it.
+
+        Infinite for a network that cannot be built, and in a space too large to go through for one not measured.
+        """
         try:
             return self._run.resource(arch, self._objective)
         except InvalidArchitectureError:
+            return float("inf")
+        except MissingCellError:
+            if self._listed:
+                raise
+            self._run.approximation = APPROXIMATION
             return float("inf")
 
     def scaled(self, arch: Architecture) -> float:

@@ -32,7 +32,8 @@ def front(
     """Test score against cost.
 
     Args:
-        of: the task's objectives: every architecture is a grey dot, the true front a line.
+        of: the task's objectives: every architecture is a grey dot, the true front (or that of the networks trained,
+            where the space is too large for a table) a line.
         found: per method costs, and the mean score that runs attain at each (``multi_objective.attained``).
         by_validation: positions of the architectures that all validation scores together would choose: ringed.
         size: in inches.
@@ -41,12 +42,15 @@ def front(
     figure, axes = plots.new_figure(*size)
     name, scale = AXES[of.resource]
     costs, scores, best = of.costs * scale, of.scores, of.true_front
+    dots, line = (
+        ("architectures", "true front (test)") if of.whole_space else ("networks trained", "their front (test)")
+    )
     right = costs.max() * (costs.max() / costs.min()) ** 0.03  # lines go on to the right: dearer is never needed
-    axes.plot(costs, scores, "o", color=plots.REFERENCE, alpha=0.45, markersize=4, label="architectures")
+    axes.plot(costs, scores, "o", color=plots.REFERENCE, alpha=0.45, markersize=4, label=dots)
     axes.plot(costs[by_validation], scores[by_validation], "o", color=plots.REFERENCE, markerfacecolor="none",
               markersize=9, label="chosen by all validation scores")  # fmt: skip
     axes.plot([*costs[best], right], [*scores[best], scores[best[-1]]], color="black", linewidth=1.2,
-              drawstyle="steps-post", label="true front (test)")  # fmt: skip
+              drawstyle="steps-post", label=line)  # fmt: skip
     for method, (at, score) in found.items():
         across, up = [*at * scale, right], [*score, score[-1]]
         axes.plot(across, up, linewidth=1.8, drawstyle="steps-post", label=method, **plots.method_style(method))
@@ -55,8 +59,9 @@ def front(
     ticks = np.geomspace(costs.min(), costs.max(), 5)
     axes.set_xticks(ticks, [f"{tick:.3g}" if tick < 1000 else f"{tick:,.0f}" for tick in ticks])
     axes.set_xlabel(name)
-    axes.set_ylabel(f"test {of.bench.table.view('test').column}")
-    axes.set_title(f"{of.bench.task.id}\nbest score at a cost or below; methods: mean over runs", fontsize=10)
+    axes.set_ylabel("test " + of.bench.table.view("test").column.removeprefix("test_"))
+    said = "" if of.whole_space else "; guesses left out"
+    axes.set_title(f"{of.bench.task.id}\nbest score at a cost or below; methods: mean over runs{said}", fontsize=10)
     if legend:
         plots.legend_beside(figure)
     return figure
@@ -86,11 +91,14 @@ def hypervolume_over_budget(
     plots.draw_curves(axes, curves, grid, highlight)
     for name, value in references.items():
         axes.axhline(value, color=plots.REFERENCE, linewidth=1, linestyle=(0, (6, 3)))
-        axes.annotate(name, (0.01, value), xycoords=("axes fraction", "data"), ha="left", va="bottom", fontsize=8)
+        axes.annotate(name, (0.01, value), xycoords=("axes fraction", "data"), ha="left", va="bottom", fontsize=8,
+                      zorder=5, bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5})  # fmt: skip
     axes.set_xlabel("budget spent (whole trainings)")
-    axes.set_ylabel(f"hypervolume (test score, {of.resource})\nshare of the true front's")
-    axes.set_title(f"{of.bench.task.id}\nwhat the front that each search would choose is worth", fontsize=10)
-    axes.set_ylim(top=1)
+    whose = "the true front's" if of.whole_space else "that of the networks trained"
+    axes.set_ylabel(f"hypervolume (test score, {of.resource})\nshare of {whose}")
+    said = "" if of.whole_space else ", guesses left out"
+    axes.set_title(f"{of.bench.task.id}\nwhat the front that each search would choose is worth{said}", fontsize=10)
+    axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]), top=1)  # an interval may reach below what can be
     axes.set_xlim(0, float(grid[-1]) * 1.01)
     if legend:
         if set(curves) - set(highlight):

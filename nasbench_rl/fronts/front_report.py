@@ -25,6 +25,7 @@ from nasbench_rl.fronts.multi_objective import (
 )
 from nasbench_rl.leaderboard.columns import NONE, Cell
 from nasbench_rl.leaderboard.judged import RANDOM_SEARCH
+from nasbench_rl.task import get_task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,12 +34,19 @@ EXPLAINED = (
     "Hypervolume: the area of score against cost (logarithm) that the architectures found dominate, as a share of the "
     "table's true front, from a reference point a tenth beyond the worst of the table in either; 1 is the whole front. "
     "Members are chosen by validation score among what a search has trained furthest, and judged by test score. "
-    "Mean over runs, interval over search seeds."
+    "Mean over runs, interval over search seeds. Where a space is too large for a whole table (NSC) the front is that "
+    "of the networks trained, and what a search looked at beside them is left out."
 )
-
+OF_TRAINED = (
+    "The space is too large for a whole table: 1 is the front of the networks trained, and networks whose scores were "
+    "guessed are left out of the searches' fronts."
+)
+LEFT_OUT = "left out"
 
 FRONT_MEANINGS = {
     "method": "A search method; every one can be judged by the front of what it has evaluated.",
+    LEFT_OUT: "Share of the networks a search looked at whose scores are no measurements of the table: they count for "
+    "nothing here, so a search that roams beyond the table looks worse than it may be. Mean over runs.",
     "weighs": "The cost that a multi-objective method weighs against the score; the others see the score alone.",
 }
 
@@ -47,13 +55,23 @@ def shown_cells(task: pd.DataFrame) -> tuple[list[str], list[list[Cell]]]:
     """(header, one row a method) of the rows of one task in ``judge_fronts``."""
     resources = list(dict.fromkeys(task["resource"]))
     header = ["method", "weighs", *(f"hypervolume, {resource} [95 %]" for resource in resources)]
+    if trained_alone(task):
+        header.append(LEFT_OUT)
     rows = []
     for method, parts in task.groupby("method", sort=False):
         by_resource = parts.set_index("resource")
         weighs = str(parts["objective"].iloc[0])
         rows.append([Cell(str(method), str(method)), Cell(weighs or NONE, weighs)])
         rows[-1] += [_cell(by_resource.loc[resource]) for resource in resources]
+        if trained_alone(task):
+            share = float(parts["left_out"].max())
+            rows[-1].append(Cell(NONE if math.isnan(share) else f"{100 * share:.0f} %", share))
     return header, rows
+
+
+def trained_alone(task: pd.DataFrame) -> bool:
+    """Whether the rows of one task are judged by the networks trained, for want of a whole table."""
+    return not get_task(str(task["task"].iloc[0])).exhaustive
 
 
 def _cell(row: pd.Series) -> Cell:
@@ -73,9 +91,9 @@ def print_fronts(judged: pd.DataFrame, console: Console) -> None:
     for id_, rows in judged.groupby("task", sort=False):
         header, cells = shown_cells(in_brief(rows))
         left = rows["method"].nunique() - len(cells)
-        caption = f"{left} more in summary.md" if left else None
-        table = RichTable(title=f"{id_}: score against cost", title_justify="left", caption=caption,
-                          caption_justify="left")  # fmt: skip
+        caption = [OF_TRAINED] * trained_alone(rows) + [f"{left} more in summary.md"] * bool(left)
+        table = RichTable(title=f"{id_}: score against cost", title_justify="left",
+                          caption="\n".join(caption) or None, caption_justify="left")  # fmt: skip
         for i, name in enumerate(header):
             table.add_column(name, justify="left" if i < 2 else "right")
         references = set(rows[rows["mode"] == "reference"]["method"])
@@ -89,7 +107,8 @@ def write_section(judged: pd.DataFrame) -> str:
     parts: list[str] = []
     for id_, rows in judged.groupby("task", sort=False):
         header, cells = shown_cells(rows)
-        parts += [f"### {id_}", "", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+        parts += [f"### {id_}", "", *([OF_TRAINED, ""] if trained_alone(rows) else [])]
+        parts += ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
         parts += [*("| " + " | ".join(cell.text for cell in row) + " |" for row in cells), ""]
     return "\n".join(["", "## Score against cost", "", EXPLAINED, "", *parts]) if parts else ""
 

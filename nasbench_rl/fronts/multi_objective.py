@@ -7,8 +7,11 @@ objective (at −0.1 of the scale), as a share of what the table's true front do
 
 As with regret, validation chooses and test judges: at every point of a search its set is the front of the validation
 scores it has seen, at the highest fidelity it has reached, against the resource. Test scores tell what that set is
-worth, so that the hypervolume may fall. Every method can be judged so; those that weigh a resource themselves declare
-it (``methods.objective_of``).
+worth, so that the hypervolume may fall. Where a space is too large for a whole table (NSC) the true front is unknown:
+front and scale are then those of the networks that were trained, and of what a search has looked at only these count.
+A surrogate's guess is no measurement: it joins no front, and ``left_out`` tells how many networks that concerns.
+
+Every method can be judged so; those that weigh a resource themselves declare it (``methods.objective_of``).
 """
 
 from __future__ import annotations
@@ -31,9 +34,10 @@ from nasbench_rl.summary import judge_table
 
 MARGIN = 0.1
 """How far beyond the worst of the table the reference point lies, on the scale of either objective."""
-COLUMNS = ("task", "method", "objective", "mode", "runs", "resource", "hypervolume", "low", "high")
+COLUMNS = ("task", "method", "objective", "mode", "runs", "resource", "hypervolume", "low", "high", "left_out")
 """Of ``hypervolume.csv``: mean share of the true front's hypervolume at the end of the budget, and its 95 % bootstrap
-interval over search seeds. Reference rows have mode ``reference``."""
+interval over search seeds. ``left_out`` is the share of the networks a search looked at that the table has not scored,
+mean over runs; missing where the table is whole. Reference rows have mode ``reference``."""
 BY_VALIDATION = "front by validation scores"
 Members = tuple[str, ...]
 
@@ -72,7 +76,7 @@ class Objectives:
     """Both objectives of every architecture of a task's table.
 
     Attributes:
-        names: (architectures,) canonical strings.
+        names: (architectures,) canonical strings: the whole space, or those trained where no table can hold it.
         costs: (architectures,) in the unit of the resource.
         scores: (architectures,) test scores at max fidelity, mean over the train seeds of the split.
         resource: which cost.
@@ -100,6 +104,11 @@ class Objectives:
     def whole(self) -> float:
         """Hypervolume of the true front."""
         return hypervolume(self.points)
+
+    @property
+    def whole_space(self) -> bool:
+        """Whether the front is the true one, and not that of the networks that happen to be trained."""
+        return self.bench.task.exhaustive
 
     @property
     def true_front(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -132,17 +141,31 @@ def _scaled(values: Array) -> Array:
 
 
 def objectives(bench: TabularBenchmark | None, resource: Resource) -> Objectives | None:
-    """Both objectives of a task; None where no true front is known: an incomplete table, or no measured latency."""
-    if bench is None or not bench.task.exhaustive:
+    """Both objectives of a task.
+
+    Of a space too large for a table (NSC) they are those of the networks trained, as far as the resource is known.
+
+    Returns:
+        None where there is nothing to judge by: no table, an incomplete one of a space that a table can hold, or no
+        measured latency.
+    """
+    if bench is None:
         return None
     scores = bench.table.view("test").mean[:, -1]
-    if np.isnan(scores).any():
+    costs = np.array([_cost(bench, name, resource) for name in bench.table.names])
+    known = ~np.isnan(scores) & ~np.isnan(costs)
+    if not known.any() or (bench.task.exhaustive and not known.all()):
         return None
+    names = [name for name, there in zip(bench.table.names, known, strict=True) if there]
+    return Objectives(names, costs[known], scores[known], resource, bench)
+
+
+def _cost(bench: TabularBenchmark, name: str, resource: Resource) -> float:
+    """NaN for a latency that was not measured."""
     try:
-        costs = np.array([bench.resource(name, resource) for name in bench.table.names])
+        return bench.resource(name, resource)
     except MissingCellError:
-        return None
-    return Objectives(bench.table.names, costs, scores, resource, bench)
+        return math.nan
 
 
 class _Seen:
@@ -183,7 +206,7 @@ def anytime_fronts(run: pd.DataFrame, of: Objectives) -> list[Members]:
     seen, found = _Seen(), []
     members: Members = ()
     for evaluation in _evaluations(run):
-        if seen.add(*evaluation):
+        if evaluation[0] in of.at and seen.add(*evaluation):
             members = of.front_of(seen.means)
         found.append(members)
     return found
@@ -197,27 +220,31 @@ def _evaluations(run: pd.DataFrame) -> Iterable[tuple[str, int, int, float]]:
     return zip(*(run[name].tolist() for name in EVALUATION), strict=True)
 
 
-def final_scores(runs: pd.DataFrame) -> list[dict[str, float]]:
+def final_scores(runs: pd.DataFrame, of: Objectives) -> list[dict[str, float]]:
     """What each run of one method on one task knows at its end, by search seed: validation scores by architecture."""
     found = []
     for _, run in runs[["seed", *EVALUATION]].groupby("seed", sort=True):
         seen = _Seen()
         for evaluation in _evaluations(run):
-            seen.add(*evaluation)
+            if evaluation[0] in of.at:
+                seen.add(*evaluation)
         found.append(seen.means)
     return found
 
 
 def final_fronts(runs: pd.DataFrame, of: Objectives) -> list[Members]:
     """The set that each run of one method on one task ends with, by search seed."""
-    return [of.front_of(scores) for scores in final_scores(runs)]
+    return [of.front_of(scores) for scores in final_scores(runs, of)]
 
 
 def hypervolume_curves(runs: pd.DataFrame, of: Objectives, grid: Array) -> Array:
-    """(runs, points) share of the true front's hypervolume on budgets ``grid``, of one method's runs on one task."""
-    curves = []
+    """(runs, points) share of the true front's hypervolume on budgets ``grid``, of one method's runs on one task.
+
+    NaN before a first score; 0 while a search has seen nothing but networks that are left out.
+    """
+    curves, nothing = [], math.nan if of.whole_space else 0.0
     for _, run in runs[["seed", "spent", *EVALUATION]].groupby("seed", sort=True):
-        shares = [of.share(members) if members else math.nan for members in anytime_fronts(run, of)]
+        shares = [of.share(members) if members else nothing for members in anytime_fronts(run, of)]
         curves.append(stats.regret_curve(run["spent"], shares, grid))
     return np.stack(curves)
 
@@ -244,7 +271,7 @@ def declared(runs: pd.DataFrame) -> dict[str, str]:
 
 
 def judge_fronts(runs: pd.DataFrame, tables: str | None = None, seed: int = 0) -> pd.DataFrame:
-    """``COLUMNS``: every method on every task whose true front is known, the best mean over the resources first.
+    """``COLUMNS``: every method on every task that ``objectives`` knows, the best mean over the resources first.
 
     Args:
         runs: rows of ``experiment.COLUMNS``, by run and step.
@@ -261,19 +288,38 @@ def judge_fronts(runs: pd.DataFrame, tables: str | None = None, seed: int = 0) -
         known = [of for resource in RESOURCES if (of := objectives(bench, resource)) is not None]
         found: list[list[dict[str, Any]]] = []
         for method, of_method in of_task.groupby("method", sort=False):
-            if not of_method["source"].eq("surrogate").any():
-                of_method = of_method.sort_values(["seed", "step"])
-                scores = final_scores(of_method)
-                parts = [_row(scores, of, seed) for of in known]
-                same = {
-                    "task": task, "method": method, "objective": weighed.get(str(method), ""),
-                    "mode": of_method["mode"].iloc[0], "runs": len(scores),
-                }  # fmt: skip
-                found.append([{**same, **part} for part in parts])
+            of_method = of_method.sort_values(["seed", "step"])
+            same = {
+                "task": task, "method": method, "objective": weighed.get(str(method), ""),
+                "mode": of_method["mode"].iloc[0], "runs": of_method["seed"].nunique(),
+            }  # fmt: skip
+            found.append([{**same, **part} for part in _method_rows(of_method, known, seed)])
         found.sort(key=lambda parts: -sum(part["hypervolume"] for part in parts))
         rows += [part for parts in found for part in parts]
         rows += [{"task": task, "objective": "", "mode": "reference", "runs": 0, **r} for r in _references(known)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _method_rows(runs: pd.DataFrame, known: Sequence[Objectives], seed: int) -> list[dict[str, Any]]:
+    """A row a resource, of one method's runs on one task."""
+    scores: dict[Members, list[dict[str, float]]] = {}  # latency may be known of fewer networks than the others
+    rows = []
+    for of in known:
+        names = tuple(of.names)
+        if names not in scores:
+            scores[names] = final_scores(runs, of)
+        rows.append({**_row(scores[names], of, seed), "left_out": _left_out(runs, of)})
+    return rows
+
+
+def _left_out(runs: pd.DataFrame, of: Objectives) -> float:
+    """Share of the networks a run looked at that are none of ``of``, mean over runs; NaN where the table is whole."""
+    if of.whole_space:
+        return math.nan
+    seen = runs.loc[runs["train_seed"].ge(0) | runs["source"].eq("surrogate"), ["seed", "arch"]].drop_duplicates()
+    if seen.empty:
+        return math.nan
+    return float((~seen["arch"].isin(of.at)).groupby(seen["seed"]).mean().mean())
 
 
 def _row(scores: Sequence[Mapping[str, float]], of: Objectives, seed: int) -> dict[str, Any]:
@@ -287,9 +333,10 @@ def _row(scores: Sequence[Mapping[str, float]], of: Objectives, seed: int) -> di
 
 def reference_fronts(of: Objectives) -> dict[str, Members]:
     """What all validation scores together would choose, and what a search for the score alone would find at best."""
-    best = of.bench.optimum().arch
+    best = of.names[int(np.argmax(of.scores))]
     seen = of.bench.table.view("validation").mean[:, -1]
-    scores = {name: float(score) for name, score in zip(of.names, seen, strict=True) if not math.isnan(score)}
+    scores = {name: float(seen[of.bench.table.row_of[name]]) for name in of.names}
+    scores = {name: score for name, score in scores.items() if not math.isnan(score)}
     return {BY_VALIDATION: of.front_of(scores), f"best architecture alone ({best})": (best,)}
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_tables import TWO_BY_SEED, write_made_latencies, write_made_table
+from made_tables import TWO_BY_SEED, write_made_accuracies, write_made_latencies, write_made_table
 
 from nasbench_rl import Benchmark, NasbenchError, get_method, load
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingCellError
 from nasbench_rl.run import Run
-from nasbench_rl_baselines._resources import Resources
+from nasbench_rl_baselines._resources import APPROXIMATION, Resources
 from nasbench_rl_baselines.mnas import Mnas
 from nasbench_rl_baselines.monas import Monas
 from nasbench_rl_baselines.ppo import Ppo
@@ -101,6 +101,47 @@ def test_constants_are_those_of_the_methods_that_the_controllers_come_from() -> 
 def test_latency_that_no_table_holds_is_refused_by_name(name: str, made_tables: Path) -> None:
     with pytest.raises(MissingCellError, match="no latency of k1-k1 was measured.*--latency"):
         search(name, made_tables, objective="latency")
+
+
+NSC = "nsc-chain/digits@lite"
+KNOWN = ["conv1", "conv3", "conv5", "maxpool2", "avgpool2 conv1"]
+
+
+def test_draws_of_a_large_space_that_were_not_measured_are_skipped(tmp_path: Path) -> None:
+    write_made_accuracies(tmp_path, NSC, [*KNOWN, "conv1 conv1"], 1)
+    with pytest.raises(MissingCellError, match=f"those that its table holds.*build {NSC} --latency"):
+        Resources(load(NSC, tables=tmp_path).start(100, 0), "latency")
+    write_made_latencies(tmp_path, NSC, archs=KNOWN)
+    run = load(NSC, tables=tmp_path).start(100, 0)
+    resources = Resources(run, "latency")
+    measured = {run.resource(arch, "latency") for arch in KNOWN}
+    assert resources.low in measured and resources.high in measured and resources.low < resources.high
+    assert resources(run.space.parse("conv3")) == run.resource("conv3", "latency") and not run.approximation
+    unknown = run.space.parse("conv1 conv1")
+    assert resources(unknown) == float("inf") and resources.scaled(unknown) == 1.0
+    assert run.approximation == APPROXIMATION
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_search_for_latency_goes_on_past_networks_that_were_not_measured(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    larger = "nsc-chain/emoji@lite"  # on the eight pixels of digits RENA meets networks that do not exist, and no other
+    write_made_accuracies(tmp_path, larger, KNOWN, 1)
+    write_made_latencies(tmp_path, larger, archs=KNOWN)
+    bench = load(larger, tables=tmp_path)
+    conv = bench.query("conv3", split="validation", seed=0)
+    monkeypatch.setattr(bench, "query", lambda arch, **_: conv)  # as a surrogate would, it scores every network
+    named = []
+    for seed in range(3):
+        run = bench.start(10 * bench.task.max_fidelity, seed)
+        try:
+            get_method(name, objective="latency")(run)
+        except BudgetExhausted:
+            pass
+        assert run.remaining < bench.task.max_fidelity
+        named.append(run.approximation)
+    assert APPROXIMATION in named
 
 
 @pytest.mark.parametrize("name", NAMES)
