@@ -24,6 +24,7 @@ from nasbench_rl.errors import (
 from nasbench_rl.experiment import Search
 from nasbench_rl.fronts.front_report import front_figure, hypervolume_figure, print_fronts, write_section
 from nasbench_rl.fronts.multi_objective import judge_fronts, objectives
+from nasbench_rl.latency_table import read_latencies
 from nasbench_rl.leaderboard.command import main as leaderboard_page
 from nasbench_rl.method import get_method, method_names
 from nasbench_rl.pool import run_all
@@ -208,10 +209,10 @@ def searches_of(options: Any) -> list[Search]:
     found = []
     for id_ in tasks:
         task = get_task(id_)
-        if options.mode == "tabular":
+        if options.mode != "live":
             bench = load(task, tables=options.tables)
-            if options.resource == "latency" and task.exhaustive:
-                bench.latency(task.space[0])  # raises where none was measured
+            if options.resource == "latency" and (task.exhaustive or not len(read_latencies(bench.folder, task))):
+                bench.latency(bench.table.names[0])  # raises where none was measured
         budget = parse_budget(options.budget or DEFAULT_BUDGET[options.mode], task)
         found += [
             Search(id_, m, budget, options.mode, h, options.tables, options.device, options.jobs) for m, h in methods

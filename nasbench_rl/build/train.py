@@ -115,7 +115,9 @@ def train_command(arguments: Sequence[str]) -> int:
         if options.archs:
             raise InvalidValueError("--latency measures every network, all on one machine; leave --archs out")
         if options.dry_run:
-            raise InvalidValueError("--latency takes about a minute a task and trains nothing; leave --dry-run out")
+            raise InvalidValueError(
+                "--latency takes a minute (kernel spaces) to five (NSC) a task and trains nothing; leave --dry-run out"
+            )
         measure.measure_latencies(tasks, folder, options.repeats)
         return 0
     if (options.depth or options.drawn or options.every > 1) and not all(isinstance(t, ImageTask) for t in tasks):

@@ -163,11 +163,14 @@ def _fronts(judged: JudgedTask, resource: Resource) -> list[PageFigure]:
     of = objectives(judged.bench, resource) if declared(judged.runs) else None
     if of is None:
         return []
+    shown, whole = "Every architecture", "the true front"
+    if not judged.task.exhaustive:
+        shown, whole = "Every network trained", "the front of the networks trained"
     captions = (
-        "Every architecture (dots), the true front by test scores (black), what all validation scores together would "
-        "choose (rings), and the best test score at a cost or below that runs offer at the end, their mean (colours).",
-        "Hypervolume of the architectures that a search would choose, as a share of the true front's, against what it "
-        "has spent. Lines: mean over runs; bands: its 95 % interval over search seeds.",
+        f"{shown} (dots), {whole} by test scores (black), what all validation scores together would choose (rings), "
+        "and the best test score at a cost or below that runs offer at the end, their mean (colours).",
+        "Hypervolume of the architectures that a search would choose, as a share of that of "
+        f"{whole}, against what it has spent. Lines: mean over runs; bands: its 95 % interval over search seeds.",
     )
     draws = (front_figure(judged.runs, of), hypervolume_figure(judged.runs, of, GRID_POINTS))
     names = [plots.file_name(kind, resource, judged.task.id) for kind in ("front", "hypervolume")]
