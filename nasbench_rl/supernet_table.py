@@ -25,7 +25,10 @@ class SupernetScores:
     Attributes:
         seeds: those that are complete.
         proxies: (seeds, fidelities, architectures) proxy scores; of a differentiable search, probabilities.
-        cpu_seconds: (seeds,) of fitting and of measuring all proxies.
+        fit_seconds: (seeds,) CPU seconds of fitting alone.
+        final_seconds: (seeds,) of measuring the proxies of the last fidelity, all architectures together; 0 of a
+            differentiable search, which measures nothing.
+        cpu_seconds: (seeds,) of making what is stored: of fitting, and of the proxies of every fidelity.
     """
 
     def __init__(self, task: GameTask, rows: pa.Table, family: OneShot = "supernet") -> None:
@@ -43,7 +46,9 @@ class SupernetScores:
         whole = ~np.isnan(proxies).any(axis=(1, 2))
         self.seeds: list[int] = [int(seed) for seed in seeds[whole]]
         self.proxies: Floats = proxies[whole]
-        self.cpu_seconds: Floats = (fit[:, -1] + proxy.sum(axis=1))[whole] if len(seeds) else np.zeros(0)
+        self.fit_seconds: Floats = fit[whole, -1]
+        self.final_seconds: Floats = proxy[whole, -1]
+        self.cpu_seconds: Floats = self.fit_seconds + proxy[whole].sum(axis=1)
 
 
 def read_supernets(folder: Path, task: GameTask, family: OneShot = "supernet") -> SupernetScores:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,7 +32,8 @@ class WeightSharing:
     mode the controller is told the stored proxies instead, an approximation that reports have to name.
 
     The fit's env steps are charged. Proxies are inference alone, "negligible to the time of training" (RL-agents paper,
-    section 5.3): they are charged no env steps, but their CPU seconds are counted.
+    section 5.3): they are charged no env steps, but the CPU seconds of those that the search reads are counted, and no
+    others, whether they are measured now or were when the table was made (which also has those of earlier fidelities).
     """
 
     def __init__(self, run: Run, benchmark: Benchmark) -> None:
@@ -45,6 +46,7 @@ class WeightSharing:
             raise UnsuitedSpaceError(f"{run.space.name} has no supernet; those that have: the kernel-choice spaces")
         self.run, self.task, self._bench = run, run.task, benchmark
         self._proxies: Floats | None = None
+        self._unread: _Stored | None = None
         self._fitted: FittedSupernet | None = None
 
     @property
@@ -63,8 +65,8 @@ class WeightSharing:
         Args:
             sample_path: which path an update trains; None draws uniformly (SPOS).
             told: called after each update with what it brought.
-            listed: measure every architecture at the end of a live fit; False, for spaces too large to list, leaves
-                that to ``proxies_of``, and the supernet is not stored.
+            listed: measure every architecture at the end. False, for spaces too large to list and for controllers that
+                need no proxies, leaves that to ``proxies_of``, and a live supernet is not stored.
 
         Raises:
             BudgetExhausted: one whole training does not remain; nothing was charged.
@@ -74,24 +76,32 @@ class WeightSharing:
         if self._bench.mode == "live" and (sample_path is not None or not listed):
             self.run.charge(whole, self._fit_live(sample_path, told, listed))
             return
-        proxies, cpu_seconds = _stored(self.run, self._bench, "supernet")
+        stored = _stored(self.run, self._bench, "supernet")
         if sample_path is not None:
             self.run.replays = 0  # the controller has draws of its own
-            self._pretend(sample_path, told, proxies)
-        self.run.charge(whole, cpu_seconds)
-        self._proxies = proxies[-1]
+            self._pretend(sample_path, told, stored.proxies)
+        self.run.charge(whole, stored.fit_seconds + (stored.final_seconds if listed else 0.0))
+        if listed:
+            self._proxies = stored.proxies[-1]
+        else:
+            self._unread = stored
 
     def proxies(self) -> Floats:
         """(architectures,) proxy score of each, in the space's order: mean return with the shared weights."""
         if self._proxies is None:
             raise InvalidValueError(
-                "the supernet is not fitted yet; call fit() first" if self._fitted is None
+                "the supernet is not fitted yet; call fit() first" if self._fitted is None and self._unread is None
                 else "the supernet was fitted with listed=False; ask for proxies_of() some architectures"
             )  # fmt: skip
         return self._proxies
 
     def proxies_of(self, archs: Sequence[ArchLike]) -> Floats:
-        """(n,) proxy scores of some architectures; a live supernet that measured none yet measures these alone."""
+        """(n,) proxy scores of some architectures; a supernet that measured none yet measures these alone."""
+        if self._unread is not None:
+            final: Floats = self._unread.proxies[-1]
+            self.run.charge(0, self._unread.final_seconds * len(archs) / len(final))
+            read: Floats = final[[self.task.space.index(arch) for arch in archs]]
+            return read
         if self._fitted is None or self._proxies is not None:
             return self.proxies()[[self.task.space.index(arch) for arch in archs]]
         from nasbench_rl.training.supernet import measure_proxies
@@ -107,7 +117,8 @@ class WeightSharing:
         """Run a controller against the stored proxies of the last fidelity that a fit would have passed."""
         self.run.approximation = (
             f"the controller hears proxies of one of {len(self._bench.supernets().seeds)} stored supernets whose paths "
-            "were drawn uniformly, and as many runs share each, so that intervals are too narrow"
+            "were drawn uniformly, and as many runs share each, so that intervals are too narrow; "
+            "live it would hear nothing of a child under which no game ends (on Freeway every other)"
         )
         recipe, space = self.task.recipe, self.task.space
         steps = recipe.num_envs * recipe.rollout * np.arange(1, recipe.updates + 1)
@@ -147,9 +158,9 @@ def search_by_gradient(run: Run, benchmark: Benchmark) -> Floats:
     if not isinstance(run.task, GameTask):
         raise UnsuitedSpaceError(f"{run.space.name} has no mixed operations; those that have: the kernel-choice spaces")
     whole = _price(run, "a differentiable search")
-    probabilities, cpu_seconds = _stored(run, benchmark, "darts")
-    run.charge(whole, cpu_seconds)
-    final: Floats = probabilities[-1]
+    stored = _stored(run, benchmark, "darts")
+    run.charge(whole, stored.fit_seconds)
+    final: Floats = stored.proxies[-1]
     return final
 
 
@@ -161,8 +172,16 @@ def _price(run: Run, what: str) -> int:
     return whole
 
 
-def _stored(run: Run, benchmark: Benchmark, family: OneShot) -> tuple[Floats, float]:
-    """(fidelities, architectures) proxy scores and the CPU seconds they cost; live mode makes them first."""
+class _Stored(NamedTuple):
+    """A supernet or search: (fidelities, architectures) scores, CPU seconds of the fit and of the last scores."""
+
+    proxies: Floats
+    fit_seconds: float
+    final_seconds: float
+
+
+def _stored(run: Run, benchmark: Benchmark, family: OneShot) -> _Stored:
+    """The one of the run's search seed; live mode makes it first."""
     live = benchmark.mode == "live"
     table = benchmark.supernets(run.seed if live else None, family)
     if not len(table.seeds):
@@ -173,4 +192,4 @@ def _stored(run: Run, benchmark: Benchmark, family: OneShot) -> tuple[Floats, fl
         )
     run.replays = 0 if live else len(table.seeds)
     at = table.seeds.index(run.seed) if live else run.seed % len(table.seeds)
-    return table.proxies[at], float(table.cpu_seconds[at])
+    return _Stored(table.proxies[at], float(table.fit_seconds[at]), float(table.final_seconds[at]))

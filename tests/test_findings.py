@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,31 @@ def test_reasons_are_given_for_what_did_not_win_alone(found: Answers) -> None:
     assert set(page_reasons.REASONS) <= set(method_names())
 
 
+def test_methods_left_out_or_run_too_seldom_have_a_row_that_says_so(found: Answers) -> None:
+    overall = found.overall[0]
+    fewer = tuple(replace(row, runs=3) if row.method == "local_search" else row for row in overall.rows)
+    few = Chosen(SINGLE_SEED, 10_000_000, "darts", "1", {"k1-k1-k1": 1})
+    searches = replace(
+        found.searches,
+        searches=(*found.searches.searches, few),
+        left_out=(f"darts: no search of {TWO_BY_SEED} is stored", "treecell: it grows branches: no conv1 | conv3"),
+    )
+    lines = page_reasons.reasons_section(replace(found, overall=(replace(overall, rows=fewer),), searches=searches))
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in lines if line.startswith("| ")}
+    assert f"not compared: a single run on `{SINGLE_SEED}`; no search of {TWO_BY_SEED} is stored" in rows["darts"]
+    assert "one run tells nothing" in rows["darts"] and "50 epochs of search" in rows["darts"]
+    assert "not compared: no run; it grows branches: no conv1 \\| conv3" in rows["treecell"]
+    assert "3 runs, where others have 20" in rows["local_search"]
+    assert lines[0].endswith("or are not compared") and "2 more were not compared" in lines[2]
+    plain = page_reasons.reasons_section(found)
+    assert "compared" not in " ".join(plain) and "runs, where" not in " ".join(plain)
+
+
+def test_every_method_that_is_no_random_search_has_a_reason() -> None:
+    missing = {name for name in method_names() if name not in page_reasons.REASONS}
+    assert missing <= {"random_search", "successive_halving"}
+
+
 def test_noise_of_the_table_is_known_from_two_test_seeds_on(found: Answers) -> None:
     (two,), (single,) = found.against[TWO_BY_SEED], found.against[SINGLE_SEED]
     assert (two.train_seeds, single.train_seeds) == (2, 1)
@@ -162,8 +188,6 @@ def test_a_method_that_ends_as_random_search_does_differs_by_nothing(tables: Pat
 
 def test_over_tasks_keeps_the_methods_that_ran_on_all(found: Answers) -> None:
     (two,), (single,) = found.against[TWO_BY_SEED], found.against[SINGLE_SEED]
-    from dataclasses import replace
-
     fewer = replace(single, rows=tuple(row for row in single.rows if row.method != "worst"))
     overall = over_tasks([two, fewer])
     assert {row.method for row in overall.rows} == {"always_best", "local_search", "random_search"}

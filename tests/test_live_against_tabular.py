@@ -158,3 +158,15 @@ def test_the_committed_page_has_a_block_of_the_stored_runs() -> None:
     stored = pd.read_parquet(tool.LIVE_RUNS)
     methods = {row[0] for row in rows_of(block) if row[1] == "live"}
     assert methods == {f"`{method}`" for method in stored["method"]}, "stale; run: make live-runs"
+
+
+def test_the_ranking_names_the_runs_that_it_rests_on() -> None:
+    row = dict.fromkeys(("improvement", "improvement_low", "improvement_high", "rank", "approximation"), "")
+    row |= {"family": "minatar-ss1@lite", "task": baselines_readme.ALL_TASKS, "regret_mean": "0.3"}
+    known = {"improvement": "0.6", "improvement_low": "0.5", "improvement_high": "0.7", "rank": "2.0"}
+    rows = [row | known | {"method": "spos", "runs": "5"}, row | {"method": "random search, exact", "runs": ""}]
+    lines = baselines_readme.ranking("# Leaderboard\n\n## Answers\n\n- **minatar-ss1@lite**: Use spos.\n", rows).split(
+        "\n"
+    )
+    assert "| `spos` | 2.0 | 0.6 [0.5, 0.7] | 0.3 | 5 |" in lines
+    assert "| `random search, exact` | – | – | 0.3 | – |" in lines

@@ -13,13 +13,17 @@ from made_runs import choosing, made_runs
 from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_table
 
 from nasbench_rl import load, ranks, stats
+from nasbench_rl.findings.against_random import compare_task
+from nasbench_rl.findings.searches import record
+from nasbench_rl.improvement import Reference
 from nasbench_rl.leaderboard import report
+from nasbench_rl.leaderboard.certainty import difference
 from nasbench_rl.leaderboard.checklist import checklist
 from nasbench_rl.leaderboard.columns import show
 from nasbench_rl.leaderboard.facts import table_facts
 from nasbench_rl.leaderboard.render import ceiling, ranking_note
 from nasbench_rl.leaderboard.report import ALL, Report, build_report, round_number
-from nasbench_rl.leaderboard.verdict import Verdict, verdicts
+from nasbench_rl.leaderboard.verdict import Verdict, _tests, verdicts
 from nasbench_rl.summary import EXACT, final_rows
 
 
@@ -201,11 +205,49 @@ def test_the_verdict_names_a_method_only_where_it_surely_beats_random_search(
 
 
 def test_a_lucky_single_run_is_no_answer_beside_a_sure_one(made_tables: Path, runs: pd.DataFrame) -> None:
-    sure, lucky = choosing(runs, made_tables, "sure", "k5-k4"), choosing(runs, made_tables, "lucky")
+    lucky, mostly, else_ = (choosing(runs, made_tables, *a) for a in (("lucky",), ("sure",), ("sure", "k5-k4")))
+    sure = pd.concat([mostly[mostly["seed"] < 15], else_[else_["seed"] >= 15]])
+    alone = answer_for(build_report(pd.concat([runs, lucky[lucky["seed"] == 0]]), str(made_tables)), "minatar-ss1@lite")
+    assert (alone.level, alone.method) == ("none", "local_search"), "nor the nearest to one"
     both = build_report(pd.concat([runs, sure, lucky[lucky["seed"] == 0]]), str(made_tables))
     rows, answer = both.rows("minatar-ss1@lite").set_index("method"), answer_for(both, "minatar-ss1@lite")
     assert rows.loc["lucky", "regret_mean"] < rows.loc["sure", "regret_mean"]
     assert answer.method == "sure" and answer.level != "none"
+
+
+@pytest.mark.parametrize("others", [("random_search",), ("random_search", "local_search")])
+def test_two_runs_that_agree_are_no_answer(others: tuple[str, ...], made_tables: Path, runs: pd.DataFrame) -> None:
+    """By the rule of the findings page: one more run that ends as random search does would undo them."""
+    lucky = choosing(runs, made_tables, "lucky")
+    for count, level in ((2, "none"), (20, "better")):
+        chosen = pd.concat([runs[runs["method"].isin(others)], lucky[lucky["seed"] < count]])
+        built = build_report(chosen, str(made_tables))
+        answer = answer_for(built, "minatar-ss1@lite")
+        row = row_of(built, answer.tasks[0], "lucky")
+        assert row["improvement_low"] == row["improvement_high"] > 0.8 and row["runs"] == count
+        assert (answer.level, answer.method) == (level, "lucky")
+        assert f"; {count} runs; 0.5 is as good" in answer.evidence
+        assert ("That is no proof" in answer.evidence) is (level == "none") and "(Holm)" in answer.evidence
+
+
+def test_the_leaderboard_and_the_findings_page_test_alike(made_tables: Path, runs: pd.DataFrame) -> None:
+    many = pd.concat([runs, choosing(runs, made_tables, "mine", "k5-k4")])
+    searches = record(many[many["task"] == TWO_BY_SEED], made_tables).searches
+    page = compare_task(load(TWO_BY_SEED, tables=made_tables), 10_000_000, searches)
+    assert page is not None
+    judged = build_report(many, str(made_tables)).tasks[TWO_BY_SEED]
+    rows = [row for row in page.rows if not row.is_control]
+    here = _tests([judged], [row.method for row in rows])
+    assert here["p"] == pytest.approx([row.adjusted for row in rows])
+    assert np.array(here["difference"]) * judged.gap == pytest.approx([row.test.mean for row in rows])
+
+
+def test_runs_of_random_search_vary_where_they_are_the_yardstick(made_tables: Path) -> None:
+    regrets, chances, chosen = np.array([0.0, 1.0, 2.0]), np.array([0.25, 0.5, 0.25]), np.array([6, 2, 0])
+    exact = difference(chosen, Reference(chances), regrets)
+    few, many = (difference(chosen, Reference(chances, runs), regrets) for runs in (4, 4000))
+    assert few.mean == many.mean == exact.mean
+    assert few.error > 1.2 * many.error and many.error == pytest.approx(exact.error, rel=0.01)
 
 
 def test_who_is_better_more_often_but_worse_on_average_is_no_answer(made_tables: Path, runs: pd.DataFrame) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_tables import TWO_BY_SEED, made_return, write_made_table
+from made_tables import TWO_BY_SEED, made_return, write_made_supernets, write_made_table
 
 from nasbench_rl import BudgetExhausted, cli, get_method, load
 from nasbench_rl.build.command import main as build_main
@@ -15,8 +15,10 @@ from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.experiment import Search
 from nasbench_rl.pool import run_all
 from nasbench_rl.records import PathUpdate
+from nasbench_rl.task import GameTask, get_task
 
 WHOLE = 1_000_000
+SMOKE = "minatar-ss1/breakout@smoke"
 
 
 def test_a_replayed_supernet_is_the_stored_one_of_the_search_seed(made_tables: Path) -> None:
@@ -28,7 +30,56 @@ def test_a_replayed_supernet_is_the_stored_one_of_the_search_seed(made_tables: P
         stored = [made_return(bench.task, arch.name, 1000 + seed % 3, 19) for arch in bench.space]
         assert supernet.proxies() == pytest.approx(stored)
         assert run.spent == WHOLE
-        assert run.cpu_seconds == pytest.approx(200.0 + 20 * 3.0), "the fit and the proxies of every fidelity"
+        assert run.cpu_seconds == pytest.approx(200.0 + 3.0), "the fit and the proxies of the last of 20 fidelities"
+    assert bench.supernets().cpu_seconds == pytest.approx(200.0 + 20 * 3.0), "what making them all took"
+
+
+def test_a_replay_counts_the_cpu_seconds_of_the_proxies_that_are_read(made_tables: Path) -> None:
+    bench = load(TWO_BY_SEED, tables=made_tables)
+    run = bench.start(WHOLE, 0)
+    supernet = run.supernet()
+    supernet.fit(listed=False)
+    assert run.cpu_seconds == pytest.approx(200.0)
+    with pytest.raises(InvalidValueError, match="listed=False"):
+        supernet.proxies()
+    expected = [made_return(bench.task, name, 1000, 19) for name in ("k5-k5", "k1-k2")]
+    assert supernet.proxies_of([(5, 5), (1, 2)]) == pytest.approx(expected)
+    assert run.cpu_seconds == pytest.approx(200.0 + 3.0 * 2 / 25) and run.spent == WHOLE
+
+
+@pytest.mark.parametrize(("method", "seconds"), [("spos", 203.0), ("enas", 200.0)])
+def test_a_supernet_costs_a_method_what_it_uses_of_it(method: str, seconds: float, made_tables: Path) -> None:
+    run = load(TWO_BY_SEED, tables=made_tables).start(4 * WHOLE, 0)
+    get_method(method)(run)
+    trained = [point.cpu_seconds for point in run.points]
+    assert trained[0] - (trained[2] - trained[0]) / 2 == pytest.approx(seconds), "made trainings cost the same each"
+
+
+def test_a_live_fit_is_charged_as_its_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that counts measurements alone: a controller's fit takes none, a listed one those of the end."""
+    pytest.importorskip("torch")
+    from nasbench_rl.training import supernet
+
+    measured = [0.0]
+    before = supernet.measure_proxies
+
+    def counted(net: Any, task: Any, archs: Any, *rest: Any) -> Any:
+        measured[0] += len(archs)
+        return before(net, task, archs, *rest)
+
+    write_made_supernets(tmp_path, SMOKE, 1)
+    smoke = load(SMOKE, mode="live", tables=tmp_path, jobs=1)
+    spos = smoke.start(smoke.task.max_fidelity, 0)
+    spos.supernet().fit()
+    assert spos.cpu_seconds == pytest.approx(200.0 + 3.0), "that of seed 0 is stored"
+    monkeypatch.setattr(supernet, "measure_proxies", counted)
+    monkeypatch.setattr("time.process_time", lambda: measured[0])
+    enas = smoke.start(smoke.task.max_fidelity, 1)
+    shared = enas.supernet()
+    shared.fit(lambda index, rng: (1, 1), listed=False)
+    assert enas.cpu_seconds == measured[0] == 0
+    shared.proxies_of([(1, 1), (2, 2)])
+    assert enas.cpu_seconds == measured[0] == 2
 
 
 def test_a_controller_is_told_the_proxies_of_the_stage_it_is_at(made_tables: Path) -> None:
@@ -89,6 +140,38 @@ def test_enas_moves_its_controller_towards_what_scores(made_tables: Path) -> Non
         likeliest = bench.space.parse(run.points[0].arch).choices
         assert sum(likeliest) >= 8, "made returns grow with the kernels, whose sum is 6 on average"
         assert run.spent == 4 * WHOLE
+
+
+def test_on_games_of_one_length_live_enas_hears_of_every_other_child(made_tables: Path) -> None:
+    """As its head says; tabular, the controller hears of all 97 and learns nine times."""
+    pytest.importorskip("torch")
+    from nasbench_rl_baselines.enas import Enas, _Learner
+
+    bench, freeway = load(TWO_BY_SEED, tables=made_tables), get_task("minatar-ss1/freeway@lite")
+    assert isinstance(freeway, GameTask)
+    steps, updates = freeway.recipe.rollout, freeway.recipe.updates
+
+    def heard(returns: list[float]) -> tuple[int, int]:
+        learner, counts = _Learner(Enas(), bench.start(4 * WHOLE, 0), updates), [0, 0]
+        learn = learner._learn
+
+        def spy() -> None:
+            counts[1] += 1
+            learn()
+
+        learner._learn = spy  # type: ignore[method-assign]
+        for i, mean in enumerate(returns):
+            learner.sample_path(i, np.random.default_rng(0))
+            learner.told(PathUpdate(i, learner.arch.name, 8 * steps * (i + 1), 8, mean))
+            counts[0] += (i + 1) % 10 == 0 and bool(learner.returns)
+        return counts[0], counts[1]
+
+    ends = [((i + 1) * steps) // 2500 > (i * steps) // 2500 for i in range(updates)]
+    assert heard([1.0 if end else float("nan") for end in ends]) == (49, 4)
+    assert heard([1.0] * updates) == (97, 9)
+    run = load(TWO_BY_SEED, tables=made_tables).start(4 * WHOLE, 0)
+    get_method("enas")(run)
+    assert "no game ends" in run.approximation
 
 
 def test_reports_name_what_a_stored_table_stands_in_for(made_tables: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ ALL_TASKS = "all tasks"
 
 
 def ranking(markdown: str, rows: list[dict[str, str]]) -> str:
-    """The leaderboard's answers, and a table a task family: rank, chance to beat random search, regret."""
+    """The leaderboard's answers, and a table a task family: rank, chance to beat random search, regret, runs."""
     answers = [line for line in markdown.partition("\n## ")[2].splitlines() if line.startswith("- **")]
     lines = [
         "Mean regret is divided by that of a draw at random: 0 is the best architecture, 1 no better than a draw.",
@@ -24,13 +24,14 @@ def ranking(markdown: str, rows: list[dict[str, str]]) -> str:
     ]
     lines += [*answers[: len({row["family"] for row in rows})]]
     for family in dict.fromkeys(row["family"] for row in rows):
-        lines += ["", f"**{family}**", "", "| method | rank | beats random search [95 %] | mean regret |"]
-        lines.append("|---|---|---|---|")
+        lines += ["", f"**{family}**", "", "| method | rank | beats random search [95 %] | mean regret | runs |"]
+        lines.append("|---|---|---|---|---|")
         own = [row for row in rows if row["family"] == family and row["task"] == ALL_TASKS]
         for row in (row for row in own if row["runs"] != "0"):
             chance = f"{row['improvement']} [{row['improvement_low']}, {row['improvement_high']}]"
             chance = chance if row["improvement"] else "–"  # the exact line is what the others are compared with
-            lines.append(f"| `{row['method']}` | {row['rank'] or '–'} | {chance} | {row['regret_mean'] or '–'} |")
+            cells = [f"`{row['method']}`", row["rank"], chance, row["regret_mean"], row["runs"]]
+            lines.append("| " + " | ".join(cell or "–" for cell in cells) + " |")
         approximate = {row["method"]: row["approximation"] for row in own if row["approximation"]}
         if approximate:
             lines += ["", "Approximate: " + "; ".join(f"`{name}` ({what})" for name, what in approximate.items()) + "."]

@@ -1,10 +1,12 @@
 """What the methods share that grow networks: a trained start, children with its weights, a few trained to the end.
 
 Both papers train one small network first, give every child that the controller grows from it the start's weights and a
-short training, and train the best children at the end. Rewards and their baseline are those of the authors' code,
-``reward`` in ``code/expdir_monitor/arch_manager.py`` of https://github.com/han-cai/EAS, ``update_meta_controller`` in
-``code/CIFAR/expdir_monitor/arch_manager.py`` of https://github.com/han-cai/PathLevel-EAS: before an update of the
-controller the baseline moves by 0.95 of the way to the mean reward of the children that the update learns from.
+short training, and train the best children at the end. Here a search ends with the best of the wholly trained, the
+start among them: it was paid for, and short trainings rank children too roughly to say that one surely beats it.
+Rewards and their baseline are those of the authors' code, ``reward`` in ``code/expdir_monitor/arch_manager.py`` of
+https://github.com/han-cai/EAS, ``update_meta_controller`` in ``code/CIFAR/expdir_monitor/arch_manager.py`` of
+https://github.com/han-cai/PathLevel-EAS: before an update of the controller the baseline moves by 0.95 of the way to
+the mean reward of the children that the update learns from.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import torch
 from torch import Tensor
 
 from nasbench_rl import Run
+from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces import Architecture
 from nasbench_rl_baselines._fidelities import nearest_fidelity
 from nasbench_rl_baselines._searching import RewardScale
@@ -45,14 +48,23 @@ class Heirs:
         Args:
             run: the search.
             start: the network that all others grow from.
-            part: part of a training that a child gets.
+            part: part of a training that a child gets; less than a whole one, since a score with inherited weights at
+                the end of a whole training would stand beside those from scratch, which it is no match for.
             finalists: children that are trained to the end.
             decay: weight of the baseline's past when the mean reward of an update's children comes in.
             from_start: the baseline begins with the start's reward; else with 0.
+
+        Raises:
+            InvalidValueError: ``part`` is none of a training, or nearest to a whole one.
         """
         self._run, self._start = run, start
         self._fidelity, self._finalists = nearest_fidelity(run, part), finalists
         whole = run.task.max_fidelity
+        if self._fidelity == whole:
+            raise InvalidValueError(
+                f"child_part={part} is not allowed: the nearest stored fidelity is a whole training, which only the "
+                f"finalists get; give a part near one of {list(run.task.fidelities[:-1])} of {whole:,}"
+            )
         kept = min(finalists, max(1, run.budget // (2 * whole))) * whole
         self._for_children = max(run.budget - kept, min(run.budget, whole + self._fidelity))
         self.scores: dict[str, float] = {}
@@ -116,8 +128,9 @@ class Heirs:
         return math.tan(min(HIGHEST, self._scale(score)) * math.pi / 2)
 
     def finish(self) -> None:
-        """Train the best children from scratch and recommend the best of them."""
+        """Train the best children from scratch; the run's incumbent is then the best of them and of the start."""
         known = {name: score for name, score in self.scores.items() if score == score}
         best = sorted(known, key=lambda name: known[name], reverse=True)[: self._finalists]
-        if best:
-            self._run.recommend(best)
+        self._run.prepare(best)
+        for name in best:
+            self._run.evaluate(name)

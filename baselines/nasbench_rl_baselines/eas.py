@@ -27,7 +27,7 @@ Changed for a default budget of ten trainings, where the paper trains 450 childr
 - The controller learns after every fourth child, not every tenth; a child gets a quarter of a training (there 20 of 300
   epochs), and the best three are trained from scratch at the end (there further, with the weights they have).
 - The entropy bonus is summed over the decisions of a child; the authors' code averages it over them.
-- The whole training of the start network is charged; the paper's was there before.
+- The whole training of the start network is charged; the paper's was there before. The start competes with those three.
 - One stage: the paper makes its best child the start of a second search.
 - The reward is tan(r π / 2) as in the paper; for returns of games r is the score between the lowest and the highest
   seen, and r is cut at 0.95.
@@ -67,7 +67,7 @@ class Eas:
         wider_steps: wider decisions an episode, each over all layers.
         deeper_steps: deeper decisions an episode.
         reinitialise: allow moves that do not keep the function, on NSC spaces.
-        child_part: part of a training that a child gets.
+        child_part: part of a training that a child gets, less than a whole one.
         finalists: children that are trained from scratch to the end.
         embedding: size of a layer's embedding.
         units: of the encoder's LSTM, each way.

@@ -13,7 +13,9 @@ Changed for spaces of 25 or 32 points, whose default budget is ten trainings:
 - The paper's policy, LSTMs that embed the network and then choose to scale, insert or remove a layer, is a softmax over
   the space's own edits (``neighbours``), linear in the encoding of the network that each edit gives. An architecture is
   trained once.
-- The first network is drawn at random; an episode of ``steps`` edits begins at the best-rewarded network so far.
+- The first network is drawn at random, again until it exists; an episode of ``steps`` edits begins at the best-rewarded
+  network so far. Edits that leave no network, because a map vanishes (``task.is_valid``), are not offered: their reward
+  is 0 whatever the policy does, and they charge the budget.
 - Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far.
 - The limit is on params, FLOPs or measured latency, the space's median by default.
 
@@ -82,6 +84,8 @@ class Rena:
             return scores.reward(arch) * penalties[arch]
 
         arch = run.space.sample(run.rng)
+        while not run.task.is_valid(arch):
+            arch = run.space.sample(run.rng)
         weights = torch.zeros(run.space.encode(arch).size, dtype=torch.float64, requires_grad=True)
         optimizer = torch.optim.Adam([weights], self.learning_rate)
         penalties[arch] = self.penalty(resources(arch), target)
@@ -103,8 +107,8 @@ class Rena:
         return float(self.base_penalty ** max(0.0, cost / target - 1.0))
 
     def _edit(self, run: Run, arch: Architecture, weights: torch.Tensor) -> tuple[Architecture, torch.Tensor]:
-        """A neighbour drawn from the policy, and its log-probability, ()."""
-        near = run.space.neighbours(arch)
+        """A neighbour that exists, drawn from the policy, and its log-probability, (); ``arch`` where none does."""
+        near = [other for other in run.space.neighbours(arch) if run.task.is_valid(other)] or [arch]
         codes = torch.from_numpy(np.stack([run.space.encode(other).ravel() for other in near]).astype(np.float64))
         log_probs = (codes @ weights).log_softmax(0)
         at = int(run.rng.choice(len(near), p=log_probs.detach().exp().numpy()))

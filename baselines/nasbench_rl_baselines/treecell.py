@@ -33,7 +33,7 @@ Changed for this space and for a default budget of ten trainings:
 - The graph is a chain with trees in it, and the encoder passes over all of it, not over one cell.
 - The controller learns after every fourth child, not every tenth; a child gets a quarter of a training (there 20
   epochs), and the best three are trained from scratch at the end. Gradients are not clipped (there at a norm of 40).
-- The whole training of the start network is charged.
+- The whole training of the start network is charged, and the start competes with those three.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class TreeCell:
         start: the small network.
         max_depth: replicas of replicas, at most so deep.
         reinitialise: allow inserted layers that do not keep the function.
-        child_part: part of a training that a child gets.
+        child_part: part of a training that a child gets, less than a whole one.
         finalists: children that are trained from scratch to the end.
         embedding: size of a layer's embedding.
         units: of the encoder, each way.

@@ -12,9 +12,10 @@ import numpy as np
 
 from nasbench_rl import ranks
 from nasbench_rl.benchmark import TabularBenchmark
-from nasbench_rl.errors import MissingCellError, missing_extra
+from nasbench_rl.errors import MissingCellError
 from nasbench_rl.findings.searches import Chosen
 from nasbench_rl.improvement import Outcome, Reference, improvement, improvement_draws
+from nasbench_rl.leaderboard.certainty import Difference, difference, pooled, pvalue
 from nasbench_rl.leaderboard.report import ALL, is_random_search
 from nasbench_rl.stats import Array
 from nasbench_rl.summary import random_search_chances
@@ -39,7 +40,7 @@ class Against:
         table_interval: over train seeds too; NaN with fewer than two of the test split.
         improvement: probability that a run ends with a better architecture than random search; ties count half.
         improvement_interval: over search seeds.
-        test: mean difference and its standard error as the test takes them, see ``_for_test``.
+        test: mean difference and its standard error as the test takes them, see ``certainty.difference``.
         pvalue: Student's t, two-sided, that the runs' expectation is random search's.
         adjusted: the same with Holm's correction over the methods; NaN for random search itself, which is a control.
         draws: resampled ``difference``, ``difference`` over train seeds too, and ``improvement``.
@@ -53,7 +54,7 @@ class Against:
     table_interval: tuple[float, float]
     improvement: float
     improvement_interval: tuple[float, float]
-    test: tuple[float, float]
+    test: Difference
     pvalue: float
     adjusted: float = math.nan
     draws: tuple[Array, Array, Array] = field(default=(np.empty(0),) * 3, repr=False)
@@ -168,36 +169,12 @@ def _against(task: str, one: Chosen, outcome: Outcome, reference: Reference) -> 
         ((reference.chances - drawn) * (weights @ outcome.scores.T)).sum(axis=1) if min(runs, seeds) > 1 else unknown,
         improvement_draws(outcome, reference, rng, RESAMPLES),
     )
-    test = _for_test(outcome.chosen.astype(np.float64), reference.chances, regrets - exact)
+    test = difference(outcome.chosen, reference, regrets)
     intervals = [_interval(one) for one in draws]
     return Against(
         one.method, runs, mean, mean - exact, intervals[0], intervals[1], improvement(outcome, reference),
-        intervals[2], test, _pvalue(*test, runs), draws=draws,
+        intervals[2], test, pvalue(test, runs), draws=draws,
     )  # fmt: skip
-
-
-def _for_test(chosen: Array, chances: Array, differences: Array) -> tuple[float, float]:
-    """Mean difference and its standard error, of the runs and one more that ends as random search does.
-
-    The one more is spread over the architectures by its chances. Without it two runs that happen to agree would have no
-    spread and be called certain; beside a hundred runs it weighs nothing.
-    """
-    weights = chosen + chances
-    count = float(weights.sum())
-    mean = float(weights @ differences) / count
-    variance = float(weights @ (differences - mean) ** 2) / (count - 1)
-    return mean, math.sqrt(variance / count)
-
-
-def _pvalue(difference: float, error: float, runs: int) -> float:
-    """Student's t, two-sided; 1 with a single run, and where every architecture scores the same."""
-    if runs < 2 or error == 0:
-        return 1.0
-    try:
-        import scipy.stats
-    except ImportError as cause:
-        raise missing_extra("scipy", "report", "testing a method against random search") from cause
-    return float(2 * scipy.stats.t.sf(abs(difference) / error, runs))
 
 
 def _interval(draws: Array) -> tuple[float, float]:
@@ -214,14 +191,13 @@ def _pooled(rows: Sequence[Against], gaps: Array) -> Against:
         mean([row.draws[0] for row in rows], column), mean([row.draws[1] for row in rows], column),
         mean([row.draws[2] for row in rows]),
     )  # fmt: skip
-    difference = float(mean([row.difference for row in rows], gaps))
-    tests = np.array([row.test for row in rows]) / column
-    test = float(tests[:, 0].mean()), math.sqrt(float((tests[:, 1] ** 2).sum())) / len(rows)
+    test = pooled([row.test for row in rows], gaps)
     runs = min(row.runs for row in rows)
     intervals = [_interval(one) for one in draws]
     return Against(
-        rows[0].method, runs, float(mean([row.regret for row in rows], gaps)), difference, intervals[0], intervals[1],
-        float(mean([row.improvement for row in rows])), intervals[2], test, _pvalue(*test, runs),
+        rows[0].method, runs, float(mean([row.regret for row in rows], gaps)),
+        float(mean([row.difference for row in rows], gaps)), intervals[0], intervals[1],
+        float(mean([row.improvement for row in rows])), intervals[2], test, pvalue(test, runs),
         draws=draws,
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ What a method had there is what the head of its file says, which names the sourc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nasbench_rl.findings.against_random import Comparison
 from nasbench_rl.findings.answers import Answers
@@ -38,6 +38,11 @@ REASONS = {
         "in tabular mode a child's score is that of a short training from scratch: inheriting, its point, takes "
         "live mode",
     ),
+    "treecell": (
+        "children that branch, each with its parent's weights, ten an update",
+        "it grows `nsc-multibranch` networks, for which no exact line of random search is known, and inheriting takes "
+        "live mode",
+    ),
     "regularized_evolution": ("20,000 networks", "a population of ten has just been born when ten are trained"),
     "predictor": ("150 networks of 423,624", "three to ten scores are little to predict from"),
     "optuna": ("ten trials at random before its model", "a run has ten trainings in all; the first four are random"),
@@ -57,25 +62,40 @@ REASONS = {
         "10 M env steps of fitting",
         "a tenth of the steps, shared by 25 paths; how little its proxies say is in the next section",
     ),
-    "enas": ("10 M env steps of fitting", "nine updates of a controller, and the proxies of the next section"),
+    "enas": (
+        "10 M env steps of fitting",
+        "nine updates of a controller (live on Freeway four), and the proxies of the next section",
+    ),
     "darts": ("50 epochs of search", "a search is the price of one training, and gives one architecture"),
 }
 """Method → what it had in its paper, what it has on these spaces."""
 
 
 def reasons_section(found: Answers) -> list[str]:
-    """A table of the methods that did not beat random search at any budget of the page; nothing when all did."""
-    open_methods = _not_better(found.main)
-    rows = [f"| {name} | {REASONS[name][0]} | {REASONS[name][1]} |" for name in open_methods if name in REASONS]
+    """A table of the methods that did not beat random search at any budget of the page; nothing when all did.
+
+    Those that could not be compared, because they did not run on every task, have a row too, which says why.
+    """
+    open_methods, absent = _not_better(found.main), _not_compared(found)
+    rows = []
+    for name in sorted({*open_methods, *absent}):
+        there, here = REASONS.get(name, ("", ""))
+        here = "; ".join(part for part in (absent.get(name) or _few_runs(found.main, name), here) if part)
+        if name in REASONS or name in absent:
+            rows.append(f"| {name} | {there or '–'} | {here} |")
     if not rows:
         return []
+    beside = ""
+    if absent:
+        plural = len(absent) > 1
+        beside = f", and {len(absent)} more {'were' if plural else 'was'} not compared, for want of what the table says"
     return [
-        "### Why these are no better",
+        "### Why these are no better" + (", or are not compared" if absent else ""),
         "",
-        f"Of the methods {len(open_methods)} beat random search at no budget above. That says nothing against their "
-        "papers, most of whose spaces or budgets are far larger. How much there is to gain here the line above each "
-        "table says, with random search's expected regret beside that of a search that has seen everything. What each "
-        "had there, by the head of its file in `baselines/nasbench_rl_baselines/`, and has here:",
+        f"Of the methods {len(open_methods)} beat random search at no budget above{beside}. That says nothing against "
+        "their papers, most of whose spaces or budgets are far larger. How much there is to gain here the line above "
+        "each table says, with random search's expected regret beside that of a search that has seen everything. What "
+        "each had there, by the head of its file in `baselines/nasbench_rl_baselines/`, and has here:",
         "",
         "| method | in its paper | here |",
         "|---|---|---|",
@@ -88,3 +108,40 @@ def _not_better(comparisons: Sequence[Comparison]) -> list[str]:
     names = dict.fromkeys(row.method for one in comparisons for row in one.rows if not row.is_control)
     better = {row.method for one in comparisons for row in one.of("better")}
     return sorted(name for name in names if name not in better)
+
+
+def _not_compared(found: Answers) -> dict[str, str]:
+    """Method → what kept it out of the tables that the answer rests on, and how often it ran elsewhere."""
+    compared = {row.method for one in found.main for row in one.rows}
+    reasons: dict[str, list[str]] = {}
+    for text in found.searches.left_out:
+        name, _, why = text.partition(": ")
+        reasons.setdefault(name, []).append(why.replace("|", "\\|"))  # branches are written with it
+    ran: dict[str, dict[str, int]] = {}
+    for one in found.searches.searches:
+        most = ran.setdefault(one.method, {})
+        most[one.task] = max(one.runs, most.get(one.task, 0))
+    if not found.main:
+        return {}
+    absent = {}
+    for name in {*reasons, *ran} - compared:
+        runs = ", ".join(f"{_count(count)} on `{task}`" for task, count in sorted(ran.get(name, {}).items()))
+        parts = [f"not compared: {runs or 'no run'}", *reasons.get(name, [])]
+        few = max(ran.get(name, {}).values(), default=2) < 2
+        absent[name] = "; ".join([*parts, "one run tells nothing of the next"] if few else parts)
+    return absent
+
+
+def _few_runs(comparisons: Sequence[Comparison], name: str) -> str:
+    """How many runs a method had, where others had more."""
+
+    def runs(names: Iterable[str]) -> int:
+        wanted = set(names)
+        return max((row.runs for one in comparisons for row in one.rows if row.method in wanted), default=0)
+
+    own, most = runs([name]), runs(row.method for one in comparisons for row in one.rows)
+    return f"{_count(own)}, where others have {most}: little can be told apart" if own < most else ""
+
+
+def _count(runs: int) -> str:
+    return "a single run" if runs == 1 else f"{runs} runs"

@@ -8,9 +8,11 @@ from typing import Literal
 
 import pandas as pd
 
+from nasbench_rl import ranks
+from nasbench_rl.leaderboard.certainty import difference, pooled, pvalue
 from nasbench_rl.leaderboard.columns import show
-from nasbench_rl.leaderboard.judged import RANDOM_SEARCH
-from nasbench_rl.leaderboard.report import Report, is_random_search
+from nasbench_rl.leaderboard.judged import RANDOM_SEARCH, JudgedTask
+from nasbench_rl.leaderboard.report import ALPHA, Report, is_random_search
 from nasbench_rl.summary import EXACT
 
 Level = Literal["better", "here", "none", "unknown"]
@@ -27,7 +29,9 @@ class Verdict:
         family: its name.
         tasks: ids of its tasks.
         level: ``better`` than random search even if train seeds are resampled; better ``here``, on these tables;
-            ``none`` is; or ``unknown`` for want of something to compare.
+            ``none`` is; or ``unknown`` for want of something to compare. Better takes an interval of the probability of
+            improvement above one half and a lower mean regret by the test of the findings page, so that a few runs
+            which happen to agree are not taken for certain.
         method: the one whose runs most probably beat random search, of those that surely do if any; empty when unknown.
         headline: the answer in one sentence.
         evidence: its numbers, in one sentence.
@@ -69,9 +73,11 @@ def _verdict(report: Report, family: str) -> Verdict:
     # A single run may happen to be the best: what is surely better than random search goes before what may be.
     exact = rows[rows["method"] == EXACT]["regret_mean"]
     to_beat = float(exact.iloc[0]) if len(exact) else math.inf
-    surely = others.assign(level=[_level(row, to_beat) for _, row in others.iterrows()])
-    surely["sure"] = surely["level"] != "none"
-    order = surely.sort_values(["sure", "improvement", "rank"], ascending=[False, False, True], kind="stable")
+    tested = others.assign(**_tests(report.families[family], list(others["method"])))
+    surely = tested.assign(level=[_level(row, to_beat) for _, row in tested.iterrows()])
+    surely["sure"], surely["spread"] = surely["level"] != "none", surely["improvement_low"].notna()
+    by = ["sure", "spread", "improvement", "rank"]
+    order = surely.sort_values(by, ascending=[False, False, False, True], kind="stable")
     best = order.iloc[0]
     level: Level = best["level"]
     also = [str(row["method"]) for _, row in order[1:].iterrows() if row["sure"]]
@@ -81,16 +87,36 @@ def _verdict(report: Report, family: str) -> Verdict:
         level,
         str(best["method"]),
         _headline(level, str(best["method"])),
-        _evidence(report, best, rows, len(known), len(tasks)),
+        _evidence(report.families[family], best, rows, len(known)) + _test_words(best, to_beat),
         _sureness(best, level) + _also(also),
         (best["improvement"], best["improvement_low"], best["improvement_high"]),
         (best["improvement_table_low"], best["improvement_table_high"]),
     )
 
 
+def _tests(tasks: list[JudgedTask], methods: list[str]) -> dict[str, list[float]]:
+    """Per method the difference of its mean regret from random search's, and p after Holm's correction over all."""
+    differences, pvalues = [], []
+    for method in methods:
+        parts, runs = [], []
+        for judged in tasks:
+            outcome, reference = judged.outcome(method)
+            assert reference is not None  # without one nothing is known of an improvement, which all of these have
+            parts.append(difference(outcome.chosen, reference, outcome.best.mean() - outcome.scores.mean(axis=1)))
+            runs.append(min(outcome.runs, reference.runs or outcome.runs))
+        whole = pooled(parts, [judged.gap for judged in tasks])
+        differences.append(whole.mean)
+        pvalues.append(pvalue(whole, min(runs)))
+    return {"difference": differences, "p": ranks.holm(pvalues).tolist()}
+
+
+def _promising(row: pd.Series, to_beat: float) -> bool:
+    """Better more often, and on average too; ``to_beat``: random search's expected regret."""
+    return bool(row["improvement_low"] > AS_GOOD and row["regret_mean"] < to_beat and row["difference"] < 0)
+
+
 def _level(row: pd.Series, to_beat: float) -> Level:
-    """``to_beat``: random search's expected regret; who is better more often but worse on average does not beat it."""
-    if not row["improvement_low"] > AS_GOOD or row["regret_mean"] >= to_beat:
+    if not (_promising(row, to_beat) and row["p"] < ALPHA):
         return "none"
     return "better" if row["improvement_table_low"] > AS_GOOD else "here"
 
@@ -112,16 +138,18 @@ def _headline(level: Level, method: str) -> str:
     return "Use random search: no method surely beats it."
 
 
-def _evidence(report: Report, best: pd.Series, rows: pd.DataFrame, methods: int, tasks: int) -> str:
+def _evidence(judged: list[JudgedTask], best: pd.Series, rows: pd.DataFrame, methods: int) -> str:
+    tasks, runs = len(judged), _runs([len(one.methods[best["method"]]) for one in judged])
     budget = best["trainings"]
     spend = "the budgets listed below" if math.isnan(budget) else f"a budget of {budget:g} whole trainings"
     subject = "The nearest is " + str(best["method"]) + ": a" if best["level"] == "none" else "A"
-    one = "a single run" if math.isnan(best["improvement_low"]) else ""
-    between = one or f"95 % interval {show(best['improvement_low'])} to {show(best['improvement_high'])}"
-    corrected = "" if methods == 1 or one else f", corrected for {methods} methods"
+    between = ""
+    if not math.isnan(best["improvement_low"]):
+        between = f"95 % interval {show(best['improvement_low'])} to {show(best['improvement_high'])}"
+        between += "; " if methods == 1 else f", corrected for {methods} methods; "
     text = (
         f"{subject} run with {spend} ends with a better architecture than random search's with probability "
-        f"{show(best['improvement'])} ({between}{corrected}; 0.5 is as good; {tasks} task{'s' * (tasks != 1)})."
+        f"{show(best['improvement'])} ({between}{runs}; 0.5 is as good; {tasks} task{'s' * (tasks != 1)})."
     )
     exact = rows[rows["method"] == EXACT]["regret_mean"]
     if len(exact):
@@ -135,6 +163,22 @@ def _evidence(report: Report, best: pd.Series, rows: pd.DataFrame, methods: int,
             "surrogate's guesses, and regret is against the best that was trained."
         )
     return text
+
+
+def _runs(counts: list[int]) -> str:
+    """How many runs there were, a task each."""
+    least, most = min(counts), max(counts)
+    number = "a single run" if most == 1 else f"{most} runs" if least == most else f"{least} to {most} runs"
+    return number + " on each task" * (len(counts) > 1)
+
+
+def _test_words(best: pd.Series, to_beat: float) -> str:
+    """What the test says, of a method that all else speaks for."""
+    if not _promising(best, to_beat):
+        return ""
+    p = "p < 0.001" if best["p"] < 0.001 else f"p = {best['p']:.2g}"
+    words = f"Student's t on regret, of its runs and one more of random search, gives {p} (Holm)"
+    return f" {words}." if best["p"] < ALPHA else f" That is no proof: {words}, so that its runs may agree by chance."
 
 
 def _sureness(best: pd.Series, level: Level) -> str:

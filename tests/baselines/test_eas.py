@@ -105,7 +105,27 @@ def test_children_are_charged_a_quarter_and_the_best_three_are_trained_to_the_en
     best = sorted(children[:-3], key=lambda point: point.score, reverse=True)[:3]
     assert [point.arch for point in finals] == [point.arch for point in best]
     assert all(point.fidelity == WHOLE for point in finals)
-    assert run.points[-1].incumbent == max(finals, key=lambda point: point.score).arch
+    assert run.points[-1].incumbent == max([start, *finals], key=lambda point: point.score).arch
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_a_search_ends_with_the_best_that_was_trained_wholly_be_it_the_start(better: bool) -> None:
+    bench = ImageToy("nsc-chain/digits@lite")
+    method = Eas(start="conv5 maxpool2 conv1" if better else "conv1 maxpool2 conv1")
+    runs = [searched(method, bench, seed=seed) for seed in range(4)]
+    for run in runs:
+        start, *finals = (point for point in run.points if point.fidelity == 12)
+        best = max([start, *finals], key=lambda point: point.score)
+        assert len(finals) == 3 and (best is start) is better
+        assert str(run.incumbent) == run.points[-1].incumbent == best.arch
+
+
+@pytest.mark.parametrize("part", [1.0, 0.97])
+def test_children_get_no_whole_training_which_would_stand_beside_those_from_scratch(part: float) -> None:
+    run = ImageToy("nsc-chain/digits@lite").start(120, 0)
+    with pytest.raises(InvalidValueError, match=f"child_part={part}"):
+        Eas(child_part=part)(run)
+    assert run.spent == 0
 
 
 def test_the_baseline_moves_nearly_to_the_mean_of_an_update_before_it_is_subtracted(made_tables: Path) -> None:

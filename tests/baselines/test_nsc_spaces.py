@@ -23,8 +23,8 @@ class NscToyBenchmark(Benchmark):
 
     mode = "tabular"
 
-    def __init__(self, space: str) -> None:
-        self.task = get_task(f"{space}/fashion-mnist@lite")
+    def __init__(self, space: str, images: str = "fashion-mnist") -> None:
+        self.task = get_task(f"{space}/{images}@lite")
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         return (0, 2)
@@ -40,8 +40,8 @@ class NscToyBenchmark(Benchmark):
         return Evaluation("toy", name, amount, split, (seed or 0,), score, float("nan"), {}, cost, 1, 1, "table")
 
 
-def trained(name: str, space: str, **options: Any) -> list[str]:
-    run = NscToyBenchmark(space).start(12 * 12, seed=0)
+def trained(name: str, space: str, images: str = "fashion-mnist", seed: int = 0, **options: Any) -> list[str]:
+    run = NscToyBenchmark(space, images).start(12 * 12, seed)
     try:
         get_method(name, **options)(run)
     except BudgetExhausted:
@@ -65,6 +65,15 @@ def test_a_network_that_does_not_exist_is_paid_for_once(name: str, options: dict
     task = get_task("nsc-chain/fashion-mnist@lite")
     invalid = [arch for arch in met if not task.is_valid(task.space.parse(arch))]
     assert invalid and len(invalid) == len(set(invalid))
+
+
+@pytest.mark.parametrize("space", ["nsc-chain", "nsc-multibranch"])
+def test_rena_begins_with_a_network_that_exists_and_edits_it_to_others(space: str) -> None:
+    """More than half of the chains do not exist on these images: a search that began with one never left it."""
+    task = get_task(f"{space}/animals@lite")
+    for seed in range(12):
+        met = trained("rena", space, "animals", seed)
+        assert len(set(met)) == 12 and all(task.is_valid(arch) for arch in met)
 
 
 def test_the_order_of_train_seeds_needs_no_index() -> None:
