@@ -6,6 +6,7 @@ import math
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +54,30 @@ def test_many_are_answered_as_one_is(bench: SurrogateBenchmark) -> None:
     found = bench.query_many([KNOWN, NEW, KNOWN], split="validation")
     one_by_one = [bench.query(arch, split="validation").score for arch in (KNOWN, NEW, KNOWN)]
     assert np.allclose(found["score"], one_by_one) and found["guessed"].tolist() == [False, True, False]
+
+
+def test_each_of_many_may_have_a_fidelity_of_its_own(bench: SurrogateBenchmark, tables: Path) -> None:
+    archs, efforts = [KNOWN, NEW, INVALID, NEW, KNOWN], [2, 3, 1, 12, 12]
+    for given in (efforts, tuple(efforts), np.array(efforts)):
+        found = bench.query_many(archs, given, split="validation")
+        assert found["fidelity"].tolist() == efforts
+        assert found["source"].tolist() == ["table", "surrogate", "invalid", "surrogate", "table"]
+        for at, (arch, effort) in enumerate(zip(archs, efforts, strict=True)):
+            one = bench.query(arch, fidelity=effort, split="validation")
+            assert found["score"][at] == pytest.approx(one.score), (arch, effort)
+            assert found["cpu_seconds"][at] == pytest.approx(one.cost.cpu_seconds, nan_ok=True)
+    tabular = load(ID, tables=tables)
+    for asked in ((3, 12), (5, 5), 4, None):
+        ours, theirs = (b.query_many([KNOWN, "conv1"], asked) for b in (bench, tabular))
+        assert all(ours[name].tolist() == theirs[name].tolist() for name in theirs)
+    assert bench.query_many([], ())["score"].shape == (0,)
+
+
+@pytest.mark.parametrize("archs", [[KNOWN, NEW], [NEW, INVALID]])
+@pytest.mark.parametrize("bad", [(3,), (3, 4, 5), (3, 13), (3, 2.5), [[3], [3, 4]], ("a", "b"), "ab", 13, 2.5, True])
+def test_fidelities_that_are_not_stored_are_refused(bench: SurrogateBenchmark, archs: list[str], bad: Any) -> None:
+    with pytest.raises(InvalidValueError, match="fidelit"):
+        bench.query_many(archs, bad)
 
 
 def test_a_network_that_does_not_exist_scores_zero_in_every_form_of_answer(bench: SurrogateBenchmark) -> None:
