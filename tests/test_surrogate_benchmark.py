@@ -140,6 +140,24 @@ def test_a_search_pays_one_epoch_for_a_network_that_does_not_exist(bench: Surrog
     assert run.evaluate(NEW) > 0 and run.spent == 13 and run.points[-1].source == "surrogate"
 
 
+def test_the_environment_says_which_rewards_are_guesses(tables: Path) -> None:
+    gymnasium = pytest.importorskip("gymnasium")
+    import nasbench_rl.envs
+
+    options = {"task": ID, "mode": "surrogate", "tables": tables}
+    actions, sources = (1, 3, 1, 2), ["table", "table", "surrogate", "invalid"]  # conv3 maxpool2 conv3 conv5
+    env = gymnasium.make(nasbench_rl.envs.ENV_ID, **options)
+    env.reset()
+    infos = [env.step(np.int64(action))[4] for action in actions]
+    assert [info["source"] for info in infos] == sources
+    vector = gymnasium.make_vec(nasbench_rl.envs.ENV_ID, num_envs=2, **options)
+    vector.reset()
+    infos = [vector.step(np.array([action, 7]))[4] for action in actions]
+    assert [info["source"].tolist() for info in infos] == [[source, None] for source in sources]
+    with pytest.raises(InvalidValueError, match="fidelity 13"):
+        gymnasium.make(nasbench_rl.envs.ENV_ID, **options, fidelity=13)
+
+
 def test_games_and_absent_surrogates_are_refused(tmp_path: Path, made_tables: Path) -> None:
     with pytest.raises(InvalidValueError, match="small enough for a table"):
         load("minatar-ss1/breakout@lite", mode="surrogate", tables=made_tables)
