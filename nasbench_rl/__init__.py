@@ -5,6 +5,7 @@
 'minatar-ss1/breakout@lite'
 """
 
+import sys
 from typing import TYPE_CHECKING
 
 from nasbench_rl._version import __version__ as __version__
@@ -53,3 +54,7 @@ if not TYPE_CHECKING:  # else a checker takes every misspelt name for one of the
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+if sys.modules.get("gymnasium") is not None:  # it is there already: gymnasium.make is to find nasbench_rl/NSC-v0
+    import nasbench_rl.envs  # noqa: F401  (registers it, and loads none of the environments)

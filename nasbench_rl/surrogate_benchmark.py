@@ -108,32 +108,44 @@ class SurrogateBenchmark(TabularBenchmark):
         self, archs: Sequence[ArchLike] | np.ndarray[Any, Any], fidelities: Sequence[int] | int | None = None,
         seeds: Sequence[int] | int | None = None, split: Split = "test", metric: str | None = None,
     ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
-        """As ``TabularBenchmark.query_many``, with two columns more; all rows are of one fidelity.
+        """As ``TabularBenchmark.query_many``, with two columns more.
 
         ``source`` is that of ``query``: ``"table"``, ``"surrogate"``, or ``"invalid"`` where a network does not exist,
         whose score and CPU seconds are 0. ``guessed`` is True where it is ``"surrogate"``.
         """
-        if fidelities is not None and np.ndim(fidelities):
-            raise InvalidValueError("guesses of many are made at one fidelity; give fidelities as one number or None")
-        effort = self.table.fidelity_at(None if fidelities is None else int(fidelities))  # type: ignore[arg-type]
         named = self.parse_many(archs)
+        at = self._fidelities_at(fidelities, len(named))
         measured = self._is_measured(named, seeds, split, metric)
         source = np.where(measured, "table", "surrogate")
         score, cpu = np.zeros(len(named)), np.full(len(named), np.nan)
         if measured.any():
-            known = [named[at] for at in np.flatnonzero(measured)]
+            known = [named[place] for place in np.flatnonzero(measured)]
             of_known = seeds if seeds is None or not np.ndim(seeds) else np.asarray(seeds)[measured]
-            found = super().query_many(known, fidelities, of_known, split, metric)
+            found = super().query_many(known, self.table.fidelities[at[measured]], of_known, split, metric)
             score[measured], cpu[measured] = found["score"], found["cpu_seconds"]
-        if not measured.all():
-            unknown = [named[at] for at in np.flatnonzero(~measured)]
-            score[~measured] = self.surrogate.predict(unknown, int(self.table.fidelities[effort]), split)[0]
-            source[~measured] = ["surrogate" if self.task.is_valid(arch) else "invalid" for arch in unknown]
+        for effort in np.unique(at[~measured]):
+            asked = np.flatnonzero(~measured & (at == effort))
+            unknown = [named[place] for place in asked]
+            score[asked] = self.surrogate.predict(unknown, int(self.table.fidelities[effort]), split)[0]
+            source[asked] = ["surrogate" if self.task.is_valid(arch) else "invalid" for arch in unknown]
         cpu[source == "invalid"] = 0.0
-        fidelity = np.full(len(named), self.table.fidelities[effort])
         return {
-            "score": score, "fidelity": fidelity, "cpu_seconds": cpu, "source": source, "guessed": source == "surrogate"
+            "score": score, "fidelity": self.table.fidelities[at], "cpu_seconds": cpu, "source": source,
+            "guessed": source == "surrogate",
         }  # fmt: skip
+
+    def _fidelities_at(self, fidelities: Sequence[int] | int | None, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """(count,) positions of the fidelities; raises as ``TabularBenchmark.query_many`` does."""
+        try:
+            given = list(fidelities)  # type: ignore[arg-type]
+        except TypeError:  # None, or one for all
+            return np.full(count, self.table.fidelity_at(fidelities), dtype=np.int64)  # type: ignore[arg-type]
+        if len(given) != count:
+            raise InvalidValueError(
+                f"{len(given)} fidelities for {count} architectures; give one number for all, or {count} for as many "
+                "rows"
+            )
+        return np.array([self.table.fidelity_at(fidelity) for fidelity in given], dtype=np.int64)
 
     def curve(
         self, arch: ArchLike, seed: int | None = None, split: Split = "test", metric: str | None = None

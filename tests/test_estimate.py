@@ -6,10 +6,14 @@ import pytest
 
 pytest.importorskip("torch")
 
+from made_tables import write_made_accuracies  # noqa: E402
+
+from nasbench_rl import cli, store  # noqa: E402
 from nasbench_rl.build import estimate  # noqa: E402
+from nasbench_rl.build.command import main as build_main  # noqa: E402
 from nasbench_rl.errors import InvalidValueError  # noqa: E402
 from nasbench_rl.spaces.base import Architecture  # noqa: E402
-from nasbench_rl.task import Task, get_task  # noqa: E402
+from nasbench_rl.task import ImageTask, Task, get_task  # noqa: E402
 from nasbench_rl.training import cells, process  # noqa: E402
 from nasbench_rl.training.workers import Cell  # noqa: E402
 
@@ -36,6 +40,44 @@ def test_a_network_too_large_for_a_probe_is_extrapolated(monkeypatch: pytest.Mon
     both, _ = estimate.core_hours([Cell(TASK, SMALL, 0), Cell(TASK, LARGE, 0)], tmp_path)
     assert probed == [SMALL, SMALL] and "probe" in source
     assert 0.1 * ratio < both / alone < 10 * 2 * ratio  # CPU times of milliseconds vary
+
+
+MULTI = "nsc-multibranch/digits@lite"
+
+
+def test_drawn_cells_are_priced_by_those_in_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They were left out: hours of work were called 0 cells and 0 core-hours."""
+    deep = ["conv1 | conv1", "conv1 | conv1@0 | add(1,2)"]
+    write_made_accuracies(tmp_path / "made", MULTI, ["conv1", *deep], seeds=1)  # 6 CPU seconds, says its formula
+    task, tables = get_task(MULTI), tmp_path / "tables"
+    frame = store.read_table(tmp_path / "made", task).to_pandas()
+    frame.loc[frame["arch"].isin(deep), "cpu_seconds"] *= 10
+    store.write_table(tables, task, [store.encode_rows(task, frame.to_dict("records"))])
+    command = [MULTI, "--depth", "1", "--drawn", "300", "--dry-run", "--tables", str(tables)]
+    assert cli.run(build_main, command) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("8 cells, 96 epochs, about ")
+    assert said[1] == (
+        f"and 298 cells of {MULTI} that are drawn, 3,576 epochs, about 5 core-hours "
+        "(the mean of the table's 2 deeper than 1: 60 CPU seconds)"
+    )
+    assert cli.run(build_main, [MULTI, "--drawn", "3", *command[5:]]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"0 cells of {MULTI} that are drawn, 0 epochs, about 0 core-hours (the table has 3 deeper than 0)"
+    ]
+
+
+def test_without_deeper_ones_the_middle_of_a_first_round_is_probed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[list[Cell]] = []
+    monkeypatch.setattr(estimate, "_probe_seconds", lambda task, cells: asked.append(cells) or 36.0)
+    write_made_accuracies(tmp_path, MULTI, ["conv1", "conv3"], seeds=1)
+    task = get_task(MULTI)
+    assert isinstance(task, ImageTask)
+    count, hours, source = estimate.drawn_core_hours(task, 1, 300, tmp_path)
+    assert (count, hours) == (300, pytest.approx(3.0)) and "probe" in source and "50 drawn" in source
+    assert len(asked[0]) == 50 and all(len(task.space.parse(cell.arch).choices) > 1 for cell in asked[0])
 
 
 def test_a_network_larger_than_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

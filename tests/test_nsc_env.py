@@ -21,6 +21,7 @@ from gymnasium.wrappers import FlattenObservation  # noqa: E402
 from nasbench_rl.envs.nsc_env import ENV_ID, NscEnv  # noqa: E402
 from nasbench_rl.envs.nsc_mdp import TERMINATIONS, actions_of  # noqa: E402
 from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnknownNameError  # noqa: E402
+from nasbench_rl.records import Cost, Evaluation  # noqa: E402
 from nasbench_rl.spaces.base import Architecture  # noqa: E402
 from nasbench_rl.spaces.kernels import KERNEL_SPACES  # noqa: E402
 from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace, load_space  # noqa: E402
@@ -128,6 +129,22 @@ def test_an_empty_design_has_no_network() -> None:
     assert reward == 0.0 and terminated and info == {"p1": 0, "p2": -1, "terminated_by": "out_of_bounds"}
 
 
+def evaluation_of(arch: Architecture) -> Evaluation:
+    """``accuracy_of``, measured for networks of one layer and guessed for the others."""
+    score, source = accuracy_of(arch), "table" if len(arch.choices) == 1 else "surrogate"
+    cost = Cost(12, "epochs", 1.0)
+    return Evaluation(DIGITS, arch.name, 12, "validation", (), score, 0.0, {}, cost, 1, 1, source)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("space", [CHAIN, BRANCH])
+def test_every_answer_says_where_it_came_from(space: NscSpace) -> None:
+    steps = play(make(space, evaluate=evaluation_of), CONV3, MAX2, TERMINAL)
+    assert [step[4]["source"] for step in steps] == ["table", "surrogate", "surrogate"]
+    assert [step[1] for step in steps] == rewards(make(space), CONV3, MAX2, TERMINAL)
+    assert "source" not in play(make(space, evaluate=evaluation_of), TERMINAL)[0][4], "there is no network"
+    assert "source" not in play(make(space), CONV3)[0][4], "of a number nobody knows it"
+
+
 def test_each_network_is_evaluated_once() -> None:
     called: list[str] = []
     env = make(BRANCH, evaluate=lambda arch: called.append(arch.name) or accuracy_of(arch), sigma=0.1)
@@ -190,7 +207,9 @@ def test_an_invalid_network_ends_the_episode_without_reward() -> None:
     env = make(evaluate=lambda arch: called.append(arch.name) or 0.5, side=8)
     *_, (view, reward, terminated, truncated, info) = play(env, MAX3, MAX3)  # 8 → 2 → nothing
     assert (reward, terminated, truncated) == (0.0, True, False) and called == ["maxpool3"]
-    assert info == {"arch": "maxpool3 maxpool3", "accuracy": 0.0, "terminated_by": "invalid"}
+    assert info == {
+        "arch": "maxpool3 maxpool3", "accuracy": 0.0, "source": "invalid", "terminated_by": "invalid"
+    }  # fmt: skip
     assert view[-1].sum() == 3 and view[-2].sum() == 3
     assert ends(make(side=11, tau=2), CONV1, CONV5) == [None, "max_actions"]
     assert ends(make(side=4, tau=2), CONV1, CONV5) == [None, "invalid"]  # e) is told before d)
@@ -279,7 +298,11 @@ def test_a_step_outside_an_episode() -> None:
         env.step(np.int64(0))
 
 
-@pytest.mark.parametrize("options", [{"sigma": -0.1}, {"sigma": 1.5}, {"sigma": float("nan")}, {"tau": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"sigma": bad} for bad in (-0.1, 1.5, float("nan"), "a", None, True, [0.1])]
+    + [{"tau": bad} for bad in (0, 2.5, 3.0, "3", True)],
+)
 def test_options_outside_what_is_allowed(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidValueError, match=f"{next(iter(options))}.*allowed"):
         make(**options)
@@ -320,6 +343,14 @@ def test_an_error_of_evaluate_changes_nothing() -> None:
         ({"task": "nsc-chain/digit@lite"}, UnknownNameError, "did you mean 'nsc-chain/digits@lite'"),
         ({"task": DIGITS, "mode": "live-ish"}, UnknownNameError, "mode"),
         ({"task": DIGITS, "sigma": 2}, InvalidValueError, "sigma 2"),
+        ({"task": DIGITS, "sigma": "a"}, InvalidValueError, "sigma 'a' is not a number; allowed"),
+        ({"task": DIGITS, "tau": 2.5}, InvalidValueError, "tau 2.5 is not a whole number; allowed"),
+        ({"task": DIGITS, "fidelity": 13}, InvalidValueError, "fidelity 13 .* did you mean 12.*allowed: 1, 2, "),
+        (
+            {"task": DIGITS, "fidelity": 2.5},
+            InvalidValueError,
+            "fidelity .* 2.5 is not a whole number; allowed: 1, 2, ",
+        ),
     ],
 )
 def test_make_refuses_what_it_cannot_make(
@@ -342,16 +373,17 @@ def test_make_trains_in_live_mode(tmp_path: Path) -> None:
     check = env.reset()[0]
     assert check.shape == (10, 25)
     _, reward, terminated, _, info = env.step(np.int64(AVG3))
-    assert info == {"arch": "avgpool3", "accuracy": reward} and 0.0 < reward <= 1.0 and not terminated
+    assert info == {"arch": "avgpool3", "accuracy": reward, "source": "live"} and 0.0 < reward <= 1.0 and not terminated
     _, reward, terminated, _, info = env.step(np.int64(AVG3))  # 8 → 2 → nothing
-    assert reward == 0.0 and terminated and info["terminated_by"] == "invalid"
+    assert reward == 0.0 and terminated and info["terminated_by"] == info["source"] == "invalid"
     from nasbench_rl import load
 
     stored = load(DIGITS, "live", tmp_path).query("avgpool3", fidelity=1, split="validation")
     assert stored.source == "table"
     again = gymnasium.make(ENV_ID, task=DIGITS, tables=tmp_path, fidelity=1)
     again.reset()
-    assert again.step(np.int64(AVG3))[1] == stored.score
+    _, reward, *_, info = again.step(np.int64(AVG3))
+    assert reward == stored.score and info["source"] == "table"
     with pytest.raises(MissingCellError, match="avgpool3 conv1"):
         again.step(np.int64(CONV1))
 
@@ -362,10 +394,13 @@ def test_the_environment_of_a_run_charges_each_network_once(tmp_path: Path) -> N
     from nasbench_rl import BudgetExhausted, load
 
     run = load(DIGITS, "live", tmp_path).start(budget=2, seed=0)
+    with pytest.raises(InvalidValueError, match="did you mean 12"):
+        NscEnv.of_run(run, fidelity=13)
     env = NscEnv.of_run(run, fidelity=1)
     for _ in range(2):
         steps = play(env, AVG3, AVG3)
-        assert steps[0][1] == run.points[0].score and steps[1][4]["terminated_by"] == "invalid"
+        assert steps[0][1] == run.points[0].score and steps[0][4]["source"] == run.points[0].source == "live"
+        assert steps[1][4]["source"] == "invalid" == steps[1][4]["terminated_by"] == "invalid"
         assert run.spent == 2, "one epoch a network, also for the one that cannot be built"
     env.reset()
     with pytest.raises(BudgetExhausted):
@@ -389,3 +424,29 @@ def test_the_module_in_the_id_registers_it() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("InvalidValueError nasbench_rl/NSC-v0: no task is named")
     assert done.stdout.splitlines()[-1] == ENV_ID
+
+
+def test_the_id_is_known_where_nasbench_rl_is_imported_behind_gymnasium() -> None:
+    """However often, without a warning, and without what an environment needs."""
+    code = (
+        "import importlib, sys, gymnasium\n"
+        "before = set(sys.modules)\n"
+        "import nasbench_rl\n"
+        "print(sorted(name for name in set(sys.modules) - before if not name.startswith('nasbench_rl')))\n"
+        "importlib.reload(nasbench_rl), importlib.reload(nasbench_rl.envs)\n"
+        "print('nasbench_rl.benchmark' in sys.modules, gymnasium.spec('nasbench_rl/NSC-v0').id)\n"
+        "import nasbench_rl.envs.nsc_env\n"
+        "try:\n    gymnasium.make('nasbench_rl/NSC-v0')\n"
+        "except Exception as error:\n    print(type(error).__name__, error)\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    loaded, known, refused = done.stdout.splitlines()
+    assert loaded == "[]" and known == f"False {ENV_ID}" and refused.startswith("InvalidValueError nasbench_rl/NSC-v0")
+
+
+@pytest.mark.parametrize("setup", ["", "import sys; sys.modules['gymnasium'] = None; "])
+def test_importing_nasbench_rl_does_not_import_gymnasium(setup: str) -> None:
+    code = setup + "import sys, nasbench_rl; print(sys.modules.get('gymnasium'), 'nasbench_rl.envs' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["None", "False"], done.stderr

@@ -20,6 +20,7 @@ from nasbench_rl.envs.nsc_env import ENV_ID, NscEnv  # noqa: E402
 from nasbench_rl.envs.nsc_mdp import TERMINATIONS  # noqa: E402
 from nasbench_rl.envs.nsc_vector_env import NscVectorEnv  # noqa: E402
 from nasbench_rl.errors import InvalidValueError, MissingCellError, UnknownNameError  # noqa: E402
+from nasbench_rl.records import Cost, Evaluation  # noqa: E402
 from nasbench_rl.spaces.base import Architecture  # noqa: E402
 from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace  # noqa: E402
 
@@ -33,19 +34,28 @@ def accuracy_of(arch: Architecture) -> float:
     return zlib.crc32(arch.name.encode()) / 2**32
 
 
+def evaluation_of(arch: Architecture) -> Evaluation:
+    """``accuracy_of``, some of it measured and some guessed."""
+    score, cost = accuracy_of(arch), Cost(12, "epochs", 1.0)
+    source = "table" if score < 0.5 else "surrogate"
+    return Evaluation("made", arch.name, 12, "validation", (), score, 0.0, {}, cost, 1, 1, source)  # type: ignore[arg-type]
+
+
 def make(
     space: NscSpace = CHAIN,
     num_envs: int = 3,
-    evaluate: Callable[[Architecture], float] = accuracy_of,
+    evaluate: Callable[[Architecture], float | Evaluation] = accuracy_of,
     side: int = 16,
     **options: Any,
 ) -> NscVectorEnv:
     return NscVectorEnv(space, evaluate, lambda arch: space.is_valid(arch, side, side), num_envs, **options)
 
 
-def singles(space: NscSpace, num_envs: int, mode: AutoresetMode, side: int = 16, **options: Any) -> SyncVectorEnv:
+def singles(
+    space: NscSpace, num_envs: int, mode: AutoresetMode, evaluate: Any = accuracy_of, side: int = 16, **options: Any
+) -> SyncVectorEnv:
     def single() -> NscEnv:
-        return NscEnv(space, accuracy_of, lambda arch: space.is_valid(arch, side, side), **options)
+        return NscEnv(space, evaluate, lambda arch: space.is_valid(arch, side, side), **options)
 
     return SyncVectorEnv([single] * num_envs, autoreset_mode=mode)
 
@@ -71,7 +81,7 @@ def probabilities(count: int) -> np.ndarray:
 
 @pytest.mark.parametrize("space", [CHAIN, BRANCH])
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("options", [{"sigma": 0.1}, {"tau": 3}])
+@pytest.mark.parametrize("options", [{"sigma": 0.1}, {"tau": 3}, {"tau": 4, "evaluate": evaluation_of}])
 def test_it_is_single_environments_side_by_side(space: NscSpace, mode: AutoresetMode, options: dict[str, Any]) -> None:
     ours, theirs = make(space, 7, autoreset_mode=mode, **options), singles(space, 7, mode, **options)
     for mine, other in zip(ours.reset(seed=1), theirs.reset(seed=1), strict=True):
@@ -91,6 +101,25 @@ def test_it_is_single_environments_side_by_side(space: NscSpace, mode: Autoreset
     possible = {"terminal", "invalid", "max_actions" if "tau" in options else "max_depth"}
     assert ended >= possible | ({"out_of_bounds"} if space is BRANCH else set())
     assert ended <= set(TERMINATIONS)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_answer_says_where_it_came_from(mode: AutoresetMode) -> None:
+    """Every network in an info has a source beside its accuracy, in the last step of an episode too."""
+    env, rng, seen = make(BRANCH, 16, evaluate=evaluation_of, autoreset_mode=mode), np.random.default_rng(0), set()
+    env.reset()
+    for _ in range(60):
+        info = env.step(rng.integers(14, size=16))[4]
+        for told in (info, info.get("final_info", {})):
+            if "arch" not in told:
+                assert "source" not in told
+                continue
+            assert np.array_equal(told["_source"], told["_arch"])
+            for arch, accuracy, source in zip(told["arch"], told["accuracy"], told["source"], strict=True):
+                measured = "table" if accuracy < 0.5 else "surrogate"
+                assert source == (arch and (measured if BRANCH.is_valid(BRANCH.parse(arch), 16, 16) else "invalid"))
+            seen |= set(told["source"])
+    assert seen == {None, "table", "surrogate", "invalid"}
 
 
 def test_more_sequences_than_it_has_room_for_at_first() -> None:
@@ -162,8 +191,9 @@ def test_a_step_before_reset() -> None:
 
 
 def test_options_outside_what_is_allowed() -> None:
-    with pytest.raises(InvalidValueError, match="num_envs 0"):
-        make(num_envs=0)
+    for bad in (0, 2.5, "3"):
+        with pytest.raises(InvalidValueError, match=f"num_envs {bad!r}.*allowed"):
+            make(num_envs=bad)
     with pytest.raises(UnknownNameError, match="'Disabled'.*allowed: NextStep, SameStep"):
         make(autoreset_mode=AutoresetMode.DISABLED)
     assert make(autoreset_mode="SameStep").metadata["autoreset_mode"] is AutoresetMode.SAME_STEP

@@ -25,6 +25,7 @@ from nasbench_rl.presets.meta_rl_trials import (
     action_shares,
     check_ready,
     episodes_of,
+    existing,
     is_multi_branch,
     play,
     play_all,
@@ -237,6 +238,16 @@ def test_episodes() -> None:
     assert table["length"].tolist() == [3, 2]
     assert table["accumulated_reward"].tolist() == pytest.approx([1.4, 1.0])
     assert table["multi_branch"].tolist() == [1, 0]
+
+
+def test_networks_that_do_not_exist_are_counted_neither_as_multi_branch_nor_as_chains() -> None:
+    steps = made_steps()
+    steps.loc[2, ["arch", "source"]] = ["conv3 | maxpool2@0 | maxpool3", "invalid"]
+    assert episodes_of(steps)["multi_branch"].tolist() == [1, 0]
+    steps.loc[1, "source"] = "invalid"
+    assert episodes_of(steps)["multi_branch"].tolist() == [0, 0]
+    steps.loc[0, ["arch", "source"]] = ["", ""]  # before the first layer
+    assert existing(steps)["arch"].tolist() == ["conv1"] * 3
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import math
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +54,30 @@ def test_many_are_answered_as_one_is(bench: SurrogateBenchmark) -> None:
     found = bench.query_many([KNOWN, NEW, KNOWN], split="validation")
     one_by_one = [bench.query(arch, split="validation").score for arch in (KNOWN, NEW, KNOWN)]
     assert np.allclose(found["score"], one_by_one) and found["guessed"].tolist() == [False, True, False]
+
+
+def test_each_of_many_may_have_a_fidelity_of_its_own(bench: SurrogateBenchmark, tables: Path) -> None:
+    archs, efforts = [KNOWN, NEW, INVALID, NEW, KNOWN], [2, 3, 1, 12, 12]
+    for given in (efforts, tuple(efforts), np.array(efforts)):
+        found = bench.query_many(archs, given, split="validation")
+        assert found["fidelity"].tolist() == efforts
+        assert found["source"].tolist() == ["table", "surrogate", "invalid", "surrogate", "table"]
+        for at, (arch, effort) in enumerate(zip(archs, efforts, strict=True)):
+            one = bench.query(arch, fidelity=effort, split="validation")
+            assert found["score"][at] == pytest.approx(one.score), (arch, effort)
+            assert found["cpu_seconds"][at] == pytest.approx(one.cost.cpu_seconds, nan_ok=True)
+    tabular = load(ID, tables=tables)
+    for asked in ((3, 12), (5, 5), 4, None):
+        ours, theirs = (b.query_many([KNOWN, "conv1"], asked) for b in (bench, tabular))
+        assert all(ours[name].tolist() == theirs[name].tolist() for name in theirs)
+    assert bench.query_many([], ())["score"].shape == (0,)
+
+
+@pytest.mark.parametrize("archs", [[KNOWN, NEW], [NEW, INVALID]])
+@pytest.mark.parametrize("bad", [(3,), (3, 4, 5), (3, 13), (3, 2.5), [[3], [3, 4]], ("a", "b"), "ab", 13, 2.5, True])
+def test_fidelities_that_are_not_stored_are_refused(bench: SurrogateBenchmark, archs: list[str], bad: Any) -> None:
+    with pytest.raises(InvalidValueError, match="fidelit"):
+        bench.query_many(archs, bad)
 
 
 def test_a_network_that_does_not_exist_scores_zero_in_every_form_of_answer(bench: SurrogateBenchmark) -> None:
@@ -113,6 +138,24 @@ def test_a_search_pays_one_epoch_for_a_network_that_does_not_exist(bench: Surrog
     assert run.evaluate(INVALID) == 0.0 and run.spent == 1 and run.incumbent is None
     assert run.points[-1].source == "invalid"
     assert run.evaluate(NEW) > 0 and run.spent == 13 and run.points[-1].source == "surrogate"
+
+
+def test_the_environment_says_which_rewards_are_guesses(tables: Path) -> None:
+    gymnasium = pytest.importorskip("gymnasium")
+    import nasbench_rl.envs
+
+    options = {"task": ID, "mode": "surrogate", "tables": tables}
+    actions, sources = (1, 3, 1, 2), ["table", "table", "surrogate", "invalid"]  # conv3 maxpool2 conv3 conv5
+    env = gymnasium.make(nasbench_rl.envs.ENV_ID, **options)
+    env.reset()
+    infos = [env.step(np.int64(action))[4] for action in actions]
+    assert [info["source"] for info in infos] == sources
+    vector = gymnasium.make_vec(nasbench_rl.envs.ENV_ID, num_envs=2, **options)
+    vector.reset()
+    infos = [vector.step(np.array([action, 7]))[4] for action in actions]
+    assert [info["source"].tolist() for info in infos] == [[source, None] for source in sources]
+    with pytest.raises(InvalidValueError, match="fidelity 13"):
+        gymnasium.make(nasbench_rl.envs.ENV_ID, **options, fidelity=13)
 
 
 def test_games_and_absent_surrogates_are_refused(tmp_path: Path, made_tables: Path) -> None:

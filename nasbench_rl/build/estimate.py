@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_rl import store
-from nasbench_rl.task import GameTask, Task, get_task
+from nasbench_rl.build import selection
+from nasbench_rl.task import GameTask, ImageTask, Task, get_task
 from nasbench_rl.training import workers
 from nasbench_rl.training.workers import SUPERNET, WHOLE_SPACE, Cell
 
@@ -31,6 +32,33 @@ def core_hours(cells: Sequence[Cell], folder: Path) -> tuple[float, str]:
             seconds += _probe_seconds(task, mine) * len(mine)
             sources.add("a short probe on this machine")
     return seconds / 3600, " and ".join(sorted(sources))
+
+
+def drawn_core_hours(task: ImageTask, depth: int, count: int, folder: Path) -> tuple[int, float, str]:
+    """What ``--drawn`` would cost before it is known which networks will be drawn.
+
+    Returns:
+        How many cells a table lacks of ``count`` networks deeper than ``depth``, the hours that one core needs for
+        them, and where the estimate comes from: the mean of those in the table, or a short probe of the first ones.
+
+    Raises:
+        InvalidValueError: the space has not so many (``selection.drawn``).
+    """
+    rows = store.read_table(folder, task)
+    seconds = _measured_seconds(rows, task)
+    there = selection.deeper(task, set(rows["arch"].to_pylist()), depth)
+    lacking = max(0, count - len(there))
+    if not lacking:
+        return 0, 0.0, f"the table has {len(there)} deeper than {depth}"
+    measured = [mean for name, mean in seconds.items() if name in there]
+    if measured:
+        each = sum(measured) / len(measured)
+        source = f"the mean of the table's {len(measured)} deeper than {depth}: {each:.3g} CPU seconds"
+    else:
+        cells = [Cell(task.id, arch.name, 0) for arch in selection.drawn(task, rows, depth, count)]
+        each = _probe_seconds(task, cells)
+        source = f"a short probe on this machine: the middle one of {len(cells)} drawn networks, by FLOPs"
+    return lacking, lacking * each / 3600, source
 
 
 def _measured_seconds(table: Any, task: Task) -> dict[str, float]:

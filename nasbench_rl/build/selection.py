@@ -88,6 +88,11 @@ def is_repeated(arch: Architecture, every: int) -> bool:
     return int.from_bytes(hashlib.sha256(arch.name.encode()).digest()[:8], "big") % every == 0
 
 
+def deeper(task: ImageTask, names: Iterable[str], depth: int) -> set[str]:
+    """Those with more than ``depth`` layers, which is what ``--drawn`` counts."""
+    return {name for name in names if len(task.space.parse(name).choices) > depth}
+
+
 def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Architecture]:
     """The next round of new valid networks deeper than ``depth``, until a table has ``count``; empty when it has.
 
@@ -100,7 +105,7 @@ def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Archi
     check_drawn(task, depth)
     names = rows["arch"].to_pylist()
     known = set(names)
-    missing = count - sum(len(task.space.parse(name).choices) > depth for name in known)
+    missing = count - len(deeper(task, known, depth))
     last = np.flatnonzero(rows["fidelity"].to_numpy() == task.max_fidelity)
     scores = rows["validation_accuracy"].to_numpy(zero_copy_only=False)
     best = list(dict.fromkeys(names[at] for at in last[np.argsort(-scores[last], kind="stable")]))[:PARENTS]

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from nasbench_rl import cli, files, store
 from nasbench_rl.build import measure, selection
-from nasbench_rl.build.estimate import core_hours
+from nasbench_rl.build.estimate import core_hours, drawn_core_hours
 from nasbench_rl.build.missing import missing_cells, missing_supernets
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.task import ImageTask, Task, get_task
@@ -137,7 +137,7 @@ def train_command(arguments: Sequence[str]) -> int:
         cells = missing_cells(folder, tasks, options.seeds, options.archs, options.depth or 0, options.every,
                               may_be_none=bool(options.drawn))  # fmt: skip
     if options.dry_run:
-        _say_cost(cells, tasks, options.drawn, folder)
+        _say_cost(cells, tasks, options, folder)
         return 0
     if not cells and not options.drawn:
         cli.say("nothing to train: every cell asked for is in the tables")
@@ -177,8 +177,17 @@ def _amount(cells: Sequence[Cell]) -> str:
     return ", ".join([f"{len(cells)} cells", *(f"{amount:,} {unit}" for unit, amount in effort.items())])
 
 
-def _say_cost(cells: Sequence[Cell], tasks: Sequence[Task], drawn: int | None, folder: Path) -> None:
-    hours, source = core_hours(cells, folder) if cells else (0.0, "nothing to train")
-    cli.say(f"{_amount(cells)}, about {hours:.2g} core-hours ({source})")
-    if drawn:
-        cli.say(f"and up to {drawn * len(tasks)} cells that are drawn when these are trained")
+def _say_cost(cells: Sequence[Cell], tasks: Sequence[Task], options: Any, folder: Path) -> None:
+    if cells or not options.drawn:
+        hours, source = core_hours(cells, folder) if cells else (0.0, "nothing to train")
+        cli.say(f"{_amount(cells)}, about {_number(hours)} core-hours ({source})")
+    for task in (task for task in tasks if options.drawn and isinstance(task, ImageTask)):
+        count, hours, source = drawn_core_hours(task, options.depth or 0, options.drawn, folder)
+        cli.say(
+            f"{'and ' if cells else ''}{count} cells of {task.id} that are drawn, "
+            f"{count * task.max_fidelity:,} epochs, about {_number(hours)} core-hours ({source})"
+        )
+
+
+def _number(hours: float) -> str:
+    return f"{hours:.2g}" if hours < 100 else f"{hours:,.0f}"

@@ -1,12 +1,13 @@
 """Gymnasium environment in which an agent designs NSC networks: Algorithm 1 of the meta-RL paper (section 4.2.3).
 
-Gymnasium loads no plugins by itself, so a program names or imports this module, which registers the id::
+The id is known to Gymnasium where ``nasbench_rl`` is imported behind it, and where ``nasbench_rl.envs`` is imported or
+named::
 
-    gymnasium.make("nasbench_rl.envs:nasbench_rl/NSC-v0", task="nsc-chain/emoji@lite", mode="surrogate")
-
-    import nasbench_rl.envs.nsc_env
+    import gymnasium, nasbench_rl
     gymnasium.make("nasbench_rl/NSC-v0", task="nsc-chain/emoji@lite", mode="surrogate", sigma=0.1)
     gymnasium.make_vec("nasbench_rl/NSC-v0", num_envs=256, task="nsc-chain/emoji@lite", mode="surrogate")
+
+    gymnasium.make("nasbench_rl.envs:nasbench_rl/NSC-v0", task="nsc-chain/emoji@lite", mode="surrogate")
 
 ``mode`` and ``tables`` are those of ``load``; ``nsc_mdp`` has the rules.
 """
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from nasbench_rl.benchmark import Mode, load
+from nasbench_rl.envs import ENV_ID
 from nasbench_rl.envs.nsc_mdp import Design, Evaluate, IsValid, NscMdp, Termination
-from nasbench_rl.errors import InvalidValueError, missing_extra
+from nasbench_rl.errors import InvalidValueError, check_number, missing_extra
+from nasbench_rl.records import Evaluation, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.task import Task, get_task, task_ids
@@ -33,7 +36,6 @@ except ImportError as error:
 if TYPE_CHECKING:
     from nasbench_rl.run import Run
 
-ENV_ID = "nasbench_rl/NSC-v0"
 Observation = np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -44,11 +46,14 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
     ``mdp.actions`` names them. An episode ends, always with ``terminated``, in the paper's cases a) to e).
 
     ``info`` of a step has ``arch`` (canonical string) and ``accuracy`` of the network unless there is no layer yet,
-    ``terminated_by`` at the end (one of ``TERMINATIONS``), and in a space with pointers ``p1`` and ``p2``.
+    beside them ``source``, which says where that accuracy came from when the network was first met: ``"table"``,
+    ``"live"`` (trained for it), ``"surrogate"`` (a guess) or ``"invalid"`` (no such network: 0), ``terminated_by`` at
+    the end (one of ``TERMINATIONS``), and in a space with pointers ``p1`` and ``p2``.
 
     Args:
         space: an NSC space.
-        evaluate: accuracy of a network in [0, 1]; called once for each network and remembered.
+        evaluate: accuracy of a network in [0, 1], a number or, with its source, the ``Evaluation``; called once for
+            each network and remembered. Of a number's source ``info`` says nothing.
         is_valid: whether a network can be built; an invalid one is not evaluated, has reward 0 and ends the episode.
         sigma: share of the accuracy that rewards a shift.
         tau: the most actions of an episode; None: d for chains, 2 d otherwise.
@@ -74,7 +79,15 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
 
         ``BudgetExhausted`` ends a search from inside ``step``. Steps that meet known networks cost nothing, so a method
         bounds the number of steps itself (the paper's t_max).
+
+        Raises:
+            InvalidValueError: a fidelity that the task has not, or as in ``NscEnv``.
         """
+        check_fidelity(run.task, fidelity)
+
+        def evaluate(arch: Architecture) -> TrajectoryPoint:
+            run.evaluate(arch, fidelity)
+            return run.points[-1]
 
         def is_valid(arch: Architecture) -> bool:
             valid = bool(run.task.is_valid(arch))
@@ -83,7 +96,7 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
             return valid
 
         space = cast(NscSpace, run.space)  # NscMdp refuses another kind
-        return cls(space, lambda arch: run.evaluate(arch, fidelity), is_valid, sigma=sigma, tau=tau)
+        return cls(space, evaluate, is_valid, sigma=sigma, tau=tau)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -107,6 +120,8 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
         info = self._pointers(done.design)
         if done.arch is not None:
             info |= {"arch": done.arch, "accuracy": done.accuracy}
+        if done.source is not None:
+            info["source"] = done.source
         if ended is not None:
             info["terminated_by"] = ended
         self._design = done.design if ended is None else None
@@ -116,23 +131,39 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
         return {} if self.mdp.space.definition.chain else {"p1": design.p1, "p2": design.p2}
 
 
+def check_fidelity(task: Task, fidelity: int | None) -> None:
+    """Raise InvalidValueError, before an episode begins, unless the task has this fidelity."""
+    if fidelity is None:
+        return
+    allowed = ", ".join(map(str, task.fidelities))
+    check_number(f"fidelity of {task.id}", fidelity, f"{allowed} {task.fidelity_unit}", whole=True)
+    if fidelity not in task.fidelities:
+        near = min(task.fidelities, key=lambda stored: abs(stored - fidelity))
+        raise InvalidValueError(
+            f"fidelity {fidelity} of {task.id} is not stored; did you mean {near}? allowed: {allowed} "
+            f"{task.fidelity_unit}"
+        )
+
+
 def scores_of(
     task: str | Task | None, mode: Mode, tables: str | os.PathLike[str] | None, device: str, fidelity: int | None
 ) -> tuple[NscSpace, Evaluate, IsValid]:
     """Space, validation accuracy and validity of a task, for an environment without a run.
 
     Raises:
-        UnknownNameError, InvalidValueError, TableError: no such task or mode, a task of another kind, no table.
+        UnknownNameError, InvalidValueError, TableError: no such task or mode, a task of another kind, a fidelity that
+            it has not, no table.
     """
     known = None if task is None else get_task(task)
     if known is None or not isinstance(known.space, NscSpace):
         ids = ", ".join(id_ for id_ in task_ids() if isinstance(get_task(id_).space, NscSpace))
         missing = "no task is named" if known is None else f"{known.id!r} designs no NSC networks"
         raise InvalidValueError(f"{ENV_ID}: {missing}; allowed: {ids}")
+    check_fidelity(known, fidelity)
     bench = load(known, mode, tables, device)
 
-    def evaluate(arch: Architecture) -> float:
-        return bench.query(arch, fidelity=fidelity, split="validation").score
+    def evaluate(arch: Architecture) -> Evaluation:
+        return bench.query(arch, fidelity=fidelity, split="validation")
 
     return known.space, evaluate, known.is_valid
 
@@ -156,11 +187,3 @@ def make_env(
         UnknownNameError, InvalidValueError, TableError: no such task or mode, a task of another kind, no table.
     """
     return NscEnv(*scores_of(task, mode, tables, device, fidelity), sigma=sigma, tau=tau)
-
-
-if ENV_ID not in gymnasium.registry:
-    gymnasium.register(
-        ENV_ID,
-        entry_point="nasbench_rl.envs.nsc_env:make_env",
-        vector_entry_point="nasbench_rl.envs.nsc_vector_env:make_vector_env",
-    )

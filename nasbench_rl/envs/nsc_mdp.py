@@ -13,7 +13,8 @@
 - An invalid network has accuracy 0.
 - τ. "Higher than a given number τ" (case d) and "the maximum length of an episode" (section 6.1) differ by one; the
   latter holds here, as in nasgym.
-- Training noise. A network's accuracy is asked for once and remembered, as in nasgym's database of experiments.
+- Training noise. A network's accuracy is asked for once and remembered, as in nasgym's database of experiments; so is
+  where it came from.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.errors import InvalidValueError, check_number
+from nasbench_rl.records import Evaluation, Source, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.spaces.nsc_definition import NscDefinition
 from nasbench_rl.spaces.nsc_graph import Vectors
 from nasbench_rl.spaces.nsc_text import layer_name
 
-Evaluate: TypeAlias = Callable[[Architecture], float]
+Evaluate: TypeAlias = Callable[[Architecture], float | Evaluation | TrajectoryPoint]
 IsValid: TypeAlias = Callable[[Architecture], bool]
 Termination: TypeAlias = Literal["out_of_bounds", "terminal", "max_depth", "max_actions", "invalid"]
 
@@ -114,6 +116,8 @@ class Transition:
         reward: r_t of Algorithm 1.
         arch: canonical string of the network N_t; None while there is no layer.
         accuracy: ACC_Nt; 0 for an invalid network or none.
+        source: where the accuracy came from: ``"invalid"``, or what ``evaluate`` said; None where it says nothing or
+            was not asked.
         ended: why the episode is over, all cases but d); None when it goes on.
     """
 
@@ -121,6 +125,7 @@ class Transition:
     reward: float
     arch: str | None
     accuracy: float
+    source: Source | None
     ended: Termination | None
 
 
@@ -150,16 +155,18 @@ class NscMdp:
                 f"{name!r} is no space of NSC networks; allowed: nsc-chain, nsc-multibranch. "
                 "For other spaces: Run.env()"
             )
+        check_number("sigma", sigma, "0 … 1 (the paper: 0.0, 0.1)")
         if not 0.0 <= sigma <= 1.0:
             raise InvalidValueError(f"sigma {sigma} is no share of the accuracy; allowed: 0 … 1 (the paper: 0.0, 0.1)")
         depth = space.definition.depth
         tau = (depth if space.definition.chain else 2 * depth) if tau is None else tau
+        check_number("tau", tau, "1, 2, 3, … (the paper: 10, multi-branch 20)", whole=True)
         if tau < 1:
             raise InvalidValueError(f"tau {tau} leaves no action; allowed: at least 1 (the paper: 10, multi-branch 20)")
         self.space, self.sigma, self.tau = space, float(sigma), int(tau)
         self.actions = actions_of(space.definition)
         self._evaluate, self._is_valid = evaluate, is_valid
-        self._known: dict[str, tuple[float, bool]] = {}
+        self._known: dict[str, tuple[float, Source | None, bool]] = {}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -176,7 +183,7 @@ class NscMdp:
     def step(self, design: Design, action: int) -> Transition:
         """Lines 7 to 14 of Algorithm 1, case d) aside."""
         taken, after = self.actions[action], design.after(self.actions[action])
-        arch, accuracy, valid = self._assess(after.vectors)
+        arch, accuracy, source, valid = self._assess(after.vectors)
         reward = self.sigma * accuracy if taken.kind == "shift" else accuracy
         ended: Termination | None = None
         if not valid:
@@ -187,7 +194,7 @@ class NscMdp:
             ended = "terminal"
         elif len(after.vectors) == self.space.definition.depth:
             ended = "max_depth"
-        return Transition(after, reward, arch, accuracy, ended)
+        return Transition(after, reward, arch, accuracy, source, ended)
 
     def check_action(self, action: object) -> int:
         """The action's number.
@@ -208,15 +215,26 @@ class NscMdp:
         """The actions by number, for messages."""
         return "allowed: " + ", ".join(f"{number} {action.label}" for number, action in enumerate(self.actions))
 
-    def _assess(self, vectors: Vectors) -> tuple[str | None, float, bool]:
+    def _assess(self, vectors: Vectors) -> tuple[str | None, float, Source | None, bool]:
         if not vectors:
-            return None, 0.0, True
+            return None, 0.0, None, True
         arch = self.space.parse(vectors)
         known = self._known.get(arch.name)
         if known is None:
-            valid = bool(self._is_valid(arch))
-            accuracy = float(self._evaluate(arch)) if valid else 0.0
-            if not 0.0 <= accuracy <= 1.0:
-                raise InvalidValueError(f"evaluate({arch.name!r}) gave {accuracy}; an accuracy lies in 0 … 1")
-            known = self._known[arch.name] = accuracy, valid
+            known = self._known[arch.name] = self._ask(arch)
         return arch.name, *known
+
+    def _ask(self, arch: Architecture) -> tuple[float, Source | None, bool]:
+        """Accuracy of a network, where that comes from, and whether the network exists."""
+        if not self._is_valid(arch):
+            return 0.0, "invalid", False
+        answer = self._evaluate(arch)
+        accuracy: float
+        source: Source | None
+        if isinstance(answer, Evaluation | TrajectoryPoint):
+            accuracy, source = answer.score, answer.source
+        else:
+            accuracy, source = float(answer), None
+        if not 0.0 <= accuracy <= 1.0:
+            raise InvalidValueError(f"evaluate({arch.name!r}) gave {accuracy}; an accuracy lies in 0 … 1")
+        return accuracy, source, True

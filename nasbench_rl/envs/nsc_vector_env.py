@@ -7,13 +7,14 @@ spaces work alike. Each sequence that was met takes about a kilobyte.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from nasbench_rl.benchmark import Mode
 from nasbench_rl.envs.nsc_mdp import TERMINATIONS, Design, Evaluate, IsValid, NscMdp
-from nasbench_rl.errors import InvalidValueError, missing_extra, unknown
+from nasbench_rl.errors import InvalidValueError, check_number, missing_extra, unknown
+from nasbench_rl.records import Source
 from nasbench_rl.spaces.nsc import NscSpace
 
 try:
@@ -30,6 +31,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Observations = np.ndarray[Any, np.dtype[np.float32]]
 
 _ENDS = np.array([None, *TERMINATIONS], dtype=object)
+_SOURCES: tuple[Source, ...] = get_args(Source)
+_ORIGINS = np.array([None, *_SOURCES], dtype=object)
 _MAX_ACTIONS = 1 + TERMINATIONS.index("max_actions")
 
 
@@ -44,7 +47,9 @@ class _Tree:
         self.reward = np.zeros(capacity)
         self.accuracy = np.zeros(capacity)
         self.ended = np.zeros(capacity, dtype=np.int8)  # place in _ENDS
+        self.origin = np.zeros(capacity, dtype=np.int8)  # place in _ORIGINS
         self.arch = np.full(capacity, None, dtype=object)
+        self.named = np.zeros(capacity, dtype=np.bool_)  # whether there is an arch
         self.pointers = np.zeros((capacity, 2), dtype=np.int64)
         self.view[0] = mdp.observe(Design())
 
@@ -66,12 +71,14 @@ class _Tree:
         self._designs.append(done.design)
         self.view[new] = self._mdp.observe(done.design)
         self.reward[new], self.accuracy[new], self.arch[new] = done.reward, done.accuracy, done.arch
+        self.named[new] = done.arch is not None
+        self.origin[new] = 0 if done.source is None else 1 + _SOURCES.index(done.source)
         self.ended[new] = 0 if done.ended is None else 1 + TERMINATIONS.index(done.ended)
         self.pointers[new] = done.design.p1, done.design.p2
         self.child[node, action] = new
 
     def _double(self) -> None:
-        for name in ("child", "view", "reward", "accuracy", "ended", "arch", "pointers"):
+        for name in ("child", "view", "reward", "accuracy", "ended", "origin", "arch", "named", "pointers"):
             held = getattr(self, name)
             blank = np.full_like(held, {"child": -1, "arch": None}.get(name, 0))
             setattr(self, name, np.concatenate([held, blank]))
@@ -99,6 +106,7 @@ class NscVectorEnv(gymnasium.vector.VectorEnv[Observations, Array, Array]):
         self, space: NscSpace, evaluate: Evaluate, is_valid: IsValid, num_envs: int = 1, *, sigma: float = 0.0,
         tau: int | None = None, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     ) -> None:  # fmt: skip
+        check_number("num_envs", num_envs, "1, 2, 3, …", whole=True)
         if num_envs < 1:
             raise InvalidValueError(f"num_envs {num_envs} is no number of environments; allowed: at least 1")
         self.mdp = NscMdp(space, evaluate, is_valid, sigma, tau)
@@ -174,10 +182,12 @@ class NscVectorEnv(gymnasium.vector.VectorEnv[Observations, Array, Array]):
     def _info(self, nodes: Array, ends: Array, among: Array | None = None) -> dict[str, Any]:
         """Gymnasium's form: an array a key, and under ``_key`` where it holds."""
         info = self._pointers(nodes, np.ones(self.num_envs, dtype=np.bool_) if among is None else among.copy())
-        arch = self._tree.arch[nodes]
-        if (named := arch != None).any():  # noqa: E711  (elementwise)
-            info |= {"arch": arch, "_arch": named}
+        if (named := self._tree.named[nodes]).any():
+            info |= {"arch": self._tree.arch[nodes], "_arch": named}
             info |= {"accuracy": self._tree.accuracy[nodes], "_accuracy": named.copy()}
+        origins = self._tree.origin[nodes]
+        if (told := origins > 0).any():
+            info |= {"source": _ORIGINS[origins], "_source": told}
         if (ended := ends > 0).any():
             info |= {"terminated_by": _ENDS[ends], "_terminated_by": ended}
         return info

@@ -28,6 +28,7 @@ from nasbench_rl.presets.meta_rl_trials import (
     actions_of_task,
     check_ready,
     episodes_of,
+    existing,
     is_multi_branch,
     play_all,
 )
@@ -244,7 +245,7 @@ def _third(out: Path, tables: str | None, seeds: Sequence[int], jobs: int, proto
         written += plots.save(figure, out / name)
     meta_rl_tables.print_found(facts, episodes, tables, "Experiment 3: what each agent found")
     meta_rl_tables.print_times(facts, tables, STANDS_FOR, "7")
-    met = steps[(steps["source"] != "") & (steps["source"] != "invalid")].drop_duplicates([*KEY, "arch"])
+    met = existing(steps).drop_duplicates([*KEY, "arch"])
     branched = int(met["arch"].map(is_multi_branch).sum())
     ratio = f"1:{(len(met) - branched) / branched:.1f}" if branched else f"0:{len(met)}"
     _say(f"multi-branch to chain among the different networks met: {ratio} (the paper, section 7: 1:10)")

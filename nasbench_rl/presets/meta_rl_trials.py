@@ -168,9 +168,9 @@ def play_all(
 def episodes_of(steps: pd.DataFrame) -> pd.DataFrame:
     """One row a finished episode: ``KEY``, episode, best_reward, length, accumulated_reward, multi_branch.
 
-    ``multi_branch`` counts the episode's different networks that are no chains.
+    ``multi_branch`` counts the episode's different networks that are no chains, without those that do not exist.
     """
-    first = steps[steps["arch"] != ""].drop_duplicates([*KEY, "episode", "arch"])
+    first = existing(steps).drop_duplicates([*KEY, "episode", "arch"])
     branched = first[first["arch"].map(is_multi_branch)].groupby([*KEY, "episode"], sort=False).size()
     groups = steps.groupby([*KEY, "episode"], sort=False)
     table = groups.agg(
@@ -179,6 +179,11 @@ def episodes_of(steps: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
     table["multi_branch"] = branched.reindex(table.index).fillna(0).astype(int)
     return table[table["ended"]].drop(columns="ended").reset_index()
+
+
+def existing(steps: pd.DataFrame) -> pd.DataFrame:
+    """The steps at which there was a network: one with a layer, whose maps do not vanish."""
+    return steps[(steps["arch"] != "") & (steps["source"] != "invalid")]
 
 
 def is_multi_branch(arch: str) -> bool:

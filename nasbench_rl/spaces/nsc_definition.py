@@ -7,12 +7,12 @@ replaces them, in the same form or in that of the original nasgym's ``nasenv.yml
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nasbench_rl.errors import InvalidValueError, describe_unknown, missing_extra
+from nasbench_rl.errors import InvalidValueError, check_number, describe_unknown, missing_extra
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -54,8 +54,13 @@ class LayerType:
 
     def __post_init__(self) -> None:
         """Check what a hand-written file can get wrong."""
-        if self.name not in ARITY:
+        if not isinstance(self.name, str) or self.name not in ARITY:
             raise InvalidValueError(describe_unknown("NSC operation", self.name, ARITY))
+        check_number(f"layer {self.name!r}: type", self.type, "1, 2, 3, …", whole=True)
+        if not isinstance(self.kernels, tuple):
+            raise InvalidValueError(f"layer {self.name!r}: kernels {self.kernels!r} is no list, e.g. kernels = [2, 3]")
+        for kernel in self.kernels:
+            check_number(f"layer {self.name!r}: kernel", kernel, "1, 2, 3, …", whole=True)
         if self.type < 1:
             raise InvalidValueError(
                 f"layer {self.name!r} has type {self.type}; types start at 1 (0 is the empty layer)"
@@ -88,6 +93,11 @@ class NscDefinition:
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
+        if not isinstance(self.name, str):
+            raise InvalidValueError(f"the name of a space is a text, not {self.name!r}")
+        check_number(f"space {self.name!r}: depth", self.depth, "1, 2, 3, …", whole=True)
+        if not isinstance(self.chain, bool):
+            raise InvalidValueError(f"space {self.name!r}: chain {self.chain!r} is neither true nor false")
         if self.depth < 1:
             raise InvalidValueError(f"space {self.name!r}: depth must be at least 1, got {self.depth}")
         for field in ("name", "type"):
@@ -182,27 +192,47 @@ def _read_mapping(path: Path) -> Mapping[str, Any]:
 
 
 def _from_mapping(raw: Mapping[str, Any]) -> NscDefinition:
-    layers = tuple(
-        LayerType(_ALIASES.get(item["name"], item["name"]), int(item["type"]), _sizes(item.get("kernels")))
-        for item in raw["layers"]
-    )
-    return _define(str(raw["name"]), int(raw["depth"]), raw.get("chain"), layers)
+    _check_fields("a space", raw, ("name", "depth", "chain", "layers"))
+    layers = []
+    for item in _items(raw["layers"]):
+        _check_fields("a layer", item, ("name", "type", "kernels"))
+        layers.append(_layer(item["name"], item["type"], item.get("kernels")))
+    return _define(raw["name"], raw["depth"], raw.get("chain"), tuple(layers))
 
 
 def _from_nasgym(raw: Mapping[str, Any]) -> NscDefinition:
-    """The original's form: ``layers`` is a list of one-entry mappings from a name to id and kernel_size."""
+    """The original's form: ``layers`` is a list of one-entry mappings from a name to id and kernel_size.
+
+    Fields that mean nothing here, such as version and encoding, are passed over, as the original does with its own.
+    """
     layers = []
-    for item in raw["layers"]:
+    for item in _items(raw["layers"]):
         ((name, fields),) = item.items()
-        layers.append(LayerType(_ALIASES.get(name, name), int(fields["id"]), _sizes(fields.get("kernel_size"))))
-    return _define(str(raw["name"]), int(raw["max_nlayers"]), None, tuple(layers))
+        layers.append(_layer(name, fields["id"], fields.get("kernel_size")))
+    return _define(raw["name"], raw["max_nlayers"], None, tuple(layers))
 
 
-def _define(name: str, depth: int, chain: bool | None, layers: tuple[LayerType, ...]) -> NscDefinition:
+def _check_fields(what: str, given: Mapping[str, Any], allowed: Iterable[str]) -> None:
+    for field in given:
+        if field not in allowed:
+            raise InvalidValueError(describe_unknown(f"field of {what}", field, allowed))
+
+
+def _items(layers: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(layers, list) or not all(isinstance(item, Mapping) for item in layers):
+        raise InvalidValueError("layers is no list of layers; see nsc_chain.toml for the form")
+    return layers
+
+
+def _layer(name: Any, number: Any, kernels: Any) -> LayerType:
+    if isinstance(name, str):
+        name = _ALIASES.get(name, name)
+    if kernels is None:
+        kernels = ()
+    return LayerType(name, number, tuple(kernels) if isinstance(kernels, list) else kernels)
+
+
+def _define(name: Any, depth: Any, chain: Any, layers: tuple[LayerType, ...]) -> NscDefinition:
     if chain is None:  # a space without merging layers is a chain unless the file says otherwise
         chain = all(layer.arity < 2 for layer in layers)
-    return NscDefinition(name, depth, bool(chain), layers)
-
-
-def _sizes(raw: Any) -> tuple[int, ...]:
-    return tuple(int(size) for size in raw or ())
+    return NscDefinition(name, depth, chain, layers)

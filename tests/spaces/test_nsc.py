@@ -459,6 +459,68 @@ def test_a_wrong_definition_is_explained(tmp_path, name: str, text: str, says: s
     assert name in str(caught.value)
 
 
+MINE = {"name": '"a"', "depth": "3", "chain": "true", "type": "1", "kernels": "[3]"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"depth": "2.7"}, "depth 2.7 is not a whole number; allowed: 1, 2, 3"),
+        ({"depth": '"3"'}, "depth '3' is not a whole number"),
+        ({"depth": "true"}, "depth True is not a whole number"),
+        ({"type": "1.9"}, "layer 'conv': type 1.9 is not a whole number"),
+        ({"kernels": "[3.5]"}, "layer 'conv': kernel 3.5 is not a whole number"),
+        ({"kernels": "[3, true]"}, "kernel True is not"),
+        ({"kernels": '"35"'}, "kernels '35' is no list"),
+        ({"kernels": "3"}, "kernels 3 is no list"),
+        ({"kernels": "false"}, "kernels False is no list"),
+        ({"chain": '"false"'}, "chain 'false' is neither true nor false"),
+        ({"chain": "0"}, "chain 0 is neither true nor false"),
+        ({"name": "7"}, "a text, not 7"),
+        ({"name": '"a"\ndpeth = 3'}, "unknown field of a space 'dpeth'; did you mean 'depth'?"),
+        ({"kernels": "[3]\nkernel = [5]"}, "unknown field of a layer 'kernel'; did you mean 'kernels'?"),
+    ],
+)
+def test_nothing_in_a_definition_is_bent_or_passed_over(tmp_path, changed: dict[str, str], says: str) -> None:
+    text = (
+        "name = {name}\ndepth = {depth}\nchain = {chain}\n[[layers]]\nname = 'conv'\ntype = {type}\nkernels = {kernels}"
+    )
+    (tmp_path / "a.toml").write_text(text.format(**MINE))
+    assert load_space(tmp_path / "a.toml").definition.max_kernel == 3
+    (tmp_path / "a.toml").write_text(text.format(**MINE | changed))
+    with pytest.raises(InvalidValueError) as caught:
+        load_space(tmp_path / "a.toml")
+    assert says in str(caught.value) and "a.toml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "says"),
+    [
+        ("max_nlayers: 4", "max_nlayers: 4.5", "depth 4.5"),
+        ("id: 1", "id: '1'", "type '1'"),
+        ("[1, 3, 5]", "'135'", "kernels '135' is no list"),
+        ("name: theirs", "name: theirs\n    version: 1.0\n    encoding: NSC", ""),
+    ],
+)
+def test_nor_in_the_original_s(tmp_path, was: str, now: str, says: str) -> None:
+    pytest.importorskip("yaml")
+    (tmp_path / "a.yml").write_text(NASGYM.replace(was, now))
+    if not says:  # fields of the original's own files
+        assert load_space(tmp_path / "a.yml").definition.depth == 4
+        return
+    with pytest.raises(InvalidValueError, match=says):
+        load_space(tmp_path / "a.yml")
+
+
+@pytest.mark.parametrize("layers", ["layers: {conv: 1}", "layers: [conv]", "layers: conv", "layers: 3"])
+def test_layers_in_another_form(tmp_path, layers: str) -> None:
+    pytest.importorskip("yaml")
+    for name, text in (("a.yml", f"name: a\ndepth: 3\n{layers}"), ("b.yml", f"nasenv:\n  name: a\n  {layers}")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(InvalidValueError, match="no list of layers"):
+            load_space(tmp_path / name)
+
+
 def test_absent_definitions_and_unknown_spaces() -> None:
     with pytest.raises(InvalidValueError, match="no space definition at nowhere.toml"):
         load_space("nowhere.toml")

@@ -15,7 +15,7 @@ import pytest
 
 from nasbench_rl.errors import DatasetError, InvalidValueError, MissingExtraError, UnknownNameError
 from nasbench_rl.recipes_nsc import DATASETS, PAPER_DATASETS, get_dataset_info
-from nasbench_rl.training import folders, preparation, stand_ins
+from nasbench_rl.training import datasets, folders, preparation, stand_ins
 from nasbench_rl.training.datasets import SPLITS, dataset_path, load_dataset, make_dataset
 from nasbench_rl.training.packages import PACKAGES, sha256
 from nasbench_rl.training.preparation import PAPER_SHARES, STAND_IN_SHARES, prepare, split_by_group
@@ -293,7 +293,9 @@ def test_an_absent_data_set_says_what_to_run() -> None:
         load_dataset("emojis")
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "other arrays", "old format"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "flipped", "empty", "text", "other arrays", "one array", "flat", "old format"]
+)
 def test_a_damaged_cache_says_what_to_run(damage: str) -> None:
     pytest.importorskip("sklearn")
     path = prepare("digits")
@@ -303,6 +305,12 @@ def test_a_damaged_cache_says_what_to_run(damage: str) -> None:
         path.write_bytes(raw[:middle] + bytes(255 - byte for byte in raw[middle : middle + 50]) + raw[middle + 50 :])
     elif damage == "other arrays":
         np.savez(path, x=np.zeros(3))
+    elif damage == "one array":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    elif damage == "flat":
+        with np.load(path) as held:
+            np.savez(path, **{**held, "train_images": np.zeros(3)})
     elif damage == "old format":
         np.savez(path, format=np.array(0))
     else:
@@ -310,6 +318,35 @@ def test_a_damaged_cache_says_what_to_run(damage: str) -> None:
     with pytest.raises(DatasetError, match=r"python -m nasbench_rl.data prepare digits") as caught:
         load_dataset("digits")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("default")  # as a user has them
+def test_no_flipped_bit_and_no_cut_ends_in_anything_but_that_line() -> None:
+    """One bit that is wrong may lie where it means nothing, such as in a date; then the data are what they were."""
+    pytest.importorskip("sklearn")
+    whole, path = load_dataset("digits"), dataset_path("digits")
+    raw, rng = path.read_bytes(), np.random.default_rng(0)
+    directory = raw.index(b"PK\x01\x02")  # of zip: names, sizes, ways of compression, flags
+    headers = [8 * byte + bit for byte in range(directory, directory + 46) for bit in range(8)]
+    damaged = [raw[: int(size)] for size in rng.integers(len(raw), size=20)]
+    for at in (*headers, *rng.integers(8 * directory, 8 * len(raw), size=100), *rng.integers(8 * len(raw), size=100)):
+        flipped = bytearray(raw)
+        flipped[at // 8] ^= 1 << (at % 8)
+        damaged.append(bytes(flipped))
+    refused: set[str] = set()
+    for content in damaged:
+        path.write_bytes(content)
+        datasets._read.cache_clear()
+        try:
+            data = load_dataset("digits")
+        except DatasetError as error:
+            refused.add(str(error))
+        else:
+            assert data.digest == make_dataset("digits", data.classes, data.images, data.labels).digest == whole.digest
+            assert data.classes == whole.classes
+    assert len(refused) > 3
+    for line in refused:
+        assert "\n" not in line and "python -m nasbench_rl.data prepare digits" in line
 
 
 def test_preparing_needs_pillow(write_package: WritePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
