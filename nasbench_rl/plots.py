@@ -193,7 +193,7 @@ def regret_over_budget(
         axes.axhline(value, color=REFERENCE, linewidth=1, linestyle=(0, (6, 3)))
         axes.annotate(name, (1.0, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
     axes.set_xlabel("budget spent (whole trainings)")
-    axes.set_ylabel(f"regret (test {metric})")
+    axes.set_ylabel(f"regret (test {metric.removeprefix('test_')})")
     axes.set_title(f"{task}\nregret of the architecture each search would choose", fontsize=10)
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, float(grid[-1]) * 1.01)

@@ -60,7 +60,7 @@ def front(
     axes.set_xticks(ticks, [f"{tick:.3g}" if tick < 1000 else f"{tick:,.0f}" for tick in ticks])
     axes.set_xlabel(name)
     axes.set_ylabel("test " + of.bench.table.view("test").column.removeprefix("test_"))
-    said = "" if of.whole_space else "; guesses left out"
+    said = "" if of.whole_space else "\n(guesses left out)"
     axes.set_title(f"{of.bench.task.id}\nbest score at a cost or below; methods: mean over runs{said}", fontsize=10)
     if legend:
         plots.legend_beside(figure)
@@ -96,7 +96,7 @@ def hypervolume_over_budget(
     axes.set_xlabel("budget spent (whole trainings)")
     whose = "the true front's" if of.whole_space else "that of the networks trained"
     axes.set_ylabel(f"hypervolume (test score, {of.resource})\nshare of {whose}")
-    said = "" if of.whole_space else ", guesses left out"
+    said = "" if of.whole_space else "\n(guesses left out)"
     axes.set_title(f"{of.bench.task.id}\nwhat the front that each search would choose is worth{said}", fontsize=10)
     axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]), top=1)  # an interval may reach below what can be
     axes.set_xlim(0, float(grid[-1]) * 1.01)
