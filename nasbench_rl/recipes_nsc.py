@@ -188,8 +188,11 @@ The paper's 1 024 units gain two points of accuracy at twice the time. On font-l
 than bf16 does, on emoji more; with one seed and ten chains that is all one can say. The dearest of the ten takes 22 CPU
 seconds, the cheapest 1.
 
-Two cores train 1 179 to 1 502 chains an hour by the means over all of ``tables/nsc/nsc-chain.*.lite.parquet`` (4.8 to
-6.1 CPU seconds). Multi-branch networks are far dearer, as their leaves are concatenated at full size: the 13 that
+The splits of emoji were mended since.
+
+Two cores train 1 190 to 1 410 chains an hour on an EPYC and 601 to 801 on a Xeon without bfloat16 instructions, by the
+mean CPU seconds of each ``machine`` in ``tables/nsc/nsc-chain.*.lite.parquet`` that trained 60 or more (5.1 to 6.1, and
+9.0 to 12). Multi-branch networks are far dearer, as their leaves are concatenated at full size: the 13 that
 ``nsc-multibranch.font-letters.lite.parquet`` had when this was written took 20.6 CPU seconds in the mean, about 350 an
 hour; the nine of one layer 0.5 to 15, the three of five layers and more 28.5 to 97. What more of them cost, by the
 table as it is: ``python -m nasbench_rl.build nsc-multibranch/font-letters@lite --depth 1 --drawn 300 --dry-run``.

@@ -45,3 +45,24 @@ class Update:
     def teardown(self, task_id: str) -> None:
         if hasattr(self, "games"):  # asv asks for it after a set-up that was skipped too
             self.games.close()
+
+
+class UpdateByAutocast(Update):
+    """The same with torch's own bfloat16 layers: beside ``Update``, what a CPU without the instructions gains."""
+
+    params = ["minatar-ss1/breakout@lite", "atari-ss1/breakout@lite"]
+    time_update = Update.time_update
+
+    def setup(self, task_id: str) -> None:
+        try:
+            from nasbench_rl.training import bfloat16
+        except ImportError as error:
+            raise NotImplementedError(f"needs the extra 'live': {error}") from error
+        self.bfloat16, self.native = bfloat16, bfloat16.native
+        bfloat16.native = lambda: True
+        super().setup(task_id)
+
+    def teardown(self, task_id: str) -> None:
+        if hasattr(self, "native"):
+            self.bfloat16.native = self.native
+        super().teardown(task_id)
