@@ -10,7 +10,8 @@ between any two CPUs.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -25,9 +26,25 @@ def native() -> bool:
     return has["architecture"] != "x86_64" or bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
+_fixed: dict[Tensor, Tensor] | None = None
+
+
+@contextmanager
+def fixed_parameters() -> Iterator[None]:
+    """While no parameter changes, as in a rollout, each is rounded once and not at every step."""
+    global _fixed
+    outer, _fixed = _fixed, {}
+    try:
+        yield
+    finally:
+        _fixed = outer
+
+
 def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1, padding: int = 0) -> Tensor:
     """``torch.nn.functional.conv2d`` with equal strides and paddings in both dimensions; takes uint8 pixels too."""
     if _converts(x):
+        if not torch.is_grad_enabled():
+            return _conv2d(_rounded(x), _parameter(weight), bias, stride, padding)
         return _Conv2d.apply(x, weight, bias, stride, padding)  # type: ignore[no-any-return,no-untyped-call]
     if not x.is_floating_point():
         x = x.to(torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else torch.float32)
@@ -37,6 +54,8 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1, padd
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """``torch.nn.functional.linear`` of (rows, inputs)."""
     if _converts(x):
+        if not torch.is_grad_enabled():
+            return _linear(_rounded(x), _parameter(weight), bias)
         return _Linear.apply(x, weight, bias)  # type: ignore[no-any-return,no-untyped-call]
     return F.linear(x, weight, bias)
 
@@ -66,6 +85,25 @@ def _rounded(x: Tensor) -> Tensor:
     return x.float() if x.dtype == torch.uint8 else x.bfloat16().float()
 
 
+def _parameter(x: Tensor) -> Tensor:
+    """Rounded; a weight computed from parameters is a new tensor at every step, and not kept."""
+    if _fixed is None or not isinstance(x, nn.Parameter):
+        return _rounded(x)
+    if x not in _fixed:
+        _fixed[x] = _rounded(x)
+    return _fixed[x]
+
+
+def _conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
+    with torch.autocast("cpu", enabled=False):
+        return F.conv2d(x, weight, None if bias is None else _parameter(bias), stride, padding).bfloat16()
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    with torch.autocast("cpu", enabled=False):
+        return F.linear(x, weight, None if bias is None else _parameter(bias)).bfloat16()
+
+
 def _gradients(needed: Sequence[bool], gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
     """Rounded as autocast's are; autograd casts the parameters' to float32."""
     return tuple(g.bfloat16() if g is not None and need else None for g, need in zip(gradients, needed, strict=True))
@@ -77,8 +115,7 @@ class _Conv2d(torch.autograd.Function):
         x, weight = _rounded(x), _rounded(weight)
         ctx.save_for_backward(x, weight)
         ctx.stride, ctx.padding = [stride, stride], [padding, padding]
-        with torch.autocast("cpu", enabled=False):
-            return F.conv2d(x, weight, None if bias is None else _rounded(bias), stride, padding).bfloat16()
+        return _conv2d(x, weight, bias, stride, padding)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -95,8 +132,7 @@ class _Linear(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         x, weight = _rounded(x), _rounded(weight)
         ctx.save_for_backward(x, weight)
-        with torch.autocast("cpu", enabled=False):
-            return F.linear(x, weight, None if bias is None else _rounded(bias)).bfloat16()
+        return _linear(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:

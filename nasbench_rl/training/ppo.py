@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nasbench_rl.recipes import PPORecipe
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.task import GameTask
+from nasbench_rl.training.bfloat16 import fixed_parameters
 from nasbench_rl.training.games import Games, make_games
 from nasbench_rl.training.networks import Agent
 
@@ -111,6 +112,7 @@ def cosine(progress: float) -> float:
 
 
 @torch.inference_mode()
+@fixed_parameters()
 def collect(
     policy: Policy,
     games: Games,
@@ -214,6 +216,7 @@ def _loss(
 
 
 @torch.inference_mode()
+@fixed_parameters()
 def evaluate(policy: Policy, task: GameTask, seeds: np.random.SeedSequence, device: torch.device) -> tuple[float, ...]:
     """The returns of ``eval_games`` fresh games: each game's first, so that short games are not counted twice."""
     count = task.recipe.eval_games

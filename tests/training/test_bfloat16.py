@@ -90,3 +90,27 @@ def test_without_autocast_the_layers_are_torch_s_own(monkeypatch: pytest.MonkeyP
         layer: Any = make_layer(make)
         base = nn.Conv2d if isinstance(layer, nn.Conv2d) else nn.Linear
         assert torch.equal(layer(x), base.forward(layer, x))
+
+
+@pytest.mark.parametrize(("make", "x"), [CONV, LINEAR], ids=["conv", "linear"])
+def test_fixed_parameters_give_the_same_until_they_change(
+    make: Callable[[], nn.Module], x: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bfloat16, "native", lambda: False)
+    layer = make_layer(make)
+
+    def run() -> Tensor:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            out: Tensor = layer(x)
+            return out
+
+    with torch.autocast("cpu", torch.bfloat16):
+        trained = layer(x)  # the path that keeps what a gradient needs
+    with bfloat16.fixed_parameters():
+        first, second = run(), run()
+    assert torch.equal(first, trained) and torch.equal(first, second) and torch.equal(first, run())
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.mul_(2)
+    with bfloat16.fixed_parameters():
+        assert torch.equal(run(), 2 * first)
