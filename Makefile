@@ -3,6 +3,7 @@
 #                   baselines/README.md, leaderboard.md, .csv and .html
 # make live-runs    baselines/README.md: the live runs stored there beside tabular ones
 # make live-nsc     the same page: three NSC networks trained live beside the table's seeds (half a minute, font-letters prepared)
+# make rl-agents    docs/rl_agents: the RL-agents paper's comparison, from the tables as they stand (10 s)
 # make findings     docs/findings.md: what the tables say, from the tables as they stand    ARGS=--redraw: the same searches
 # make test         the test suite                                                  make test ARGS="-k stats"
 # All make .venv and install everything first, once for each state of pyproject.toml and constraints.txt.
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NSC_TASKS := $(patsubst %,nsc-chain/%@lite,fashion-mnist font-letters emoji animals wesnoth)
 
-.PHONY: compare leaderboard live-runs live-nsc findings speed test check lint format docs install clean
+.PHONY: compare leaderboard live-runs live-nsc rl-agents findings speed test check lint format docs install clean
 
 compare: install
 	$(BIN)/python -m nasbench_rl.compare $(ARGS)
@@ -36,6 +37,12 @@ live-runs: install
 
 live-nsc: install
 	$(BIN)/python tools/nsc_live_against_table.py --write
+
+rl-agents: install
+	$(BIN)/python -m nasbench_rl.compare --preset rl-agents-paper --out results/rl-agents
+	mkdir -p docs/rl_agents
+	cp results/rl-agents/report.md docs/rl_agents/index.md
+	cp results/rl-agents/*.png docs/rl_agents/
 
 # After the tables are committed: a test asks that the page names tables that a commit has.
 findings: install

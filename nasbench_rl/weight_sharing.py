@@ -118,7 +118,7 @@ class WeightSharing:
         self.run.approximation = (
             f"the controller hears proxies of one of {len(self._bench.supernets().seeds)} stored supernets whose paths "
             "were drawn uniformly, and as many runs share each, so that intervals are too narrow; "
-            "live it would hear nothing of a child under which no game ends (on Freeway every other)"
+            "live it would hear nothing of a child under which no game ends (on MinAtar Freeway every other)"
         )
         recipe, space = self.task.recipe, self.task.space
         steps = recipe.num_envs * recipe.rollout * np.arange(1, recipe.updates + 1)

@@ -10,7 +10,7 @@ from made_tables import SINGLE_SEED, TWO_BY_SEED, made_rows
 from nasbench_rl import cli, compare, load, store
 from nasbench_rl.experiment import Search
 from nasbench_rl.pool import run_all
-from nasbench_rl.presets import rl_agents
+from nasbench_rl.presets import rl_agents, rl_agents_page
 from nasbench_rl.presets.rl_agents import RANDOM_REPEATS
 from nasbench_rl.proxy_quality import PROXY, SHORT, proxy_taus
 from nasbench_rl.task import get_task
@@ -56,7 +56,10 @@ def test_best_architectures_and_figures_are_written(reproduced: Path) -> None:
     assert set(best["which"]) == {"best in the table", "best of 4 found by ENAS", "best of 3 found by SPOS"}
     conv = best[(best["task"] == SINGLE_SEED) & (best["which"] == "best in the table") & (best["layer"] == "Conv-2")]
     assert conv["kernel"].item() == int(conv["arch"].item()[1]) and conv["stride"].item() == 2
+    page = (reproduced / "report.md").read_text()
+    assert "but 3 of SPOS" in page and "no interval can be given" not in page
     for figure in ("histogram", "proxy_tau"):
+        assert f"]({figure}.minatar-ss1.breakout.lite.png)" in page
         assert (reproduced / f"{figure}.minatar-ss1.breakout.lite.png").stat().st_size > 10_000
 
 
@@ -118,7 +121,10 @@ def test_every_architecture_found_is_marked_in_the_histogram(
 
 
 def test_the_notes_say_where_no_training_is_left_to_test_a_reward_mean(made_tables: Path) -> None:
-    single, double = rl_agents.notes([SINGLE_SEED, TWO_BY_SEED], str(made_tables))[-2:]
+    benches = [load(task, tables=made_tables) for task in (SINGLE_SEED, TWO_BY_SEED)]
+    table = pd.DataFrame({"task": [TWO_BY_SEED] * 2, "method": ["enas", "spos"], "runs": [4, 3]})
+    _, protocol, single, double = rl_agents_page.notes(table, benches)
+    assert f"but 3 of SPOS on {TWO_BY_SEED}, as many as there are supernets" in protocol
     assert "flatters the choice" in single and "return_eval" in single
     assert "flatters" not in double and "return_eval" not in double
 

@@ -13,17 +13,25 @@ of env steps. ``baselines/README.md`` sets live and tabular regret side by side.
 
 - Tabular, every child has a reward, and one that was measured with shared weights that no controller had steered.
 - Live, a child is heard of only if a game ends while it plays, 1,280 steps in each of eight games. All games of
-  Freeway last 2,500 steps and so end together: there 49 of 97 children have a reward, the other 48 are trained and
-  forgotten, and the controller is updated four times and not nine. Of the games that a child is heard by it has played
-  a quarter on average, and the children before it the rest.
+  MinAtar's Freeway last 2,500 steps and so end together: there 49 of 97 children have a reward, the other 48 are
+  trained and forgotten, and the controller is updated four times and not nine. Of the games that a child is heard by
+  it has played a quarter on average, and the children before it the rest.
+
+What the paper leaves open is taken from its authors' code (https://github.com/NinaMaz/NAS_RL_torch): the baseline
+starts at zero, is subtracted as it was before the batch and then takes in the batch's mean; Adam's eps is 1e-5 and the
+gradient's norm is clipped at 0.5.
 
 Changed from the paper:
 
-- The fit, like every training here, has 1 M env steps and not 10 M: 977 updates, that is 97 children and nine updates
-  of the controller, which then has hardly moved from uniform; live on Freeway four.
+- The fit is one whole training of the task's recipe, on MinAtar ``lite`` 1 M env steps and not 10 M: 977 updates, that
+  is 97 children and nine updates of the controller, which then has hardly moved from uniform; live on Freeway four. On
+  ALE ``lite``, with 500 k env steps, 48 children and four updates.
+- A child's reward is the mean return of whole games, raw. The authors' code scores the child's own ten updates: its
+  rewards in them, by sign, over the lives and games that ended in them and one more.
 - Every child is written from the same first input, as in Pham et al.'s code. The paper says in half a sentence that its
   controller's inputs are the previous architecture and its reward (section 4.2), and not how.
-- Table 5's "# NAS runner timesteps 3" is not used: the text does not say what it counts.
+- Ten children an update of the controller, as section 5.1 can be read ("every ten steps"). Table 5's "# NAS runner
+  timesteps 3" counts them in the authors' code: ``children=3`` follows it.
 """
 
 from __future__ import annotations
@@ -54,6 +62,8 @@ class Enas:
         learning_rate: Adam's, annealed by a cosine to zero over the fit.
         entropy_coef: weight of the entropy bonus.
         baseline_momentum: share of its past that the moving-average baseline keeps.
+        adam_eps: Adam's epsilon.
+        max_grad_norm: at which the gradient of a batch is clipped.
         init_range: the controller's weights start uniform in ± this (Pham et al., section 3).
         top_k: architectures trained from scratch; the best of them by validation score is returned.
     """
@@ -64,6 +74,8 @@ class Enas:
     learning_rate: float = 1e-3
     entropy_coef: float = 1e-4
     baseline_momentum: float = 0.2
+    adam_eps: float = 1e-5
+    max_grad_norm: float = 0.5
     init_range: float = 0.1
     top_k: int = 3
 
@@ -89,13 +101,15 @@ class _Learner:
         self.method, self.run = method, run
         self.generator = generator_of(run)
         self.controller = Controller(choices_of(run.space), method.units, 1, method.init_range, self.generator)
-        self.optimizer = torch.optim.Adam(self.controller.parameters(), method.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(
+            self.controller.parameters(), method.learning_rate, eps=method.adam_eps, fused=True
+        )
         steps = max(1, updates // (method.child_updates * method.children))
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
         self.child: Tokens = ()
         self.returns: list[tuple[int, float]] = []
         self.batch: list[tuple[Tokens, float]] = []
-        self.baseline: float | None = None
+        self.baseline = 0.0
 
     def sample_path(self, index: int, rng: np.random.Generator) -> Architecture:
         """The child of this update; a new one every ``child_updates``."""
@@ -117,16 +131,14 @@ class _Learner:
             self._learn()
 
     def _learn(self) -> None:
-        rewards = [reward for _, reward in self.batch]
-        advantages = []
-        for reward in rewards:
-            keep = self.method.baseline_momentum
-            self.baseline = reward if self.baseline is None else keep * self.baseline + (1 - keep) * reward
-            advantages.append(reward - self.baseline)
+        rewards = torch.tensor([reward for _, reward in self.batch], dtype=torch.float32)
+        advantages, keep = rewards - self.baseline, self.method.baseline_momentum
+        self.baseline = keep * self.baseline + (1 - keep) * float(rewards.mean())
         log_prob, entropy = self.controller.log_prob([child for child, _ in self.batch])
-        gain = torch.tensor(advantages, dtype=torch.float32) * log_prob + self.method.entropy_coef * entropy
+        gain = advantages * log_prob + self.method.entropy_coef * entropy
         self.optimizer.zero_grad()
         (-gain.mean()).backward()
+        torch.nn.utils.clip_grad_norm_(self.controller.parameters(), self.method.max_grad_norm)
         self.optimizer.step()
         if self.schedule.last_epoch < self.schedule.T_max:
             self.schedule.step()

@@ -6,7 +6,8 @@ https://arxiv.org/abs/1904.00420, whose evolutionary selection (its section 3.3)
 It costs one whole training for the supernet and one for each of the top 3. In tabular mode a stored supernet is
 replayed, which is exact: its fit depends on nothing that it finds.
 
-Changed from the RL-agents paper: the fit, like every training here, has 1 M env steps and not 10 M.
+Changed from the RL-agents paper: the fit is one whole training of the task's recipe, so that ``lite`` has 1 M env steps
+on MinAtar and 500 k on ALE, and not 10 M.
 """
 
 from __future__ import annotations

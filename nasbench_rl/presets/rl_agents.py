@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.table import Table as RichTable
 
 from nasbench_rl import cli, files, plots, proxy_quality, store
 from nasbench_rl.benchmark import TabularBenchmark, load
@@ -23,16 +21,20 @@ from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.experiment import Search
 from nasbench_rl.method import method_names
 from nasbench_rl.pool import run_all
+from nasbench_rl.presets import rl_agents_page
+from nasbench_rl.presets.rl_agents_page import (
+    METRICS,
+    NATURE,
+    ONE_SHOT,
+    PUBLISHED_ROWS,
+    RANDOM_REPEATS,
+    SEARCH_SEEDS,
+    TOP_K,
+    Found,
+)
 from nasbench_rl.published import published
 from nasbench_rl.spaces import NATURE_CNN
-from nasbench_rl.summary import task_note
 from nasbench_rl.task import GameTask
-
-METRICS = {"reward mean": "return_all", "total reward": "return_last100"}
-RANDOM, NATURE = "random_search:samples=3", "nature_cnn"
-PUBLISHED_ROWS = {RANDOM: "Random Search", NATURE: "Nature-CNN, reproduced", "enas": "ENAS", "spos": "SPOS"}
-RANDOM_REPEATS, SEARCH_SEEDS, TOP_K = 1000, 4, 3
-ONE_SHOT = ("enas", "spos")
 
 
 def searches_for(task: str, methods: Sequence[str], tables: str | None) -> list[Search]:
@@ -123,91 +125,6 @@ def table_one(runs: pd.DataFrame, tasks: Sequence[str], tables: str | None) -> p
     return pd.DataFrame(rows)
 
 
-def _pm(mean: float, spread: float) -> str:
-    if math.isnan(mean):
-        return "–"
-    return f"{mean:.1f}" + ("" if math.isnan(spread) else f" ± {spread:.1f}")
-
-
-def print_table_one(table: pd.DataFrame, tables: str | None) -> None:
-    """The paper's layout: columns of what was found here and of what was published, a task after the other."""
-    shown = RichTable(
-        title="Table 1: reward mean and total reward of the architectures that each method chooses",
-        title_justify="left",
-    )
-    shown.add_column("method")
-    shown.add_column("score")
-    tasks = list(dict.fromkeys(table["task"]))
-    here = [task for task in tasks if "@" in task]
-    for task in tasks:
-        if task in here:
-            shown.add_column(f"{task}\nhere", justify="right")
-        if table[table["task"] == task]["published"].notna().any():
-            shown.add_column(("" if task in here else task) + "\npublished", justify="right")
-    for method, name in PUBLISHED_ROWS.items():
-        for metric in METRICS:
-            cells = []
-            for task in tasks:
-                of_task = table[table["task"] == task]
-                row = of_task[(of_task["method"] == method) & (of_task["metric"] == metric)].iloc[0]
-                if task in here:
-                    cells.append(_pm(row["mean"], row["std"]))
-                if of_task["published"].notna().any():
-                    cells.append(_pm(row["published"], row["published_spread"]))
-            shown.add_row(name if metric == "reward mean" else "", metric, *cells, end_section=metric == "total reward")
-    cli.console.print(shown)
-    for line in notes(here, tables):
-        cli.console.print(line, highlight=False, soft_wrap=True)
-
-
-def notes(tasks: Sequence[str], tables: str | None) -> list[str]:
-    """How this differs from the paper, and what each table rests on."""
-    return [
-        "Recipes differ: the paper trains full-width networks for 10 M env steps (recipe 'paper', sticky actions "
-        "0.25); the tables here are of recipe 'lite' (ALE: a quarter of the width, 500 k env steps, no sticky actions; "
-        "MinAtar: 1 M env steps), so figures are set beside each other, not compared.",
-        f"Each row has a choice of its own, as in the paper: of the {TOP_K} architectures that a run trains from "
-        "scratch it takes the one with the best reward mean, or the best total reward, in the trainings of the "
-        "validation seeds, and shows that score of it on the test split. ± is the standard deviation over the search "
-        f"seeds ({SEARCH_SEEDS} of ENAS and SPOS) or {RANDOM_REPEATS} repeats (random search, K = {TOP_K}). Tabular "
-        "ENAS feeds its controller from stored SPOS proxies: an approximation.",
-        *(f"{task}: {task_note(task, tables)}{_single_seed_note(task, tables)}." for task in tasks),
-    ]
-
-
-def _single_seed_note(task: str, tables: str | None) -> str:
-    """What the split of a task with one train seed means for the two rows; nothing elsewhere."""
-    if not load(task, tables=tables).table.single_seed:
-        return ""
-    return (
-        ". Here the total reward is that of fresh games of the final policy (return_eval), and no training is left to "
-        "test a reward mean: it is that of the very trainings which the choice was made by, and so flatters the choice"
-    )
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the searches of one method chose by reward mean, and what that is worth.
-
-    Attributes:
-        scores: reward mean (test split) of each architecture found, the best first.
-        searches: how many searches chose it.
-    """
-
-    scores: dict[str, float]
-    searches: dict[str, int]
-
-    @property
-    def best(self) -> str:
-        """The architecture with the best reward mean."""
-        return next(iter(self.scores))
-
-    def __str__(self) -> str:
-        """``k1-k5 8.29 (2 searches), k1-k1 5.3``."""
-        times = {arch: f" ({count} searches)" if count > 1 else "" for arch, count in self.searches.items()}
-        return ", ".join(f"{arch} {score:.3g}{times[arch]}" for arch, score in self.scores.items())
-
-
 def found_by(runs: pd.DataFrame, bench: TabularBenchmark) -> dict[str, Found]:
     """What ENAS and SPOS found on a task, as far as they ran there."""
     by_method = chosen(runs, bench, "return_all")
@@ -246,27 +163,6 @@ def best_architectures(runs: pd.DataFrame, tasks: Sequence[str], tables: str | N
     return pd.DataFrame(rows)
 
 
-def print_best(best: pd.DataFrame, runs: pd.DataFrame, tables: str | None) -> None:
-    """A table a task, a column an architecture; in the paper each column is a table of its own (6 to 9)."""
-    for task, of_task in best.groupby("task", sort=False):
-        shown = RichTable(title=f"Best architectures on {task} by reward mean, as Tables 6 to 9", title_justify="left")
-        shown.add_column("layer")
-        for which, of_arch in of_task.groupby("which", sort=False):
-            arch, reward_mean = of_arch[["arch", "reward_mean"]].iloc[0]
-            shown.add_column(f"{which}\n{arch}, reward mean {reward_mean:.3g}")
-        for layer, rows in of_task.groupby("layer", sort=False):
-            shown.add_row(str(layer), *(_layer(row) for _, row in rows.iterrows()))
-        cli.console.print(shown)
-        for method, found in found_by(runs, load(str(task), tables=tables)).items():
-            cli.console.print(f"found by {method.upper()}, with reward mean: {found}", highlight=False, soft_wrap=True)
-
-
-def _layer(row: pd.Series) -> str:
-    """``16 → 16, kernel 3, stride 1``."""
-    text = f"{row['input']} → {row['output']}"
-    return text if pd.isna(row["kernel"]) else f"{text}, kernel {row['kernel']:.0f}, stride {row['stride']:.0f}"
-
-
 def draw_histograms(runs: pd.DataFrame, task: str, bench: TabularBenchmark, out: Path) -> list[Path]:
     """As Figure 4: reward means of all architectures, with all that each method found marked, the best by a line."""
     figure = plots.histogram(
@@ -299,40 +195,28 @@ def draw_histograms(runs: pd.DataFrame, task: str, bench: TabularBenchmark, out:
     return plots.save(figure, out / f"histogram.{task.replace('/', '.').replace('@', '.')}")
 
 
-def print_taus(taus: pd.DataFrame) -> None:
-    """Kendall's τ with the true ranking at a quarter, a half and the whole of the fidelity, mean over seeds."""
-    shown = RichTable(
-        title="How good is a cheap score? Kendall's τ with the true ranking (test, whole trainings)",
-        title_justify="left",
-    )
-    for column in ("task", "score", "seeds", "τ at 1/4", "τ at 1/2", "τ at the end"):
-        shown.add_column(column)
-    for (task, what), rows in taus.groupby(["task", "what"], sort=False):
-        mean = rows.groupby("fidelity")["tau"].mean().to_numpy()
-        cells = [f"{mean[len(mean) * quarter // 4 - 1]:.2f}" for quarter in (1, 2, 4)]
-        shown.add_row(str(task), str(what), str(rows["seed"].nunique()), *cells)
-    cli.console.print(shown)
-
-
 def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: int) -> int:
-    """The whole preset; prints Table 1 and writes everything to ``out``."""
+    """The whole preset; prints its page and writes everything to ``out``."""
     if not tasks:
         raise TableError("no kernel-choice task has a complete table; train one: python -m nasbench_rl.build --help")
     runs, failures = run_protocol(tasks, tables, seed, jobs)
     for failure in failures:
         cli.errors.print(f"error: {failure}", style="red", markup=False, highlight=False)
+    benches = [load(task, tables=tables) for task in tasks]
     table, best = table_one(runs, tasks, tables), best_architectures(runs, tasks, tables)
+    histograms = [path for bench in benches for path in draw_histograms(runs, bench.task.id, bench, out)]
+    taus, curves = proxy_quality.write(benches, out)
     store.write_frame(runs, out / "runs.parquet")
-    files.replace_file(out / "table1.csv", table.to_csv(index=False).encode())
-    files.replace_file(out / "best_architectures.csv", best.to_csv(index=False).encode())
-    written = [out / "runs.parquet", out / "table1.csv", out / "best_architectures.csv"]
-    for task in tasks:
-        written += draw_histograms(runs, task, load(task, tables=tables), out)
-    taus, figures = proxy_quality.write([load(task, tables=tables) for task in tasks], out)
-    files.replace_file(out / "proxy_tau.csv", taus.to_csv(index=False).encode())
-    written += [out / "proxy_tau.csv", *figures]
-    print_table_one(table, tables)
-    print_best(best, runs, tables)
-    print_taus(taus)
-    cli.console.print("written: " + ", ".join(map(str, written)), highlight=False, soft_wrap=True)
+    frames = {"table1.csv": table, "best_architectures.csv": best, "proxy_tau.csv": taus}
+    for name, frame in frames.items():
+        files.replace_file(out / name, frame.to_csv(index=False).encode())
+    found = {bench.task.id: found_by(runs, bench) for bench in benches}
+    page = rl_agents_page.sections(table, best, found, taus, benches)
+    rl_agents_page.show(page)
+    images = [path for path in (*histograms, *curves) if path.suffix == ".png"]
+    files.replace_file(out / "report.md", rl_agents_page.markdown(page, images, runs).encode())
+    written = [out / name for name in ("report.md", "runs.parquet", *frames)]
+    cli.console.print(
+        "written: " + ", ".join(map(str, [*written, *histograms, *curves])), highlight=False, soft_wrap=True
+    )
     return 1 if failures else 0

@@ -24,6 +24,7 @@ from nasbench_rl.records import PathUpdate
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.spaces.kernels import Network
 from nasbench_rl.task import GameTask
+from nasbench_rl.training.bfloat16 import fixed_parameters
 from nasbench_rl.training.games import make_games
 from nasbench_rl.training.networks import Agent, make_conv, run_conv
 from nasbench_rl.training.ppo import Curve, Rollout, collect, cosine, update
@@ -172,6 +173,7 @@ class FittedSupernet:
 
 
 @torch.inference_mode()
+@fixed_parameters()
 def measure_proxies(
     supernet: Supernet,
     task: GameTask,

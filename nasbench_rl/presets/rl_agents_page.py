@@ -1,0 +1,272 @@
+"""What the RL-agents preset shows, on the terminal and as a page: Table 1, the best architectures, τ of the proxies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from rich.table import Table as RichTable
+from scipy import stats
+
+from nasbench_rl import cli
+from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.provenance import code_version, machine
+from nasbench_rl.proxy_quality import PROXY
+from nasbench_rl.summary import table_note
+
+METRICS = {"reward mean": "return_all", "total reward": "return_last100"}
+RANDOM, NATURE = "random_search:samples=3", "nature_cnn"
+PUBLISHED_ROWS = {RANDOM: "Random Search", NATURE: "Nature-CNN, reproduced", "enas": "ENAS", "spos": "SPOS"}
+RANDOM_REPEATS, SEARCH_SEEDS, TOP_K = 1000, 4, 3
+ONE_SHOT = ("enas", "spos")
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table and what is to be said of it."""
+
+    table: RichTable
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the searches of one method chose by reward mean, and what that is worth.
+
+    Attributes:
+        scores: reward mean (test split) of each architecture found, the best first.
+        searches: how many searches chose it.
+    """
+
+    scores: dict[str, float]
+    searches: dict[str, int]
+
+    @property
+    def best(self) -> str:
+        """The architecture with the best reward mean."""
+        return next(iter(self.scores))
+
+    def __str__(self) -> str:
+        """``k1-k5 8.29 (2 searches), k1-k1 5.3``."""
+        times = {arch: f" ({count} searches)" if count > 1 else "" for arch, count in self.searches.items()}
+        return ", ".join(f"{arch} {score:.3g}{times[arch]}" for arch, score in self.scores.items())
+
+
+def sections(
+    table: pd.DataFrame,
+    best: pd.DataFrame,
+    found: Mapping[str, Mapping[str, Found]],
+    taus: pd.DataFrame,
+    benches: Sequence[TabularBenchmark],
+) -> list[Section]:
+    """Table 1, the best architectures of each task, and the quality of the proxies.
+
+    Args:
+        table: of ``rl_agents.table_one``.
+        best: of ``rl_agents.best_architectures``.
+        found: by task and method.
+        taus: of ``proxy_quality``.
+        benches: of the tasks.
+    """
+    return [
+        Section(_table_one(table), notes(table, benches)),
+        *(_best(str(task), rows, found[str(task)]) for task, rows in best.groupby("task", sort=False)),
+        Section(_taus(taus), _tau_notes(taus, benches)),
+    ]
+
+
+def show(page: Sequence[Section]) -> None:
+    """Print it."""
+    for section in page:
+        cli.console.print(section.table)
+        for note in section.notes:
+            cli.console.print(note, highlight=False, soft_wrap=True)
+
+
+def markdown(page: Sequence[Section], images: Sequence[Path], runs: pd.DataFrame) -> str:
+    """The same as a page, with the figures that lie beside it.
+
+    Args:
+        page: what is shown.
+        images: figures in the page's own folder.
+        runs: ``experiment.COLUMNS``; the page names their tables.
+    """
+    lines = [
+        "# The RL-agents paper's comparison",
+        "",
+        "<!-- Made by make rl-agents; do not edit, make it again. -->",
+        "",
+        "The protocol of Mazyavkina et al. (2021), *Optimizing the neural architecture of reinforcement learning",
+        "agents*, on the tables that are trained here.",
+        "",
+        "    python -m nasbench_rl.compare --preset rl-agents-paper",
+    ]
+    for section in page:
+        lines += ["", f"## {section.table.title}", "", *_rows(section.table)]
+        for note in section.notes:
+            lines += ["", note]
+    lines += ["", "## Figures"]
+    for image in images:
+        lines += ["", f"![{_caption(image)}]({image.name})"]
+    by_task = runs.groupby("task", sort=False)["table"].first()
+    tables = "; ".join(f"{task} {digest}" for task, digest in by_task.items())
+    lines += ["", f"Tables: {tables}. Made by nasbench-rl {code_version()} on {machine()}.", ""]
+    return "\n".join(lines)
+
+
+def _caption(image: Path) -> str:
+    kind, task = image.stem.split(".", 1)
+    return f"As Figure 4: {task}" if kind == "histogram" else f"τ of cheap scores over fidelity: {task}"
+
+
+def _rows(table: RichTable) -> list[str]:
+    header = [str(column.header).replace("\n", ", ") for column in table.columns]
+    cells = zip(*(map(str, column.cells) for column in table.columns), strict=True)
+    return ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *cells)]
+
+
+def _pm(mean: float, spread: float) -> str:
+    if math.isnan(mean):
+        return "–"
+    return f"{mean:.1f}" + ("" if math.isnan(spread) else f" ± {spread:.1f}")
+
+
+def _table_one(table: pd.DataFrame) -> RichTable:
+    """The paper's layout: columns of what was found here and of what was published, a task after the other."""
+    shown = RichTable(
+        title="Table 1: reward mean and total reward of the architectures that each method chooses",
+        title_justify="left",
+    )
+    shown.add_column("method")
+    shown.add_column("score")
+    tasks = list(dict.fromkeys(table["task"]))
+    for task in tasks:
+        here, theirs = "@" in task, table[table["task"] == task]["published"].notna().any()
+        if here:
+            shown.add_column(f"{task}\nhere", justify="right")
+        if theirs:
+            shown.add_column(f"{task.split('@')[0]}\npublished", justify="right")
+    for method, name in PUBLISHED_ROWS.items():
+        for metric in METRICS:
+            cells = []
+            for task in tasks:
+                of_task = table[table["task"] == task]
+                row = of_task[(of_task["method"] == method) & (of_task["metric"] == metric)].iloc[0]
+                if "@" in task:
+                    cells.append(_pm(row["mean"], row["std"]))
+                if of_task["published"].notna().any():
+                    cells.append(_pm(row["published"], row["published_spread"]))
+            shown.add_row(name if metric == "reward mean" else "", metric, *cells, end_section=metric == "total reward")
+    return shown
+
+
+def notes(table: pd.DataFrame, benches: Sequence[TabularBenchmark]) -> tuple[str, ...]:
+    """How Table 1 differs from the paper's, and what each column rests on.
+
+    Args:
+        table: of ``rl_agents.table_one``.
+        benches: of the tasks.
+    """
+    return (
+        "Recipes differ: the paper trains full-width networks for 10 M env steps (recipe 'paper', sticky actions "
+        "0.25); the tables here are of recipe 'lite' (ALE: a quarter of the width, 500 k env steps, no sticky actions; "
+        "MinAtar: 1 M env steps), so figures are set beside each other, not compared.",
+        f"Each row has a choice of its own, as in the paper: of the {TOP_K} architectures that a run trains from "
+        "scratch it takes the one with the best reward mean, or the best total reward, in the trainings of the "
+        "validation seeds, and shows that score of it on the test split. ± is the standard deviation over runs: "
+        f"{RANDOM_REPEATS} of random search (K = {TOP_K}), {SEARCH_SEEDS} of ENAS and of SPOS{_fewer_runs(table)}. "
+        "Tabular ENAS feeds its controller from stored SPOS proxies: an approximation.",
+        *(f"{bench.task.id}: {table_note(bench)}{_single_seed_note(bench)}." for bench in benches),
+    )
+
+
+def _fewer_runs(table: pd.DataFrame) -> str:
+    """Where fewer than the protocol's searches count, as each replay of a stored supernet finds the same."""
+    few = table[table["method"].isin(ONE_SHOT) & (table["runs"] > 0) & (table["runs"] < SEARCH_SEEDS)]
+    few = few.drop_duplicates(["task", "method"])
+    if few.empty:
+        return ""
+    each = [
+        f"{runs} of {PUBLISHED_ROWS[method]} on {task}" for task, method, runs in few[["task", "method", "runs"]].values
+    ]
+    return f", but {' and '.join(each)}, as many as there are supernets"
+
+
+def _single_seed_note(bench: TabularBenchmark) -> str:
+    """What the split of a task with one train seed means for the two rows; nothing elsewhere."""
+    if not bench.table.single_seed:
+        return ""
+    return (
+        ". Here the total reward is that of fresh games of the final policy (return_eval), and no training is left to "
+        "test a reward mean: it is that of the very trainings which the choice was made by, and so flatters the choice"
+    )
+
+
+def _best(task: str, best: pd.DataFrame, found: Mapping[str, Found]) -> Section:
+    """A column an architecture; in the paper each column is a table of its own (6 to 9)."""
+    shown = RichTable(title=f"Best architectures on {task} by reward mean, as Tables 6 to 9", title_justify="left")
+    shown.add_column("layer")
+    for which, of_arch in best.groupby("which", sort=False):
+        arch, reward_mean = of_arch[["arch", "reward_mean"]].iloc[0]
+        shown.add_column(f"{which}\n{arch}, reward mean {reward_mean:.3g}")
+    for layer, rows in best.groupby("layer", sort=False):
+        shown.add_row(str(layer), *(_layer(row) for _, row in rows.iterrows()))
+    said = (f"Found by {method.upper()}, with reward mean: {one}." for method, one in found.items())
+    return Section(shown, tuple(said))
+
+
+def _layer(row: pd.Series) -> str:
+    """``16 → 16, kernel 3, stride 1``."""
+    text = f"{row['input']} → {row['output']}"
+    return text if pd.isna(row["kernel"]) else f"{text}, kernel {row['kernel']:.0f}, stride {row['stride']:.0f}"
+
+
+def _taus(taus: pd.DataFrame) -> RichTable:
+    """Kendall's τ with the true ranking at a quarter, a half and the whole of the fidelity, mean over seeds."""
+    shown = RichTable(
+        title="How good is a cheap score? Kendall's τ with the true ranking (test, whole trainings)",
+        title_justify="left",
+    )
+    for column in ("task", "score", "seeds", "τ at 1/4", "τ at 1/2", "τ at the end", "lowest, highest", "95 % of mean"):
+        shown.add_column(column)
+    for (task, what), rows in taus.groupby(["task", "what"], sort=False):
+        mean = rows.groupby("fidelity")["tau"].mean().to_numpy()
+        cells = [f"{mean[len(mean) * quarter // 4 - 1]:.2f}" for quarter in (1, 2, 4)]
+        end = rows[rows["fidelity"] == rows["fidelity"].max()]["tau"]
+        spread, interval = "–", "–"
+        if len(end) > 1:
+            low, high = _interval(end)
+            spread, interval = f"{end.min():.2f}, {end.max():.2f}", f"[{low:.2f}, {high:.2f}]"
+        shown.add_row(str(task), str(what), str(len(end)), *cells, spread, interval)
+    return shown
+
+
+def _interval(values: pd.Series) -> tuple[float, float]:
+    """95 % of the mean, by Student's t."""
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
+    return float(low), float(high)
+
+
+def _tau_notes(taus: pd.DataFrame, benches: Sequence[TabularBenchmark]) -> tuple[str, ...]:
+    """Whether the proxies of whole fits rank at all, and where short trainings are judged by themselves."""
+    final = taus[(taus["what"] == PROXY) & (taus["fidelity"] == taus.groupby("task")["fidelity"].transform("max"))]
+    said = []
+    for task, rows in final.groupby("task", sort=False):
+        count = f"{len(rows)} supernet{'s' * (len(rows) > 1)}"
+        known = f"On {task} the proxies of {count} have a mean τ of {rows['tau'].mean():.2f} with the true ranking"
+        if len(rows) < 2:
+            said.append(f"{known}: of one supernet no interval can be given.")
+            continue
+        low, high = _interval(rows["tau"])
+        verdict = "correlate with it" if low > 0 else "no correlation is shown: the interval holds 0"
+        said.append(f"{known}; {verdict} (Student's t over supernets, the true ranking taken as it is).")
+    alone = [bench.task.id for bench in benches if bench.table.single_seed]
+    if alone:
+        said.append(
+            f"Short trainings on {', '.join(alone)} are judged by themselves, as the table has one train seed: the "
+            "luck of a seed is on both sides."
+        )
+    return tuple(said)
