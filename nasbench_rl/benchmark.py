@@ -48,6 +48,9 @@ class Benchmark(ABC):
         """The task's search space."""
         return self.task.space
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.task.id}>"
+
     @abstractmethod
     def query(
         self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
@@ -248,10 +251,14 @@ class TabularBenchmark(Benchmark):
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """(fidelities, scores) of one architecture, the mean over the split's seeds when ``seed`` is None.
 
-        A score is NaN where a return is missing: before a first game has finished, or where a metric is not stored.
+        A score is NaN where a return is missing: before a first game has finished.
+
+        Raises:
+            InvalidValueError: the score is that of fresh games, which are played at the end alone.
         """
         row = self.table.row(self.space.parse(arch))
         view = self.table.view(split, metric)
+        self.table.check_measured(view, np.arange(len(self.table.fidelities)))
         at = self.table.seeds_at(row, view, seed, split)
         return self.table.fidelities.copy(), view.values[row, at].mean(axis=0)
 

@@ -81,6 +81,7 @@ class Evaluation:
         flops: floating point operations of one forward pass of one observation (2 x multiply-accumulates).
         source: ``"table"``, ``"surrogate"`` (a guess, never a measurement), ``"live"``, or ``"invalid"``: an NSC
             network that does not exist because a map vanishes. It scores 0, and its cost, params and flops are 0.
+        metric: what ``score`` is of; ``"return_eval"`` where a table with one train seed tests on fresh games.
     """
 
     task: str
@@ -95,6 +96,7 @@ class Evaluation:
     params: int
     flops: int
     source: Source
+    metric: str = ""
 
     def __post_init__(self) -> None:
         """Freeze the mapping too."""
@@ -103,11 +105,12 @@ class Evaluation:
     def __repr__(self) -> str:
         spread = "" if self.score_std != self.score_std else f" ± {self.score_std:.3g}"
         unit = self.cost.unit.replace("_", " ")
+        what = f" ({self.metric})" if self.metric else ""
         metrics = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
         seeds = ", ".join(map(str, self.seeds))
         origin = "no such network" if self.source == "invalid" else f"from {self.source}"
         return (
-            f"Evaluation({self.task} {self.arch}: {self.split} score {self.score:.4g}{spread} "
+            f"Evaluation({self.task} {self.arch}: {self.split} score {self.score:.4g}{spread}{what} "
             f"at {self.fidelity:,} {unit}, seeds ({seeds}); {metrics}; "
             f"{self.params:,} params, {self.flops:,} FLOPs, {self.cost.cpu_seconds:,.0f} CPU s; {origin})"
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, check_number, unknown
+from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, check_number, describe_unknown, unknown
 from nasbench_rl.records import Cost, Evaluation, Source, Split
 
 if TYPE_CHECKING:
@@ -151,9 +151,7 @@ class Table:
             InvalidValueError: no such split.
         """
         if split not in SPLITS:
-            raise InvalidValueError(
-                f"unknown split {split!r}; allowed: 'validation' (for searches), 'test' (for reports)"
-            )
+            raise InvalidValueError(describe_unknown("split", split, SPLITS, "Searches see validation, reports test."))
         if self.task.split_by == "column":
             return tuple(int(seed) for seed in self.seeds)
         if self.single_seed:
@@ -252,7 +250,7 @@ class Table:
     def _absent(self, name: str, what: str, row: int | None, count: int | None = None) -> str:
         """Why there is no such cell; ``count``: train seeds that have it, where one was asked for."""
         have = [] if row is None else [str(self.seeds[i]) for i in np.flatnonzero(self.complete[row])]
-        count = count or (1 if row is None else max(2, len(self.seeds) + 1))
+        count = count or (1 if row is None or self.single_seed else max(2, len(self.seeds) + 1))
         guess = "" if self.task.exhaustive else ", or ask for a guess: load(…, mode='surrogate')"
         command = f"python -m nasbench_rl.build {self.task.id} --seeds {count} --archs '{name}'{self._into}"
         return (
@@ -269,7 +267,7 @@ class Table:
         view, at = self.view(split, metric), self.fidelity_at(fidelity)
         seeds = self.seeds_at(row, view, seed, split)
         values = view.values[row, seeds, at]
-        self._check_measured(view, at)
+        self.check_measured(view, at)
         columns = {name: self.column(name, split) for name in self.task.metrics}
         if self.single_seed and split == "validation":
             del columns["return_eval"]  # it is the test score here
@@ -288,14 +286,19 @@ class Table:
             params=int(self.params[row]),
             flops=int(self.flops[row]),
             source=source,
+            metric=view.column if self.task.split_by == "seed" else (metric or self.task.metric),
         )
 
-    def _check_measured(self, view: View, at: Any) -> None:
-        """Raise InvalidValueError where fresh games are asked for that were played at the end alone."""
+    def check_measured(self, view: View, at: Any) -> None:
+        """Raise InvalidValueError where fresh games are asked for that were played at the end alone.
+
+        ``at``: positions of fidelities.
+        """
         if view.column == "return_eval" and np.any(at != len(self.fidelities) - 1):
             raise InvalidValueError(
                 f"{self.task.id} has {view.column} at {self.fidelities[-1]:,} {self.task.fidelity_unit} only"
                 + ("; its test scores come from there, as no odd train seed is complete" if self.single_seed else "")
+                + "; at lower fidelities take metric='return_all', or split='validation'"
             )
 
     def gather(
@@ -314,7 +317,7 @@ class Table:
             wrong |= self.fidelities[np.where(wrong, 0, at)] != fidelities
             if wrong.any():
                 self.fidelity_at(np.asarray(fidelities)[wrong][0].item())
-        self._check_measured(view, at)
+        self.check_measured(view, at)
         if seeds is None:
             flat = rows * depth + at
             score, cpu = view.mean.ravel().take(flat), self._cpu_of(split).ravel().take(flat)

@@ -85,8 +85,11 @@ def test_a_single_seed_table_tests_on_fresh_games(made_tables: Path) -> None:
     validation, test = bench.query((4, 3), split="validation"), bench.query((4, 3))
     assert test.score == pytest.approx(validation.score + 0.25)
     assert test.score == test.metrics["return_eval"]
-    with pytest.raises(InvalidValueError, match="return_eval at 500,000"):
-        bench.query((4, 3), fidelity=25_000)
+    assert test.metric == "return_eval" and "(return_eval)" in repr(test) and "(return_last100)" in repr(validation)
+    for ask in (lambda: bench.query((4, 3), fidelity=25_000), lambda: bench.curve((4, 3))):
+        with pytest.raises(InvalidValueError, match="return_eval at 500,000.*split='validation'"):
+            ask()
+    assert not np.isnan(bench.curve((4, 3), metric="return_all")[1][-1])
 
 
 def test_seeds_that_only_some_architectures_have_do_not_enter_the_mean(tmp_path: Path) -> None:
@@ -115,7 +118,7 @@ def test_a_missing_cell_raises_and_names_the_command(tmp_path: Path) -> None:
         ({"arch": (3, 3, 3)}, InvalidArchitectureError, "2 kernel sizes"),
         ({"arch": None}, InvalidArchitectureError, "None is no architecture"),
         ({"arch": (3, 3), "fidelity": 60_000}, InvalidValueError, "did you mean 50,000"),
-        ({"arch": (3, 3), "split": "tset"}, InvalidValueError, "'validation'"),
+        ({"arch": (3, 3), "split": "tset"}, InvalidValueError, "did you mean 'test'"),
         ({"arch": (3, 3), "seed": 0}, InvalidValueError, "not of the test split"),
         ({"arch": (3, 3), "seed": 9}, MissingCellError, "train seed 9.*--seeds 10 "),
         ({"arch": (3, 3), "seed": "a"}, InvalidValueError, "train seed of .* 'a' is not a whole number"),
@@ -123,7 +126,7 @@ def test_a_missing_cell_raises_and_names_the_command(tmp_path: Path) -> None:
         ({"arch": (3, 3), "metric": "return"}, UnknownNameError, "return_all"),
         ({"arch": (3, 3), "metric": ""}, UnknownNameError, "return_all"),
         ({"arch": (3, 3), "metric": ["return_all"]}, UnknownNameError, "unknown metric"),
-        ({"arch": (3, 3), "split": ["test"]}, InvalidValueError, "unknown split"),
+        ({"arch": (3, 3), "split": ["test"]}, InvalidValueError, "unknown split.*validation, test"),
         ({"arch": (3, 3), "fidelity": 10**30}, InvalidValueError, "did you mean 1,000,000"),
         ({"arch": (3, 3), "fidelity": 50_000.5}, InvalidValueError, "did you mean 50,000"),
         ({"arch": (3, 3), "fidelity": float("nan")}, InvalidValueError, "nan is not finite"),
