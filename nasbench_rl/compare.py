@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # ahead of what takes long to load
+    import sys
+
+    from nasbench_rl import entry
+
+    sys.exit(
+        entry.run("nasbench_rl.compare", "no results were written; what live mode trained is kept and found again")
+    )
+
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -289,7 +297,3 @@ def main(arguments: Sequence[str]) -> int:
     if options.page:
         leaderboard_page([str(out), "--resource", options.resource, *(["--tables", tables] if tables else [])])
     return 1 if len(failures) > len(absent) else 0
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main, interrupted="no results were written; what live mode trained is kept and found again"))
