@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from nasbench_rl import files, provenance, store
+from nasbench_rl import files, interrupts, provenance, store
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.store import Tabled
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
@@ -156,8 +156,11 @@ def train(
     """
     context = mp.get_context("spawn")
     todo = deque(cells)
-    workers = [_start(context, folder, device, turns) for _ in range(min(jobs, len(cells)))]
+    workers: list[_Worker] = []
     try:
+        with interrupts.held_in_new_processes():
+            for _ in range(min(jobs, len(cells))):
+                workers.append(_start(context, folder, device, turns))
         yield from _serve(todo, workers)
     finally:
         for worker in workers:
@@ -217,6 +220,7 @@ def _serve(todo: deque[Cell], workers: list[_Worker]) -> Iterator[Event]:
 def _work(pipe: Connection, folder: Path, device: str, turns: int, parent: int) -> None:
     """A worker process: trains the cells it is sent, until there is none left or its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which ends the workers
+    interrupts.let_through()
     provenance.code_version()  # kept from now on: hours later the checkout may hold other code than what was loaded
     try:
         while True:
