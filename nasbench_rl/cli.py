@@ -38,7 +38,7 @@ def run(
     arguments: Sequence[str] | None = None,
     interrupted: str = "nothing was written",
 ) -> int:
-    """Exit code of ``main``: its own, 2 for bad input (one line on stderr), 130 when interrupted.
+    """Exit code of ``main``: its own, 2 for bad input or a file's trouble (one line on stderr), 130 when interrupted.
 
     Args:
         main: takes the command line's arguments.
@@ -55,6 +55,9 @@ def run(
         return 130
     except BrokenPipeError:  # the reader (head, less) has seen enough
         return 0
+    except OSError as error:  # a file that may not be read, a full disk: nothing that a traceback would explain
+        errors.print(f"error: {' '.join(str(error).split())}", style="bold red", markup=False, highlight=False)
+        return 2
 
 
 def say(text: str) -> None:
