@@ -40,6 +40,7 @@ from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.spaces import KernelSpace
 from nasbench_rl.summary import GRID_POINTS, curves_figure, judge_table, print_summary, summarise, write_markdown
 from nasbench_rl.task import Task, get_task, task_ids
+from nasbench_rl.training import workers
 
 DEFAULT_BUDGET = {"tabular": "10x", "surrogate": "10x", "live": "4x"}
 """Live, the four trainings that weight sharing takes: a supernet and its three best."""
@@ -265,6 +266,8 @@ def main(arguments: Sequence[str]) -> int:
     """The command line."""
     options = _parser().parse_args(arguments)
     out = Path(options.out)
+    if options.device != "cpu":  # which alone needs no torch
+        workers.check_device(options.device)
     if options.preset is not None:
         return run_preset(options, out)
     if options.dry_run:

@@ -90,6 +90,20 @@ class _Worker:
     cell: Cell | None = None
 
 
+def check_device(device: str) -> None:
+    """Raise unless torch is there and can train on ``device``, which commands that train nothing are given too.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+        InvalidValueError: no such device.
+    """
+    try:
+        from nasbench_rl.training.process import check_device as check
+    except ImportError as error:
+        raise missing_extra(error.name or "torch", "live", "training") from error
+    check(device)
+
+
 def check_ready(tasks: Sequence[Task], device: str) -> None:
     """Raise what every worker would raise: an extra that is not installed, a device that is not there.
 
@@ -98,14 +112,10 @@ def check_ready(tasks: Sequence[Task], device: str) -> None:
         InvalidValueError: no such device.
         DatasetError: a data set is not prepared.
     """
-    try:
-        from nasbench_rl.training.process import check_device
-    except ImportError as error:
-        raise missing_extra(error.name or "torch", "live", "training") from error
+    check_device(device)
     from nasbench_rl.training.datasets import load_dataset
     from nasbench_rl.training.games import games_class
 
-    check_device(device)
     for suite in dict.fromkeys(task.environment.suite for task in tasks if isinstance(task, GameTask)):
         games_class(suite)
     for name in dict.fromkeys(task.environment.name for task in tasks if isinstance(task, ImageTask)):
