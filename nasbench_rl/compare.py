@@ -247,6 +247,7 @@ def run_preset(options: Any, out: Path) -> int:
     tasks = cli.names(options.tasks) or shipped_tasks(options.tables)
     kernel = [id_ for id_ in tasks if isinstance(get_task(id_).space, KernelSpace)]
     files.check_writable(out)
+    cli.check_report("matplotlib")
     return rl_agents.run(kernel, out, options.tables, options.seed, options.jobs)
 
 
@@ -257,6 +258,7 @@ def _run_meta_rl(options: Any, out: Path) -> int:
         raise InvalidValueError(f"search seed {options.seed} is negative; allowed: 0, 1, 2, …")
     train: preset.Train = "estimate" if options.dry_run else "yes" if options.mode == "live" else "no"
     runs = options.runs or preset.DEFAULT_RUNS
+    cli.check_report("matplotlib", "scipy")
     return preset.run(
         options.experiment, out, options.tables, options.seed, runs, options.jobs, train, options.device
     )  # fmt: skip
@@ -274,6 +276,7 @@ def main(arguments: Sequence[str]) -> int:
         raise InvalidValueError("--dry-run belongs to --preset meta-rl-paper --experiment 2; nothing was run")
     searches = searches_of(options)
     files.check_writable(out)
+    cli.check_report("matplotlib", *(("scipy", "jinja2") if options.page else ()))
 
     runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs)
     changed = runs.groupby("task")["table"].nunique()

@@ -97,6 +97,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     out = Path(options.out)
     files.check_writable(out.parent)
+    cli.check_report("matplotlib", "scipy")
     with tempfile.TemporaryDirectory() as copied:
         folder = snapshot(store.find_tables(options.tables), Path(copied))
         found = answers(searches_of(options, folder, out.with_suffix("") / RECORD), folder)
