@@ -105,6 +105,10 @@ def run_all(
                         failures[str(error)] = error
                     except BrokenProcessPool:  # every search that was not finished ends here
                         failures[KILLED] = NasbenchError(KILLED)
+                    except Exception as error:  # a full disk, say; the other searches go on
+                        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                        text = f"method {search.label!r} failed on {search.task}: {what}"
+                        failures[text] = NasbenchError(text)
                 bar.update(row, completed=sum(done_of))
         except KeyboardInterrupt:
             # Until all have ended: one that still loads its modules would miss the queue that goes away here.
