@@ -27,7 +27,7 @@ def as_from_a_terminal() -> None:
 @pytest.mark.parametrize(
     ("command", "loaded", "times"),
     [
-        (("compare",), "nasbench_rl.entry", 1),
+        (("compare",), "argparse", 1),
         (("compare",), "numpy", 1),
         (("build", "status"), "rich.console", 1),
         (("data", "list"), "rich.console", 1),
