@@ -6,10 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 from rich.console import Console
 
-from nasbench_rl.errors import NasbenchError
+from nasbench_rl.errors import NasbenchError, missing_extra
 
 WIDTH_OF_A_FILE = 200
 """Columns of output that goes to no terminal: wide enough that no table is squeezed."""
@@ -38,7 +39,7 @@ def run(
     arguments: Sequence[str] | None = None,
     interrupted: str = "nothing was written",
 ) -> int:
-    """Exit code of ``main``: its own, 2 for bad input (one line on stderr), 130 when interrupted.
+    """Exit code of ``main``: its own, 2 for bad input or a file's trouble (one line on stderr), 130 when interrupted.
 
     Args:
         main: takes the command line's arguments.
@@ -55,6 +56,16 @@ def run(
         return 130
     except BrokenPipeError:  # the reader (head, less) has seen enough
         return 0
+    except OSError as error:  # a file that may not be read, a full disk: nothing that a traceback would explain
+        errors.print(f"error: {' '.join(str(error).split())}", style="bold red", markup=False, highlight=False)
+        return 2
+
+
+def check_report(*modules: str) -> None:
+    """Raise MissingExtraError unless these modules are installed: before hours of searches, not when they are drawn."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise missing_extra(module, "report", "the report at the end")
 
 
 def say(text: str) -> None:

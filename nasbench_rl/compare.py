@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # ahead of what takes long to load
+    import sys
+
+    from nasbench_rl import entry
+
+    sys.exit(
+        entry.run("nasbench_rl.compare", "no results were written; what live mode trained is kept and found again")
+    )
+
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +40,7 @@ from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.spaces import KernelSpace
 from nasbench_rl.summary import GRID_POINTS, curves_figure, judge_table, print_summary, summarise, write_markdown
 from nasbench_rl.task import Task, get_task, task_ids
+from nasbench_rl.training import workers
 
 DEFAULT_BUDGET = {"tabular": "10x", "surrogate": "10x", "live": "4x"}
 """Live, the four trainings that weight sharing takes: a supernet and its three best."""
@@ -238,6 +247,7 @@ def run_preset(options: Any, out: Path) -> int:
     tasks = cli.names(options.tasks) or shipped_tasks(options.tables)
     kernel = [id_ for id_ in tasks if isinstance(get_task(id_).space, KernelSpace)]
     files.check_writable(out)
+    cli.check_report("matplotlib")
     return rl_agents.run(kernel, out, options.tables, options.seed, options.jobs)
 
 
@@ -248,6 +258,7 @@ def _run_meta_rl(options: Any, out: Path) -> int:
         raise InvalidValueError(f"search seed {options.seed} is negative; allowed: 0, 1, 2, …")
     train: preset.Train = "estimate" if options.dry_run else "yes" if options.mode == "live" else "no"
     runs = options.runs or preset.DEFAULT_RUNS
+    cli.check_report("matplotlib", "scipy")
     return preset.run(
         options.experiment, out, options.tables, options.seed, runs, options.jobs, train, options.device
     )  # fmt: skip
@@ -257,12 +268,15 @@ def main(arguments: Sequence[str]) -> int:
     """The command line."""
     options = _parser().parse_args(arguments)
     out = Path(options.out)
+    if options.device != "cpu":  # which alone needs no torch
+        workers.check_device(options.device)
     if options.preset is not None:
         return run_preset(options, out)
     if options.dry_run:
         raise InvalidValueError("--dry-run belongs to --preset meta-rl-paper --experiment 2; nothing was run")
     searches = searches_of(options)
     files.check_writable(out)
+    cli.check_report("matplotlib", *(("scipy", "jinja2") if options.page else ()))
 
     runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs)
     changed = runs.groupby("task")["table"].nunique()
@@ -289,7 +303,3 @@ def main(arguments: Sequence[str]) -> int:
     if options.page:
         leaderboard_page([str(out), "--resource", options.resource, *(["--tables", tables] if tables else [])])
     return 1 if len(failures) > len(absent) else 0
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main, interrupted="no results were written; what live mode trained is kept and found again"))

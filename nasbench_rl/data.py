@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+if __name__ == "__main__":  # ahead of what takes long to load
+    import sys
+
+    from nasbench_rl import entry
+
+    sys.exit(entry.run("nasbench_rl.data"))
+
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,7 +103,3 @@ def _status() -> Table:
         counts = [f"{len(data.labels[split]):,}" for split in SPLITS]
         table.add_row(name, *counts, data.digest, f"{path.stat().st_size / 1e6:.1f}", "ready")
     return table
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main))

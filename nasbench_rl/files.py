@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,45 @@ def check_writable(folder: Path) -> None:
         raise _unwritable(folder, error) from error
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file.
+
+    Raises:
+        TableError: its folder cannot be looked into; ``Path.is_file`` calls that absence in some versions of Python.
+    """
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def read_file(path: Path) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        TableError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file in ``folder`` and the folders below it, hidden ones too, sorted.
+
+    Raises:
+        TableError: one of the folders cannot be read, so that files would be missing.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise _unreadable(Path(error.filename), error) from error
+
+    return sorted(Path(here, name) for here, _, names in os.walk(folder, onerror=refuse) for name in names)
+
+
 @contextmanager
 def lock(folder: Path, name: str, wait: bool = True) -> Iterator[bool]:
     """Hold ``folder/.locks/name`` for the block; the operating system lets go of it however the process ends.
@@ -69,6 +109,11 @@ def lock(folder: Path, name: str, wait: bool = True) -> Iterator[bool]:
         yield True
     finally:
         held.release()
+
+
+def _unreadable(path: Path, error: OSError) -> TableError:
+    """The exception for what cannot be read, ready to raise."""
+    return TableError(f"cannot read {path}: {error.strerror}; make it readable, or name another folder")
 
 
 def _unwritable(path: Path, error: OSError) -> TableError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,11 +87,12 @@ def find_cells(source: Path) -> tuple[list[Found], list[Path]]:
     """Every cell under ``source``, checked, by task in the registry's order; and the files that hold no trainings."""
     if not source.is_dir():
         raise InvalidValueError(f"{source} is no folder; name one that holds shards or tables (*.parquet)")
-    _check_sums(source)
+    there = files.files_below(source)
+    _check_sums(there)
     tasks = [get_task(id_) for id_ in task_ids()]
     found = {table.digest: Found(task, table) for task in tasks for table in task.tables}
     aside = []
-    for path in sorted(source.rglob("*.parquet")):
+    for path in (path for path in there if path.suffix == ".parquet"):
         digests = _digests(path)
         if digests is None:
             aside.append(path)
@@ -107,12 +108,12 @@ def find_cells(source: Path) -> tuple[list[Found], list[Path]]:
     return [one for one in found.values() if one.cells], aside
 
 
-def _check_sums(source: Path) -> None:
+def _check_sums(there: Sequence[Path]) -> None:
     """Compare every table found with the manifest beside it."""
-    for manifest in source.rglob(store.MANIFEST):
+    for manifest in (path for path in there if path.name == store.MANIFEST):
         for name, entry in store.read_manifest(manifest.parent).items():
             path = manifest.parent / name
-            if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() not in (
+            if files.is_file(path) and hashlib.sha256(files.read_file(path)).hexdigest() not in (
                 entry.sha256,
                 entry.next_sha256,
             ):

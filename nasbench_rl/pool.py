@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from nasbench_rl import cli
+from nasbench_rl import cli, interrupts
 from nasbench_rl.errors import NasbenchError
 from nasbench_rl.experiment import Search, run_search, split_seeds
 
@@ -39,6 +39,7 @@ def _start_worker(reports: Any, parent: int) -> None:
     global _reports, _parent
     _reports, _parent = reports, parent
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    interrupts.let_through()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
@@ -84,10 +85,11 @@ def run_all(
         ProcessPoolExecutor(processes, context, _start_worker, (reports, os.getpid())) as pool,
     ):
         row = bar.add_task("searching", total=sum(search.budget * len(seeds) for search, seeds in chunks))
-        waiting: dict[Future[pd.DataFrame], int] = {
-            pool.submit(_work, job, *chunk): job for job, chunk in enumerate(chunks)
-        }
+        waiting: dict[Future[pd.DataFrame], int] = {}
         try:
+            for job, chunk in enumerate(chunks):
+                with interrupts.held_in_new_processes():  # a pool starts a process as a job is handed in
+                    waiting[pool.submit(_work, job, *chunk)] = job
             while waiting:
                 done, _ = wait(waiting, timeout=1.0, return_when="FIRST_COMPLETED")
                 _read(reports, done_of)
@@ -103,9 +105,14 @@ def run_all(
                         failures[str(error)] = error
                     except BrokenProcessPool:  # every search that was not finished ends here
                         failures[KILLED] = NasbenchError(KILLED)
+                    except Exception as error:  # a full disk, say; the other searches go on
+                        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                        text = f"method {search.label!r} failed on {search.task}: {what}"
+                        failures[text] = NasbenchError(text)
                 bar.update(row, completed=sum(done_of))
         except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # Until all have ended: one that still loads its modules would miss the queue that goes away here.
+            pool.shutdown(cancel_futures=True)
             raise
     if not frames:
         raise NasbenchError("no search finished; " + next(iter(failures)))

@@ -52,7 +52,7 @@ def machine(device: str = "cpu") -> str:
         parts.append(f"torch {metadata.version('torch')}")
     except metadata.PackageNotFoundError:
         pass
-    if device != "cpu":
+    if device.startswith("cuda"):
         import torch
 
         parts.append(torch.cuda.get_device_name(device))

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nasbench_rl.errors import NasbenchError, RecipeMismatchError, TableError, nearest
-from nasbench_rl.files import lock, replace_file
+from nasbench_rl.files import is_file, lock, read_file, replace_file
 from nasbench_rl.schemas import KEY as KEY
 from nasbench_rl.schemas import SCHEMAS as SCHEMAS
 from nasbench_rl.schemas import Tabled as Tabled
@@ -82,7 +82,7 @@ def find_tables(tables: str | os.PathLike[str] | None = None) -> Path:
     """
     tried = table_folders(tables)
     for folder in tried:
-        if (folder / MANIFEST).is_file():
+        if is_file(folder / MANIFEST):
             return folder
     places = ", ".join(map(str, tried))
     raise TableError(f"no {MANIFEST} found; tried: {places}. Name a folder of tables or set ${ENVIRONMENT_VARIABLE}")
@@ -105,7 +105,7 @@ def read_manifest(folder: Path) -> dict[str, Entry]:
         TableError: it cannot be read or is of another schema version.
     """
     path = folder / MANIFEST
-    if not path.is_file():
+    if not is_file(path):
         return {}
     try:
         content = json.loads(path.read_text())
@@ -176,9 +176,9 @@ def read_checked(folder: Path, name: str) -> bytes | None:
     """A table's bytes, compared with the manifest; None when the manifest does not name it."""
     path, entry = folder / name, read_manifest(folder).get(name)
     while entry is not None:
-        if not path.is_file():
+        if not is_file(path):
             raise TableError(f"{path} is listed in {MANIFEST} but absent; restore it, or name another folder of tables")
-        content = path.read_bytes()
+        content = read_file(path)
         found = hashlib.sha256(content).hexdigest()
         if found in (entry.sha256, entry.next_sha256):
             return content

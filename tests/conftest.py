@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +25,22 @@ def made_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for task in (TWO_BY_SEED, SINGLE_SEED, DEEP):
         write_made_supernets(folder, task, 3)
     return folder
+
+
+@pytest.fixture
+def users_folder() -> Iterator[Path]:
+    """A folder in which modes count: root may read everything, and is nobody for the time of the test."""
+    nobody, folder = 65534, Path(tempfile.mkdtemp())
+    root = os.geteuid() == 0
+    if root:
+        os.chown(folder, nobody, nobody)
+        os.seteuid(nobody)
+    yield folder
+    if root:
+        os.seteuid(0)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o700)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(autouse=True)

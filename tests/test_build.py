@@ -217,6 +217,14 @@ def test_status_shows_the_good_tables_and_reports_the_bad(tmp_path: Path, capsys
     assert said.err.count("\n") == 1 and str(bad) in said.err and "checksum" in said.err
 
 
+@pytest.mark.parametrize("content", ['{"schema_version": 2, "tables": {}}', "{"])
+def test_status_of_a_bad_manifest_is_one_line(content: str, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / store.MANIFEST).write_text(content)
+    assert run("status", "--tables", tmp_path) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and str(tmp_path / store.MANIFEST) in said.err
+
+
 def test_the_shipped_tables_are_whole(capsys: Capture) -> None:
     assert run("status") == 0
     assert capsys.readouterr().err == ""
@@ -238,7 +246,9 @@ def test_the_shipped_tables_are_whole(capsys: Capture) -> None:
         ([TASK.id, "--seeds", "-1"], "'-1'"),
         ([TASK.id, "--seeds", "1.5"], "'1.5'"),
         ([TASK.id, "--device", "gpu"], "unknown device 'gpu'"),
+        ([TASK.id, "--device", "gpu", "--dry-run"], "unknown device 'gpu'"),
         ([TASK.id, "--nonsense"], "--nonsense"),
+        (["statsu"], "did you mean 'status'"),
         (["nsc-chain/digits@lite", "--depth", "10"], "329,554,456 networks"),
         (["nsc-chain/digits@lite", "--depth", "10", "--dry-run"], "at most --depth 6"),
         (["nsc-chain/digits@lite", "--depth", "12", "--drawn", "3"], "329,554,456 networks"),
@@ -274,6 +284,16 @@ def test_a_folder_without_permission_is_one_line(tmp_path: Path, capsys: Capture
     tmp_path.chmod(0o500)
     assert run(TASK.id, "--archs", "k1-k1", "--tables", tmp_path) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", [".", store.MANIFEST, store.table_name(TASK)])
+def test_a_file_that_may_not_be_read_is_one_line(closed: str, users_folder: Path, capsys: Capture) -> None:
+    tables = users_folder / "tables"
+    write_made_table(tables, TASK.id, 1, ["k1-k1"])
+    (tables / closed).chmod(0)
+    assert run("status", "--tables", tables) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and str(tables / closed) in err and "Permission denied" in err
 
 
 def test_a_cuda_device_that_is_not_there_is_one_line(

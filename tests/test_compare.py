@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +23,12 @@ def kill_on_local_search(job: int, search: Search, seeds: range) -> pd.DataFrame
     """A worker's job that is killed as the kernel kills for want of memory; importable, for the pool pickles it."""
     if search.method == "local_search":
         os.kill(os.getpid(), signal.SIGKILL)
+    return run_search(search, seeds)
+
+
+def fill_the_disk_on_local_search(job: int, search: Search, seeds: range) -> pd.DataFrame:
+    if search.method == "local_search":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return run_search(search, seeds)
 
 
@@ -142,6 +150,8 @@ def test_the_same_seeds_give_the_same_rows_in_another_process(
         (["--mode", "lve"], "did you mean 'live'"),
         (["--seed", "-1"], "negative"),
         (["--out", "/proc/no/such"], "cannot write"),
+        (["--device", "gpu"], "unknown device 'gpu'"),
+        (["--device", "cuda:99"], "'cuda:99'"),
         (["--tables", "/no/such/tables"], "/no/such/tables"),
         (["--nonsense"], "--help"),
         (["--preset", "rl-agents-paper", "--runs", "3"], "fixes what --runs would change"),
@@ -156,6 +166,39 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert run_compare(*arguments) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
+
+
+def test_an_extra_that_only_the_report_needs_is_asked_for_before_the_searches(
+    made_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compare, "run_all", lambda *arguments: pytest.fail("it searched"))
+    common = ["--tasks", TWO_BY_SEED, "--tables", str(made_tables), "--out", str(tmp_path)]
+    for module, options in (("matplotlib", ["--no-page"]), ("jinja2", []), ("scipy", [])):
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, module, None)
+            assert run_compare(*common, *options) == 2
+        error = capsys.readouterr().err
+        assert module in error and "nasbench-rl[report]" in error and error.count("\n") == 1
+
+
+def test_a_full_disk_fails_its_search_alone(
+    made_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pool, "_work", fill_the_disk_on_local_search)
+    code = run_compare("--tasks", TWO_BY_SEED, "--methods", "local_search", "random_search", "--runs", "2", "--jobs",
+                       "1", "--no-page", "--out", str(tmp_path), "--tables", str(made_tables))  # fmt: skip
+    assert code == 1
+    error = capsys.readouterr().err
+    assert f"'local_search' failed on {TWO_BY_SEED}: OSError: [Errno 28] No space left" in error
+    assert error.count("\n") == 1 and set(read_frame(tmp_path / "runs.parquet")["method"]) == {"random_search"}
+
+
+def test_any_other_trouble_with_a_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def main(arguments: Sequence[str]) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "some/file")
+
+    assert cli.run(main, []) == 2
+    assert capsys.readouterr().err == "error: [Errno 13] Permission denied: 'some/file'\n"
 
 
 def test_a_killed_worker_is_one_line_and_keeps_what_was_finished(

@@ -21,7 +21,7 @@ LAYERS: dict[str, int] = {
     name: layer
     for layer, names in enumerate(
         (
-            ("_version", "errors", "records", "provenance"),
+            ("_version", "errors", "interrupts", "records", "provenance"),
             (
                 "spaces",
                 "recipes",
@@ -51,6 +51,7 @@ LAYERS: dict[str, int] = {
             ("run", "envs", "weight_sharing", "method"),
             (
                 "cli",
+                "entry",
                 "experiment",
                 "pool",
                 "proxy_quality",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,16 @@ def test_a_folder_that_is_absent_or_holds_nothing_is_refused(tmp_path: Path, fol
 
 
 # -- the command
+
+
+@pytest.mark.parametrize("closed", ["theirs", "theirs/rl", store.MANIFEST, store.table_name(TASK)])
+def test_what_may_not_be_read_is_refused_and_not_passed_over(closed: str, users_folder: Path) -> None:
+    theirs = users_folder / "theirs"
+    write_made_table(theirs, TASK.id, 1, ["k1-k1"])
+    path = users_folder / closed if closed.startswith("theirs") else theirs / closed
+    path.chmod(0)
+    with pytest.raises(TableError, match=f"{re.escape(str(path))}.*Permission denied"):
+        merge(theirs, users_folder / "mine")
 
 
 def test_the_command_says_what_it_did(source: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,7 @@
 
 import sys
 
-from nasbench_rl import cli
-from nasbench_rl.build.command import main
+from nasbench_rl import entry
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main, interrupted="what was finished is kept, the same command goes on from there"))
+    sys.exit(entry.run("nasbench_rl.build.command", "what was finished is kept, the same command goes on from there"))

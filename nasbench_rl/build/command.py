@@ -8,7 +8,10 @@ from nasbench_rl.build.merging import merge_command
 from nasbench_rl.build.status import status_command
 from nasbench_rl.build.surrogate_report import surrogate_command
 from nasbench_rl.build.train import train_command
-from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.errors import InvalidValueError, nearest, unknown
+from nasbench_rl.task import task_ids
+
+COMMANDS = {"status": status_command, "merge": merge_command, "surrogate": surrogate_command}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -17,5 +20,9 @@ def main(arguments: Sequence[str]) -> int:
         raise InvalidValueError(
             "name at least one task, or 'status', 'merge' or 'surrogate'; see python -m nasbench_rl.build --help"
         )
-    command = {"status": status_command, "merge": merge_command, "surrogate": surrogate_command}.get(arguments[0])
-    return train_command(arguments) if command is None else command(arguments[1:])
+    first = arguments[0]
+    if first in COMMANDS:
+        return COMMANDS[first](arguments[1:])
+    if not first.startswith("-") and nearest(first, [*COMMANDS, *task_ids()]) in COMMANDS:
+        raise unknown("task or command", first, [*COMMANDS, *task_ids()])
+    return train_command(arguments)

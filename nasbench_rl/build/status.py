@@ -26,6 +26,7 @@ def status_command(arguments: Sequence[str]) -> int:
     folder = store.folder_to_fill(options.tables)
     if not folder.is_dir():
         raise InvalidValueError(f"{folder} is no folder; name a folder of tables")
+    store.read_manifest(folder)  # a bad one is one fault, and not one of every table
     table = Table(*("task", "architectures", "train seeds", "cells", "rows", "recipe"), title=str(folder))
     faults, none = [], []
     for task in map(get_task, task_ids()):

@@ -110,6 +110,8 @@ def train_command(arguments: Sequence[str]) -> int:
     """``build TASK…``."""
     options = _train_parser().parse_args(arguments)
     tasks = [get_task(task) for task in dict.fromkeys(options.tasks)]
+    if options.device != "cpu":
+        workers.check_device(options.device)
     folder = store.folder_to_fill(options.tables)
     if options.latency:
         if options.archs:

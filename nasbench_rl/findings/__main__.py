@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # ahead of what takes long to load
+    import sys
+
+    from nasbench_rl import entry
+
+    sys.exit(entry.run("nasbench_rl.findings.__main__"))
+
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,6 +97,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     out = Path(options.out)
     files.check_writable(out.parent)
+    cli.check_report("matplotlib", "scipy")
     with tempfile.TemporaryDirectory() as copied:
         folder = snapshot(store.find_tables(options.tables), Path(copied))
         found = answers(searches_of(options, folder, out.with_suffix("") / RECORD), folder)
@@ -99,7 +106,3 @@ def main(arguments: Sequence[str]) -> int:
     written = write(found, out)
     cli.console.print("written: " + ", ".join(map(str, written)), highlight=False, soft_wrap=True)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main))

@@ -2,8 +2,7 @@
 
 import sys
 
-from nasbench_rl import cli
-from nasbench_rl.leaderboard.command import main
+from nasbench_rl import entry
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    sys.exit(entry.run("nasbench_rl.leaderboard.command"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import multiprocessing as mp
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ import numpy as np
 import pandas as pd
 from rich.progress import Progress
 
-from nasbench_rl import cli
+from nasbench_rl import cli, interrupts
 from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.envs.nsc_mdp import Action, actions_of
 from nasbench_rl.errors import TableError
@@ -121,7 +122,9 @@ def _play_in_turn(
 
 
 def _start_worker() -> None:
-    """One thread a process, before torch is loaded."""
+    """One thread a process, before torch is loaded. Ctrl-C ends it at once."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    interrupts.let_through()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
@@ -145,8 +148,9 @@ def play_all(
         ProcessPoolExecutor(min(jobs, len(work)), mp.get_context("spawn"), _start_worker) as pool,
     ):
         row = bar.add_task("trials", total=sum(len(chain) for chain, _ in work))
-        futures = [pool.submit(_play_in_turn, chain, seed, tables) for chain, seed in work]
         try:
+            with interrupts.held_in_new_processes():
+                futures = [pool.submit(_play_in_turn, chain, seed, tables) for chain, seed in work]
             for future in as_completed(futures):
                 steps, found = future.result()
                 frames += steps

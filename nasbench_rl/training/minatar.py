@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from minatar import Environment as MinAtarGame
 
+from nasbench_rl import interrupts
 from nasbench_rl.recipes import PPORecipe
 from nasbench_rl.task import Environment
 from nasbench_rl.training.games import Step, UInt8
+
+with interrupts.deferred():  # it looks for matplotlib under a bare ``except:``, which would swallow Ctrl-C
+    from minatar import Environment as MinAtarGame
 
 
 class MinAtarGames:

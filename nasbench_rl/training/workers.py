@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from nasbench_rl import files, provenance, store
+from nasbench_rl import files, interrupts, provenance, store
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.store import Tabled
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
@@ -90,6 +90,20 @@ class _Worker:
     cell: Cell | None = None
 
 
+def check_device(device: str) -> None:
+    """Raise unless torch is there and can train on ``device``, which commands that train nothing are given too.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+        InvalidValueError: no such device.
+    """
+    try:
+        from nasbench_rl.training.process import check_device as check
+    except ImportError as error:
+        raise missing_extra(error.name or "torch", "live", "training") from error
+    check(device)
+
+
 def check_ready(tasks: Sequence[Task], device: str) -> None:
     """Raise what every worker would raise: an extra that is not installed, a device that is not there.
 
@@ -98,14 +112,10 @@ def check_ready(tasks: Sequence[Task], device: str) -> None:
         InvalidValueError: no such device.
         DatasetError: a data set is not prepared.
     """
-    try:
-        from nasbench_rl.training.process import check_device
-    except ImportError as error:
-        raise missing_extra(error.name or "torch", "live", "training") from error
+    check_device(device)
     from nasbench_rl.training.datasets import load_dataset
     from nasbench_rl.training.games import games_class
 
-    check_device(device)
     for suite in dict.fromkeys(task.environment.suite for task in tasks if isinstance(task, GameTask)):
         games_class(suite)
     for name in dict.fromkeys(task.environment.name for task in tasks if isinstance(task, ImageTask)):
@@ -156,8 +166,11 @@ def train(
     """
     context = mp.get_context("spawn")
     todo = deque(cells)
-    workers = [_start(context, folder, device, turns) for _ in range(min(jobs, len(cells)))]
+    workers: list[_Worker] = []
     try:
+        with interrupts.held_in_new_processes():
+            for _ in range(min(jobs, len(cells))):
+                workers.append(_start(context, folder, device, turns))
         yield from _serve(todo, workers)
     finally:
         for worker in workers:
@@ -217,6 +230,7 @@ def _serve(todo: deque[Cell], workers: list[_Worker]) -> Iterator[Event]:
 def _work(pipe: Connection, folder: Path, device: str, turns: int, parent: int) -> None:
     """A worker process: trains the cells it is sent, until there is none left or its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which ends the workers
+    interrupts.let_through()
     provenance.code_version()  # kept from now on: hours later the checkout may hold other code than what was loaded
     try:
         while True:

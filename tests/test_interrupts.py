@@ -1,0 +1,62 @@
+"""Ctrl-C, sent as a terminal sends it: to the command and all of its worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from made_tables import TWO_BY_SEED
+
+from nasbench_rl import interrupts
+
+SMOKE = "minatar-ss1/breakout@smoke"
+COMPARE = ("compare", "--tasks", TWO_BY_SEED, "--methods", "random_search", "--runs", "100000", "--jobs", "2")
+BUILD = ("build", SMOKE, "--jobs", "2")
+
+
+def as_from_a_terminal() -> None:
+    """Whoever runs the suite in the background may have Ctrl-C ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.skipif(not interrupts.HAS_MASKS, reason="signals to a process group are POSIX's")
+@pytest.mark.parametrize(
+    ("command", "loaded", "times"),
+    [
+        (("compare",), "argparse", 1),
+        (("compare",), "numpy", 1),
+        (("build", "status"), "rich.console", 1),
+        (("data", "list"), "rich.console", 1),
+        (("findings",), "numpy", 1),
+        (("leaderboard", "x"), "numpy", 1),
+        (COMPARE, "numpy", 2),
+        (BUILD, "matplotlib._api", 1),
+        (BUILD, "numpy", 2),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else str(value),
+)
+def test_ctrl_c_while_modules_load_is_one_line(
+    command: tuple[str, ...], loaded: str, times: int, made_tables: Path, tmp_path: Path
+) -> None:
+    # Not by the clock: Python tells of every module that a process has loaded, and so when to interrupt it.
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", f"nasbench_rl.{command[0]}", *command[1:]],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
+        preexec_fn=as_from_a_terminal,
+        env={**os.environ, "NASBENCH_RL_TABLES": str(tmp_path if command is BUILD else made_tables)},
+    )  # fmt: skip
+    assert process.stderr is not None
+    seen = 0
+    for line in process.stderr:
+        seen += line.rpartition("|")[2].strip() == loaded
+        if seen == times:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    said = [line for line in process.communicate(timeout=120)[1].splitlines() if not line.startswith("import time:")]
+    assert seen == times and process.returncode == 130, said
+    assert len(said) == 1, "\n".join(said)
+    assert said[0].startswith("interrupted; ")
