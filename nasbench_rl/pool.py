@@ -88,8 +88,12 @@ def run_all(
         waiting: dict[Future[pd.DataFrame], int] = {}
         try:
             for job, chunk in enumerate(chunks):
-                with interrupts.held_in_new_processes():  # a pool starts a process as a job is handed in
-                    waiting[pool.submit(_work, job, *chunk)] = job
+                try:
+                    with interrupts.held_in_new_processes():  # a pool starts a process as a job is handed in
+                        waiting[pool.submit(_work, job, *chunk)] = job
+                except BrokenProcessPool:  # so soon: the jobs before this one say it too
+                    failures[KILLED] = NasbenchError(KILLED)
+                    break
             while waiting:
                 done, _ = wait(waiting, timeout=1.0, return_when="FIRST_COMPLETED")
                 _read(reports, done_of)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 from nasbench_rl import Run
 from nasbench_rl.errors import InvalidValueError
 
@@ -17,8 +19,8 @@ def check_positive(**values: float) -> None:
         InvalidValueError: the message names it.
     """
     for name, value in values.items():
-        if not value > 0:
-            raise InvalidValueError(f"{name}={value} is not allowed; give a number above 0")
+        if not isinstance(value, Real) or not value > 0:
+            raise InvalidValueError(f"{name}={value!r} is not allowed; give a number above 0")
 
 
 class Purse:

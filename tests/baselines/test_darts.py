@@ -58,8 +58,9 @@ def test_more_than_one_candidate_can_be_trained(tables: Path) -> None:
     Darts(top_k=3)(run)
     assert len({point.arch for point in run.points}) == 3 and run.spent == 4 * WHOLE
     assert str(run.incumbent) == max(run.points, key=lambda point: point.score).arch
-    with pytest.raises(InvalidValueError, match="top_k"):
-        Darts(top_k=0)
+    for bad in (0, "three"):
+        with pytest.raises(InvalidValueError, match="top_k"):
+            Darts(top_k=bad)  # type: ignore[arg-type]
 
 
 def test_a_budget_below_the_search_charges_nothing_and_one_below_the_training_keeps_the_search(tables: Path) -> None:
