@@ -30,7 +30,7 @@ def as_from_a_terminal() -> None:
         (("compare",), "argparse", 1),
         (("compare",), "numpy", 1),
         (("build", "status"), "rich.console", 1),
-        (("data", "list"), "rich.console", 1),
+        (("data", "list"), "argparse", 1),
         (("findings",), "numpy", 1),
         (("leaderboard", "x"), "numpy", 1),
         (COMPARE, "numpy", 2),
