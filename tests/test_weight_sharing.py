@@ -142,6 +142,21 @@ def test_enas_moves_its_controller_towards_what_scores(made_tables: Path) -> Non
         assert run.spent == 4 * WHOLE
 
 
+def test_enas_s_baseline_is_that_before_the_batch(made_tables: Path) -> None:
+    """A baseline that holds the child's own reward would take four fifths of every advantage away."""
+    pytest.importorskip("torch")
+    from nasbench_rl_baselines.enas import Enas, _Learner
+
+    run = load(TWO_BY_SEED, tables=made_tables).start(4 * WHOLE, 0)
+    learner = _Learner(Enas(children=2, child_updates=1), run, 100)
+    seen = []
+    for i, reward in enumerate([10.0, 30.0, 50.0, 50.0]):
+        learner.sample_path(i, np.random.default_rng(0))
+        learner.told(PathUpdate(i, learner.arch.name, 1024 * (i + 1), 1, reward))
+        seen.append(learner.baseline)
+    assert seen == pytest.approx([0.0, 16.0, 16.0, 0.2 * 16 + 0.8 * 50])
+
+
 def test_on_games_of_one_length_live_enas_hears_of_every_other_child(made_tables: Path) -> None:
     """As its head says; tabular, the controller hears of all 97 and learns nine times."""
     pytest.importorskip("torch")
