@@ -242,12 +242,12 @@ def run_preset(options: Any, out: Path) -> int:
         raise InvalidValueError(f"--preset {options.preset} fixes what {', '.join(ignored)} would change; leave it out")
     if options.preset == "meta-rl-paper":
         return _run_meta_rl(options, out)
+    cli.check_report("matplotlib", "scipy")
     from nasbench_rl.presets import rl_agents
 
     tasks = cli.names(options.tasks) or shipped_tasks(options.tables)
     kernel = [id_ for id_ in tasks if isinstance(get_task(id_).space, KernelSpace)]
     files.check_writable(out)
-    cli.check_report("matplotlib")
     return rl_agents.run(kernel, out, options.tables, options.seed, options.jobs)
 
 

@@ -181,6 +181,17 @@ def test_an_extra_that_only_the_report_needs_is_asked_for_before_the_searches(
         assert module in error and "nasbench-rl[report]" in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize("missing", ["matplotlib", "scipy"])
+def test_a_preset_without_the_extra_of_its_report_is_one_line(missing: str, made_tables: Path, tmp_path: Path) -> None:
+    """In a process of its own, where no earlier test has loaded the preset."""
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; from nasbench_rl import cli, compare; "
+        f"sys.exit(cli.run(compare.main, ['--preset', 'rl-agents-paper', '--tables', {str(made_tables)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2 and missing in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
 def test_a_full_disk_fails_its_search_alone(
     made_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
