@@ -285,7 +285,7 @@ class TabularBenchmark(Benchmark):
 
     def _latencies(self) -> Latencies:
         if self._measured is None:
-            self._measured = read_latencies(self.folder, self.task)
+            self._measured = read_latencies(self.folder, self.task, self._named)
         return self._measured
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,11 @@ class Latencies:
         machine: where; all rows of a table come from one machine. Empty when nothing was measured.
     """
 
-    def __init__(self, task: Task, rows: pa.Table) -> None:
-        """``rows``: of the schema ``store.SCHEMAS["latency"]``."""
+    def __init__(self, task: Task, rows: pa.Table, named: str | os.PathLike[str] | None = None) -> None:
+        """``rows``: of the schema ``store.SCHEMAS["latency"]``; ``named``: as in ``read_latencies``."""
         columns = (rows[name].to_pylist() for name in ("arch", "batch", "latency_median"))
         self.task = task
+        self._into = "" if named is None else f" --tables {named}"
         self._seconds = {(arch, batch): median for arch, batch, median in zip(*columns, strict=True)}
         self.machine: str = rows["machine"][0].as_py() if len(rows) else ""
 
@@ -49,7 +51,7 @@ class Latencies:
             self.task.size(arch)  # raises for a network that does not exist
             raise MissingCellError(
                 f"no latency of {arch} was measured for {self.task.id}; nothing is imputed. Measure {self._all()}: "
-                f"python -m nasbench_rl.build {self.task.id} --latency"
+                f"python -m nasbench_rl.build {self.task.id} --latency{self._into}"
             )
         return float(found)
 
@@ -58,12 +60,17 @@ class Latencies:
         return "all its networks" if self.task.exhaustive else "those that its table holds (build --archs adds one)"
 
 
-def read_latencies(folder: Path, task: Task) -> Latencies:
+def read_latencies(folder: Path, task: Task, named: str | os.PathLike[str] | None = None) -> Latencies:
     """The stored latencies of a task; none when it has no such table.
+
+    Args:
+        folder: of tables.
+        task: whose networks were measured.
+        named: that folder, where the caller named it: the command that measures what lacks then names it too.
 
     Raises:
         TableError: the table is damaged or of another version.
     """
     from nasbench_rl import store  # late, as in benchmark.py
 
-    return Latencies(task, store.read_table(folder, task.latency))
+    return Latencies(task, store.read_table(folder, task.latency), named)

@@ -75,7 +75,7 @@ class LiveBenchmark(TabularBenchmark):
     ) -> Evaluation:  # fmt: skip
         """See ``Benchmark.query``; a missing cell is trained, with the split's first seed when ``seed`` is None."""
         architecture = self.space.parse(arch)
-        self.table.fidelity_at(fidelity)
+        self.task.fidelity_at(fidelity)
         self.table.view(split, metric)  # before a long training: an unknown metric or split
         seed = self._seed_of(architecture, seed, split)
         self.task.size(architecture)  # raises for a network that does not exist
@@ -92,7 +92,7 @@ class LiveBenchmark(TabularBenchmark):
     ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
         """See ``TabularBenchmark.query_many``; missing cells are trained first, side by side."""
         for fidelity in np.unique(np.asarray([] if fidelities is None else fidelities)).tolist():
-            self.table.fidelity_at(fidelity)
+            self.task.fidelity_at(fidelity)
         self.table.view(split, metric)
         named = [self.space[int(row)] for row in self._rows(archs)] if self.task.exhaustive else self.parse_many(archs)
         asked = [None] * len(named) if seeds is None else np.broadcast_to(np.asarray(seeds), len(named)).tolist()

@@ -59,7 +59,7 @@ class SurrogateBenchmark(TabularBenchmark):
 
     def _answer(self, arch: Architecture, fidelity: int | None, split: Split) -> Evaluation:
         """A guess, or 0 for a network that does not exist."""
-        effort = int(self.table.fidelities[self.table.fidelity_at(fidelity)])
+        effort = int(self.table.fidelities[self.task.fidelity_at(fidelity)])
         mean, spread = self.surrogate.predict([arch], effort, split)
         size = self.task.size(arch) if self.task.is_valid(arch) else None
         return Evaluation(
@@ -139,13 +139,13 @@ class SurrogateBenchmark(TabularBenchmark):
         try:
             given = list(fidelities)  # type: ignore[arg-type]
         except TypeError:  # None, or one for all
-            return np.full(count, self.table.fidelity_at(fidelities), dtype=np.int64)  # type: ignore[arg-type]
+            return np.full(count, self.task.fidelity_at(fidelities), dtype=np.int64)  # type: ignore[arg-type]
         if len(given) != count:
             raise InvalidValueError(
                 f"{len(given)} fidelities for {count} architectures; give one number for all, or {count} for as many "
                 "rows"
             )
-        return np.array([self.table.fidelity_at(fidelity) for fidelity in given], dtype=np.int64)
+        return np.array([self.task.fidelity_at(fidelity) for fidelity in given], dtype=np.int64)
 
     def curve(
         self, arch: ArchLike, seed: int | None = None, split: Split = "test", metric: str | None = None

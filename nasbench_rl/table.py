@@ -191,24 +191,6 @@ class Table:
         """The stored column of a metric, before the single-seed rule."""
         return metric if self.task.split_by == "seed" else f"{split}_{metric}"
 
-    def fidelity_at(self, fidelity: int | None) -> int:
-        """Position of a fidelity; None is the maximal one.
-
-        Raises:
-            InvalidValueError: it is not stored.
-        """
-        if fidelity is None:
-            return len(self.fidelities) - 1
-        check_number(f"fidelity of {self.task.id}", fidelity, f"{self.fidelities[0]:,} … {self.fidelities[-1]:,}")
-        if fidelity not in self.task.fidelities:
-            near = min(self.task.fidelities, key=lambda stored: abs(stored - fidelity))
-            step = ", ".join(f"{f:,}" for f in self.fidelities[:3])
-            raise InvalidValueError(
-                f"fidelity {fidelity:,} of {self.task.id} is not stored; did you mean {near:,}? allowed: {step}, … "
-                f"{self.fidelities[-1]:,} {self.task.fidelity_unit}"
-            )
-        return self.task.fidelities.index(fidelity)
-
     def row(self, arch: Architecture) -> int:
         """The row of an architecture.
 
@@ -264,7 +246,7 @@ class Table:
     ) -> Evaluation:  # fmt: skip
         """The record of one architecture; see ``TabularBenchmark.query``."""
         row = self.row(arch)
-        view, at = self.view(split, metric), self.fidelity_at(fidelity)
+        view, at = self.view(split, metric), self.task.fidelity_at(fidelity)
         seeds = self.seeds_at(row, view, seed, split)
         values = view.values[row, seeds, at]
         self.check_measured(view, at)
@@ -310,13 +292,13 @@ class Table:
         for name, given in (("fidelities", fidelities), ("seeds", seeds)):
             _check_column(name, given, len(rows))
         if fidelities is None or np.ndim(fidelities) == 0:
-            at: Any = self.fidelity_at(fidelities.item() if isinstance(fidelities, np.ndarray) else fidelities)  # type: ignore[arg-type]
+            at: Any = self.task.fidelity_at(fidelities.item() if isinstance(fidelities, np.ndarray) else fidelities)  # type: ignore[arg-type]
         else:
             at = np.searchsorted(self.fidelities, fidelities)
             wrong = at == depth
             wrong |= self.fidelities[np.where(wrong, 0, at)] != fidelities
             if wrong.any():
-                self.fidelity_at(np.asarray(fidelities)[wrong][0].item())
+                self.task.fidelity_at(np.asarray(fidelities)[wrong][0].item())
         self.check_measured(view, at)
         if seeds is None:
             flat = rows * depth + at

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
 
-from nasbench_rl.errors import UnknownNameError, describe_unknown
+from nasbench_rl.errors import InvalidValueError, UnknownNameError, check_number, describe_unknown
 from nasbench_rl.recipes import (
     ATARI_RECIPES,
     MINATAR_RECIPES,
@@ -106,6 +106,25 @@ class Task(ABC):
     def max_fidelity(self) -> int:
         """The whole training."""
         return self.fidelities[-1]
+
+    def fidelity_at(self, fidelity: int | None) -> int:
+        """Position of a fidelity among ``fidelities``; None is the maximal one.
+
+        Raises:
+            InvalidValueError: it is not stored.
+        """
+        stored = self.fidelities
+        if fidelity is None:
+            return len(stored) - 1
+        check_number(f"fidelity of {self.id}", fidelity, f"{stored[0]:,} … {stored[-1]:,}")
+        if fidelity not in stored:
+            near = min(stored, key=lambda other: abs(other - fidelity))
+            first = ", ".join(f"{one:,}" for one in stored[:3])
+            raise InvalidValueError(
+                f"fidelity {fidelity:,} of {self.id} is not stored; did you mean {near:,}? allowed: {first}, … "
+                f"{stored[-1]:,} {self.fidelity_unit}"
+            )
+        return stored.index(fidelity)
 
     @property
     def tables(self) -> tuple[Task | SupernetTable | DartsTable, ...]:

@@ -149,6 +149,7 @@ def test_bad_requests_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
     command = ["--latency", "--tables", str(tmp_path)]
     for arguments, words in (
         ([TWO_BY_SEED, *command, "--archs", "k1-k1"], "leave --archs out"),
+        ([TWO_BY_SEED, *command, "--device", "cuda"], "leave --device out"),
         ([NSC, *command], "train one first"),
         ([TWO_BY_SEED, *command, "--supernet"], "not allowed with"),
     ):

@@ -111,6 +111,8 @@ def train_command(arguments: Sequence[str]) -> int:
     options = _train_parser().parse_args(arguments)
     tasks = [get_task(task) for task in dict.fromkeys(options.tasks)]
     if options.device != "cpu":
+        if options.latency:
+            raise InvalidValueError("--latency times one CPU core, as every stored latency does; leave --device out")
         workers.check_device(options.device)
     folder = store.folder_to_fill(options.tables)
     if options.latency:

@@ -22,7 +22,7 @@ import numpy as np
 from nasbench_rl.benchmark import Mode, load
 from nasbench_rl.envs import ENV_ID
 from nasbench_rl.envs.nsc_mdp import Design, Evaluate, IsValid, NscMdp, Termination
-from nasbench_rl.errors import InvalidValueError, check_number, missing_extra
+from nasbench_rl.errors import InvalidValueError, missing_extra
 from nasbench_rl.records import Evaluation, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc import NscSpace
@@ -83,7 +83,7 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
         Raises:
             InvalidValueError: a fidelity that the task has not, or as in ``NscEnv``.
         """
-        check_fidelity(run.task, fidelity)
+        run.task.fidelity_at(fidelity)  # raises before an episode begins
 
         def evaluate(arch: Architecture) -> TrajectoryPoint:
             run.evaluate(arch, fidelity)
@@ -131,20 +131,6 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
         return {} if self.mdp.space.definition.chain else {"p1": design.p1, "p2": design.p2}
 
 
-def check_fidelity(task: Task, fidelity: int | None) -> None:
-    """Raise InvalidValueError, before an episode begins, unless the task has this fidelity."""
-    if fidelity is None:
-        return
-    allowed = ", ".join(map(str, task.fidelities))
-    check_number(f"fidelity of {task.id}", fidelity, f"{allowed} {task.fidelity_unit}", whole=True)
-    if fidelity not in task.fidelities:
-        near = min(task.fidelities, key=lambda stored: abs(stored - fidelity))
-        raise InvalidValueError(
-            f"fidelity {fidelity} of {task.id} is not stored; did you mean {near}? allowed: {allowed} "
-            f"{task.fidelity_unit}"
-        )
-
-
 def scores_of(
     task: str | Task | None, mode: Mode, tables: str | os.PathLike[str] | None, device: str, fidelity: int | None
 ) -> tuple[NscSpace, Evaluate, IsValid]:
@@ -159,7 +145,7 @@ def scores_of(
         ids = ", ".join(id_ for id_ in task_ids() if isinstance(get_task(id_).space, NscSpace))
         missing = "no task is named" if known is None else f"{known.id!r} designs no NSC networks"
         raise InvalidValueError(f"{ENV_ID}: {missing}; allowed: {ids}")
-    check_fidelity(known, fidelity)
+    known.fidelity_at(fidelity)
     bench = load(known, mode, tables, device)
 
     def evaluate(arch: Architecture) -> Evaluation:

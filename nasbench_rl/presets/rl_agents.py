@@ -22,7 +22,8 @@ from nasbench_rl.experiment import Search
 from nasbench_rl.method import method_names
 from nasbench_rl.pool import run_all
 from nasbench_rl.presets import rl_agents_page
-from nasbench_rl.presets.rl_agents_page import (
+from nasbench_rl.presets.rl_agents_page import Found
+from nasbench_rl.presets.rl_agents_protocol import (
     METRICS,
     NATURE,
     ONE_SHOT,
@@ -30,7 +31,6 @@ from nasbench_rl.presets.rl_agents_page import (
     RANDOM_REPEATS,
     SEARCH_SEEDS,
     TOP_K,
-    Found,
 )
 from nasbench_rl.published import published
 from nasbench_rl.spaces import NATURE_CNN

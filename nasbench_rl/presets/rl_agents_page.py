@@ -13,15 +13,17 @@ from scipy import stats
 
 from nasbench_rl import cli
 from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.presets.rl_agents_protocol import (
+    METRICS,
+    ONE_SHOT,
+    PUBLISHED_ROWS,
+    RANDOM_REPEATS,
+    SEARCH_SEEDS,
+    TOP_K,
+)
 from nasbench_rl.provenance import code_version, machine
 from nasbench_rl.proxy_quality import PROXY
 from nasbench_rl.summary import table_note
-
-METRICS = {"reward mean": "return_all", "total reward": "return_last100"}
-RANDOM, NATURE = "random_search:samples=3", "nature_cnn"
-PUBLISHED_ROWS = {RANDOM: "Random Search", NATURE: "Nature-CNN, reproduced", "enas": "ENAS", "spos": "SPOS"}
-RANDOM_REPEATS, SEARCH_SEEDS, TOP_K = 1000, 4, 3
-ONE_SHOT = ("enas", "spos")
 
 
 @dataclass(frozen=True)
