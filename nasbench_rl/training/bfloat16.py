@@ -10,7 +10,7 @@ between any two CPUs.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,6 +48,8 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1, padd
         return _Conv2d.apply(x, weight, bias, stride, padding)  # type: ignore[no-any-return,no-untyped-call]
     if not x.is_floating_point():
         x = x.to(torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else torch.float32)
+    if _casts_once(x):
+        weight, bias = _as_autocast(weight, bias)
     return F.conv2d(x, weight, bias, stride, padding)
 
 
@@ -57,6 +59,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if not torch.is_grad_enabled():
             return _linear(_rounded(x), _parameter(weight), bias)
         return _Linear.apply(x, weight, bias)  # type: ignore[no-any-return,no-untyped-call]
+    if _casts_once(x):
+        weight, bias = _as_autocast(weight, bias)
     return F.linear(x, weight, bias)
 
 
@@ -80,18 +84,28 @@ def _converts(x: Tensor) -> bool:
     return x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not native()
 
 
+def _casts_once(x: Tensor) -> bool:
+    """Whether autocast would cast the same parameters anew at every step of a rollout."""
+    return _fixed is not None and torch.is_autocast_enabled(x.device.type) and not torch.is_grad_enabled()
+
+
 def _rounded(x: Tensor) -> Tensor:
     """The nearest bfloat16, in float32; eight-bit integers are bfloat16s already."""
     return x.float() if x.dtype == torch.uint8 else x.bfloat16().float()
 
 
-def _parameter(x: Tensor) -> Tensor:
-    """Rounded; a weight computed from parameters is a new tensor at every step, and not kept."""
+def _parameter(x: Tensor, cast: Callable[[Tensor], Tensor] = _rounded) -> Tensor:
+    """Cast; a weight computed from parameters is a new tensor at every step, and not kept."""
     if _fixed is None or not isinstance(x, nn.Parameter):
-        return _rounded(x)
+        return cast(x)
     if x not in _fixed:
-        _fixed[x] = _rounded(x)
+        _fixed[x] = cast(x)
     return _fixed[x]
+
+
+def _as_autocast(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """What autocast makes of the parameters."""
+    return _parameter(weight, Tensor.bfloat16), None if bias is None else _parameter(bias, Tensor.bfloat16)
 
 
 def _conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:

@@ -92,11 +92,12 @@ def test_without_autocast_the_layers_are_torch_s_own(monkeypatch: pytest.MonkeyP
         assert torch.equal(layer(x), base.forward(layer, x))
 
 
-@pytest.mark.parametrize(("make", "x"), [CONV, LINEAR], ids=["conv", "linear"])
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize(("make", "x"), [CONV, NO_BIAS, LINEAR], ids=["conv", "conv without bias", "linear"])
 def test_fixed_parameters_give_the_same_until_they_change(
-    make: Callable[[], nn.Module], x: Tensor, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[], nn.Module], x: Tensor, native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bfloat16, "native", lambda: False)
+    monkeypatch.setattr(bfloat16, "native", lambda: native)
     layer = make_layer(make)
 
     def run() -> Tensor:
