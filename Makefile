@@ -42,7 +42,7 @@ rl-agents: install
 	$(BIN)/python -m nasbench_rl.compare --preset rl-agents-paper --out results/rl-agents
 	mkdir -p docs/rl_agents
 	cp results/rl-agents/report.md docs/rl_agents/index.md
-	cp results/rl-agents/*.png docs/rl_agents/
+	cp results/rl-agents/*.png results/rl-agents/*.csv docs/rl_agents/
 
 # After the tables are committed: a test asks that the page names tables that a commit has.
 findings: install

@@ -163,9 +163,10 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
 
 
 def _is_repetition(run: Run, first_seed: int) -> bool:
-    """Whether an earlier search seed replayed the same stored outcome.
+    """Whether an earlier search seed had the same stored outcome.
 
-    A hundred replays of one stored search are one search: counted as a hundred they would look like certainty.
+    A hundred replays of one stored search are one search: counted as a hundred they would look like certainty. So would
+    a hundred controllers that all heard the proxies of one supernet, whose luck they share.
     """
     return bool(run.replays) and run.seed - run.replays >= first_seed
 

@@ -77,7 +77,8 @@ class Run:
         points: every evaluation, in order.
         approximation: what a stored table put in the place of the real thing, in a sentence; empty where every score
             is that of the training which the method asked for. Reports name it.
-        replays: stored outcomes among which this run replays that of its search seed modulo their number; 0 for none.
+        replays: stored outcomes of which this run replays that of its search seed modulo their number, or learns from
+            it; 0 for none. No more runs than these are independent of each other.
     """
 
     def __init__(self, benchmark: Benchmark, budget: int, seed: int) -> None:

@@ -78,7 +78,6 @@ class WeightSharing:
             return
         stored = _stored(self.run, self._bench, "supernet")
         if sample_path is not None:
-            self.run.replays = 0  # the controller has draws of its own
             self._pretend(sample_path, told, stored.proxies)
         self.run.charge(whole, stored.fit_seconds + (stored.final_seconds if listed else 0.0))
         if listed:
@@ -117,8 +116,8 @@ class WeightSharing:
         """Run a controller against the stored proxies of the last fidelity that a fit would have passed."""
         self.run.approximation = (
             f"the controller hears proxies of one of {len(self._bench.supernets().seeds)} stored supernets whose paths "
-            "were drawn uniformly, and as many runs share each, so that intervals are too narrow; "
-            "live it would hear nothing of a child under which no game ends (on MinAtar Freeway every other)"
+            "were drawn uniformly; live it would hear nothing of a child under which no game ends (on MinAtar Freeway "
+            "every other)"
         )
         recipe, space = self.task.recipe, self.task.space
         steps = recipe.num_envs * recipe.rollout * np.arange(1, recipe.updates + 1)

@@ -16,6 +16,7 @@ from made_tables import SINGLE_SEED, TWO_BY_SEED, write_made_accuracies, write_m
 
 from nasbench_rl import cli, load, store
 from nasbench_rl.errors import InvalidValueError, TableError
+from nasbench_rl.experiment import Search
 from nasbench_rl.findings import page, page_reasons
 from nasbench_rl.findings.__main__ import RECORD, main
 from nasbench_rl.findings.against_random import compare_task, over_tasks
@@ -24,6 +25,7 @@ from nasbench_rl.findings.fidelity import Ranking, _resampled, _top_overlap, fid
 from nasbench_rl.findings.searches import Chosen, Searches, digests, record, snapshot
 from nasbench_rl.findings.spread import spread_finding
 from nasbench_rl.method import method_names
+from nasbench_rl.pool import run_all
 from nasbench_rl.ranks import kendall_tau
 from nasbench_rl.variance import one_way, two_way
 
@@ -184,6 +186,35 @@ def test_a_method_that_ends_as_random_search_does_differs_by_nothing(tables: Pat
     assert one is not None
     assert one.rows[0].difference == pytest.approx(0, abs=1e-3) and one.rows[0].improvement == pytest.approx(0.5, 1e-3)
     assert one.rows[0].verdict == "open"
+
+
+def test_random_search_spends_what_the_runs_did(tables: Path) -> None:
+    from nasbench_rl.summary import random_search_chances
+
+    bench = load(TWO_BY_SEED, tables=tables)
+    budget, worst = 6 * bench.task.max_fidelity, bench.space[0].name
+    spent = {"all": {}, "half": {"3": 10}, "some": {"2": 5, "4": 5}, "beyond": {"99": 10}}
+    searches = [Chosen(TWO_BY_SEED, budget, name, "1", {worst: 10}, spent=each) for name, each in spent.items()]
+    one, chances = compare_task(bench, budget, searches), random_search_chances(bench, budget)
+    assert one is not None and chances is not None
+    scores = bench.table.view("test").mean[:, -1]
+    exact = scores.max() - chances @ scores  # after 1, 2, … trainings
+    rows = {row.method: row for row in one.rows}
+    beside = {name: row.regret - row.difference for name, row in rows.items()}
+    assert beside == pytest.approx(
+        {"all": exact[5], "half": exact[2], "some": (exact[1] + exact[3]) / 2, "beyond": exact[5]}
+    )
+    assert {name: row.spent for name, row in rows.items()} == {"all": 6, "half": 3, "some": 3, "beyond": 6}
+    assert one.exact == pytest.approx(exact[5]) and exact[5] < exact[2]
+
+
+def test_what_was_spent_is_recorded_in_whole_trainings(tables: Path) -> None:
+    whole = load(SINGLE_SEED, tables=tables).task.max_fidelity
+    runs, _ = run_all([Search(SINGLE_SEED, "random_search", 3 * whole + 1, tables=str(tables))], 0, 4, 1)
+    (recorded,) = record(runs, tables).searches
+    assert recorded.spent == {"3": 4}
+    (begun,) = record(runs.assign(spent=runs["spent"] + 1), tables).searches
+    assert begun.spent == {"4": 4}
 
 
 def test_over_tasks_keeps_the_methods_that_ran_on_all(found: Answers) -> None:

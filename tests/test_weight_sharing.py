@@ -15,6 +15,7 @@ from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.experiment import Search
 from nasbench_rl.pool import run_all
 from nasbench_rl.records import PathUpdate
+from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import GameTask, get_task
 
 WHOLE = 1_000_000
@@ -109,6 +110,19 @@ def test_spos_evolves_where_a_space_is_too_large_to_list(made_tables: Path) -> N
     get_method("spos")(listed)
     get_method("spos", full_search=10)(evolved)
     assert {p.arch for p in evolved.points} == {p.arch for p in listed.points}, "25 points are soon all visited"
+
+
+def test_the_evolution_measures_as_many_as_it_says_and_none_twice(made_tables: Path) -> None:
+    run = load(TWO_BY_SEED, tables=made_tables).start(4 * WHOLE, 1)
+    asked: list[str] = []
+
+    def proxies_of(archs: list[Architecture]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        asked.extend(arch.name for arch in archs)
+        return np.array([run.space.index(arch) for arch in archs], dtype=np.float64)
+
+    method: Any = get_method("spos", population=6, generations=3, parents=2, crossovers=3)
+    method._evolve(run, proxies_of)
+    assert len(asked) == len(set(asked)) == 18
 
 
 def test_spos_lists_no_space_that_it_evolves_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,12 +223,13 @@ def test_reports_name_what_a_stored_table_stands_in_for(made_tables: Path, tmp_p
 
 
 def test_a_stored_outcome_counts_as_one_run_however_often_it_is_replayed(made_tables: Path) -> None:
-    """The made table has three supernets; a controller has draws of its own, so that its runs are its runs."""
+    """The made table has three supernets; controllers that hear one of them share its luck, as replays do."""
     searches = [Search(TWO_BY_SEED, name, 4 * WHOLE, tables=str(made_tables)) for name in ("spos", "enas")]
     runs, failures = run_all(searches, 1, 30, jobs=1)
     seeds = runs.groupby("method")["seed"].unique()
-    assert not failures and len(seeds["enas"]) == 30
-    assert sorted(seeds["spos"]) == [1, 2, 3], "search seeds 4 to 30 would repeat these"
+    assert not failures
+    for method in ("spos", "enas"):
+        assert sorted(seeds[method]) == [1, 2, 3], "search seeds 4 to 30 would repeat these"
 
 
 def test_too_small_a_budget_charges_nothing(made_tables: Path) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from nasbench_rl.spaces import Architecture, size_of
 from nasbench_rl_baselines._searching import check_positive
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,24 @@ class Spos:
 
     def _evolve(self, run: Run, proxies_of: Callable[[list[Architecture]], Floats]) -> list[Architecture]:
         """The top K that the original's evolutionary search finds by proxy score, each measured once."""
-        space, scored = run.space, dict[Architecture, float]()
-        alive = [space.sample(run.rng) for _ in range(self.population)]
+        seen, scored = set[Architecture](), dict[Architecture, float]()
+
+        def unseen(make: Callable[[], Architecture], count: int) -> list[Architecture]:
+            """Up to ``count`` that no generation had, in ten tries for each, as the original draws them."""
+            found: list[Architecture] = []
+            for _ in range(TRIES * count):
+                if len(found) < count and (arch := make()) not in seen:
+                    seen.add(arch)
+                    found.append(arch)
+            return found
+
+        alive = unseen(lambda: run.space.sample(run.rng), self.population)
         for _ in range(self.generations):
-            new = [arch for arch in dict.fromkeys(alive) if arch not in scored]
-            scored |= dict(zip(new, proxies_of(new).tolist(), strict=True)) if new else {}
+            scored |= dict(zip(alive, proxies_of(alive).tolist(), strict=True)) if alive else {}
             parents = sorted(scored, key=scored.__getitem__, reverse=True)[: self.parents]
-            alive = [self._cross(run, parents) for _ in range(self.crossovers)]
-            while len(alive) < self.population:
-                alive.append(self._mutate(run, parents[int(run.rng.integers(len(parents)))]))
+            alive = unseen(partial(self._cross, run, parents), min(self.crossovers, self.population))
+            alive += unseen(partial(self._mutate, run, parents), max(0, self.population - self.crossovers))
+            alive += unseen(lambda: run.space.sample(run.rng), self.population - len(alive))
         return sorted(scored, key=scored.__getitem__, reverse=True)[: self.top_k]
 
     def _cross(self, run: Run, parents: list[Architecture]) -> Architecture:
@@ -80,7 +91,7 @@ class Spos:
         take = run.rng.random(len(one)) < 0.5
         return run.space.parse(tuple(a if first else b for a, b, first in zip(one, two, take, strict=True)))
 
-    def _mutate(self, run: Run, parent: Architecture) -> Architecture:
-        other = run.space.sample(run.rng).choices
+    def _mutate(self, run: Run, parents: list[Architecture]) -> Architecture:
+        parent, other = parents[int(run.rng.integers(len(parents)))], run.space.sample(run.rng).choices
         change = run.rng.random(len(other)) < self.mutation
         return run.space.parse(tuple(b if new else a for a, b, new in zip(parent.choices, other, change, strict=True)))

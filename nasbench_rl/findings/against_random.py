@@ -34,8 +34,9 @@ class Against:
     Attributes:
         method: its name.
         runs: search seeds.
+        spent: mean whole trainings that its runs paid for, one that was begun counted whole.
         regret: mean regret of the architectures that its runs chose.
-        difference: that minus random search's exact expectation; below 0 is better.
+        difference: that minus the exact expectation of random search with what each run spent; below 0 is better.
         interval: percentile interval of ``difference`` over search seeds; NaN with a single run.
         table_interval: over train seeds too; NaN with fewer than two of the test split.
         improvement: probability that a run ends with a better architecture than random search; ties count half.
@@ -48,6 +49,7 @@ class Against:
 
     method: str
     runs: int
+    spent: float
     regret: float
     difference: float
     interval: tuple[float, float]
@@ -79,7 +81,7 @@ class Comparison:
     Attributes:
         task: its id, or ``report.ALL``.
         trainings: the budget in whole trainings.
-        exact: expected regret of random search.
+        exact: expected regret of random search that spends the whole budget.
         unit: of regrets: the task's score, or ``normalised`` (divided by the regret of a draw at random).
         rows: by ``difference``, controls last.
         tasks: number of tasks.
@@ -116,11 +118,10 @@ def compare_task(bench: TabularBenchmark, budget: int, searches: Sequence[Chosen
         return None
     view = bench.table.view("test")
     scores = view.values[:, view.used.all(axis=0), -1]
-    reference = Reference(chances[-1])
-    rows = [_against(bench.task.id, one, _outcome(bench, one, scores), reference) for one in searches]
+    rows = [_against(bench.task.id, one, _outcome(bench, one, scores), chances) for one in searches]
     means = scores.mean(axis=1)
     gap = float(means.max() - means.mean())
-    exact = float(means.max() - reference.chances @ means)
+    exact = float(means.max() - chances[-1] @ means)
     seen = bench.table.view("validation").mean[:, -1]
     floor = float(means.max() - means[seen == seen.max()].mean())
     trainings = budget / bench.task.max_fidelity
@@ -152,8 +153,21 @@ def _outcome(bench: TabularBenchmark, one: Chosen, scores: Array) -> Outcome:
     return Outcome(counts, scores, scores[int(scores.mean(axis=1).argmax())])
 
 
-def _against(task: str, one: Chosen, outcome: Outcome, reference: Reference) -> Against:
-    """One method on one task; its draws are its own, whichever other methods are there."""
+def _shares_spent(one: Chosen, most: int) -> Array:
+    """(most,) share of the searches that paid for 1, 2, … whole trainings; random search has no use for more."""
+    shares = np.zeros(most)
+    for trainings, count in (one.spent or {str(most): one.runs}).items():
+        shares[min(max(int(trainings), 1), most) - 1] += count
+    return np.asarray(shares / shares.sum())
+
+
+def _against(task: str, one: Chosen, outcome: Outcome, chances: Array) -> Against:
+    """One method on one task; its draws are its own, whichever other methods are there.
+
+    ``chances``: of ``random_search_chances``; random search spends what the method's runs did.
+    """
+    spent = _shares_spent(one, len(chances))
+    reference = Reference(spent @ chances)
     rng = np.random.default_rng([zlib.crc32(text.encode()) for text in (task, one.method)])
     means, runs = outcome.scores.mean(axis=1), outcome.runs
     regrets = means.max() - means
@@ -172,7 +186,8 @@ def _against(task: str, one: Chosen, outcome: Outcome, reference: Reference) -> 
     test = difference(outcome.chosen, reference, regrets)
     intervals = [_interval(one) for one in draws]
     return Against(
-        one.method, runs, mean, mean - exact, intervals[0], intervals[1], improvement(outcome, reference),
+        one.method, runs, float(spent @ np.arange(1, len(spent) + 1)), mean,
+        mean - exact, intervals[0], intervals[1], improvement(outcome, reference),
         intervals[2], test, pvalue(test, runs), draws=draws,
     )  # fmt: skip
 
@@ -195,7 +210,7 @@ def _pooled(rows: Sequence[Against], gaps: Array) -> Against:
     runs = min(row.runs for row in rows)
     intervals = [_interval(one) for one in draws]
     return Against(
-        rows[0].method, runs, float(mean([row.regret for row in rows], gaps)),
+        rows[0].method, runs, float(mean([row.spent for row in rows])), float(mean([row.regret for row in rows], gaps)),
         float(mean([row.difference for row in rows], gaps)), intervals[0], intervals[1],
         float(mean([row.improvement for row in rows])), intervals[2], test, pvalue(test, runs),
         draws=draws,

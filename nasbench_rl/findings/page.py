@@ -91,7 +91,8 @@ def _introduction(found: Answers) -> list[str]:
         "<!-- Made by python -m nasbench_rl.findings (make findings); do not edit, make it again. -->",
         "",
         f"Three questions of the field, answered from every table that is there: {tasks}. Each number below was worked "
-        "out from those tables by `make findings`, and none was typed but those cited from papers; where the tables do "
+        "out from those tables by `make findings`, and none was typed but those cited from papers and settings of the "
+        "methods; where the tables do "
         "not say, this page says so.",
         "",
     ]
@@ -99,9 +100,11 @@ def _introduction(found: Answers) -> list[str]:
 
 def _how_random() -> str:
     return (
-        "Every method searches with the same budget; the architecture that it would choose is looked up and its regret "
+        "Every method may spend the same budget; the architecture that it would choose is looked up and its regret "
         "taken, the best test score in the table minus that of the choice. Random search is not run but computed: its "
-        "expected regret with that budget, drawing without replacement, is exact. A difference below 0 is better. "
+        "expected regret, drawing without replacement, is exact. At equal cost means that it spends as many whole "
+        "trainings as the run did, one that was begun counted whole: many methods end before their budget does. A "
+        "difference below 0 is better. "
         f"Intervals are of {100 * LEVEL:g} %, a bootstrap over search seeds. The test is Student's t of the runs "
         "and one more of random search, so that a few runs that happen to agree are not taken for certain; it is "
         "two-sided, p is after Holm's "

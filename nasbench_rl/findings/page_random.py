@@ -26,7 +26,11 @@ def random_answer(found: Answers) -> str:
     if min(one.train_seeds for one in found.main) < 2:
         tables = "these tables" if found.overall else "this table"
         noise = f" That is so on {tables}: whether it would be with agents trained from other seeds is not known yet."
-    return f"{yes}, {where}: " + "; ".join(_count(one) for one in found.main) + f".{noise}"
+    return (
+        f"{yes}, {where}, beside random search that spends what each method does: "
+        + "; ".join(_count(one) for one in found.main)
+        + f".{noise}"
+    )
 
 
 def _count(one: Comparison) -> str:
@@ -35,11 +39,18 @@ def _count(one: Comparison) -> str:
     text = f"with a budget of {one.trainings:g} whole trainings {len(better)} of {len(methods)} methods beat it"
     if better:
         best = better[0]
-        text += f" (the most: {best.method}, mean regret {show(best.regret)} against {show(one.exact)})"
+        text += f" (the most: {best.method}, mean regret {show(best.regret)} against {_at_its_cost(best)})"
         if one.train_seeds > 1:
             text += f", {sum(row.table_interval[1] < 0 for row in better)} of them with the train seeds resampled too"
-    text += f", {len(worse)} lose to it" + (f" (the most: {worse[0].method}, {show(worse[0].regret)})" if worse else "")
+    text += f", {len(worse)} lose to it"
+    if worse:
+        text += f" (the most: {worse[0].method}, {show(worse[0].regret)} against {_at_its_cost(worse[0])})"
     return f"{text} and {len(methods) - len(better) - len(worse)} cannot be told apart from it"
+
+
+def _at_its_cost(row: Against) -> str:
+    """Random search's expected regret."""
+    return show(row.regret - row.difference)
 
 
 def random_section(comparisons: Sequence[Comparison], image: str) -> list[str]:
@@ -54,9 +65,9 @@ def random_section(comparisons: Sequence[Comparison], image: str) -> list[str]:
             f"of a draw at random {show(one.gap)}, and that of the best validation score of all, where a search ends "
             f"that has seen everything, {show(one.floor)}; regrets are {unit}.",
             "",
-            "| method | regret, mean | minus random search's [95 %] | … over train seeds too | probability of "
-            "improvement [95 %] | p (Holm) | verdict | runs |",
-            "|---|---|---|---|---|---|---|---|",
+            "| method | trainings spent | regret, mean | minus random search's at that cost [95 %] | … over train "
+            "seeds too | probability of improvement [95 %] | p (Holm) | verdict | runs |",
+            "|---|---|---|---|---|---|---|---|---|",
             *(_row(row) for row in one.rows),
             "",
         ]
@@ -66,6 +77,7 @@ def random_section(comparisons: Sequence[Comparison], image: str) -> list[str]:
 def _row(row: Against) -> str:
     cells = [
         row.method,
+        show(row.spent),
         show(row.regret),
         signed(row.difference) + between(row.interval, signed),
         between(row.table_interval, signed).strip() or "unknown",

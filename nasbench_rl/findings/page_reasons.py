@@ -29,9 +29,18 @@ REASONS = {
         "it chooses by scores of a quarter of a training and pays whole ones for the last three alone: more "
         "architectures when the budget is small, a worse choice among them when it is not",
     ),
-    "dqn": ("19,000 steps of design", "ten trainings are 20 steps, most of them with a high ε"),
-    "meta_a2c": ("22,000 steps of design over three tasks", "ten trainings are 20 steps of an untrained policy"),
-    "a2c": ("no paper of its own here: the twin of meta_a2c", "ten trainings are 20 steps of an untrained policy"),
+    "dqn": (
+        "19,000 steps of design",
+        "a training is one step a layer, so that ten are a few dozen steps, most of them with a high ε",
+    ),
+    "meta_a2c": (
+        "22,000 steps of design over three tasks",
+        "a training is one step a layer, so that ten are a few dozen steps of an untrained policy",
+    ),
+    "a2c": (
+        "no paper of its own here: the twin of meta_a2c",
+        "a training is one step a layer, so that ten are a few dozen steps of an untrained policy",
+    ),
     "mcts": ("architectures of many more choices", "ten trainings open one layer of the tree and hardly a second"),
     "eas": (
         "hundreds of children, each with its parent's weights",
@@ -56,15 +65,16 @@ REASONS = {
     ),
     "local_search": (
         "NAS-Bench-101 and 201: 423,624 and 15,625",
-        "a neighbourhood takes up to eight of ten trainings",
+        "a neighbourhood alone takes most of ten trainings",
     ),
     "spos": (
         "10 M env steps of fitting",
-        "a tenth of the steps, shared by 25 paths; how little its proxies say is in the next section",
+        "as many steps as one training, shared by all paths; how little its proxies say is in the next section",
     ),
     "enas": (
         "10 M env steps of fitting",
-        "nine updates of a controller (live on Freeway four), and the proxies of the next section",
+        "a fit as long as one training: one update of the controller for a hundred of the network, and the proxies of "
+        "the next section",
     ),
     "darts": ("50 epochs of search", "a search is the price of one training, and gives one architecture"),
 }

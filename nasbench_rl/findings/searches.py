@@ -6,10 +6,11 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nasbench_rl import provenance, store
@@ -35,6 +36,8 @@ class Chosen:
         version: of the method.
         chosen: number of searches that ended with each architecture.
         approximation: ``Run.approximation``.
+        spent: number of searches by the whole trainings that they paid for, one that was begun counted whole; empty
+            when every search spent all.
     """
 
     task: str
@@ -43,6 +46,7 @@ class Chosen:
     version: str
     chosen: dict[str, int]
     approximation: str = ""
+    spent: dict[str, int] = field(default_factory=dict)
 
     @property
     def runs(self) -> int:
@@ -132,11 +136,16 @@ def record(runs: pd.DataFrame, folder: Path, left_out: Sequence[str] = ()) -> Se
                 f"the runs of {method} on {task} were made with table {', '.join(made_with)}; {folder} holds "
                 f"{tables.get(name, 'none')}: run the searches again, or name the folder they read with --tables"
             )
-        counts = final_rows(of_key)["incumbent"].value_counts().sort_index()
-        chosen = {str(arch): int(count) for arch, count in counts.items()}
+        final = final_rows(of_key)
+        chosen = _counts(final["incumbent"])
+        spent = _counts(np.ceil(final["spent"] / get_task(task).max_fidelity).astype(int))
         versions, approximation = (distinct(of_key[name]) for name in ("method_version", "approximation"))
-        found.append(Chosen(task, budget, method, versions, chosen, approximation))
+        found.append(Chosen(task, budget, method, versions, chosen, approximation, spent))
     return Searches(provenance.code_version(), provenance.machine(), tables, tuple(found), tuple(left_out))
+
+
+def _counts(values: pd.Series[Any]) -> dict[str, int]:
+    return {str(value): int(count) for value, count in values.value_counts().sort_index().items()}
 
 
 def search(

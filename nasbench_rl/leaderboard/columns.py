@@ -42,8 +42,9 @@ _RANK = "By mean regret; over several tasks the mean of the ranks. 1 is best."
 METHOD = Column("method", "method", None, "A search method, with its hyperparameters where they are not its own.")
 IMPROVEMENT = Column(
     "beats random search [95 %]", "improvement", ("improvement_low", "improvement_high"),
-    "Probability that a run ends with a better architecture than random search with the same budget; ties count half, "
-    "0.5 is as good. The interval is over search seeds, and corrected for the number of methods.",
+    "Probability that a run ends with a better architecture than random search with the same budget, which some "
+    "methods do not use up (python -m nasbench_rl.findings compares at equal cost); ties count half, 0.5 is as good. "
+    "The interval is over search seeds, and corrected for the number of methods.",
 )  # fmt: skip
 IMPROVEMENT_TABLE = Column(
     "… over train seeds too", "", ("improvement_table_low", "improvement_table_high"),
@@ -61,7 +62,8 @@ REGRET_IQM = Column(
 TEST_SCORE = Column("test score", "test_score", None, "Mean test score of the chosen architectures.")
 RUNS = Column(
     "runs", "runs", None,
-    "Search seeds. A method that replays stored supernets or searches has as many runs as are stored, and no more.",
+    "Search seeds. A method that replays stored supernets or searches, or whose controller hears their proxies, has as "
+    "many runs as are stored, and no more.",
 )  # fmt: skip
 
 

@@ -180,7 +180,8 @@ def notes(table: pd.DataFrame, benches: Sequence[TabularBenchmark]) -> tuple[str
         "scratch it takes the one with the best reward mean, or the best total reward, in the trainings of the "
         "validation seeds, and shows that score of it on the test split. ± is the standard deviation over runs: "
         f"{RANDOM_REPEATS} of random search (K = {TOP_K}), {SEARCH_SEEDS} of ENAS and of SPOS{_fewer_runs(table)}. "
-        "Tabular ENAS feeds its controller from stored SPOS proxies: an approximation.",
+        f"A run of ENAS or SPOS costs {TOP_K + 1} whole trainings, its supernet's among them, one of random search "
+        f"{TOP_K}. Tabular ENAS feeds its controller from stored SPOS proxies: an approximation.",
         *(f"{bench.task.id}: {table_note(bench)}{_single_seed_note(bench)}." for bench in benches),
     )
 
@@ -191,10 +192,10 @@ def _fewer_runs(table: pd.DataFrame) -> str:
     few = few.drop_duplicates(["task", "method"])
     if few.empty:
         return ""
-    each = [
-        f"{runs} of {PUBLISHED_ROWS[method]} on {task}" for task, method, runs in few[["task", "method", "runs"]].values
-    ]
-    return f", but {' and '.join(each)}, as many as there are supernets"
+    each = []
+    for (task, runs), rows in few.groupby(["task", "runs"], sort=False):
+        each.append(f"{runs} of {' and of '.join(PUBLISHED_ROWS[method] for method in rows['method'])} on {task}")
+    return f", but {', '.join(each)}, as many as there are supernets"
 
 
 def _single_seed_note(bench: TabularBenchmark) -> str:
