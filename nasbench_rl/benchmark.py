@@ -215,9 +215,10 @@ class TabularBenchmark(Benchmark):
             raise InvalidArchitectureError(str(error)) from None
 
     def _check_many(self, archs: Any) -> None:
-        """Raise InvalidArchitectureError for a single architecture, or none."""
+        """Raise InvalidArchitectureError for a single architecture, which a tuple of integers is, or none."""
         if (
             isinstance(archs, (str, Architecture))
+            or (isinstance(archs, tuple) and archs and all(isinstance(one, (int, np.integer)) for one in archs))
             or not hasattr(archs, "__len__")
             or (isinstance(archs, np.ndarray) and not archs.ndim)
         ):

@@ -25,6 +25,8 @@ from nasbench_rl.errors import (
     InvalidValueError,
     MissingCellError,
     MissingExtraError,
+    NasbenchError,
+    SmallBudgetError,
     TableError,
     UnsuitedSpaceError,
     unknown,
@@ -38,7 +40,15 @@ from nasbench_rl.method import get_method, method_names
 from nasbench_rl.pool import run_all
 from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.spaces import KernelSpace
-from nasbench_rl.summary import GRID_POINTS, curves_figure, judge_table, print_summary, summarise, write_markdown
+from nasbench_rl.summary import (
+    GRID_POINTS,
+    curves_figure,
+    judge_table,
+    print_choices,
+    print_summary,
+    summarise,
+    write_markdown,
+)
 from nasbench_rl.task import Task, get_task, task_ids
 from nasbench_rl.training import workers
 
@@ -208,8 +218,8 @@ def searches_of(options: Any) -> list[Search]:
         raise unknown("resource", options.resource, RESOURCES)
     if options.seed < 0:
         raise InvalidValueError(f"search seed {options.seed} is negative; allowed: 0, 1, 2, …")
-    tasks = cli.names(options.tasks) or shipped_tasks(options.tables)
-    methods = [parse_method(text) for text in cli.names(options.methods) or method_names()]
+    tasks = _names("--tasks", options.tasks) or shipped_tasks(options.tables)
+    methods = [parse_method(text) for text in _names("--methods", options.methods) or method_names()]
     if not tasks:
         raise TableError("no shipped table is complete; train one: python -m nasbench_rl.build --help")
     methods = [one for one in methods if _is_there(*one, asked=bool(options.methods))]
@@ -222,7 +232,7 @@ def searches_of(options: Any) -> list[Search]:
             bench = load(task, tables=options.tables)
             if options.resource == "latency" and (task.exhaustive or not len(read_latencies(bench.folder, task))):
                 bench.latency(bench.table.names[0])  # raises where none was measured
-        budget = parse_budget(options.budget or DEFAULT_BUDGET[options.mode], task)
+        budget = parse_budget(DEFAULT_BUDGET[options.mode] if options.budget is None else options.budget, task)
         found += [
             Search(id_, m, budget, options.mode, h, options.tables, options.device, options.jobs) for m, h in methods
         ]
@@ -264,6 +274,40 @@ def _run_meta_rl(options: Any, out: Path) -> int:
     )  # fmt: skip
 
 
+def _names(flag: str, given: Sequence[str] | None) -> list[str]:
+    """The names behind a flag; empty when it was left out.
+
+    Raises:
+        InvalidValueError: it is there and names nothing, as an empty variable of a shell does.
+    """
+    found = cli.names(given)
+    if given is not None and not found:
+        raise InvalidValueError(f"{flag} names nothing; leave it out for all")
+    return found
+
+
+def _of_one_table(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[NasbenchError]]:
+    """The runs without those on tasks whose table changed meanwhile, and an error for each of these tasks.
+
+    Live runs read no table; what judges them is looked up again when they are read.
+
+    Raises:
+        TableError: the tables of all tasks changed.
+    """
+    changed = runs[runs["mode"] != "live"].groupby("task")["table"].nunique()
+    errors: list[NasbenchError] = [
+        TableError(
+            f"the table of {task} changed while it was searched (a build that goes on?), so that its searches were "
+            "dropped; run them again, or on a copy of the tables (--tables)"
+        )
+        for task in changed.index[changed > 1]
+    ]
+    kept = runs[~runs["task"].isin(changed.index[changed > 1])]
+    if errors and kept.empty:
+        raise errors[0]
+    return kept.reset_index(drop=True), errors
+
+
 def main(arguments: Sequence[str]) -> int:
     """The command line."""
     options = _parser().parse_args(arguments)
@@ -279,15 +323,12 @@ def main(arguments: Sequence[str]) -> int:
     cli.check_report("matplotlib", *(("scipy", "jinja2") if options.page else ()))
 
     runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs)
-    changed = runs.groupby("task")["table"].nunique()
-    if (changed > 1).any():
-        raise TableError(
-            f"the table of {changed.index[changed > 1][0]} changed while it was searched (a build that goes on?); "
-            "run the comparison again, or on a copy of the tables (--tables)"
-        )
-    # Unasked for, a method is left out and does not fail where its stored data lack (no supernet yet) or the space has
-    # nothing for it to do.
-    absent = [f for f in failures if isinstance(f, (MissingCellError, UnsuitedSpaceError)) and not options.methods]
+    runs, changed = _of_one_table(runs)
+    failures += changed
+    # Unasked for, a method is left out and does not fail where its stored data lack (no supernet yet), the space has
+    # nothing for it to do, or the budget does not reach its first evaluation.
+    unsuited = (MissingCellError, UnsuitedSpaceError, SmallBudgetError)
+    absent = [f for f in failures if isinstance(f, unsuited) and not options.methods]
     for failure in failures:
         text, style = ("left out", "yellow") if failure in absent else ("error", "red")
         cli.errors.print(f"{text}: {failure}", style=style, markup=False, highlight=False)
@@ -296,10 +337,15 @@ def main(arguments: Sequence[str]) -> int:
     fronts = judge_fronts(runs, tables)
     written = write_results(runs, summary, fronts, out, tables)
     print_summary(summary, tables, cli.console)
+    print_choices(runs, tables, cli.console)
     print_fronts(fronts, cli.console)
     if not options.page:
         written += write_figures(runs, fronts, out / "figures", tables, options.resource)
     cli.console.print("written: " + ", ".join(str(path) for path in written), highlight=False, soft_wrap=True)
-    if options.page:
+    if options.page and not any(judge_table(str(task), tables, modes) for task, modes in runs.groupby("task")["mode"]):
+        cli.errors.print(
+            "no leaderboard page: no table tells what is best on these tasks, and so no regret", style="yellow"
+        )
+    elif options.page:
         leaderboard_page([str(out), "--resource", options.resource, *(["--tables", tables] if tables else [])])
     return 1 if len(failures) > len(absent) else 0

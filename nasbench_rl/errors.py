@@ -32,6 +32,10 @@ class UnsuitedSpaceError(InvalidValueError):
     """A search space that a method cannot search; a comparison leaves the method out there."""
 
 
+class SmallBudgetError(InvalidValueError):
+    """A budget that does not reach a method's first evaluation."""
+
+
 class MissingCellError(NasbenchError, LookupError):
     """A cell that no table holds. It is never imputed."""
 

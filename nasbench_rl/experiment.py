@@ -13,7 +13,7 @@ import pandas as pd
 
 from nasbench_rl import provenance, store
 from nasbench_rl.benchmark import Mode, TabularBenchmark, load
-from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, TableError
+from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, SmallBudgetError, TableError
 from nasbench_rl.live_benchmark import LiveBenchmark
 from nasbench_rl.method import Method, configuration, get_method, method_version, objective_of
 from nasbench_rl.run import Run
@@ -128,7 +128,7 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
         "configuration": configuration_digest(method),
         "objective": objective_of(method),
         "mode": search.mode,
-        "table": table_digest(judge.table or bench),
+        "table": "" if judge.table is None else table_digest(judge.table),
         "budget": search.budget,
         "code_version": provenance.code_version(),
         "machine": provenance.machine(search.device),
@@ -190,9 +190,10 @@ def _search_once(
         ) from error
     if not run.points:
         one = bench.task.max_fidelity
-        raise NasbenchError(
-            f"method {search.label!r} evaluated nothing on {search.task} within a budget of {search.budget:,} "
-            f"{bench.task.fidelity_unit}; one whole training is {one:,}: give it a larger --budget"
+        raise SmallBudgetError(
+            f"method {search.label!r} evaluated nothing on {search.task}: a budget of {search.budget:,} "
+            f"{bench.task.fidelity_unit} ({search.budget / one:.3g} whole trainings) does not reach its first "
+            "evaluation; give it a larger --budget"
         )
     return run, time.perf_counter() - started
 

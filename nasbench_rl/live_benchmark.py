@@ -75,8 +75,8 @@ class LiveBenchmark(TabularBenchmark):
     ) -> Evaluation:  # fmt: skip
         """See ``Benchmark.query``; a missing cell is trained, with the split's first seed when ``seed`` is None."""
         architecture = self.space.parse(arch)
-        self.task.fidelity_at(fidelity)
-        self.table.view(split, metric)  # before a long training: an unknown metric or split
+        view, at = self.table.view(split, metric), self.task.fidelity_at(fidelity)  # all that is wrong, before training
+        self.table.check_measured(view, at)
         seed = self._seed_of(architecture, seed, split)
         self.task.size(architecture)  # raises for a network that does not exist
         if not self.table.has(architecture, seed):

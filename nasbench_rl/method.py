@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import numbers
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, NasbenchError, describe_unknown, unknown
 from nasbench_rl.records import RESOURCES
@@ -86,6 +89,7 @@ def get_method(name: str, **hyperparameters: Any) -> Method:
         for key in hyperparameters:
             if key not in allowed:
                 raise InvalidValueError(describe_unknown(f"hyperparameter of {name}", key, allowed))
+        _check_types(name, factory, hyperparameters)
     try:
         method = factory(**hyperparameters)
     except (TypeError, ValueError) as error:
@@ -100,6 +104,33 @@ def get_method(name: str, **hyperparameters: Any) -> Method:
     if not callable(method):
         raise InvalidValueError(f"entry point {installed[name].value!r} gives {method!r}, which cannot be called")
     return method  # type: ignore[no-any-return]
+
+
+def _check_types(name: str, factory: Any, hyperparameters: dict[str, Any]) -> None:
+    """Refuse what is not of a field's type, where that is plain: half an architecture cannot be drawn."""
+    try:
+        hints = get_type_hints(factory)
+    except NameError:  # annotations that only a type checker can resolve
+        return
+    for key, value in hyperparameters.items():
+        kinds = get_args(hints[key]) if get_origin(hints[key]) in (Union, UnionType) else (hints[key],)
+        if not set(kinds) <= set(_KINDS):
+            continue
+        if not any(_KINDS[kind](value) for kind in kinds):
+            allowed = " or ".join(_WORDS[kind] for kind in kinds)
+            raise InvalidValueError(f"hyperparameter {key}={value!r} of {name} is not allowed; give {allowed}")
+
+
+_KINDS: dict[Any, Callable[[Any], bool]] = {
+    bool: lambda value: isinstance(value, bool),
+    int: lambda value: isinstance(value, numbers.Integral) and not isinstance(value, bool),
+    float: lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool),
+    str: lambda value: isinstance(value, str),
+    type(None): lambda value: value is None,
+}
+_WORDS: dict[Any, str] = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "null"
+}  # fmt: skip
 
 
 def _load(point: EntryPoint) -> Any:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nasbench_rl.errors import NasbenchError, RecipeMismatchError, TableError, nearest
+from nasbench_rl.errors import InvalidValueError, NasbenchError, RecipeMismatchError, TableError, nearest
 from nasbench_rl.files import is_file, lock, read_file, replace_file
 from nasbench_rl.schemas import KEY as KEY
 from nasbench_rl.schemas import SCHEMAS as SCHEMAS
@@ -66,9 +66,14 @@ def table_folders(tables: str | os.PathLike[str] | None = None) -> list[Path]:
     """Folders where tables are looked for: the argument's or the variable's alone, or the package, then the checkout.
 
     A folder that was named is never passed over for another, whose numbers its user did not ask for.
+
+    Raises:
+        InvalidValueError: what was named is no path.
     """
     named = tables if tables is not None else os.environ.get(ENVIRONMENT_VARIABLE)
     if named:
+        if not isinstance(named, (str, os.PathLike)):
+            raise InvalidValueError(f"{named!r} names no folder of tables; give a path")
         return [Path(named)]
     package = Path(__file__).resolve().parent
     return [package / "_tables", package.parent / "tables"]
@@ -96,6 +101,15 @@ def folder_to_fill(tables: str | os.PathLike[str] | None = None) -> Path:
     """
     folders = table_folders(tables)
     return folders[0] if len(folders) == 1 else find_tables(tables)
+
+
+def check_kept(folder: Path) -> None:
+    """Raise TableError for the tables inside an installed package: the next ``pip install`` would delete new cells."""
+    if folder == Path(__file__).resolve().parent / "_tables":
+        raise TableError(
+            f"{folder} belongs to the installed package, and the next pip install would delete what is added; name a "
+            f"folder of your own with --tables or ${ENVIRONMENT_VARIABLE}"
+        )
 
 
 def read_manifest(folder: Path) -> dict[str, Entry]:
@@ -254,8 +268,15 @@ def fold(folder: Path, task: Tabled) -> int:
 
 
 def write_table(folder: Path, task: Tabled, new: Sequence[pa.Table]) -> int:
-    """Add cells to a task's table; the caller holds the fold lock. A cell that is there already is kept as it is."""
-    old = read_table(folder, task)
+    """Add cells to a task's table; the caller holds the fold lock. A cell that is there already is kept as it is.
+
+    A file that no manifest names is taken in as it lies there: of a fold that was killed, or of a folder whose manifest
+    was lost, and never written over.
+    """
+    old, path = read_table(folder, task), folder / table_name(task)
+    if not len(old) and table_name(task) not in read_manifest(folder) and is_file(path):
+        old = read_parquet(path, SCHEMAS[task.family])
+        check_recipe(old, task, path)
     known = _cells(old)
     fresh = []
     for table in new:
@@ -265,7 +286,8 @@ def write_table(folder: Path, task: Tabled, new: Sequence[pa.Table]) -> int:
     added = sum(len(_cells(table)) for table in fresh)
     check_one_data(folder / table_name(task), [old, *fresh])
     entry = read_manifest(folder).get(table_name(task))
-    if added or (entry is not None and entry.next_sha256):  # the latter: killed before the manifest was settled
+    unsettled = bool(len(old)) and (entry is None or bool(entry.next_sha256))  # of a fold that was killed, or lost
+    if added or unsettled:
         _commit(folder, task, old, pa.concat_tables([old, *fresh]))
     return added
 

@@ -223,6 +223,22 @@ def print_summary(summary: pd.DataFrame, tables: str | None, console: Console) -
         console.print(table)
 
 
+def print_choices(runs: pd.DataFrame, tables: str | None, console: Console) -> None:
+    """What each run chose, with its validation score, on the tasks that no table judges."""
+    for task, of_task in runs.groupby("task", sort=False):
+        if judge_table(str(task), tables, of_task["mode"]) is not None:
+            continue
+        table = RichTable(title=f"{task}: what was chosen, by validation score", title_justify="left")
+        for name in ("method", "search seed", "chosen", "validation score"):
+            table.add_column(name, justify="left" if name in ("method", "chosen") else "right")
+        for _, row in final_rows(of_task).sort_values(["method", "seed"]).iterrows():
+            of_run = (of_task["method"] == row["method"]) & (of_task["seed"] == row["seed"])
+            scores = of_task.loc[of_run & (of_task["arch"] == row["incumbent"])].sort_values("step")["score"]
+            score = f"{scores.iloc[-1]:.4g}" if len(scores) else "–"
+            table.add_row(row["method"], str(row["seed"]), row["incumbent"] or "–", score)
+        console.print(table)
+
+
 def write_markdown(summary: pd.DataFrame, runs: pd.DataFrame, tables: str | None) -> str:
     """The same tables as Markdown, with where the numbers come from."""
     parts = ["# Comparison", ""]

@@ -111,7 +111,7 @@ class Table:
         try:
             arch_at = np.array([self.row_of[name] for name in names], dtype=np.int64)
         except KeyError as error:
-            raise MissingCellError(
+            raise TableError(
                 f"the table of {task.id} names an architecture that {task.space.name} lacks: {error}"
             ) from None
         where = (
@@ -126,6 +126,11 @@ class Table:
             self.columns[name] = values
         stored = np.zeros(shape, dtype=np.bool_)
         stored[where] = True
+        if int(stored.sum()) != len(rows):
+            raise TableError(
+                f"the table of {task.id} has {len(rows) - int(stored.sum()):,} rows that repeat an architecture, train "
+                "seed and fidelity; train it again, or restore it"
+            )
         self.complete: Bools = np.asarray(stored.all(axis=2))
         self.params, self.flops = (np.zeros(shape[0], dtype=np.int64) for _ in range(2))
         self.params[arch_at], self.flops[arch_at] = rows["params"].to_numpy(), rows["flops"].to_numpy()
@@ -212,22 +217,34 @@ class Table:
         """Positions of the train seeds to average over."""
         name = self.names[row]
         if seed is not None:
-            allowed = ", ".join(map(str, self.split_seeds(split))) or "none"
-            check_number(f"train seed of {self.task.id}", seed, allowed, whole=True)
+            self._check_seed(seed, split)
         if seed is None:
             used = np.flatnonzero(view.used[row]).tolist()
             if used:
                 return used
             raise MissingCellError(self._absent(name, f"{split} train seed", row))
-        if seed not in self.split_seeds(split) and seed in self.seeds:
-            allowed = ", ".join(map(str, self.split_seeds(split))) or "none"
-            raise InvalidValueError(
-                f"train seed {seed} is not of the {split} split of {self.task.id}; allowed: {allowed}"
-            )
         at = int(np.searchsorted(self.seeds, seed))
         if at == len(self.seeds) or self.seeds[at] != seed or not self.complete[row, at]:
             raise MissingCellError(self._absent(name, f"train seed {seed}", row, int(seed) + 1))
         return [at]
+
+    def _check_seed(self, seed: int, split: Split) -> None:
+        """Raise InvalidValueError for what is no train seed of the split, trained or not."""
+        allowed = ", ".join(map(str, self.split_seeds(split))) or "none"
+        check_number(f"train seed of {self.task.id}", seed, allowed, whole=True)
+        if seed < 0:
+            raise InvalidValueError(f"train seed {seed} of {self.task.id} is negative; allowed: {allowed}")
+        odd = split == "test" and not self.single_seed
+        if self.task.split_by == "seed" and seed % 2 != odd:
+            why = ""
+            if self.single_seed and split == "test":
+                why = (
+                    ": test scores are those of fresh games until an odd train seed is complete over the space. Train "
+                    f"one: python -m nasbench_rl.build {self.task.id} --seeds {max(2, seed + 1)}{self._into}"
+                )
+            raise InvalidValueError(
+                f"train seed {seed} is not of the {split} split of {self.task.id}; allowed: {allowed}{why}"
+            )
 
     def _absent(self, name: str, what: str, row: int | None, count: int | None = None) -> str:
         """Why there is no such cell; ``count``: train seeds that have it, where one was asked for."""

@@ -121,6 +121,8 @@ def test_a_missing_cell_raises_and_names_the_command(tmp_path: Path) -> None:
         ({"arch": (3, 3), "split": "tset"}, InvalidValueError, "did you mean 'test'"),
         ({"arch": (3, 3), "seed": 0}, InvalidValueError, "not of the test split"),
         ({"arch": (3, 3), "seed": 9}, MissingCellError, "train seed 9.*--seeds 10 "),
+        ({"arch": (3, 3), "seed": 98}, InvalidValueError, "98 is not of the test split"),
+        ({"arch": (3, 3), "seed": -1}, InvalidValueError, "-1 of .* is negative; allowed: 1, 3"),
         ({"arch": (3, 3), "seed": "a"}, InvalidValueError, "train seed of .* 'a' is not a whole number"),
         ({"arch": (3, 3), "fidelity": "max"}, InvalidValueError, "'max' is not a number; allowed: 50,000"),
         ({"arch": (3, 3), "metric": "return"}, UnknownNameError, "return_all"),
@@ -164,6 +166,13 @@ def test_many_at_a_fidelity_that_is_not_stored_are_refused(bench: TabularBenchma
         bench.query_many([(3, 3)], fidelities=fidelity)  # type: ignore[arg-type]
 
 
+def test_a_test_seed_of_a_table_without_one_names_what_it_takes(made_tables: Path) -> None:
+    with pytest.raises(
+        InvalidValueError, match=r"allowed: 0: test scores are those of fresh games.* --seeds 2 --tables"
+    ):
+        load(SINGLE_SEED, tables=made_tables).query((3, 3), seed=1)
+
+
 def test_many_before_the_end_have_no_fresh_games(bench: TabularBenchmark, made_tables: Path) -> None:
     with pytest.raises(InvalidValueError, match="return_eval at 1,000,000"):
         bench.query_many([0, 1], fidelities=[1_000_000, 50_000], metric="return_eval")
@@ -171,7 +180,7 @@ def test_many_before_the_end_have_no_fresh_games(bench: TabularBenchmark, made_t
         load(SINGLE_SEED, tables=made_tables).query_many([0], fidelities=25_000)
 
 
-@pytest.mark.parametrize("archs", [5, "k1-k1", None, np.array(3)])
+@pytest.mark.parametrize("archs", [5, "k1-k1", None, np.array(3), (3, 3)])
 def test_one_architecture_is_no_list(bench: TabularBenchmark, archs: object) -> None:
     with pytest.raises(InvalidArchitectureError, match="takes a list"):
         bench.query_many(archs)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ import pytest
 from made_tables import SINGLE_SEED, TWO_BY_SEED
 
 from nasbench_rl import cli, compare, load, pool
-from nasbench_rl.errors import MissingExtraError
+from nasbench_rl.errors import MissingExtraError, TableError
 from nasbench_rl.experiment import Search, run_search
 from nasbench_rl.store import read_frame
 from nasbench_rl.summary import COLUMNS, exact_random_search
@@ -146,6 +146,10 @@ def test_the_same_seeds_give_the_same_rows_in_another_process(
         (["--methods", "random_search:3"], "key=value"),
         (["--budget", "0"], "buys nothing"),
         (["--budget", "ten"], "buys nothing"),
+        (["--budget", ""], "buys nothing"),
+        (["--methods", ""], "--methods names nothing"),
+        (["--tasks", ""], "--tasks names nothing"),
+        (["--methods", "random_search:samples=2.5"], "give a whole number"),
         (["--runs", "0"], "at least 1"),
         (["--mode", "lve"], "did you mean 'live'"),
         (["--seed", "-1"], "negative"),
@@ -240,6 +244,41 @@ def test_a_budget_below_one_evaluation_says_so(
                        "--out", str(tmp_path), "--tables", str(made_tables))  # fmt: skip
     assert code == 2
     assert "larger --budget" in capsys.readouterr().err
+
+
+def test_a_budget_too_small_for_a_method_that_nobody_asked_for_leaves_it_out(
+    made_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compare, "method_names", lambda: ("random_search", "spos"))
+    common = ["--tasks", TWO_BY_SEED, "--budget", "1x", "--runs", "2", "--tables", str(made_tables), "--no-page"]
+    assert run_compare(*common, "--out", str(tmp_path)) == 0
+    assert "left out: method 'spos' evaluated nothing" in " ".join(capsys.readouterr().err.split())
+    assert run_compare(*common, "--methods", "random_search", "spos", "--out", str(tmp_path)) == 1
+
+
+def test_live_runs_that_no_table_judges_say_what_was_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    for _ in range(2):  # trained, then answered from the folder
+        code = run_compare("--mode", "live", "--tasks", "minatar-ss1/breakout@smoke", "--methods", "random_search",
+                           "local_search", "--runs", "1", "--budget", "1x", "--jobs", "1", "--tables",
+                           str(tmp_path / "mine"), "--out", str(tmp_path))  # fmt: skip
+        said = capsys.readouterr()
+        assert code == 0 and "what was chosen" in said.out and "no leaderboard page" in said.err
+    runs = read_frame(tmp_path / "runs.parquet")
+    assert set(runs["method"]) == {"random_search", "local_search"} and set(runs["table"]) == {""}
+    assert runs["incumbent"].iloc[0] in said.out
+
+
+def test_a_table_that_changes_meanwhile_loses_its_own_runs_alone(compared: Path) -> None:
+    runs = read_frame(compared / "runs.parquet")
+    other = runs[runs["task"] == SINGLE_SEED]
+    changed = runs.assign(table=runs["table"].where((runs["task"] != TWO_BY_SEED) | (runs["seed"] > 0), "another"))
+    kept, errors = compare._of_one_table(changed)
+    assert len(errors) == 1 and TWO_BY_SEED in str(errors[0]) and len(kept) == len(other) > 0
+    live, none = compare._of_one_table(changed.assign(mode="live"))
+    assert len(live) == len(runs) and not none
+    with pytest.raises(TableError, match="changed while it was searched"):
+        compare._of_one_table(changed[changed["task"] == TWO_BY_SEED])
 
 
 def test_a_method_that_a_space_does_not_suit_is_left_out_unless_it_was_asked_for(

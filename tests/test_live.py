@@ -62,6 +62,13 @@ def test_a_train_seed_that_is_none_is_refused_before_it_trains(tmp_path: Path, s
         load(TASK, "live", tables=tmp_path, jobs="2")  # type: ignore[arg-type]
 
 
+def test_fresh_games_at_a_low_fidelity_are_refused_before_it_trains(tmp_path: Path) -> None:
+    bench = load(TASK, "live", tables=tmp_path)
+    with pytest.raises(InvalidValueError, match="return_eval at .* only"):
+        bench.query("k1-k1", fidelity=bench.task.fidelities[0], metric="return_eval")
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
 def test_only_what_the_budget_reaches_is_trained_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
     monkeypatch.setattr(LiveBenchmark, "prepare", lambda self, cells: asked.append([arch.name for arch, _ in cells]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,25 @@ def test_an_unknown_method_or_hyperparameter_is_answered_with_the_nearest() -> N
         method.get_method("lokal_search")
     with pytest.raises(InvalidValueError, match="samples"):
         method.get_method("random_search", sample=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        ("random_search", {"samples": 2.5}, "samples=2.5 of random_search is not allowed; give a whole number or null"),
+        ("regularized_evolution", {"tournament": 2.5}, "give a whole number"),
+        ("regularized_evolution", {"population": True}, "population=True"),
+        ("reinforce", {"learning_rate": "fast"}, "'fast' of reinforce is not allowed; give a number"),
+    ],
+)
+def test_a_hyperparameter_of_another_type_is_refused(name: str, given: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidValueError, match=words):
+        method.get_method(name, **given)
+
+
+def test_a_hyperparameter_may_be_null_or_whole_where_its_type_says_so() -> None:
+    assert method.configuration(method.get_method("random_search", samples=None))["samples"] is None
+    assert method.configuration(method.get_method("reinforce", learning_rate=1))["learning_rate"] == 1
 
 
 def test_changes_are_read_from_the_head_without_running_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from made_tables import made_rows
 
-from nasbench_rl import files, store
-from nasbench_rl.errors import MissingExtraError, RecipeMismatchError, TableError
+from nasbench_rl import files, load, store
+from nasbench_rl.errors import InvalidValueError, MissingExtraError, RecipeMismatchError, TableError
 from nasbench_rl.task import Task, get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
@@ -199,6 +199,25 @@ def test_a_kill_before_the_first_manifest_leaves_the_shards(tmp_path: Path, monk
         assert cells(folder) == {("k1-k1", 0)}
 
 
+def test_a_table_whose_manifest_was_lost_is_taken_in_and_not_written_over(tmp_path: Path) -> None:
+    shard(tmp_path, "k3-k2", 1)
+    fold_all(tmp_path)
+    before = (tmp_path / store.table_name(TASK)).read_bytes()
+    (tmp_path / store.MANIFEST).unlink()
+    shard(tmp_path, "k3-k2", 1)
+    assert store.fold(tmp_path, TASK) == 0 and cells(tmp_path) == {("k3-k2", 1)}
+    assert (tmp_path / store.table_name(TASK)).read_bytes() == before
+    (tmp_path / store.MANIFEST).unlink()
+    shard(tmp_path, "k1-k1", 0)
+    assert store.fold(tmp_path, TASK) == 1 and cells(tmp_path) == {("k3-k2", 1), ("k1-k1", 0)}
+
+
+def test_what_lies_in_an_installed_package_is_not_added_to(tmp_path: Path) -> None:
+    store.check_kept(tmp_path)
+    with pytest.raises(TableError, match="next pip install would delete.*--tables"):
+        store.check_kept(Path(store.__file__).parent / "_tables")
+
+
 def test_a_kill_while_a_shard_is_written_leaves_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     switch = KillSwitch(monkeypatch)
     assert switch.run(1, lambda: shard(tmp_path))
@@ -348,6 +367,11 @@ def test_every_place_tried_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(TableError) as raised:
         store.find_tables(tmp_path / "b")
     assert str(tmp_path / "b") in str(raised.value) and store.ENVIRONMENT_VARIABLE in str(raised.value)
+
+
+def test_what_is_no_path_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="3 names no folder of tables"):
+        load("minatar-ss1/breakout@lite", tables=3)  # type: ignore[arg-type]
 
 
 def test_the_first_folder_with_a_manifest_is_taken(

@@ -25,6 +25,7 @@ def merge_command(arguments: Sequence[str]) -> int:
     parser.add_argument("--tables", metavar="DIR", help="folder of tables to merge into (default: where queries look)")
     options = parser.parse_args(arguments)
     folder = store.folder_to_fill(options.tables)
+    store.check_kept(folder)
     merged, aside = merge(Path(options.source), folder)
     for path in aside:
         cli.say(f"{path} holds no trainings, left aside")

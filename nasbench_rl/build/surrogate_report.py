@@ -112,6 +112,7 @@ def surrogate_command(arguments: Sequence[str]) -> int:
     if options.seed < 0:
         raise InvalidValueError(f"a seed is 0 or more, not {options.seed}")
     folder = store.folder_to_fill(options.tables)
+    store.check_kept(folder)
     out = Path(options.out) if options.out else None
     tables = []
     for task in [image_task(get_task(name)) for name in dict.fromkeys(options.tasks)]:

@@ -115,6 +115,8 @@ def train_command(arguments: Sequence[str]) -> int:
             raise InvalidValueError("--latency times one CPU core, as every stored latency does; leave --device out")
         workers.check_device(options.device)
     folder = store.folder_to_fill(options.tables)
+    if not options.dry_run:
+        store.check_kept(folder)
     if options.latency:
         if options.archs:
             raise InvalidValueError("--latency measures every network, all on one machine; leave --archs out")
