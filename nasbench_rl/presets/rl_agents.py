@@ -184,7 +184,8 @@ def draw_histograms(runs: pd.DataFrame, task: str, bench: TabularBenchmark, out:
         colour, count = plots.method_style(method)["color"], sum(found.searches.values())
         axes.axvline(
             found.scores[found.best], color=colour, linewidth=2, linestyle=((0, (4, 2)), "-")[row % 2 == 0],
-            label=f"{method.upper()}, best of {count} searches\n({found.best}): {found.scores[found.best]:.3g}",
+            label=f"{method.upper()}, best of {count} search{'es' * (count > 1)}\n"
+            f"({found.best}): {found.scores[found.best]:.3g}",
         )  # fmt: skip
         height = (1.14 - 0.07 * row) * bars
         axes.plot(
