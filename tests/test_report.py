@@ -188,6 +188,11 @@ def answer_for(built: Report, family: str) -> Verdict:
     return found
 
 
+def test_the_verdict_says_where_a_search_saw_the_very_agents_that_are_tested(built: Report) -> None:
+    assert f"On {SINGLE_SEED} there is one train seed" in answer_for(built, "atari-ss1@lite").evidence
+    assert "one train seed" not in answer_for(built, "minatar-ss1@lite").evidence
+
+
 def test_the_verdict_names_a_method_only_where_it_surely_beats_random_search(
     made_tables: Path, runs: pd.DataFrame
 ) -> None:

@@ -162,6 +162,11 @@ def _evidence(judged: list[JudgedTask], best: pd.Series, rows: pd.DataFrame, met
             f" Of the architectures that runs chose {guessed * 100:.0f} % were never trained: their test scores are a "
             "surrogate's guesses, and regret is against the best that was trained."
         )
+    if single := [one.task.id for one in judged if one.bench.table.single_seed]:
+        text += (
+            f" On {', '.join(single)} there is one train seed: test scores are of fresh games of the very agents that a "
+            "search saw, and the luck of that seed is in both."
+        )
     return text
 
 
