@@ -164,8 +164,8 @@ def _evidence(judged: list[JudgedTask], best: pd.Series, rows: pd.DataFrame, met
         )
     if single := [one.task.id for one in judged if one.bench.table.single_seed]:
         text += (
-            f" On {', '.join(single)} there is one train seed: test scores are of fresh games of the very agents that a "
-            "search saw, and the luck of that seed is in both."
+            f" On {', '.join(single)} there is one train seed: test scores are of fresh games of the very agents that "
+            "a search saw, and the luck of that seed is in both."
         )
     return text
 
