@@ -149,14 +149,16 @@ class PathUpdate:
     Attributes:
         index: number of the update, from 0.
         arch: canonical string of the architecture whose path was trained.
-        env_steps: env steps so far.
-        games: games that ended while this path played; they may have begun under the path before. 0 in tabular mode.
-        return_mean: mean undiscounted, unclipped return of those games, NaN when there were none; in tabular mode the
-            stored proxy score of the architecture at this stage of a uniformly fitted supernet, an approximation.
+        env_steps: env steps of the fit up to the end of this update.
+        games: games played in it; one that several updates played counts for each by its share of the game's steps. 1
+            in tabular mode.
+        return_mean: raw reward earned in the update over ``games``: the mean undiscounted, unclipped return of its own
+            play. In tabular mode the stored proxy score of the architecture at this stage of a uniformly fitted
+            supernet, an approximation.
     """
 
     index: int
     arch: str
     env_steps: int
-    games: int
+    games: float
     return_mean: float

@@ -64,7 +64,8 @@ class WeightSharing:
 
         Args:
             sample_path: which path an update trains; None draws uniformly (SPOS).
-            told: called after each update with what it brought.
+            told: called with what an update brought, in the updates' order. Live that is once the games that it played
+                in are over, so some updates later and for the last ones never.
             listed: measure every architecture at the end. False, for spaces too large to list and for controllers that
                 need no proxies, leaves that to ``proxies_of``, and a live supernet is not stored.
 
@@ -116,8 +117,7 @@ class WeightSharing:
         """Run a controller against the stored proxies of the last fidelity that a fit would have passed."""
         self.run.approximation = (
             f"the controller hears proxies of one of {len(self._bench.supernets().seeds)} stored supernets whose paths "
-            "were drawn uniformly; live it would hear nothing of a child under which no game ends (on MinAtar Freeway "
-            "every other)"
+            "were drawn uniformly; live it would hear what its children earned in the supernet that it steers"
         )
         recipe, space = self.task.recipe, self.task.space
         steps = recipe.num_envs * recipe.rollout * np.arange(1, recipe.updates + 1)
@@ -126,7 +126,7 @@ class WeightSharing:
         for i, (step, row) in enumerate(zip(steps.tolist(), passed.tolist(), strict=True)):
             arch = space.parse(sample_path(i, self.run.rng)).name
             if told is not None:
-                told(PathUpdate(i, arch, step, 0, scores[row][arch]))
+                told(PathUpdate(i, arch, step, 1.0, scores[row][arch]))
 
     def _fit_live(
         self, sample_path: SamplePath | None, told: Callable[[PathUpdate], None] | None, listed: bool

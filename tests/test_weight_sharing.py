@@ -16,7 +16,6 @@ from nasbench_rl.experiment import Search
 from nasbench_rl.pool import run_all
 from nasbench_rl.records import PathUpdate
 from nasbench_rl.spaces.base import Architecture
-from nasbench_rl.task import GameTask, get_task
 
 WHOLE = 1_000_000
 SMOKE = "minatar-ss1/breakout@smoke"
@@ -171,36 +170,20 @@ def test_enas_s_baseline_is_that_before_the_batch(made_tables: Path) -> None:
     assert seen == pytest.approx([0.0, 16.0, 16.0, 0.2 * 16 + 0.8 * 50])
 
 
-def test_on_games_of_one_length_live_enas_hears_of_every_other_child(made_tables: Path) -> None:
-    """As its head says; tabular, the controller hears of all 97 and learns nine times."""
+def test_enas_hears_of_a_child_after_others_have_begun_and_rewards_the_right_one(made_tables: Path) -> None:
+    """On games of 2,500 steps, as MinAtar's Freeway, a child's last game ends one or two children later."""
     pytest.importorskip("torch")
     from nasbench_rl_baselines.enas import Enas, _Learner
 
-    bench, freeway = load(TWO_BY_SEED, tables=made_tables), get_task("minatar-ss1/freeway@lite")
-    assert isinstance(freeway, GameTask)
-    steps, updates = freeway.recipe.rollout, freeway.recipe.updates
-
-    def heard(returns: list[float]) -> tuple[int, int]:
-        learner, counts = _Learner(Enas(), bench.start(4 * WHOLE, 0), updates), [0, 0]
-        learn = learner._learn
-
-        def spy() -> None:
-            counts[1] += 1
-            learn()
-
-        learner._learn = spy  # type: ignore[method-assign]
-        for i, mean in enumerate(returns):
-            learner.sample_path(i, np.random.default_rng(0))
-            learner.told(PathUpdate(i, learner.arch.name, 8 * steps * (i + 1), 8, mean))
-            counts[0] += (i + 1) % 10 == 0 and bool(learner.returns)
-        return counts[0], counts[1]
-
-    ends = [((i + 1) * steps) // 2500 > (i * steps) // 2500 for i in range(updates)]
-    assert heard([1.0 if end else float("nan") for end in ends]) == (49, 4)
-    assert heard([1.0] * updates) == (97, 9)
-    run = load(TWO_BY_SEED, tables=made_tables).start(4 * WHOLE, 0)
-    get_method("enas")(run)
-    assert "no game ends" in run.approximation
+    learner = _Learner(Enas(child_updates=2), load(TWO_BY_SEED, tables=made_tables).start(4 * WHOLE, 0), 100)
+    sampled = []
+    for i in range(6):
+        learner.sample_path(i, np.random.default_rng(0))
+        sampled.append(learner.playing[-1])
+    for i, (games, mean) in enumerate([(1.0, 8.0), (3.0, 4.0), (2.0, 7.0), (2.0, 9.0)]):
+        learner.told(PathUpdate(i, "", 1024 * (i + 1), games, mean))
+    assert learner.batch == [(sampled[0], pytest.approx(5.0)), (sampled[2], pytest.approx(8.0))]
+    assert list(learner.playing) == [sampled[4]]
 
 
 def test_reports_name_what_a_stored_table_stands_in_for(made_tables: Path, tmp_path: Path) -> None:

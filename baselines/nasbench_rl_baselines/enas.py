@@ -2,20 +2,15 @@
 
 Pham et al. (2018), "Efficient neural architecture search via parameter sharing", https://arxiv.org/abs/1802.03268.
 
-A controller samples a child path, the supernet trains it for ten PPO updates, and the mean return of the games that
-ended meanwhile is its reward. After every ten children REINFORCE updates the controller. The proxy score of an
-architecture is the controller's probability of it. It costs one whole training for the supernet and one for each of the
-top 3.
+A controller samples a child path, the supernet trains it for ten PPO updates, and the mean return of its play is its
+reward: what it earned over the games it played, where a game that several children played counts for each by its share
+of the game's steps. So a child is heard when the last of its games is over, up to a few children later. After every ten
+children REINFORCE updates the controller. The proxy score of an architecture is the controller's probability of it. It
+costs one whole training for the supernet and one for each of the top 3.
 
 In tabular mode this is an **approximation**: a supernet whose paths a controller chose cannot be stored beforehand, so
 the reward is the proxy score of the child in a stored supernet that was fitted with uniform paths, at the same number
-of env steps. ``baselines/README.md`` sets live and tabular regret side by side. It is kind to the controller:
-
-- Tabular, every child has a reward, and one that was measured with shared weights that no controller had steered.
-- Live, a child is heard of only if a game ends while it plays, 1,280 steps in each of eight games. All games of
-  MinAtar's Freeway last 2,500 steps and so end together: there 49 of 97 children have a reward, the other 48 are
-  trained and forgotten, and the controller is updated four times and not nine. Of the games that a child is heard by
-  it has played a quarter on average, and the children before it the rest.
+of env steps. ``baselines/README.md`` sets live and tabular regret side by side.
 
 What the paper leaves open is taken from its authors' code (https://github.com/NinaMaz/NAS_RL_torch): the baseline
 starts at zero, is subtracted as it was before the batch and then takes in the batch's mean; Adam's eps is 1e-5 and the
@@ -24,10 +19,11 @@ gradient's norm is clipped at 0.5.
 Changed from the paper:
 
 - The fit is one whole training of the task's recipe, on MinAtar ``lite`` 1 M env steps and not 10 M: 977 updates, that
-  is 97 children and nine updates of the controller, which then has hardly moved from uniform; live on Freeway four. On
-  ALE ``lite``, with 500 k env steps, 48 children and four updates.
-- A child's reward is the mean return of whole games, raw. The authors' code scores the child's own ten updates: its
-  rewards in them, by sign, over the lives and games that ended in them and one more.
+  is 97 children and nine updates of the controller, which then has hardly moved from uniform. On ALE ``lite``, with
+  500 k env steps, 48 children and four updates.
+- A child's reward is the mean return of its play, raw. The authors' code scores the child's ten updates by the signs of
+  the rewards in them, over the lives and games that ended in them and one more: the same child would score nine times
+  as much where none of the eight games happens to end as where all do.
 - Every child is written from the same first input, as in Pham et al.'s code. The paper says in half a sentence that its
   controller's inputs are the previous architecture and its reward (section 4.2), and not how.
 - Ten children an update of the controller, as section 5.1 can be read ("every ten steps"). Table 5's "# NAS runner
@@ -37,6 +33,7 @@ Changed from the paper:
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,27 +103,27 @@ class _Learner:
         )
         steps = max(1, updates // (method.child_updates * method.children))
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
-        self.child: Tokens = ()
-        self.returns: list[tuple[int, float]] = []
+        self.playing: deque[Tokens] = deque()
+        """Children that are not heard of yet, the present one last."""
+        self.returns: list[tuple[float, float]] = []
         self.batch: list[tuple[Tokens, float]] = []
         self.baseline = 0.0
 
     def sample_path(self, index: int, rng: np.random.Generator) -> Architecture:
         """The child of this update; a new one every ``child_updates``."""
         if index % self.method.child_updates == 0:
-            self.child, self.returns = self.controller.sample(self.generator), []
-            self.arch = self.controller.choices.decode(self.child)
+            self.playing.append(self.controller.sample(self.generator))
+            self.arch = self.controller.choices.decode(self.playing[-1])
         return self.arch
 
     def told(self, update: PathUpdate) -> None:
-        """Collect a child's returns; with enough children, update the controller."""
-        if not math.isnan(update.return_mean):
-            self.returns.append((max(1, update.games), update.return_mean))
+        """Collect the returns of the child that was sampled first; with enough children, update the controller."""
+        self.returns.append((update.games, update.return_mean))
         if (update.index + 1) % self.method.child_updates:
             return
-        if self.returns:  # no game ended while the child played: nothing is known of it
-            games = sum(count for count, _ in self.returns)
-            self.batch.append((self.child, math.fsum(count * mean for count, mean in self.returns) / games))
+        games = math.fsum(share for share, _ in self.returns)
+        self.batch.append((self.playing.popleft(), math.fsum(share * mean for share, mean in self.returns) / games))
+        self.returns = []
         if len(self.batch) >= self.method.children:
             self._learn()
 

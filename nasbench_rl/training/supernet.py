@@ -25,6 +25,7 @@ from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.spaces.kernels import Network
 from nasbench_rl.task import GameTask
 from nasbench_rl.training.bfloat16 import fixed_parameters
+from nasbench_rl.training.credit import CreditedGames
 from nasbench_rl.training.games import make_games
 from nasbench_rl.training.networks import Agent, make_conv, run_conv
 from nasbench_rl.training.ppo import Curve, Rollout, collect, cosine, update
@@ -238,7 +239,8 @@ def fit_supernet(
         device: ``"cpu"`` or ``"cuda"``.
         progress: called with the env steps done after each update; it may raise to stop the fit.
         sample_path: which path an update trains; None draws uniformly (SPOS).
-        told: called after each update with what it brought; a controller learns from it.
+        told: called with what an update brought, once all games that it played in are over; a controller learns from
+            it. The updates come in their order, the last ones, whose games never end, not at all.
         fidelities: the task's fidelities at which to measure proxies; None is all of them.
     """
     recipe, on = task.recipe, torch.device(device)
@@ -249,7 +251,7 @@ def fit_supernet(
     supernet = Supernet(task, weights).to(on)
     # A block that an update leaves out has no gradient (zero_grad sets None), so Adam moves neither it nor its moments.
     optimizer = torch.optim.Adam(supernet.parameters(), recipe.learning_rate, eps=recipe.adam_eps, fused=True)
-    games = make_games(task, recipe.num_envs)
+    games = CreditedGames(make_games(task, recipe.num_envs))
     rollout = Rollout.empty(recipe, games, task.environment.actions, on)
     curve, points = Curve(()), _Points(task, proxy_seeds, fidelities)
     observation = torch.from_numpy(games.reset(env_seeds)).to(on)
@@ -257,12 +259,12 @@ def fit_supernet(
         arch = task.space.parse(sample_path(i, path_rng)) if sample_path else task.space.sample(path_rng)
         supernet.select(arch.choices)
         optimizer.param_groups[0]["lr"] = recipe.learning_rate * cosine(i / recipe.updates)
-        before, total = curve.games, curve.total
+        games.begin(i, arch.name)
         observation = collect(supernet, games, observation, rollout, recipe, generator, curve)
         update(supernet, optimizer, rollout, recipe, generator)
-        if told is not None:
-            ended = curve.games - before
-            told(PathUpdate(i, arch.name, curve.steps, ended, (curve.total - total) / ended if ended else math.nan))
+        for settled in games.settled():
+            if told is not None:
+                told(settled)
         points.take(supernet, curve.steps, on)
         if progress is not None:
             progress(min(curve.steps, recipe.env_steps))
