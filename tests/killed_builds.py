@@ -36,13 +36,13 @@ class Build:
             os.kill(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
-    def finish(self, timeout: float = 600) -> str:
+    def finish(self, timeout: float = 1800) -> str:
         """Wait for a good end; returns what was printed."""
         out, err = self.process.communicate(timeout=timeout)
         assert self.process.returncode == 0, err
         return out
 
-    def wait_until_training(self, timeout: float = 120) -> bool:
+    def wait_until_training(self, timeout: float = 600) -> bool:
         """Whether a cell is in work before the build ends."""
         end = time.monotonic() + timeout
         while time.monotonic() < end and self.process.poll() is None:

@@ -386,7 +386,7 @@ def test_a_snapshot_is_a_folder_of_tables(tables: Path, tmp_path: Path) -> None:
 
 
 def git(*arguments: str) -> bytes:
-    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=True, timeout=60).stdout
+    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=True, timeout=600).stdout
 
 
 def tables_of_the_page(named: dict[str, str], to: Path) -> Path | None:

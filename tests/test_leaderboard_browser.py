@@ -74,7 +74,7 @@ def visit(page: Path, profile: Path, *flags: str) -> tuple[dict[str, Any], list[
     """What was seen on the page, and every line of the console."""
     assert BROWSER is not None
     command = [BROWSER, *FLAGS, *flags, f"--user-data-dir={profile}", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found is not None, done.stderr[-2000:]
     return json.loads(html.unescape(found.group(1))), [line for line in done.stderr.splitlines() if "CONSOLE" in line]

@@ -80,7 +80,7 @@ def test_only_what_the_budget_reaches_is_trained_ahead(tmp_path: Path, monkeypat
 def _hold(folder: Path, taken: object) -> None:
     with workers.turn(folder, 1):
         taken.put("held")  # type: ignore[attr-defined]
-        time.sleep(60)
+        time.sleep(600)
 
 
 def test_a_turn_waits_for_another_process_and_outlives_its_death(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_turn_waits_for_another_process_and_outlives_its_death(tmp_path: Path)
     taken = context.Queue()
     other = context.Process(target=_hold, args=(tmp_path, taken))
     other.start()
-    assert taken.get(timeout=60) == "held"
+    assert taken.get(timeout=600) == "held"
     asked = 0
 
     def waiting() -> None:
