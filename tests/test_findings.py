@@ -12,7 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_runs import choosing, made_runs
-from made_tables import SINGLE_SEED, TWO_BY_SEED, write_made_accuracies, write_made_supernets, write_made_table
+from made_tables import (
+    SINGLE_SEED,
+    TWO_BY_SEED,
+    write_made_accuracies,
+    write_made_latencies,
+    write_made_supernets,
+    write_made_table,
+)
 
 from nasbench_rl import cli, load, store
 from nasbench_rl.errors import InvalidValueError, TableError
@@ -22,6 +29,7 @@ from nasbench_rl.findings.__main__ import RECORD, main
 from nasbench_rl.findings.against_random import compare_task, over_tasks
 from nasbench_rl.findings.answers import Answers, answers
 from nasbench_rl.findings.fidelity import Ranking, _resampled, _top_overlap, fidelity_finding, shown
+from nasbench_rl.findings.latency import latency_findings, ratio
 from nasbench_rl.findings.searches import Chosen, Searches, digests, record, snapshot
 from nasbench_rl.findings.spread import spread_finding
 from nasbench_rl.method import method_names
@@ -43,6 +51,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_made_table(folder, TWO_BY_SEED, 4)
     write_made_table(folder, SINGLE_SEED, 1)
     write_made_supernets(folder, TWO_BY_SEED, 3)
+    write_made_latencies(folder, TWO_BY_SEED)
     kinds = ("conv1", "conv3", "conv5", "maxpool2")
     deep = [f"{first} {second}" for first in kinds for second in kinds]
     write_made_accuracies(folder, IMAGES, deep[:12], 3)
@@ -320,16 +329,28 @@ def test_the_page_says_what_is_known_and_what_is_not(found: Answers) -> None:
     assert f"no exact line for `{IMAGES}`" in text
     assert "nan" not in text.replace("nasbench", "") and "inf" not in re.sub(r"info|inferen", "", text)
     named = set(re.findall(r"\(findings/([^)]*)\.png\)", text))
-    assert named == {name for name, _ in page.figures(found)} and len(named) == 8
+    assert named == {name for name, _ in page.figures(found)} and len(named) == 9
     for digest in found.searches.tables.values():
         assert f"| {digest} |" in text
+
+
+def test_times_are_compared_with_what_is_counted(tables: Path, found: Answers, tmp_path: Path) -> None:
+    one, many = latency_findings(tables)
+    assert (one.task, one.batch, many.batch, len(one.seconds)) == (TWO_BY_SEED, 1, 32, 25)
+    assert one.tau_flops == pytest.approx(1), "the made times are proportional to FLOPs"
+    assert ratio(one.seconds) == pytest.approx(ratio(one.flops)) and ratio(one.params) < ratio(one.flops)
+    text = page.markdown(found, "findings")
+    assert "At batch 1 they order the networks of a task with τ 1.00 (parameters: 1.00)" in text
+    assert "| latency/" in text.replace("`", "") and "times of 25 networks" in text
+    write_made_latencies(tmp_path, SINGLE_SEED, archs=["k1-k1", "k1-k2", "k1-k3", "k1-k4"])
+    assert latency_findings(tmp_path) == (), "four networks are no ranking"
 
 
 def test_every_search_is_counted_once(tables: Path, runs: pd.DataFrame, found: Answers) -> None:
     assert {one.runs for one in found.searches.searches} == {20}
     assert len(found.searches.searches) == runs.groupby(["task", "method"]).ngroups
     assert sorted(found.searches.tables) == sorted(
-        name for name in store.read_manifest(tables) if name.split("/")[0] in ("rl", "nsc", "supernet")
+        name for name in store.read_manifest(tables) if name.split("/")[0] in ("rl", "nsc", "supernet", "latency")
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -17,6 +18,7 @@ from made_runs import METHODS, choosing, made_runs, write_runs
 from made_tables import SINGLE_SEED, TWO_BY_SEED
 
 from nasbench_rl import cli
+from nasbench_rl.leaderboard.columns import show
 from nasbench_rl.leaderboard.command import main as leaderboard_main
 from nasbench_rl.leaderboard.report import ALL, COLUMNS
 from nasbench_rl.store import read_frame, write_frame
@@ -349,3 +351,9 @@ def test_names_that_mean_something_in_html_latex_or_markdown_stay_text(
     assert "<script>alert" not in html and odd in {row[0] for table in Page(html).tables for row in table}
     assert odd.replace("|", "\\|") in (tmp_path / "leaderboard.md").read_text()
     assert r"|a\_b \& 100 \%" in (tmp_path / "leaderboard.tex").read_text()
+
+
+def test_a_number_at_the_edge_of_rounding_is_the_same_on_every_processor() -> None:
+    for value in (5.385, 11.05, 0.12345, 1234.5):
+        shown = {show(value), show(math.nextafter(value, 0)), show(math.nextafter(value, math.inf))}
+        assert len(shown) == 1

@@ -37,8 +37,8 @@ def _parser() -> cli.Parser:
         "python -m nasbench_rl.findings",
         "Write a page that answers three questions from the tables: does any method beat exact random search at equal "
         "cost, from what fidelity on do rankings hold, how much of the spread is architecture and how much is seed; "
-        "and shows how well surrogates guess. Without --runs every installed method is run on every shipped task, 100 "
-        "search seeds with budgets of 3 and of 10 whole trainings.",
+        "shows how well surrogates guess, and whether FLOPs stand for time. Without --runs every installed method is "
+        "run on every shipped task, 100 search seeds with budgets of 3 and of 10 whole trainings.",
         [
             "python -m nasbench_rl.findings",
             "python -m nasbench_rl.findings --runs results/runs.parquet --out results/findings.md",

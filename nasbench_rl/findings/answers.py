@@ -8,6 +8,7 @@ from pathlib import Path
 from nasbench_rl.benchmark import load
 from nasbench_rl.findings.against_random import Comparison, compare_task, over_tasks
 from nasbench_rl.findings.fidelity import FidelityFinding, fidelity_finding
+from nasbench_rl.findings.latency import LatencyFinding, latency_findings
 from nasbench_rl.findings.searches import Chosen, Searches
 from nasbench_rl.findings.sources import OneShotSource, one_shot_sources, surrogate_infos
 from nasbench_rl.findings.spread import SpreadFinding, spread_finding
@@ -28,6 +29,7 @@ class Answers:
         spreads: likewise.
         one_shots: supernets and differentiable searches that are stored.
         surrogates: what each that is stored says of itself.
+        latencies: of every task whose networks were timed, by batch.
     """
 
     searches: Searches
@@ -38,6 +40,7 @@ class Answers:
     spreads: tuple[SpreadFinding, ...]
     one_shots: tuple[OneShotSource, ...]
     surrogates: tuple[SurrogateInfo, ...]
+    latencies: tuple[LatencyFinding, ...]
 
     @property
     def main(self) -> tuple[Comparison, ...]:
@@ -67,7 +70,7 @@ def answers(searches: Searches, folder: Path) -> Answers:
     return Answers(
         searches, tuple(facts), {id_: against[id_] for id_ in benches if id_ in against}, _overall(against),
         tuple(one for one in fidelities if one is not None), tuple(one for one in spreads if one is not None),
-        one_shot_sources(folder), surrogate_infos(folder),
+        one_shot_sources(folder), surrogate_infos(folder), latency_findings(folder),
     )  # fmt: skip
 
 

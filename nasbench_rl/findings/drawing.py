@@ -13,6 +13,7 @@ from nasbench_rl import plots
 from nasbench_rl.errors import TableError
 from nasbench_rl.findings.against_random import Against, Comparison, Verdict
 from nasbench_rl.findings.fidelity import HOLDS, FidelityFinding
+from nasbench_rl.findings.latency import LatencyFinding
 from nasbench_rl.findings.spread import SpreadFinding
 from nasbench_rl.variance import Components
 
@@ -25,6 +26,7 @@ COLOURS: dict[Verdict, str] = {"better": "#0072B2", "worse": "#D55E00", "open": 
 LABELS: dict[Verdict, str] = {
     "better": "beats random search", "worse": "loses to it", "open": "not told apart",
 }  # fmt: skip
+SPACE_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
 DPI = 110
 
 
@@ -133,6 +135,35 @@ def shares(finding: SpreadFinding) -> Figure | None:
     axes.set_ylabel("architecture's share of the variance")
     axes.set_title(finding.task, fontsize=10)
     figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=2)
+    return figure
+
+
+def latencies(findings: Sequence[LatencyFinding]) -> Figure:
+    """Time of a forward pass over FLOPs, a point a network, a panel a batch; one colour a space.
+
+    Args:
+        findings: of all tasks and batches.
+    """
+    batches = sorted({one.batch for one in findings})
+    spaces = list(dict.fromkeys(one.task.split("/")[0] for one in findings))
+    figure, first = plots.new_figure(8.4, 4.2)
+    first.remove()
+    panels = figure.subplots(1, len(batches), sharey=True, squeeze=False)[0]
+    for axes, batch in zip(panels, batches, strict=True):
+        of_batch = [one for one in findings if one.batch == batch]
+        for one in sorted(of_batch, key=lambda one: -len(one.seconds)):  # the many points below the few
+            space = one.task.split("/")[0]
+            colour = SPACE_COLOURS[spaces.index(space) % len(SPACE_COLOURS)]
+            axes.plot(one.flops, 1e3 * one.seconds, "o", color=colour, markersize=3, alpha=0.5, markeredgewidth=0)
+        axes.set(xscale="log", yscale="log")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25, linewidth=0.6)
+        axes.set_title(f"batch {batch}", fontsize=9)
+        axes.set_xlabel("FLOPs of one observation")
+    panels[0].set_ylabel("time of a forward pass (ms)")
+    named = zip(spaces, SPACE_COLOURS * len(spaces), strict=False)
+    points = [panels[0].plot([], [], "o", color=colour, label=space)[0] for space, colour in named]
+    figure.legend(handles=points, loc="outside lower center", ncols=len(points), fontsize=9, frameon=False)
     return figure
 
 

@@ -10,6 +10,7 @@ from nasbench_rl.findings.against_random import ALPHA, LEVEL
 from nasbench_rl.findings.answers import Answers
 from nasbench_rl.findings.fidelity import TOP
 from nasbench_rl.findings.page_fidelity import fidelity_answer, fidelity_cautions, fidelity_section
+from nasbench_rl.findings.page_latency import latency_section
 from nasbench_rl.findings.page_random import random_answer, random_cautions, random_section
 from nasbench_rl.findings.page_reasons import reasons_section
 from nasbench_rl.findings.page_sources import sources_section
@@ -40,6 +41,8 @@ def figures(found: Answers) -> Iterator[tuple[str, Figure]]:
         figure = drawing.shares(spread)
         if figure is not None:
             yield figure_name("spread", spread.task), figure
+    if found.latencies:
+        yield figure_name("latency", ALL), drawing.latencies(found.latencies)
 
 
 def figure_name(question: str, task: str) -> str:
@@ -82,6 +85,7 @@ def markdown(found: Answers, folder: str) -> str:
         parts += spread_section(spread, drawn if spread.trainings or spread.supernets else "")
     parts += spread_cautions(found)
     parts += surrogates_section(found)
+    parts += latency_section(found, image("latency", ALL, "Time of a forward pass over FLOPs"))
     return "\n".join([*parts, *sources_section(found)]) + "\n"
 
 

@@ -50,4 +50,7 @@ def _described(found: Answers) -> dict[str, list[str]]:
     for info in found.surrogates:
         holds = f"{len(info.models)} models fitted on {info.architectures} networks"
         rows[surrogate_name(get_task(info.task))] = [holds, NONE, info.code_version, info.machine]
+    for timed in found.latencies:
+        holds = f"times of {len(timed.seconds)} networks"
+        rows[timed.table] = [holds, NONE, ", ".join(timed.code_versions), timed.machine]
     return rows

@@ -20,8 +20,9 @@ from nasbench_rl.pool import run_all
 from nasbench_rl.summary import distinct, final_rows
 from nasbench_rl.task import get_task
 
-FAMILIES = ("rl", "nsc", "supernet", "darts", "surrogate")
+FAMILIES = ("rl", "nsc", "supernet", "darts", "surrogate", "latency")
 """Of the tables that a page reads."""
+WITHOUT_CELLS = ("surrogate", "latency")
 TRIES = 10
 
 
@@ -114,7 +115,7 @@ def digests(folder: Path) -> dict[str, str]:
     """12 hex digits of every table that a page reads, by its name in the manifest."""
     entries = store.read_manifest(folder)
     family = {name: name.split("/")[0] for name in entries}
-    read = [name for name, e in entries.items() if e.cells or family[name] == "surrogate"]  # which has no cells
+    read = [name for name, e in entries.items() if e.cells or family[name] in WITHOUT_CELLS]
     return {name: entries[name].sha256[:12] for name in sorted(read) if family[name] in FAMILIES}
 
 

@@ -9,6 +9,8 @@ import pandas as pd
 
 from nasbench_rl.leaderboard.report import ALL, DIGITS
 
+SURE_DIGITS = 12
+"""Processors that add in another order agree on so many."""
 UNKNOWN = "unknown"
 NONE = "–"
 
@@ -93,6 +95,7 @@ def show(value: float) -> str:
         return NONE
     if value == 0:
         return "0"
+    value = float(f"{value:.{SURE_DIGITS}g}")  # or 5.385 is 5.38 on one processor and 5.39 on the next
     return f"{value:.0f}" if abs(value) >= 10**DIGITS else f"{value:#.{DIGITS}g}".rstrip(".")
 
 
