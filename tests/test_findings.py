@@ -263,6 +263,8 @@ def test_a_ranking_holds_only_after_its_last_dip() -> None:
     assert ranking(math.nan, 0.8, 0.8).holds_from() == 1 and ranking(0.8, 0.8).holds_from() == 0
     assert ranking(0.5, -0.1).holds_from() is None and ranking(0.5, -0.1).even_from() is None
     assert ranking(0.9, 0.5, 0.8).even_from() == 2
+    by_chance = replace(ranking(0.1, 0.2, 0.3), low=np.array([-0.5, -0.3, -0.1]))
+    assert by_chance.holds_from() is None and by_chance.even_from() is None, "0 is in the interval of whole trainings"
 
 
 def test_the_bootstrap_of_tau_is_scipy_s() -> None:
@@ -436,3 +438,27 @@ def test_the_committed_page_is_what_the_command_makes_of_its_tables(tmp_path: Pa
     assert page.markdown(found, PAGE.stem) == PAGE.read_text(), "make findings ARGS=--redraw, or make findings"
     drawn = {f"{name}.png" for name, _ in page.figures(found)}
     assert drawn == {path.name for path in PAGE.with_suffix("").glob("*.png")}
+
+
+def test_a_mean_that_one_bad_architecture_moves_is_no_victory(tables: Path) -> None:
+    """Hardly ever the worst, mostly worse than random search: the mean is lower, and most runs lose."""
+    one = compare_task(
+        load(TWO_BY_SEED, tables=tables), 3_000_000, [Chosen(TWO_BY_SEED, 3_000_000, "m", "1", {"k5-k5": 100})]
+    )
+    assert one is not None
+    row = one.rows[0]
+    assert row.verdict == "better"
+    lucky = replace(row, improvement_interval=(0.3, 0.4))
+    assert (
+        lucky.verdict == "mixed" and replace(lucky, difference=1.0, improvement_interval=(0.4, 0.6)).verdict == "mixed"
+    )
+    assert replace(lucky, difference=1.0).verdict == "worse" and replace(lucky, adjusted=0.5).verdict == "open"
+
+
+@pytest.mark.parametrize("name", sorted(page_reasons.REASONS))
+def test_what_a_method_had_in_its_paper_stands_in_the_head_of_its_file(name: str) -> None:
+    """As the page says; the numbers are typed there, with their source."""
+    head = (ROOT / "baselines" / "nasbench_rl_baselines" / f"{name}.py").read_text().split('"""')[1]
+    told = re.sub(r"(?<=\d)[, ](?=\d{3}\b)", "", " ".join(head.split()))
+    for number in re.findall(r"\d[\d,]*", page_reasons.REASONS[name][0]):
+        assert number.strip(",").replace(",", "") in told

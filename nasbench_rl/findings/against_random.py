@@ -24,7 +24,9 @@ ALPHA = 0.05
 LEVEL = 0.95
 RESAMPLES = 4000
 NORMALISED = "normalised"
-Verdict = Literal["better", "worse", "open"]
+Verdict = Literal["better", "worse", "mixed", "open"]
+EVEN = 0.5
+"""Probability of improvement of a method that is as good."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +70,16 @@ class Against:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the test with Holm's correction finds a difference, and which way."""
+        """Whether the test with Holm's correction finds a difference, and which way.
+
+        Mixed where most runs do not end as the mean does: one bad architecture may move a mean alone.
+        """
         if not self.adjusted < ALPHA:
             return "open"
-        return "better" if self.difference < 0 else "worse"
+        low, high = self.improvement_interval
+        if self.difference < 0:
+            return "better" if low > EVEN else "mixed"
+        return "worse" if high < EVEN else "mixed"
 
 
 @dataclass(frozen=True, eq=False)

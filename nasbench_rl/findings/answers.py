@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nasbench_rl.benchmark import load
+from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.findings.against_random import Comparison, compare_task, over_tasks
 from nasbench_rl.findings.fidelity import FidelityFinding, fidelity_finding
 from nasbench_rl.findings.latency import LatencyFinding, latency_findings
@@ -14,6 +14,7 @@ from nasbench_rl.findings.sources import OneShotSource, one_shot_sources, surrog
 from nasbench_rl.findings.spread import SpreadFinding, spread_finding
 from nasbench_rl.leaderboard.facts import TableFacts, table_facts
 from nasbench_rl.surrogate_info import SurrogateInfo
+from nasbench_rl.task import ImageTask
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,7 @@ class Answers:
         one_shots: supernets and differentiable searches that are stored.
         surrogates: what each that is stored says of itself.
         latencies: of every task whose networks were timed, by batch.
+        depths: of every image task in the table, the number of layers of each network.
     """
 
     searches: Searches
@@ -41,6 +43,7 @@ class Answers:
     one_shots: tuple[OneShotSource, ...]
     surrogates: tuple[SurrogateInfo, ...]
     latencies: tuple[LatencyFinding, ...]
+    depths: dict[str, list[int]]
 
     @property
     def main(self) -> tuple[Comparison, ...]:
@@ -71,7 +74,12 @@ def answers(searches: Searches, folder: Path) -> Answers:
         searches, tuple(facts), {id_: against[id_] for id_ in benches if id_ in against}, _overall(against),
         tuple(one for one in fidelities if one is not None), tuple(one for one in spreads if one is not None),
         one_shot_sources(folder), surrogate_infos(folder), latency_findings(folder),
+        {id_: _depths(bench) for id_, bench in benches.items() if isinstance(bench.task, ImageTask)},
     )  # fmt: skip
+
+
+def _depths(bench: TabularBenchmark) -> list[int]:
+    return [len(bench.space.parse(name).choices) for name in bench.table.names]
 
 
 def _overall(against: dict[str, tuple[Comparison, ...]]) -> tuple[Comparison, ...]:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHORT, PROXY, CEILING = "#0072B2", "#D55E00", "#009E73"
-COLOURS: dict[Verdict, str] = {"better": "#0072B2", "worse": "#D55E00", "open": "#999999"}
+COLOURS: dict[Verdict, str] = {"better": "#0072B2", "worse": "#D55E00", "mixed": "#CC79A7", "open": "#999999"}
 LABELS: dict[Verdict, str] = {
-    "better": "beats random search", "worse": "loses to it", "open": "not told apart",
+    "better": "beats random search", "worse": "loses to it", "mixed": "in the mean, not in most runs",
+    "open": "not told apart",
 }  # fmt: skip
 SPACE_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
 DPI = 110

@@ -45,18 +45,19 @@ class Ranking:
     regret: Array
     behind: Array
 
+    @property
+    def ranks(self) -> bool:
+        """Whether whole trainings rank the architectures at all: not where the interval of their τ holds 0."""
+        whole, low = float(self.tau[-1]), float(self.low[-1])
+        return whole > 0 and not low <= 0  # NaN: not estimated
+
     def even_from(self) -> int | None:
         """Position of the fidelity from which on no ranking is surely worse than that of whole trainings."""
-        if not self.tau[-1] > 0:
-            return None
-        return _after_the_last(~(self.behind >= 0))
+        return _after_the_last(~(self.behind >= 0)) if self.ranks else None
 
     def holds_from(self) -> int | None:
         """Position of the fidelity from which on the ranking holds; None where whole trainings rank at random."""
-        whole = self.tau[-1]
-        if not whole > 0:
-            return None
-        return _after_the_last(~(self.tau >= HOLDS * whole))
+        return _after_the_last(~(self.tau >= HOLDS * self.tau[-1])) if self.ranks else None
 
 
 def _after_the_last(failing: np.ndarray[Any, np.dtype[np.bool_]]) -> int | None:

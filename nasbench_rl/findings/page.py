@@ -113,7 +113,8 @@ def _how_random() -> str:
         "and one more of random search, so that a few runs that happen to agree are not taken for certain; it is "
         "two-sided, p is after Holm's "
         f"correction over the methods of a table, and below {ALPHA:g} a method is said to beat random search, or to "
-        "lose to it. The probability of improvement is that of a run ending with a better architecture than random "
+        "lose to it, if most of its runs do too: the interval of the probability of improvement lies on the same side "
+        "of 0.5. The probability of improvement is that of a run ending with a better architecture than random "
         "search, ties counting half; 0.5 is as good. Random search as it was run stands in the last row as a control, "
         "which should come out at 0."
     )

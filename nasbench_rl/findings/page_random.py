@@ -11,7 +11,8 @@ from nasbench_rl.leaderboard.columns import show
 from nasbench_rl.leaderboard.report import ALL
 
 MULTI_OBJECTIVE = ("mnas", "monas", "rena")
-WORDS = {"better": "**beats it**", "worse": "loses to it", "open": "not told apart"}
+WORDS = {"better": "**beats it**", "worse": "loses to it", "open": "not told apart",
+         "mixed": "differs in the mean, not in most runs"}  # fmt: skip
 
 
 def random_answer(found: Answers) -> str:
@@ -35,7 +36,7 @@ def random_answer(found: Answers) -> str:
 
 def _count(one: Comparison) -> str:
     methods = [row for row in one.rows if not row.is_control]
-    better, worse = one.of("better"), one.of("worse")
+    better, worse, mixed = one.of("better"), one.of("worse"), one.of("mixed")
     text = f"with a budget of {one.trainings:g} whole trainings {len(better)} of {len(methods)} methods beat it"
     if better:
         best = better[0]
@@ -45,7 +46,9 @@ def _count(one: Comparison) -> str:
     text += f", {len(worse)} lose to it"
     if worse:
         text += f" (the most: {worse[0].method}, {show(worse[0].regret)} against {_at_its_cost(worse[0])})"
-    return f"{text} and {len(methods) - len(better) - len(worse)} cannot be told apart from it"
+    others = len(methods) - len(better) - len(worse) - len(mixed)
+    differ = f", {len(mixed)} differ from it in the mean and not in most runs" if mixed else ""
+    return f"{text}{differ} and {others} cannot be told apart from it"
 
 
 def _at_its_cost(row: Against) -> str:
@@ -135,7 +138,10 @@ def random_cautions(found: Answers) -> list[str]:
     ran = {row.method for parts in found.against.values() for one in parts for row in one.rows}
     trading = [name for name in MULTI_OBJECTIVE if name in ran]
     if trading:
-        lines.append(f"{_plain(trading)} trade the score against size, and are judged by score alone here.")
+        lines.append(
+            f"{_plain(trading)} trade the score against size, and are judged by score alone here; by "
+            "hypervolume in `baselines/README.md`."
+        )
     approximate = {one.method: one.approximation for one in found.searches.searches if one.approximation}
     lines += [f"{name} ran on an approximation: {text}." for name, text in sorted(approximate.items())]
     if found.overall:
