@@ -11,6 +11,7 @@ from made_tables import write_made_accuracies
 from nasbench_rl import store
 from nasbench_rl.build import selection
 from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import ImageTask, get_task
 
 TASK = get_task("nsc-chain/digits@lite")
@@ -99,3 +100,26 @@ def test_half_of_a_round_is_near_the_best(tmp_path: Path) -> None:
     archs = selection.drawn(TASK, store.read_table(tmp_path, TASK), 1, 1000)
     layers = np.array([sum(a == b for a, b in zip(best.split(), arch.name.split(), strict=False)) for arch in archs])
     assert (layers[1::2] >= 2).mean() > 0.8 > (layers[::2] >= 2).mean()
+
+
+def test_networks_with_branches_are_drawn_as_an_agent_meets_them(tmp_path: Path) -> None:
+    """Its pointers follow the newest layer, so that its networks have fewer leaves than those drawn from the space."""
+    task = get_task("nsc-multibranch/font-letters@lite")
+    assert isinstance(task, ImageTask)
+    write_made_accuracies(tmp_path, task.id, ["conv1"], seeds=1)
+    rows, found = store.read_table(tmp_path, task), []
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as patch:
+        patch.setattr(selection, "ROUND", 120)
+        patch.setattr(selection, "PARENTS", 0)
+        found = selection.drawn(task, rows, 1, 121)
+    rng = np.random.default_rng(0)
+    sampled = [arch for arch in (task.space.sample(rng) for _ in range(400)) if len(arch.choices) > 1][:120]
+    assert len(found) == 120 and all(task.is_valid(arch) for arch in found)
+    assert np.mean([leaves(arch) for arch in found]) + 0.5 < np.mean([leaves(arch) for arch in sampled])
+
+
+def leaves(arch: Architecture) -> int:
+    """Layers that feed no other."""
+    fed = {source for _, _, _, first, second in arch.choices for source in (first, second)}
+    return sum(vector[0] not in fed for vector in arch.choices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,9 @@ from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.task import ImageTask
+
+if TYPE_CHECKING:
+    from nasbench_rl.envs.nsc_mdp import NscMdp
 
 ROUND = 50
 """Architectures drawn at once; the next round knows how good they are."""
@@ -96,12 +100,16 @@ def deeper(task: ImageTask, names: Iterable[str], depth: int) -> set[str]:
 def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Architecture]:
     """The next round of new valid networks deeper than ``depth``, until a table has ``count``; empty when it has.
 
-    One half is drawn as an agent without knowledge would, from ``space.sample``; the other half mutates the best found
-    so far, where an agent that learns would look. A round depends on the rows alone.
+    One half is drawn as an agent without knowledge would: chains from ``space.sample``, networks with branches from
+    episodes of random actions, in which pointers follow the newest layer, so that most have fewer branches than a draw
+    from the space. The other half mutates the best found so far, where an agent that learns would look. A round depends
+    on the rows alone.
 
     Raises:
         InvalidValueError: the space has not so many that a draw would find.
     """
+    from nasbench_rl.envs.nsc_mdp import NscMdp  # late: it takes Gymnasium, and `status` does not
+
     check_drawn(task, depth)
     names = rows["arch"].to_pylist()
     known = set(names)
@@ -110,8 +118,9 @@ def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Archi
     scores = rows["validation_accuracy"].to_numpy(zero_copy_only=False)
     best = list(dict.fromkeys(names[at] for at in last[np.argsort(-scores[last], kind="stable")]))[:PARENTS]
     rng, found, vain = np.random.default_rng([len(known), depth]), dict[str, Architecture](), 0
+    mdp = NscMdp(task.space, lambda arch: 0.0, task.is_valid)
     while len(found) < min(ROUND, missing) and vain < VAIN_DRAWS:
-        arch = task.space.sample(rng)
+        arch = task.space.sample(rng) if task.space.definition.chain else _met(mdp, rng)
         if best and len(found) % 2:
             arch = task.space.parse(best[int(rng.integers(len(best)))])
             for _ in range(int(rng.integers(1, LONGEST_WALK + 1))):
@@ -128,3 +137,20 @@ def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Archi
             f"{count - missing}, or a smaller --depth"
         )
     return list(found.values())
+
+
+def _met(mdp: NscMdp, rng: np.random.Generator) -> Architecture:
+    """A network that an agent without knowledge meets: one of an episode of random actions."""
+    from nasbench_rl.envs.nsc_mdp import Design
+
+    met: list[str] = []
+    while not met:
+        design = Design()
+        for _ in range(mdp.tau):
+            step = mdp.step(design, int(rng.integers(len(mdp.actions))))
+            design = step.design
+            if step.arch is not None and step.source != "invalid" and step.arch not in met:
+                met.append(step.arch)
+            if step.ended is not None:
+                break
+    return mdp.space.parse(met[int(rng.integers(len(met)))])
