@@ -189,7 +189,7 @@ def _parser() -> cli.Parser:
     parser.add_argument("--no-page", dest="page", action="store_false",
                         help="leave out the leaderboard page, whose figures take a few seconds")  # fmt: skip
     parser.add_argument("--preset", metavar="NAME", help="a paper's protocol instead: " + ", ".join(PRESETS))
-    parser.add_argument("--experiment", type=int, default=1, choices=(1, 2, 3), metavar="E",
+    parser.add_argument("--experiment", type=int, choices=(1, 2, 3), metavar="E",
                         help="meta-rl-paper: 1 training, 2 evaluation (with --mode live its intensified trainings "
                              "too, which take hours), 3 multi-branch (default 1)")  # fmt: skip
     parser.add_argument("--dry-run", action="store_true",
@@ -244,10 +244,14 @@ def run_preset(options: Any, out: Path) -> int:
     if options.preset not in PRESETS:
         raise unknown("preset", options.preset, PRESETS)
     given = {"--methods": options.methods, "--budget": options.budget}
+    if options.mode not in MODES:
+        raise unknown("mode", options.mode, MODES)
+    trains = options.preset == "meta-rl-paper" and options.experiment == 2
+    given |= {"--dry-run": options.dry_run and not trains, "--mode": options.mode != "tabular" and not trains}
     if options.preset == "meta-rl-paper":
         given |= {"--tasks": options.tasks}
     else:
-        given |= {"--runs": options.runs, "--mode": options.mode != "tabular"}
+        given |= {"--runs": options.runs, "--experiment": options.experiment}
     if ignored := [name for name, value in given.items() if value]:
         raise InvalidValueError(f"--preset {options.preset} fixes what {', '.join(ignored)} would change; leave it out")
     if options.preset == "meta-rl-paper":
@@ -270,7 +274,7 @@ def _run_meta_rl(options: Any, out: Path) -> int:
     runs = options.runs or preset.DEFAULT_RUNS
     cli.check_report("matplotlib", "scipy")
     return preset.run(
-        options.experiment, out, options.tables, options.seed, runs, options.jobs, train, options.device
+        options.experiment or 1, out, options.tables, options.seed, runs, options.jobs, train, options.device
     )  # fmt: skip
 
 
@@ -316,8 +320,9 @@ def main(arguments: Sequence[str]) -> int:
         workers.check_device(options.device)
     if options.preset is not None:
         return run_preset(options, out)
-    if options.dry_run:
-        raise InvalidValueError("--dry-run belongs to --preset meta-rl-paper --experiment 2; nothing was run")
+    for flag, value in (("--dry-run", options.dry_run), ("--experiment", options.experiment)):
+        if value:
+            raise InvalidValueError(f"{flag} belongs to --preset meta-rl-paper (--experiment 2); nothing was run")
     searches = searches_of(options)
     files.check_writable(out)
     cli.check_report("matplotlib", *(("scipy", "jinja2") if options.page else ()))

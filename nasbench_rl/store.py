@@ -108,7 +108,7 @@ def check_kept(folder: Path) -> None:
     if folder == Path(__file__).resolve().parent / "_tables":
         raise TableError(
             f"{folder} belongs to the installed package, and the next pip install would delete what is added; name a "
-            f"folder of your own with --tables or ${ENVIRONMENT_VARIABLE}"
+            f"folder of your own with --tables or ${ENVIRONMENT_VARIABLE}, a copy of this one where its rows are needed"
         )
 
 

@@ -211,8 +211,19 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert cli.run(compare.main, command) == 2
     assert "build nsc-multibranch/font-letters@lite --drawn 300" in capsys.readouterr().err
     assert cli.run(compare.main, ["--preset", "meta-rl-paper", "--experiment", "4"]) == 2
-    assert cli.run(compare.main, ["--dry-run"]) == 2
-    assert "--preset meta-rl-paper" in capsys.readouterr().err
+    for flags in (["--dry-run"], ["--experiment", "2"]):
+        assert cli.run(compare.main, flags) == 2
+        assert "--preset meta-rl-paper" in capsys.readouterr().err
+    meta = ["--preset", "meta-rl-paper", "--experiment"]
+    for flags, said in (
+        ([*meta, "1", "--dry-run"], "--dry-run"),
+        ([*meta, "3", "--mode", "live"], "--mode"),
+        ([*meta, "2", "--mode", "lvie"], "did you mean 'live'"),
+        (["--preset", "rl-agents-paper", "--dry-run"], "--dry-run"),
+        (["--preset", "rl-agents-paper", "--experiment", "2"], "--experiment"),
+    ):
+        assert cli.run(compare.main, [*flags, "--out", str(tmp_path)]) == 2
+        assert said in capsys.readouterr().err
 
 
 # -- from steps to curves

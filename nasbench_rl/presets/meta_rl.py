@@ -162,6 +162,8 @@ def _second(
     out: Path, tables: str | None, seeds: Sequence[int], jobs: int, protocol: Protocol, train: Train, device: str
 ) -> int:
     check_ready([*TRAINED_ON, *HELD_OUT], tables)
+    if train == "yes":
+        store.check_kept(Path(tables) if tables else store.find_tables())
     with tempfile.TemporaryDirectory() as folder:  # learned anew: a policy on disk may be of other tables
         policies = Path(folder)
         chain = [*meta_trials(protocol, policies), *evaluation_trials(protocol, policies)]
