@@ -104,6 +104,7 @@ def train(
 def train_vgg(folder: Path, task: ImageTask, seed: int, device: str = "cpu") -> None:
     """Train the VGG network once and add its learning curve to the file; another process's work is waited for."""
     from nasbench_rl.training import classifier, datasets
+    from nasbench_rl.training.cells import check_images
     from nasbench_rl.training.process import tune_process
 
     tune_process()
@@ -112,6 +113,9 @@ def train_vgg(folder: Path, task: ImageTask, seed: int, device: str = "cpu") -> 
         before = read_vgg(folder, task)
         if seed in set(before["seed"]):
             return
+        check_images(
+            task, folder, sorted({*before.get("data", ()), *store.read_table(folder, task)["data"].to_pylist()})
+        )
         origin = {"code_version": provenance.code_version(), "machine": provenance.machine(device)}
         with _progress(f"{VGG} on {task.id}, train seed {seed}", task.max_fidelity) as tell:
             curve = classifier.train_vgg(data, task.recipe, seed, device, tell)

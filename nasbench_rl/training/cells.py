@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,14 @@ def train_cell(
 
 def _check_same_images(task: ImageTask, folder: Path) -> None:
     """Raise DatasetError before a training whose rows the table would refuse."""
+    check_images(task, folder, store.read_table(folder, task)["data"].unique().to_pylist())
+
+
+def check_images(task: ImageTask, folder: Path, known: Sequence[str]) -> None:
+    """Raise DatasetError where the prepared images are none of those ``known`` from the rows in ``folder``."""
     from nasbench_rl.training.datasets import load_dataset
 
-    name, known = task.environment.name, store.read_table(folder, task)["data"].unique().to_pylist()
+    name = task.environment.name
     if known and load_dataset(name).digest not in known:
         raise DatasetError(
             f"data set {name!r} was prepared otherwise here (digest {load_dataset(name).digest}) than for the table in "
