@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -180,12 +181,17 @@ class TabularBenchmark(Benchmark):
         key = (arch, fidelity, seed, split, metric)
         try:
             return self._cache[key]
-        except (KeyError, TypeError):  # TypeError: a list or array, which has no hash
+        except (KeyError, TypeError):  # TypeError: a list or array, or a tuple of them, which has no hash
             pass
         evaluation = self.table.evaluation(self.space.parse(arch), fidelity, seed, split, metric)
-        if isinstance(arch, (tuple, str, Architecture)) and len(self._cache) < CACHE_LIMIT:
-            self._cache[key] = evaluation
+        self._remember(key, evaluation)
         return evaluation
+
+    def _remember(self, key: tuple[object, ...], evaluation: Evaluation) -> None:
+        """So that the same question is answered in a microsecond; what has no hash is looked up each time."""
+        if len(self._cache) < CACHE_LIMIT:
+            with contextlib.suppress(TypeError):
+                self._cache[key] = evaluation
 
     def query_many(
         self, archs: Sequence[ArchLike] | np.ndarray[Any, Any], fidelities: Sequence[int] | int | None = None,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_rl import store
-from nasbench_rl.benchmark import CACHE_LIMIT, Mode, TabularBenchmark
+from nasbench_rl.benchmark import Mode, TabularBenchmark
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, MissingCellError
 from nasbench_rl.records import Cost, Evaluation, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
@@ -53,8 +53,7 @@ class SurrogateBenchmark(TabularBenchmark):
             architecture = self.space.parse(arch)  # raises for what is no point of the space
         self._check(seed, split, metric)
         answer = self._answer(architecture, fidelity, split)
-        if isinstance(arch, (tuple, str, Architecture)) and len(self._cache) < CACHE_LIMIT:
-            self._cache[arch, fidelity, seed, split, metric] = answer
+        self._remember((arch, fidelity, seed, split, metric), answer)
         return answer
 
     def _answer(self, arch: Architecture, fidelity: int | None, split: Split) -> Evaluation:
