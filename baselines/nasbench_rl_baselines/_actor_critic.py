@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nasbench_rl import BudgetExhausted, Run
 from nasbench_rl_baselines._episodes import Episodes
-from nasbench_rl_baselines._policies import load_policy, save_policy, save_tensors
+from nasbench_rl_baselines._policies import check_savable, load_policy, save_policy, save_tensors
 from nasbench_rl_baselines._searching import RewardScale
 from nasbench_rl_baselines._torch import generator_of, one_thread
 
@@ -85,6 +85,8 @@ class TfRmsprop:
 
 def search(run: Run, method: MetaA2c, recurrent: bool) -> None:
     """One trial: learn while acting, or act with frozen weights; then save the policy where that was asked for."""
+    check_savable(method.save, run)
+    check_savable(method.trace, run, "trace")
     with one_thread():
         worker = _Worker(run, method, recurrent)
         try:

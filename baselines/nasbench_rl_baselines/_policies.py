@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,10 +41,27 @@ def save_tensors(tensors: Mapping[str, Tensor], template: str, run: Run, option:
     path = _path(template, run)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        part = path.with_name(f".{path.name}.{os.getpid()}")  # renamed when whole: a kill leaves no half of a file
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
+        part.replace(path)
     except OSError as error:
         raise InvalidValueError(f"cannot save {path}: {error}; give {option}= a path to write to") from error
     return path
+
+
+def check_savable(template: str | None, run: Run, option: str = "save") -> None:
+    """Raise InvalidValueError ahead of a search whose policy could not be saved; None is not saved."""
+    if template is None:
+        return
+    path = _path(template, run)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InvalidValueError(f"cannot save {path}: {error}; give {option}= a path to write to") from error
 
 
 def load_policy(network: nn.Module, template: str, run: Run) -> None:

@@ -2,11 +2,11 @@
 
 Mnih et al. (2013), "Playing Atari with deep reinforcement learning", https://arxiv.org/abs/1312.5602; Gómez Robles and
 Vanschoren (2019), "Learning to reinforcement learn for neural architecture search", https://arxiv.org/abs/1911.03769,
-section 6.1: the buffer of t_max / 2, batch 20, ε from 1.0 to 0.1 and the learning rate. The authors' script
-(https://github.com/gomerudo/nas-dmrl, ``run_nas_dqn.sh``) adds that ε falls over the whole trial, that γ = 1 and that
-the target network is copied every 100 steps. The rest is OpenAI Baselines' ``deepq``, with which they ran it: the first
-update after 1 000 steps, double and dueling Q-learning, two tanh layers of 64 and one ReLU layer of 256 a stream, Huber
-loss, gradients clipped to norm 10 a tensor, Adam.
+section 6.1: 19,000 steps in three trials, the buffer of t_max / 2, batch 20, ε from 1.0 to 0.1 and the learning rate.
+The authors' script (https://github.com/gomerudo/nas-dmrl, ``run_nas_dqn.sh``) adds that ε falls over the whole trial,
+that γ = 1 and that the target network is copied every 100 steps. The rest is OpenAI Baselines' ``deepq``, with which
+they ran it: the first update after 1 000 steps, double and dueling Q-learning, two tanh layers of 64 and one ReLU layer
+of 256 a stream, Huber loss, gradients clipped to norm 10 a tensor, Adam.
 
 Changed for spaces of 25 or 32 points:
 
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from nasbench_rl import BudgetExhausted, Run
 from nasbench_rl_baselines._episodes import Episodes
-from nasbench_rl_baselines._policies import load_policy, save_policy
+from nasbench_rl_baselines._policies import check_savable, load_policy, save_policy
 from nasbench_rl_baselines._searching import RewardScale, check_positive
 from nasbench_rl_baselines._torch import generator_of, one_thread
 
@@ -73,6 +73,7 @@ class Dqn:
 
     def __call__(self, run: Run) -> None:
         """Search; ends when the budget or ``t_max`` is spent, or when nothing was charged for long."""
+        check_savable(self.save, run)
         with one_thread():
             agent = _Agent(run, self)
             try:
