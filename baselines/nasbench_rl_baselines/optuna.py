@@ -8,6 +8,10 @@ Changed for spaces of 25 or 32 points, whose default budget is ten trainings: Op
 before its models, and of 50 individuals a generation, would make the whole search a random one; both are ``startup``
 here. An architecture that is suggested again is told the score it had, at no charge; after ``retries`` of them in a row
 the next new one is drawn at random.
+
+NSC networks have choices that are named and not ordered, and depend on those before. CMA-ES models none of them and is
+refused there. The Gaussian process models those that every trial had, which are the first of them, and draws the rest
+at random; TPE and NSGA-II take all.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nasbench_rl import Run
-from nasbench_rl.errors import missing_extra, unknown
+from nasbench_rl.errors import UnsuitedSpaceError, missing_extra, unknown
 from nasbench_rl.spaces import Architecture, KernelSpace, size_of
 from nasbench_rl_baselines._choices import Choices, Tokens, choices_of
 from nasbench_rl_baselines._searching import FREE_LIMIT, check_positive
@@ -36,6 +40,8 @@ SAMPLERS = {
     "random": ("RandomSampler", ""),
 }
 """Class of each sampler, and the argument that ``startup`` is."""
+ORDERED_ONLY = ("cma-es",)
+"""Samplers that draw categories at random, whatever was found."""
 NEEDS = {"gp": (("torch", "live"), ("scipy", "report")), "cma-es": (("cmaes", "methods"),)}
 """Packages that Optuna itself loads for a sampler only, and the extra of each."""
 PRUNERS = {
@@ -76,8 +82,14 @@ class OptunaSearch:
 
         Raises:
             MissingExtraError: Optuna, or what the sampler needs, is not installed.
+            UnsuitedSpaceError: CMA-ES on NSC networks.
         """
         optuna, choices = _optuna(), choices_of(run.space)
+        if self.sampler in ORDERED_ONLY and not isinstance(run.space, KernelSpace):
+            raise UnsuitedSpaceError(
+                f"Optuna's sampler {self.sampler!r} models ordered choices, and {run.space.name!r} has none; allowed "
+                f"there: {', '.join(name for name in SAMPLERS if name not in ORDERED_ONLY)}"
+            )
         with _quiet(optuna):
             study = optuna.create_study(
                 study_name=f"search-{run.seed}",  # the Hyperband pruner hashes it, and Optuna's own is random

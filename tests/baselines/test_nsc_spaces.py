@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 
 from nasbench_rl import BudgetExhausted, Evaluation, get_method
 from nasbench_rl.benchmark import Benchmark
+from nasbench_rl.errors import NasbenchError, UnsuitedSpaceError
 from nasbench_rl.records import Cost, Split
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.task import get_task
+from nasbench_rl.testing.watch import global_state, other_global_state
 
 METHODS = (
     "q_learning", "blockqnn", "mcts", "successive_halving", "hyperband", "learning_curve", "predictor", "optuna",
-    "mnas", "monas", "rena", "local_search", "regularized_evolution",
+    "mnas", "monas", "rena", "local_search", "regularized_evolution", "reinforce", "ppo", "a2c", "meta_a2c", "dqn",
+    "random_search",
 )  # fmt: skip
+"""All but those that share weights, which is no matter of accuracies alone."""
 
 
 class NscToyBenchmark(Benchmark):
@@ -33,6 +38,7 @@ class NscToyBenchmark(Benchmark):
         self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
         metric: str | None = None,
     ) -> Evaluation:  # fmt: skip
+        assert split == "validation", "a search read the test split"
         name = self.space.parse(arch).name
         amount = fidelity or 12
         score = name.count("conv") / (1 + len(name) / 5) * (0.5 + amount / 24)
@@ -53,9 +59,14 @@ def trained(name: str, space: str, images: str = "fashion-mnist", seed: int = 0,
 @pytest.mark.parametrize("space", ["nsc-chain", "nsc-multibranch"])
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_search_large_spaces_and_repeat_with_the_seed(name: str, space: str) -> None:
+    with contextlib.suppress(NasbenchError):  # loads whatever the method loads
+        get_method(name)(NscToyBenchmark(space).start(12, 1))
+    before = global_state()
     first = trained(name, space)
+    assert global_state() == before, "draw from run.rng alone"
     assert len(set(first)) >= 8
-    assert trained(name, space) == first
+    with other_global_state():
+        assert trained(name, space) == first
 
 
 @pytest.mark.parametrize(("name", "options"), [("learning_curve", {}), ("optuna", {"pruner": "median"})])
@@ -85,3 +96,10 @@ def test_the_order_of_train_seeds_needs_no_index() -> None:
         run.evaluate(arch)
         drawn.add(run.points[0].seed)
     assert drawn == {0, 2}
+
+
+def test_a_sampler_of_ordered_choices_is_refused_by_name() -> None:
+    with pytest.raises(
+        UnsuitedSpaceError, match=r"'cma-es' models ordered choices, and 'nsc-chain' has none; .*tpe, gp"
+    ):
+        trained("optuna", "nsc-chain", sampler="cma-es")
