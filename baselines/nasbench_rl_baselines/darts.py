@@ -10,9 +10,10 @@ stored search is replayed, which is exact: nothing of it depends on the run but 
 
 Changed from Liu et al. as RL-DARTS' official code has it (github.com/google/brain_autorl, rl_darts): alphas start at
 zero and share Adam, learning rate and gradient norm with the weights, here those of the task's PPO, whose rate a cosine
-anneals. Liu et al. alternate two optimisers over training and validation images, which games do not have, search four
-times, and keep the best after a short training of each; here a run searches once, and the spread over search seeds
-shows what that leaves to chance. Their cells, edges and zero operation have no counterpart in a chain of kernels.
+anneals. Liu et al. alternate two optimisers over training and validation images, which games do not have, for 50 epochs
+of search, search four times, and keep the best after a short training of each; here a run searches once, and the spread
+over search seeds shows what that leaves to chance. Their cells, edges and zero operation have no counterpart in a chain
+of kernels.
 """
 
 from __future__ import annotations

@@ -4,7 +4,9 @@ Pham et al. (2018), "Efficient neural architecture search via parameter sharing"
 
 A controller samples a child path, the supernet trains it for ten PPO updates, and the mean return of its play is its
 reward: what it earned over the games it played, where a game that several children played counts for each by its share
-of the game's steps. So a child is heard when the last of its games is over, up to a few children later. After every ten
+of the game's steps. So a child is heard when the last of its games is over, after those before it: on MinAtar Freeway,
+whose games last 2,501 steps, up to two children later, and at most, behind a game that runs into its time limit, 8
+children later on MinAtar and 21 on ALE. After every ten
 children REINFORCE updates the controller. The proxy score of an architecture is the controller's probability of it. It
 costs one whole training for the supernet and one for each of the top 3.
 
@@ -24,6 +26,8 @@ Changed from the paper:
 - A child's reward is the mean return of its play, raw. The authors' code scores the child's ten updates by the signs of
   the rewards in them, over the lives and games that ended in them and one more: the same child would score nine times
   as much where none of the eight games happens to end as where all do.
+- A batch may hold children that were sampled before the controller's last update, as many as were waiting to be heard;
+  they are learned from as if the controller of now had written them.
 - Every child is written from the same first input, as in Pham et al.'s code. The paper says in half a sentence that its
   controller's inputs are the previous architecture and its reward (section 4.2), and not how.
 - Ten children an update of the controller, as section 5.1 can be read ("every ten steps"). Table 5's "# NAS runner

@@ -1,7 +1,7 @@
 """Local search: hill climbing over the neighbourhood.
 
-White, Nolen and Savani (2021), "Local search is state of the art
-for NAS benchmarks", https://arxiv.org/abs/2005.02960.
+White, Nolen and Savani (2021), "Local search is state of the art for NAS benchmarks", https://arxiv.org/abs/2005.02960,
+on NAS-Bench-101 and 201 (423,624 and 15,625 networks) among others.
 """
 
 from __future__ import annotations

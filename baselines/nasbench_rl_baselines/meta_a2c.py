@@ -12,7 +12,7 @@ and then ``policy``; ``learn=False`` evaluates it with frozen weights. Each tria
 was a program of its own.
 
 Changed for spaces of 25 or 32 points: scores that are returns of games are scaled to [0, 1] by the lowest and highest
-seen so far, nothing else. The paper has 7 000 or 8 000 steps a task, ten trainings are 20 or 50: an untrained policy
+seen so far, nothing else. The paper has 22,000 steps over three tasks, ten trainings are 20 or 50: an untrained policy
 hardly moves in so few, and the search is close to random search with replacement.
 """
 

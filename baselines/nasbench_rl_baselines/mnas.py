@@ -3,7 +3,8 @@
 Tan, Chen, Pang, Vasudevan, Sandler, Howard and Le (2019), "MnasNet: platform-aware neural architecture search for
 mobile", https://arxiv.org/abs/1807.11626: equations 2 and 3, with α = β = −0.07 (section 3) or, as a hard limit, α = 0
 and β = −1 (section 7.1). The controller is NASNet's (section 5), https://arxiv.org/abs/1707.07012, trained by PPO
-(section 4.2). The paper gives no constants of either: all are those of ``ppo`` here, whose head names their sources.
+(section 4.2). The paper gives no constants of either: all are those of ``ppo`` here, whose head names their sources,
+as is the controller's one softmax for all choices.
 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 8 000:
 

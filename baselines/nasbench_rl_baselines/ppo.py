@@ -9,6 +9,7 @@ Changed for spaces of 25 or 32 points, whose default budget is ten trainings and
 
 - A batch has 5 architectures, so that a default budget has two; the paper's has 20 (appendix A.3).
 - Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far.
+- All choices share one embedding and one softmax; the paper has a softmax for each.
 - The paper gives neither the clipping nor the epochs of PPO; they are Schulman et al.'s (table 3: 0.2 and 10). Nor does
   it name the optimizer, which is Adam here as there.
 

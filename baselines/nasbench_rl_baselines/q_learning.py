@@ -7,8 +7,8 @@ time; the 100 here are the paper's, page 6, as a re-implementation cites it. Not
 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 2 700:
 
-- The ε schedule keeps its proportions (the first 56 % of all models are random) but is stretched over the models that
-  the budget buys, or the whole space where that is smaller.
+- The ε schedule keeps its proportions (the first 1,500, 56 % of all models, are random) but is stretched over those
+  that the budget buys, or the whole space where that is smaller.
 - Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far, anew
   at each replay.
 

@@ -4,7 +4,9 @@ Real, Aggarwal, Huang and Le (2019), "Regularized evolution for image
 classifier architecture search", https://arxiv.org/abs/1802.01548, Algorithm 1.
 
 Changed for spaces of 25 or 32 points: a population of 10 and tournaments of 3, where the paper's 100 and 25 are more
-than the space holds; the proportions are kept.
+than the space holds; the proportions are kept. The paper's runs train 20,000 networks. The default budget of ten
+trainings makes the first population, and what is bred comes from repeats, which cost nothing: two or three networks a
+run. With three trainings nothing is bred and the search is a random one.
 """
 
 from __future__ import annotations
@@ -22,8 +24,7 @@ class RegularizedEvolution:
     """Tournaments in a population from which the oldest dies.
 
     Attributes:
-        population: individuals alive at once. The paper's 100 is larger than these spaces of 25 and 32; 10 leaves room
-            for as many births as deaths at the default budget.
+        population: individuals alive at once. The paper's 100 is larger than these spaces of 25 and 32.
         tournament: individuals that compete to be a parent; the paper's 25 of 100, kept at a quarter of the population.
     """
 
