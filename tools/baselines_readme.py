@@ -1,4 +1,6 @@
-"""Writes the current ranking into ``baselines/README.md``, from the leaderboard that ``make leaderboard`` keeps there.
+"""Writes the current ranking, by score and against cost, into ``baselines/README.md``.
+
+From the leaderboard that ``make leaderboard`` keeps there:
 
 python tools/baselines_readme.py
 """
@@ -6,13 +8,18 @@ python tools/baselines_readme.py
 from __future__ import annotations
 
 import csv
+import math
+import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BASELINES = ROOT / "baselines"
 BEGIN, END = "<!-- ranking: made by tools/baselines_readme.py -->", "<!-- end of ranking -->"
+COST_BEGIN, COST_END = "<!-- against cost: made by tools/baselines_readme.py -->", "<!-- end of against cost -->"
 ALL_TASKS = "all tasks"
+RANDOM, WEIGHING = "random_search", ("mnas", "monas", "rena")
+"""The reference, and the methods whose reward weighs a cost."""
 
 
 def ranking(markdown: str, rows: list[dict[str, str]]) -> str:
@@ -38,6 +45,62 @@ def ranking(markdown: str, rows: list[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
+def against_cost(markdown: str) -> str:
+    """Hypervolume of score against FLOPs: the methods that weigh a cost beside random search, a row a task.
+
+    And in a sentence where a method's interval lies wholly on one side of random search's.
+    """
+    section = markdown.partition("\n## Score against cost\n")[2].partition("\n## ")[0]
+    found: dict[str, dict[str, str]] = {}
+    for part in section.split("\n### ")[1:]:
+        task, rows = part.splitlines()[0], [line for line in part.splitlines() if line.startswith("| ")]
+        column = next(at for at, name in enumerate(cells_of(rows[0])) if name.startswith("hypervolume, flops"))
+        found[task] = {cells[0]: cells[column] for cells in map(cells_of, rows[2:])}
+    lines = ["| task | " + " | ".join(f"`{name}`" for name in (RANDOM, *WEIGHING)) + " |"]
+    lines.append("|---|" + "---|" * (1 + len(WEIGHING)))
+    above: dict[str, list[str]] = {name: [] for name in WEIGHING}
+    below: dict[str, list[str]] = {name: [] for name in WEIGHING}
+    for task, values in found.items():
+        lines.append(f"| `{task}` | " + " | ".join(values.get(name, "–") for name in (RANDOM, *WEIGHING)) + " |")
+        low, high = bounds_of(values.get(RANDOM, ""))
+        for name in WEIGHING:
+            own_low, own_high = bounds_of(values.get(name, ""))
+            if own_low > high:
+                above[name].append(f"`{task}`")
+            if own_high < low:
+                below[name].append(f"`{task}`")
+    told = [
+        f"`{name}`: {'; '.join(parts)}"
+        for name in WEIGHING
+        if (
+            parts := [
+                f"{side} on {', '.join(tasks)}"
+                for side, tasks in (("above", above[name]), ("below", below[name]))
+                if tasks
+            ]
+        )
+    ]
+    answer = "; ".join(told) if told else "of none of them on any task"
+    return "\n".join(
+        [
+            f"Interval wholly above or below random search's: {answer}. Elsewhere they are not told apart from it.",
+            "",
+            *lines,
+        ]
+    )
+
+
+def cells_of(row: str) -> list[str]:
+    """Of a row of a Markdown table."""
+    return [cell.strip() for cell in row.strip().strip("|").split("|")]
+
+
+def bounds_of(cell: str) -> tuple[float, float]:
+    """Of ``0.8 [0.7, 0.9]``; NaN where there are none."""
+    bounds = re.search(r"\[(.*), (.*)\]", cell)
+    return (float(bounds[1]), float(bounds[2])) if bounds else (math.nan, math.nan)
+
+
 def replace_block(page: Path, begin: str, end: str, filled: str) -> None:
     """Replace what stands between two marks of a page."""
     before, rest = page.read_text().split(begin)
@@ -51,6 +114,8 @@ def main() -> int:
         rows = list(csv.DictReader(file))
     filled = ranking((BASELINES / "leaderboard.md").read_text(), rows)
     replace_block(BASELINES / "README.md", BEGIN, END, filled)
+    costs = against_cost((BASELINES / "leaderboard.md").read_text())
+    replace_block(BASELINES / "README.md", COST_BEGIN, COST_END, costs)
     return 0
 
 
