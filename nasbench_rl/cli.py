@@ -82,5 +82,5 @@ def positive(text: str) -> int:
 
 
 def names(values: Sequence[str] | None) -> list[str]:
-    """Names given apart (``a b``) or with commas (``a,b``); empty for None."""
-    return [part for value in values or () for part in value.split(",") if part]
+    """Names given apart (``a b``) or with commas (``a,b``), each once; empty for None."""
+    return list(dict.fromkeys(part for value in values or () for part in value.split(",") if part))

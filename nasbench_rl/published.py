@@ -16,9 +16,10 @@ NAME = "published.parquet"
 def published(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """Every printed figure: paper, citation, table, row, column, task, metric, value, text, spread, unit, note.
 
-    ``value`` and ``spread`` are as printed, in ``unit``; ``spread_kind`` says what the ± is, as far as the paper says;
-    ``note`` tells where a scan was read against its letters. The papers' recipes differ from this project's, so their
-    figures are set beside ours and never merged.
+    ``value`` and ``spread`` are as printed, in ``unit``, but for times in hours, products and lost decimal points,
+    which ``note`` tells; ``spread_kind`` says what the ± is, as far as the paper says; ``note`` tells where a scan was
+    read against its letters. The papers' recipes differ from this project's, so their figures are set beside ours and
+    never merged.
 
     Raises:
         TableError: absent, or its checksum is wrong.

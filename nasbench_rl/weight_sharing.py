@@ -31,9 +31,10 @@ class WeightSharing:
     s takes the stored supernet s modulo their number. Fitting with a controller's paths cannot be replayed: in tabular
     mode the controller is told the stored proxies instead, an approximation that reports have to name.
 
-    The fit's env steps are charged. Proxies are inference alone, "negligible to the time of training" (RL-agents paper,
-    section 5.3): they are charged no env steps, but the CPU seconds of those that the search reads are counted, and no
-    others, whether they are measured now or were when the table was made (which also has those of earlier fidelities).
+    The fit's env steps are charged. Proxies are inference alone, which the RL-agents paper calls "negligible to the
+    time of training" (section 5.3), and charged no env steps as there; ``docs/budget.md`` has how many they take. The
+    CPU seconds of those that the search reads are counted, and no others, whether they are measured now or were when
+    the table was made (which also has those of earlier fidelities).
     """
 
     def __init__(self, run: Run, benchmark: Benchmark) -> None:

@@ -264,7 +264,11 @@ def _tau_notes(taus: pd.DataFrame, benches: Sequence[TabularBenchmark]) -> tuple
             said.append(f"{known}: of one supernet no interval can be given.")
             continue
         low, high = _interval(rows["tau"])
-        verdict = "correlate with it" if low > 0 else "no correlation is shown: the interval holds 0"
+        verdict = (
+            "correlate with it" if low > 0
+            else "rank it the wrong way round" if high < 0
+            else "no correlation is shown: the interval holds 0"
+        )  # fmt: skip
         said.append(f"{known}; {verdict} (Student's t over supernets, the true ranking taken as it is).")
     alone = [bench.task.id for bench in benches if bench.table.single_seed]
     if alone:

@@ -41,14 +41,15 @@ class Step:
 
 
 class Games(Protocol):
-    """``n`` games of one kind, stepped together.
-
-    ``forced`` (n,) bool: rows whose next action is not the policy's (FIRE after a lost life); the trainer masks them.
-    """
+    """``n`` games of one kind, stepped together."""
 
     num_envs: int
     observation_shape: tuple[int, ...]
-    forced: Bools
+
+    @property
+    def forced(self) -> Bools:
+        """(n,) rows whose next action is not the policy's (FIRE after a lost life); the trainer masks them."""
+        ...
 
     def reset(self, seeds: np.random.SeedSequence) -> UInt8:
         """Start every game; the seeds fix everything random in them."""
