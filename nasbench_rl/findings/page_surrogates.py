@@ -11,7 +11,7 @@ from nasbench_rl.build.surrogate_quality import NEIGHBOURS, ONE_SIGMA, TWO_SIGMA
 from nasbench_rl.findings.answers import Answers
 from nasbench_rl.leaderboard.columns import show
 from nasbench_rl.surrogate_info import SurrogateInfo
-from nasbench_rl.task import get_task
+from nasbench_rl.task import ImageTask, get_task
 
 TITLE = "How good are the surrogates' guesses?"
 COUNTS, SPLIT = "layers", "test"
@@ -97,7 +97,8 @@ def _shallow(found: Answers, measured: list[SurrogateInfo]) -> list[str]:
         return []
     total = sum(map(len, counts))
     deep, deepest = (sum(sum(depth > at for depth in one) for one in counts) for at in (SHALLOW, DEEP))
-    most = max(get_task(info.task).space.definition.depth for info in measured)
+    tasks = [get_task(info.task) for info in measured]
+    most = max(task.space.definition.depth for task in tasks if isinstance(task, ImageTask))
     return [
         f"{show(100 * (1 - deep / total))} % of these networks have at most {SHALLOW} layers and {deepest} of "
         f"{total:,} more than {DEEP}, while agents go to {most}: of deep networks guesses are hardly measured."
