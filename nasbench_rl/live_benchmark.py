@@ -73,14 +73,17 @@ class LiveBenchmark(TabularBenchmark):
         self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
         metric: str | None = None,
     ) -> Evaluation:  # fmt: skip
-        """See ``Benchmark.query``; a missing cell is trained, with the split's first seed when ``seed`` is None."""
+        """See ``Benchmark.query``; a missing cell is trained, with the split's first seed when ``seed`` is None.
+
+        It is trained to its end, whatever the fidelity, so that it answers every later question.
+        """
         architecture = self.space.parse(arch)
         view, at = self.table.view(split, metric), self.task.fidelity_at(fidelity)  # all that is wrong, before training
         self.table.check_measured(view, at)
         seed = self._seed_of(architecture, seed, split)
         self.task.size(architecture)  # raises for a network that does not exist
         if not self.table.has(architecture, seed):
-            self._train(architecture, seed)
+            self._train(architecture, seed, self.task.fidelities[at])
         cell = (architecture.name, seed)
         source: Source = "live" if cell in self._fresh else "table"
         self._fresh.discard(cell)  # trained once, it is an answer from the table from now on
@@ -121,15 +124,23 @@ class LiveBenchmark(TabularBenchmark):
             raise InvalidValueError(f"train seed {seed} is not of the {split} split (validation: even, test: odd)")
         return int(seed)
 
-    def _train(self, arch: Architecture, seed: int) -> None:
-        """Train a cell in this process, unless another that is training it finishes it first."""
-        cells = self._ready()
+    def _train(self, arch: Architecture, seed: int, asked: int) -> None:
+        """Train a cell in this process, unless another that is training it finishes it first.
+
+        Progress is told in what is charged, ``asked``, for which the whole training is done.
+        """
+        cells, tell = self._ready(), self.on_progress
+
+        def scaled(steps: int) -> None:
+            assert tell is not None
+            tell(steps * asked // self.task.max_fidelity)
+
         from nasbench_rl.training import workers
 
         with files.lock(self.folder, workers.lock_name(self.task, cells.cell_name(arch.name, seed))):
             if (arch.name, seed) not in store.trained_cells(self.folder, self.task):
                 with self.turn():
-                    cells.train_cell(self.task, arch, seed, self.folder, self.device, self.on_progress)
+                    cells.train_cell(self.task, arch, seed, self.folder, self.device, tell and scaled)
                 self._fresh.add((arch.name, seed))
         self._take_in()
 

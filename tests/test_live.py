@@ -102,3 +102,15 @@ def test_a_turn_waits_for_another_process_and_outlives_its_death(tmp_path: Path)
     other.join()
     with workers.turn(tmp_path, 0), workers.turn(tmp_path, 0):
         pass  # no limit
+
+
+def test_progress_is_told_in_what_is_charged(tmp_path: Path) -> None:
+    """A short evaluation trains to the end, and is charged and shown for what it asked."""
+    told: list[int] = []
+    bench = load(TASK, "live", tables=tmp_path, jobs=1)
+    bench.on_progress = told.append
+    run = bench.start(3 * WHOLE, seed=0)
+    run.evaluate("k1-k1", TASK.fidelities[3])
+    assert told == sorted(told) and max(told) == run.spent == TASK.fidelities[3]
+    run.evaluate("k1-k1")
+    assert max(told) == TASK.fidelities[3] and run.points[1].source == "table", "the training went to its end at once"
