@@ -1,7 +1,9 @@
-"""Ctrl-C where Python alone would lose it or print a traceback: while modules load, and in processes that start."""
+"""Ctrl-C where Python alone would lose it or print a traceback, and the end of processes whose parent was killed."""
 
 from __future__ import annotations
 
+import multiprocessing as mp
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -53,3 +55,16 @@ def let_through() -> None:
     """In a new process: from now on Ctrl-C does what it is set to, also one that came earlier."""
     if HAS_MASKS:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def end_with_parent() -> None:
+    """End this process at once when the one that started it is gone: a pool's would wait for its next job for ever."""
+    parent = mp.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end with parent", daemon=True).start()

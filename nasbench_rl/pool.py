@@ -6,6 +6,7 @@ import multiprocessing as mp
 import os
 import queue
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -25,19 +26,21 @@ CHUNK = 25
 REPORT_EVERY_SECONDS = 2.0
 WAITING = 2
 """Live searches at once for each training at once: while one waits for its trainings, or its turn, another goes on."""
+MOST_PROCESSES = 61 if sys.platform == "win32" else 10_000
+"""Windows waits for no more."""
 KILLED = (
     "a worker process was killed, perhaps for want of memory: the searches that were not finished are missing from the "
     "results, so that methods differ in search seeds. Run the comparison again, with fewer --jobs if memory was short"
 )
 
 _reports: Any = None
-_parent = 0
 
 
-def _start_worker(reports: Any, parent: int) -> None:
+def _start_worker(reports: Any) -> None:
     """One thread a process, before torch is loaded: the pool already has a process a core. Ctrl-C ends it at once."""
-    global _reports, _parent
-    _reports, _parent = reports, parent
+    global _reports
+    _reports = reports
+    interrupts.end_with_parent()  # nobody would read what it searches on
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     interrupts.let_through()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -48,8 +51,6 @@ def _work(job: int, search: Search, seeds: range) -> pd.DataFrame:
 
     def progress(seed: int, spent: int) -> None:
         nonlocal last
-        if os.getppid() != _parent:
-            os._exit(1)  # the comparison was killed: nobody reads what would be searched on
         if time.monotonic() - last > REPORT_EVERY_SECONDS:
             last = time.monotonic()
             _reports.put((job, (seed - seeds.start) * search.budget + min(spent, search.budget)))
@@ -71,7 +72,7 @@ def run_all(
     live = any(search.mode == "live" for search in searches)
     processes = jobs * WAITING if live else jobs
     chunks = split_seeds(list(searches), first_seed, runs, 1 if live else CHUNK)
-    processes = min(processes, len(chunks))
+    processes = min(processes, len(chunks), MOST_PROCESSES)
     chunks = [(replace(search, searches=processes, first_seed=first_seed), seeds) for search, seeds in chunks]
     frames: list[pd.DataFrame] = []
     failures: dict[str, NasbenchError] = {}
@@ -82,7 +83,7 @@ def run_all(
                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
     with (
         Progress(*columns, console=cli.console, disable=not cli.console.is_terminal, speed_estimate_period=300) as bar,
-        ProcessPoolExecutor(processes, context, _start_worker, (reports, os.getpid())) as pool,
+        ProcessPoolExecutor(processes, context, _start_worker, (reports,)) as pool,
     ):
         row = bar.add_task("searching", total=sum(search.budget * len(seeds) for search, seeds in chunks))
         waiting: dict[Future[pd.DataFrame], int] = {}

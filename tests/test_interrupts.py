@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,30 @@ def test_ctrl_c_while_modules_load_is_one_line(
     assert seen == times and process.returncode == 130, said
     assert len(said) == 1, "\n".join(said)
     assert said[0].startswith("interrupted; ")
+
+
+POOL = """
+import multiprocessing as mp, os, sys
+from concurrent.futures import ProcessPoolExecutor
+from nasbench_rl import interrupts
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, mp.get_context("spawn"), interrupts.end_with_parent) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_idle_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    """They would wait for a next job for ever: the other end of their queue's pipe is in their own hands."""
+    script = tmp_path / "pool_of_one.py"
+    script.write_text(POOL)
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert int(parent.stdout.readline()) != parent.pid
+        parent.kill()
+        reader = threading.Thread(target=parent.stdout.read, daemon=True)  # ends when nobody holds the pipe any more
+        reader.start()
+        reader.join(600)
+        assert not reader.is_alive()
