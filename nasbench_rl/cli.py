@@ -15,7 +15,20 @@ from nasbench_rl.errors import NasbenchError, missing_extra
 WIDTH_OF_A_FILE = 200
 """Columns of output that goes to no terminal: wide enough that no table is squeezed."""
 
-console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_OF_A_FILE)
+
+class _Console(Console):
+    """A console whose reader (head, less) may have seen enough: that is a good end."""
+
+    def on_broken_pipe(self) -> None:
+        """Rich's own ends in exit code 1."""
+        self.quiet = True
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # what is flushed at the exit has to go somewhere
+        raise SystemExit(0)
+
+
+console = _Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_OF_A_FILE)
 errors = Console(stderr=True, soft_wrap=True)
 
 

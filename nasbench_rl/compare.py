@@ -8,7 +8,9 @@ if __name__ == "__main__":  # ahead of what takes long to load
     from nasbench_rl import entry
 
     sys.exit(
-        entry.run("nasbench_rl.compare", "no results were written; what live mode trained is kept and found again")
+        entry.run(
+            "nasbench_rl.compare", "runs.parquet is written once all searches are done; what live mode trained is kept"
+        )
     )
 
 import json
@@ -218,7 +220,9 @@ def searches_of(options: Any) -> list[Search]:
         raise unknown("resource", options.resource, RESOURCES)
     if options.seed < 0:
         raise InvalidValueError(f"search seed {options.seed} is negative; allowed: 0, 1, 2, …")
-    tasks = _names("--tasks", options.tasks) or shipped_tasks(options.tables)
+    tasks = _names("--tasks", options.tasks) or shipped_tasks(
+        None if options.mode == "live" else options.tables  # live, --tables is where new cells go
+    )
     methods = [parse_method(text) for text in _names("--methods", options.methods) or method_names()]
     if not tasks:
         raise TableError("no shipped table is complete; train one: python -m nasbench_rl.build --help")
@@ -329,6 +333,7 @@ def main(arguments: Sequence[str]) -> int:
 
     runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs)
     runs, changed = _of_one_table(runs)
+    store.write_frame(runs, out / "runs.parquet")  # before anything is made of them
     failures += changed
     # Unasked for, a method is left out and does not fail where its stored data lack (no supernet yet), the space has
     # nothing for it to do, or the budget does not reach its first evaluation.
@@ -346,7 +351,7 @@ def main(arguments: Sequence[str]) -> int:
     print_fronts(fronts, cli.console)
     if not options.page:
         written += write_figures(runs, fronts, out / "figures", tables, options.resource)
-    cli.console.print("written: " + ", ".join(str(path) for path in written), highlight=False, soft_wrap=True)
+    cli.say("written: " + ", ".join(str(path) for path in written))
     if options.page and not any(judge_table(str(task), tables, modes) for task, modes in runs.groupby("task")["mode"]):
         cli.errors.print(
             "no leaderboard page: no table tells what is best on these tasks, and so no regret", style="yellow"

@@ -73,11 +73,9 @@ def _prepare(name: str, files: Sequence[Path], folder: Path | None) -> None:
     path = prepare(name, files, folder)
     data = load_dataset(name)
     counts = ", ".join(f"{len(data.labels[split]):,} {split}" for split in SPLITS)
-    cli.console.print(
+    cli.say(
         f"{name}: {counts} images of {'x'.join(map(str, data.shape))} in {len(data.classes)} classes, "
-        f"{path.stat().st_size / 1e6:.1f} MB at {path}, {time.perf_counter() - started:.0f} s",
-        soft_wrap=True,
-        highlight=False,
+        f"{path.stat().st_size / 1e6:.1f} MB at {path}, {time.perf_counter() - started:.0f} s"
     )
 
 

@@ -30,6 +30,8 @@ def replace_file(path: Path, content: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from error
+    except ValueError as error:  # a path without a name: ".", "/"
+        raise TableError(f"cannot write {path}: it names no file; give a path that does") from error
 
 
 def check_writable(folder: Path) -> None:

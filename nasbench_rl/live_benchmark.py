@@ -54,7 +54,7 @@ class LiveBenchmark(TabularBenchmark):
             raise InvalidValueError(f"jobs {jobs}: nothing would ever be trained; allowed: 1, 2, 3, …")
         self.task, self.device, self.jobs = task, device, jobs or os.cpu_count() or 1
         self.searches = 1
-        self.folder = Path(tables) if tables is not None else user_tables()
+        self.folder = user_tables() if tables is None else store.table_folders(tables)[0]
         self._fresh: set[tuple[str, int]] = set()
         self._load()
 

@@ -45,7 +45,7 @@ def read_experiments(path: Path, space: NscSpace) -> tuple[pd.DataFrame, list[st
             whether a network is valid.
     """
     try:
-        frame = pd.read_csv(path)
+        frame = pd.read_csv(path, index_col=False)
     except (OSError, ValueError) as error:
         raise TableError(f"{path} is no readable CSV file ({str(error).splitlines()[0]})") from error
     missing = [name for name in NASGYM_COLUMNS if name not in frame.columns]

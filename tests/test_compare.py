@@ -46,6 +46,20 @@ def compared(made_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return out
 
 
+def test_live_mode_into_a_new_folder_takes_the_shipped_tasks(tmp_path: Path) -> None:
+    """--tables is where its cells go, and says nothing of what is shipped."""
+    options = compare._parser().parse_args(["--mode", "live", "--tables", str(tmp_path / "new"), "--methods", "spos"])
+    assert [search.task for search in compare.searches_of(options)] == compare.shipped_tasks()
+
+
+def test_a_reader_that_has_seen_enough_is_a_good_end() -> None:
+    command = [sys.executable, "-m", "nasbench_rl.build", "status"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert (process.wait(600), process.stderr.read()) == (0, "")
+
+
 def test_summary_has_the_fixed_columns_and_the_references(compared: Path) -> None:
     summary = pd.read_csv(compared / "summary.csv")
     assert list(summary.columns) == list(COLUMNS)

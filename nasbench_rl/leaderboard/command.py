@@ -70,6 +70,6 @@ def main(arguments: Sequence[str]) -> int:
     for task in report.left_out:
         cli.errors.print(f"left out: {task}, as no table tells its regret", style="yellow", markup=False)
     written = ", ".join(str(out / f"leaderboard.{suffix}") for suffix in ("md", "csv", "tex", "parquet"))
-    cli.console.print(f"written: {written}, {out / 'figures'}/", highlight=False, soft_wrap=True)
-    cli.console.print(f"open: {out / 'leaderboard.html'}", highlight=False, soft_wrap=True)
+    cli.say(f"written: {written}, {out / 'figures'}/")
+    cli.say(f"open: {out / 'leaderboard.html'}")
     return 0
