@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -160,10 +161,10 @@ class TabularBenchmark(Benchmark):
         self._named = tables
         self._load()
         if not self.table.complete.any():
-            into = "" if tables is None else f" --tables {tables}"
+            into = "" if tables is None else f" --tables {shlex.quote(str(tables))}"
             raise TableError(
-                f"{task.id} has no table in {self.folder}. Train one: python -m nasbench_rl.build {task.id}{into}; "
-                f"what there is: python -m nasbench_rl.build status{into}"
+                f"{task.id} has no table in {self.folder}. Train one: python -m nasbench_rl.build {task.built_by}{into}"
+                f"; what there is: python -m nasbench_rl.build status{into}"
             )
 
     def _load(self) -> None:

@@ -240,7 +240,7 @@ def check_enough(task: Task, rows: pd.DataFrame) -> None:
     if count < FEWEST_ARCHITECTURES:
         raise InvalidValueError(
             f"{task.id} has {count} trained architectures; a surrogate needs at least {FEWEST_ARCHITECTURES}. "
-            f"Train more: python -m nasbench_rl.build {task.id}"
+            f"Train more: python -m nasbench_rl.build {task.built_by}"
         )
 
 

@@ -97,6 +97,11 @@ class Task(ABC):
         """The table's name in lists: the task's id."""
         return self.id
 
+    @property
+    def built_by(self) -> str:
+        """What ``python -m nasbench_rl.build`` takes to train the task's table."""
+        return self.id
+
     @cached_property
     def fidelities(self) -> tuple[int, ...]:
         """Training efforts that are stored, in ``fidelity_unit``, ascending."""
@@ -223,6 +228,11 @@ class ImageTask(Task):
         data = {"name": self.environment.name, "image": self.image, "classes": self.environment.classes}
         definition = self.space.definition
         return digest(recipe=self.recipe, data=data, definition=definition, protocol=CLASSIFIER_PROTOCOL)
+
+    @property
+    def built_by(self) -> str:
+        """Chains that can be gone through, and deeper ones, or networks with branches, as an agent would draw them."""
+        return f"{self.id} --depth 2 --drawn 300" if self.space.definition.chain else f"{self.id} --drawn 300"
 
     @property
     def image(self) -> Shape:

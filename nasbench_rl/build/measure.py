@@ -65,7 +65,7 @@ def networks(task: Task, folder: Path) -> list[Architecture]:
     if not names:
         raise TableError(
             f"{task.id} has no table in {folder}, which would tell what to measure; train one first: "
-            f"python -m nasbench_rl.build {task.id}"
+            f"python -m nasbench_rl.build {task.built_by}"
         )
     return [task.space.parse(name) for name in sorted(names)]
 

@@ -28,7 +28,7 @@ from nasbench_rl.envs.nsc_mdp import Action, actions_of
 from nasbench_rl.errors import TableError
 from nasbench_rl.method import get_method
 from nasbench_rl.spaces.nsc import NscSpace
-from nasbench_rl.task import Task, get_task
+from nasbench_rl.task import get_task
 
 WINDOW = 50
 """Episodes a point of a curve stands for (Figures 9, 12, 14 and 15)."""
@@ -123,6 +123,7 @@ def _play_in_turn(
 
 def _start_worker() -> None:
     """One thread a process, before torch is loaded. Ctrl-C ends it at once."""
+    interrupts.end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     interrupts.let_through()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -235,7 +236,7 @@ def check_ready(tasks: Sequence[str], tables: str | None) -> None:
             faults.append((id_, str(error)))
     if not faults:
         return
-    grow = {id_: _how_to_train(get_task(id_)) for id_, _ in faults}
+    grow = {id_: get_task(id_).built_by for id_, _ in faults}
     commands = [
         f"python -m nasbench_rl.build {grow[id_]} && python -m nasbench_rl.build surrogate {id_}" for id_ in grow
     ]
@@ -245,8 +246,3 @@ def check_ready(tasks: Sequence[str], tables: str | None) -> None:
         + ". All of it: "
         + " ; ".join(commands)
     )
-
-
-def _how_to_train(task: Task) -> str:
-    """What item 5 of the tables asks for: chains that can be gone through, deeper ones as an agent would draw them."""
-    return f"{task.id} --depth 2 --drawn 300" if task.space.name == "nsc-chain" else f"{task.id} --drawn 300"
