@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,7 +92,7 @@ class Table:
         """
         self.task = task
         self._always_by_seed = always_by_seed
-        self._into = "" if folder is None else f" --tables {folder}"
+        self._into = "" if folder is None else f" --tables {shlex.quote(str(folder))}"
         for column in ("arch", "seed", "fidelity", "params", "flops"):
             if rows[column].null_count:
                 raise TableError(f"the table of {task.id} has rows without {column}; train it again, or restore it")
@@ -321,7 +322,7 @@ class Table:
             flat = rows * depth + at
             score, cpu = view.mean.ravel().take(flat), self._cpu_of(split).ravel().take(flat)
         else:
-            seed_at = self._seed_positions(seeds, split)
+            seed_at = self._seed_positions(rows, seeds, split)
             flat = (rows * len(self.seeds) + seed_at) * depth + at
             score, cpu = view.values.ravel().take(flat), self.columns["cpu_seconds"].ravel().take(flat)
         if np.isnan(score.sum()):
@@ -329,15 +330,14 @@ class Table:
         fidelity = self.fidelities[at]
         return {"score": score, "fidelity": np.broadcast_to(fidelity, score.shape), "cpu_seconds": cpu}
 
-    def _seed_positions(self, seeds: Any, split: Split) -> np.ndarray[Any, Any]:
+    def _seed_positions(self, rows: np.ndarray[Any, Any], seeds: Any, split: Split) -> np.ndarray[Any, Any]:
+        """Positions of train seeds, one for all rows or one each; raises what ``query`` does for the first wrong."""
         asked = np.asarray(seeds)
-        wrong = ~np.isin(asked, self.split_seeds(split))
-        if wrong.any():
-            allowed = ", ".join(map(str, self.split_seeds(split))) or "none"
-            bad = asked if asked.ndim == 0 else asked[wrong][0]
-            raise InvalidValueError(
-                f"train seed {bad} is not of the {split} split of {self.task.id}; allowed: {allowed}"
-            )
+        wrong = np.flatnonzero(np.broadcast_to(~np.isin(asked, self.split_seeds(split)), rows.shape))
+        if len(wrong):
+            row, seed = int(rows[wrong[0]]), np.broadcast_to(asked, rows.shape)[wrong[0]].item()
+            self._check_seed(seed, split)
+            raise MissingCellError(self._absent(self.names[row], f"train seed {seed}", row, int(seed) + 1))
         return np.searchsorted(self.seeds, asked)
 
     def _cpu_of(self, split: Split) -> Floats:

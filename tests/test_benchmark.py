@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,15 @@ def test_fidelity_metric_and_cost(bench: TabularBenchmark) -> None:
     assert low.cost.amount == 100_000 and low.cost.cpu_seconds == pytest.approx(20.0)
     assert "return_eval" not in low.metrics, "it is stored at the end only and must not appear before"
     assert bench.query((1, 2)).metrics["return_eval"] == pytest.approx(expected("k1-k2", (1, 3)) + 0.25)
+
+
+@pytest.mark.parametrize("seed", [0, 9, 98, -1])
+def test_query_many_says_of_a_seed_what_query_says(bench: TabularBenchmark, seed: int) -> None:
+    with pytest.raises((InvalidValueError, MissingCellError)) as one:
+        bench.query("k1-k2", seed=seed)
+    for seeds in (seed, [1, seed]):
+        with pytest.raises(one.type, match=re.escape(str(one.value))):
+            bench.query_many(["k1-k2", "k1-k2"], seeds=seeds)
 
 
 def test_query_many_agrees_with_query(bench: TabularBenchmark) -> None:

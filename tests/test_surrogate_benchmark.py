@@ -50,6 +50,16 @@ def test_every_answer_says_what_it_is(bench: SurrogateBenchmark, tables: Path) -
     assert 0.0 < guess.score < 1.0 and "from surrogate" in repr(guess)
 
 
+def test_one_network_in_all_its_forms(bench: SurrogateBenchmark, tables: Path) -> None:
+    """By rows of any kind, twice, as the second answer may come from a cache; from the table and guessed."""
+    for name in (KNOWN, NEW):
+        rows = [list(vector) for vector in bench.space.parse(name).choices]
+        forms = [name, bench.space.parse(name), rows, tuple(rows), tuple(map(tuple, rows)), np.array(rows),
+                 tuple(np.array(rows))]  # fmt: skip
+        assert len({repr(bench.query(form)) for form in forms + forms}) == 1
+    assert load(ID, tables=tables).query(([1, 1, 3, 0, 0], [2, 2, 2, 1, 0])).arch == KNOWN
+
+
 def test_many_are_answered_as_one_is(bench: SurrogateBenchmark) -> None:
     found = bench.query_many([KNOWN, NEW, KNOWN], split="validation")
     one_by_one = [bench.query(arch, split="validation").score for arch in (KNOWN, NEW, KNOWN)]
