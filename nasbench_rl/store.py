@@ -70,10 +70,10 @@ def table_folders(tables: str | os.PathLike[str] | None = None) -> list[Path]:
     Raises:
         InvalidValueError: what was named is no path.
     """
-    named = tables if tables is not None else os.environ.get(ENVIRONMENT_VARIABLE)
-    if named:
-        if not isinstance(named, (str, os.PathLike)):
-            raise InvalidValueError(f"{named!r} names no folder of tables; give a path")
+    named = tables if tables is not None else os.environ.get(ENVIRONMENT_VARIABLE) or None
+    if named is not None:
+        if not isinstance(named, (str, os.PathLike)) or not str(named):  # as an empty variable of a shell is
+            raise InvalidValueError(f"{named!r} names no folder of tables; give a path, or leave it out")
         return [Path(named)]
     package = Path(__file__).resolve().parent
     return [package / "_tables", package.parent / "tables"]
@@ -358,6 +358,17 @@ def trained_cells(folder: Path, task: Tabled) -> set[tuple[str, int]]:
         except NasbenchError:
             continue  # folded in between, or unreadable, which fold reports
     return cells | _cells(read_table(folder, task))
+
+
+def write_listed(frame: pd.DataFrame, folder: Path, name: str) -> None:
+    """Write a file that is no task's table and list it in the manifest; a kill at any step leaves both in agreement."""
+    content = _parquet_bytes(pa.Table.from_pandas(frame, preserve_index=False))
+    with lock(folder, FOLD_LOCK):
+        entries, digest = read_manifest(folder), hashlib.sha256(content).hexdigest()
+        if name in entries:
+            write_manifest(folder, {**entries, name: replace(entries[name], next_sha256=digest)})
+        replace_file(folder / name, content)
+        write_manifest(folder, {**entries, name: Entry(digest, len(frame), 0, (), 0, "")})
 
 
 def register(folder: Path, name: str, rows: int) -> None:

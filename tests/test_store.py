@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from made_tables import made_rows
 
 from nasbench_rl import files, load, store
+from nasbench_rl.benchmark import Mode
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, RecipeMismatchError, TableError
 from nasbench_rl.task import Task, get_task
 
@@ -369,9 +371,29 @@ def test_every_place_tried_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert str(tmp_path / "b") in str(raised.value) and store.ENVIRONMENT_VARIABLE in str(raised.value)
 
 
-def test_what_is_no_path_is_refused() -> None:
-    with pytest.raises(InvalidValueError, match="3 names no folder of tables"):
-        load("minatar-ss1/breakout@lite", tables=3)  # type: ignore[arg-type]
+@pytest.mark.parametrize("mode", ["tabular", "live"])
+@pytest.mark.parametrize("tables", [3, ""])
+def test_what_is_no_path_is_refused(mode: Mode, tables: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty one, as an unset variable of a shell gives, would be the checkout's or the present folder."""
+    with pytest.raises(InvalidValueError, match="names no folder of tables"):
+        load("minatar-ss1/breakout@lite", mode, tables=tables)  # type: ignore[arg-type]
+    monkeypatch.setenv(store.ENVIRONMENT_VARIABLE, "")  # an empty variable is one that is not set
+    assert len(store.table_folders()) == 2
+
+
+def test_a_listed_file_agrees_with_the_manifest_whatever_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    switch, name = KillSwitch(monkeypatch), "other.parquet"
+    for first in range(1, 20):
+        folder = tmp_path / str(first)
+        folder.mkdir()
+        store.write_listed(pd.DataFrame({"x": [1]}), folder, name)
+        fell = switch.run(first, lambda folder=folder: store.write_listed(pd.DataFrame({"x": [1, 2]}), folder, name))  # type: ignore[misc]
+        assert store.read_checked(folder, name) is not None and len(store.read_frame(folder / name)) in (1, 2)
+        store.write_listed(pd.DataFrame({"x": [1, 2]}), folder, name)
+        assert store.read_manifest(folder)[name].rows == 2 and not store.read_manifest(folder)[name].next_sha256
+        if not fell:
+            break
+    assert 3 <= first < 19
 
 
 def test_the_first_folder_with_a_manifest_is_taken(

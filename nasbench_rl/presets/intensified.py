@@ -52,6 +52,8 @@ def read_vgg(folder: Path, task: ImageTask) -> pd.DataFrame:
         RecipeMismatchError: it was trained by another recipe.
     """
     content = store.read_checked(folder, vgg_file(task))
+    if content is None and files.is_file(folder / vgg_file(task)):  # a kill came before the manifest named it
+        content = files.read_file(folder / vgg_file(task))
     if content is None:
         return pd.DataFrame({"seed": pd.Series(dtype=int), "fidelity": pd.Series(dtype=int)})
     frame = pd.read_parquet(io.BytesIO(content), use_threads=False)
@@ -129,8 +131,7 @@ def train_vgg(folder: Path, task: ImageTask, seed: int, device: str = "cpu") -> 
         ]  # fmt: skip
         new = pd.DataFrame(rows)
         together = pd.concat([before, new], ignore_index=True) if len(before) else new
-        store.write_frame(together.sort_values(["seed", "fidelity"]), folder / vgg_file(task))
-        store.register(folder, vgg_file(task), len(together))
+        store.write_listed(together.sort_values(["seed", "fidelity"]), folder, vgg_file(task))
     last = curve[-1]
     cli.console.print(
         f"{VGG} on {task.id}, train seed {seed}: test accuracy {last.test_accuracy:.3f}, "
