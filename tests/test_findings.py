@@ -462,3 +462,13 @@ def test_what_a_method_had_in_its_paper_stands_in_the_head_of_its_file(name: str
     told = re.sub(r"(?<=\d)[, ](?=\d{3}\b)", "", " ".join(head.split()))
     for number in re.findall(r"\d[\d,]*", page_reasons.REASONS[name][0]):
         assert number.strip(",").replace(",", "") in told
+
+
+def test_a_task_that_ranks_by_chance_is_left_out_of_what_is_said_over_all(
+    tables: Path, runs: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ranking, "ranks", property(lambda ranking: bool(len(ranking.tau) < 20)))
+    found = answers(record(runs, tables), tables)
+    assert found.overall == () and TWO_BY_SEED in found.against
+    text = page.markdown(found, "findings")
+    assert "is left out of what is said over all tasks" in text and f"`{TWO_BY_SEED}` and `{SINGLE_SEED}` is" in text

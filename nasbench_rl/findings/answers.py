@@ -25,7 +25,8 @@ class Answers:
         searches: what every run chose, and which tables were read.
         facts: of every table.
         against: per task its comparisons with random search, by budget.
-        overall: the same over all tasks, for each budget that every task has; empty with a single task.
+        overall: the same over all tasks on which whole trainings rank the architectures at all, for each budget that
+            every one has; empty with a single such task.
         fidelities: of every task with enough architectures.
         spreads: likewise.
         one_shots: supernets and differentiable searches that are stored.
@@ -70,8 +71,10 @@ def answers(searches: Searches, folder: Path) -> Answers:
             against[task] = (*against.get(task, ()), comparison)
     fidelities = [fidelity_finding(bench) for bench in benches.values()]
     spreads = [spread_finding(bench) for bench in benches.values()]
+    by_chance = {one.task for one in fidelities if one is not None and not one.short.ranks}
+    ranked = {id_: parts for id_, parts in against.items() if id_ not in by_chance}
     return Answers(
-        searches, tuple(facts), {id_: against[id_] for id_ in benches if id_ in against}, _overall(against),
+        searches, tuple(facts), {id_: against[id_] for id_ in benches if id_ in against}, _overall(ranked),
         tuple(one for one in fidelities if one is not None), tuple(one for one in spreads if one is not None),
         one_shot_sources(folder), surrogate_infos(folder), latency_findings(folder),
         {id_: _depths(bench) for id_, bench in benches.items() if isinstance(bench.task, ImageTask)},

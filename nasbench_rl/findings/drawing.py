@@ -84,7 +84,7 @@ def _differences(axes: Axes, comparison: Comparison, names: Sequence[str]) -> No
 
 
 def rankings(finding: FidelityFinding) -> Figure:
-    """Kendall's τ with the true ranking over fidelity: short trainings, one-shot proxies, the noise ceiling."""
+    """Kendall's τ with the true ranking over fidelity: short trainings, one-shot proxies, two halves of seeds."""
     figure, axes = plots.new_figure(7.2, 4.0)
     scale, unit = _scale(finding.fidelities, finding.unit)
     short = finding.short
@@ -98,7 +98,7 @@ def rankings(finding: FidelityFinding) -> Figure:
         axes.plot(scale, mean, color=PROXY, linewidth=2, label=f"one-shot proxy, mean of {count} supernets (thin)")
     if not math.isnan(finding.ceiling.tau):
         axes.axhline(finding.ceiling.tau, color=CEILING, linewidth=1.4, linestyle=(0, (6, 3)),
-                     label=f"noise ceiling, halves of {finding.ceiling_seeds} train seeds")  # fmt: skip
+                     label=f"halves of {finding.ceiling_seeds} train seeds with each other")  # fmt: skip
     starts = ((short.even_from(), (0, (1, 2)), "from here on not told apart from the last τ"),
               (short.holds_from(), (0, (5, 2)), f"from here on at least {100 * HOLDS:g} % of the last τ"))  # fmt: skip
     for start, style, label in starts[starts[0][0] == starts[1][0] :]:  # one line where both are the same

@@ -117,15 +117,14 @@ def _noise(one: FidelityFinding) -> str:
     validation, test = (", ".join(map(str, seeds)) for seeds in one.seeds)
     if math.isnan(one.ceiling.tau):
         ceiling = (
-            "The noise ceiling, τ between the rankings by two halves of the train seeds, is not known yet: "
-            f"{_missing_ceiling(one)}."
+            f"How well the rankings by two halves of the train seeds agree is not known yet: {_missing_ceiling(one)}."
         )
     else:
-        some = f", of the {one.ceiling_architectures} architectures that have them all,"
+        some = f" that {one.ceiling_architectures} architectures have"
         ceiling = (
-            f"The noise ceiling is τ = {show(one.ceiling.tau)}: so well do the rankings by two halves of the "
-            f"{one.ceiling_seeds} complete train seeds{some * (one.ceiling_architectures < one.architectures)} agree, "
-            "and no cheap score can be asked to do much better."
+            f"Noise: the rankings by two halves of the {one.ceiling_seeds} train seeds"
+            f"{some * (one.ceiling_architectures < one.architectures)} agree with τ = {show(one.ceiling.tau)}. A score "
+            "without noise of its own would agree with either half better than that."
         )
     if one.same_trainings:
         return (

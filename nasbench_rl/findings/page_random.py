@@ -22,7 +22,7 @@ def random_answer(found: Answers) -> str:
     better = [one for one in found.main if one.of("better")]
     several = len(found.main) > 1
     yes = "Yes" if len(better) == len(found.main) else "At some budgets" if several and better else "No"
-    where = f"over {len(found.against)} tasks" if found.overall else f"on `{found.main[0].task}`"
+    where = f"over {found.main[0].tasks} tasks" if found.overall else f"on `{found.main[0].task}`"
     noise = ""
     if min(one.train_seeds for one in found.main) < 2:
         tables = "these tables" if found.overall else "this table"
@@ -125,6 +125,18 @@ def random_cautions(found: Answers) -> list[str]:
             f"On {_named(single)} the test scores come from a single train seed. The intervals say how sure a "
             "statement is about *this table*; how far other train seeds would turn it is not known until the test "
             "split has two, and the column for it says so."
+        )
+    same = [one.task for one in found.fidelities if one.task in found.against and one.same_trainings]
+    if same:
+        lines.append(
+            f"On {_named(same)} there is one train seed at all: test scores are of fresh games of the very agents "
+            "whose validation scores a search sees, so that the luck of a seed is on both sides and regrets are small."
+        )
+    by_chance = [one.task for one in found.fidelities if one.task in found.against and not one.short.ranks]
+    if by_chance:
+        lines.append(
+            f"{_named(by_chance)} is left out of what is said over all tasks: whole trainings of one train seed do not "
+            "rank architectures there as those of another do, so that who wins is the luck of these seeds."
         )
     sizes = {task: fact for fact in found.facts for task in found.against if fact.task == task}
     if sizes:

@@ -26,8 +26,7 @@ REASONS = {
     ),
     "blockqnn": (
         "one short training for each of thousands of blocks",
-        "it chooses by scores of a quarter of a training and pays whole ones for the last three alone: more "
-        "architectures when the budget is small, a worse choice among them when it is not",
+        "it chooses by scores of a quarter of a training and pays whole ones for the last three alone",
     ),
     "dqn": (
         "19,000 steps of design",
@@ -95,14 +94,14 @@ def reasons_section(found: Answers) -> list[str]:
             rows.append(f"| {name} | {there or '–'} | {here} |")
     if not rows:
         return []
-    beside = ""
+    beside, together = "", "Over all tasks together " if found.overall else ""
     if absent:
         plural = len(absent) > 1
         beside = f", and {len(absent)} more {'were' if plural else 'was'} not compared, for want of what the table says"
     return [
         "### Why these are no better" + (", or are not compared" if absent else ""),
         "",
-        f"Of the methods {len(open_methods)} beat random search at no budget above{beside}. That says nothing against "
+        f"{together}{len(open_methods)} methods beat random search at no budget above{beside}. That is nothing against "
         "their papers, most of whose spaces or budgets are far larger. How much there is to gain here the line above "
         "each table says, with random search's expected regret beside that of a search that has seen everything. What "
         "each had there, by the head of its file in `baselines/nasbench_rl_baselines/`, and has here:",
