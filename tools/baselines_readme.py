@@ -83,7 +83,8 @@ def against_cost(markdown: str) -> str:
     answer = "; ".join(told) if told else "of none of them on any task"
     return "\n".join(
         [
-            f"Interval wholly above or below random search's: {answer}. Elsewhere they are not told apart from it.",
+            "Interval, not corrected for the number of comparisons, wholly above or below random search's: "
+            f"{answer}. Elsewhere they are not told apart from it.",
             "",
             *lines,
         ]

@@ -167,11 +167,13 @@ def _train_drawn(tasks: Sequence[Task], folder: Path, options: Any) -> int:
     """Rounds of drawn architectures: later rounds mutate what earlier ones found good."""
     for task in (task for task in tasks if isinstance(task, ImageTask)):
         depth = options.depth or 0
+        store.fold(folder, task)
         while archs := selection.drawn(task, store.read_table(folder, task), depth, options.drawn):
             cells = missing_cells(folder, [task], 1, [arch.name for arch in archs])
             lost = _train_and_say(cells, folder, options)
             if lost:
                 return lost
+            store.fold(folder, task)  # of a killed build, too: what is drawn looks at the table alone
     return 0
 
 

