@@ -22,9 +22,8 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Rich's own ends in exit code 1."""
         self.quiet = True
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # what is flushed at the exit has to go somewhere
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # what Python flushes at its end has to go somewhere
         raise SystemExit(0)
 
 
