@@ -5,10 +5,10 @@ Pham et al. (2018), "Efficient neural architecture search via parameter sharing"
 A controller samples a child path, the supernet trains it for ten PPO updates, and the mean return of its play is its
 reward: what it earned over the games it played, where a game that several children played counts for each by its share
 of the game's steps. So a child is heard when the last of its games is over, after those before it: on MinAtar Freeway,
-whose games last 2,501 steps, up to two children later, and at most, behind a game that runs into its time limit, 8
-children later on MinAtar and 21 on ALE. After every ten
-children REINFORCE updates the controller. The proxy score of an architecture is the controller's probability of it. It
-costs one whole training for the supernet and one for each of the top 3.
+whose games last 2,501 steps, up to two children later, and behind a game that runs into its time limit (10,000 steps on
+MinAtar, 27,000 on ALE, where a child plays 1,280) as many as that takes. After every ten children REINFORCE updates the
+controller. The proxy score of an architecture is the controller's probability of it. It costs one whole training for
+the supernet and one for each of the top 3.
 
 In tabular mode this is an **approximation**: a supernet whose paths a controller chose cannot be stored beforehand, so
 the reward is the proxy score of the child in a stored supernet that was fitted with uniform paths, at the same number

@@ -5,8 +5,8 @@ classifier architecture search", https://arxiv.org/abs/1802.01548, Algorithm 1.
 
 Changed for spaces of 25 or 32 points: a population of 10 and tournaments of 3, where the paper's 100 and 25 are more
 than the space holds; the proportions are kept. The paper's runs train 20,000 networks. The default budget of ten
-trainings makes the first population, and what is bred comes from repeats, which cost nothing: two or three networks a
-run. With three trainings nothing is bred and the search is a random one.
+trainings makes the first population, and the little that is bred is what repeats, which cost nothing, leave room for.
+With three trainings nothing is bred and the search is a random one.
 """
 
 from __future__ import annotations
