@@ -3,19 +3,25 @@
 A search's outcome is the architecture it chose, so a method on a task is a count of choices, and random search a chance
 of each (``random_search_choice``, or a count of its runs). Two things make an estimate uncertain and are
 resampled: the runs (search seeds), and the train seeds behind the table's test scores. Search seeds are cheap and train
-seeds are not, so an interval over the former alone says how sure a statement is about *this* table.
+seeds are not, so an interval over the former alone says how sure a statement is about *this* table. What few train
+seeds say of other ones is little: below ``FEWEST_TRAIN_SEEDS`` nothing is claimed, and above it the interval is
+Student's t: the percentiles of a bootstrap of so few are far too narrow (of two, a "95 %" interval holds the truth in
+half of the cases).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.errors import InvalidValueError, missing_extra
 from nasbench_rl.stats import Array
 
+FEWEST_TRAIN_SEEDS = 5
+"""Of the test split, for an interval over train seeds."""
 _CHUNK = 2_000_000
 """Comparisons held in memory at a time."""
 
@@ -136,11 +142,10 @@ def improvement_draws(
         over_train_seeds: resample the train seeds of the test scores too, and recompute the architectures' means.
 
     Returns:
-        (resamples,) estimates; NaN with a single run, and with a single train seed when those are to be resampled:
-        nothing is known of the spread then. With few train seeds S the spread comes out too small, by about
-        sqrt((S − 1) / S).
+        (resamples,) estimates; NaN with a single run, and with fewer than ``FEWEST_TRAIN_SEEDS`` when those are to be
+        resampled: too little is known of the spread then.
     """
-    if outcome.runs == 1 or (over_train_seeds and outcome.train_seeds == 1):
+    if outcome.runs == 1 or (over_train_seeds and outcome.train_seeds < FEWEST_TRAIN_SEEDS):
         return np.full(resamples, np.nan)
     chosen = _drawn(outcome.chosen, outcome.runs, rng, resamples)
     chances = reference.chances[np.newaxis]
@@ -164,14 +169,40 @@ def regret_draws(outcome: Outcome, rng: np.random.Generator, resamples: int) -> 
     """Bootstrap of the mean regret over runs and train seeds, both resampled; the best architecture stays the same.
 
     Returns:
-        (resamples,) estimates; NaN with a single run or train seed. Some may lie below 0: on other train seeds another
-        architecture may be best.
+        (resamples,) estimates; NaN with a single run or fewer than ``FEWEST_TRAIN_SEEDS``. Some may lie below 0: on
+        other train seeds another architecture may be best.
     """
-    if outcome.runs == 1 or outcome.train_seeds == 1:
+    if outcome.runs == 1 or outcome.train_seeds < FEWEST_TRAIN_SEEDS:
         return np.full(resamples, np.nan)
     chosen = _drawn(outcome.chosen, outcome.runs, rng, resamples)
     seeds = _drawn(np.ones(outcome.train_seeds), outcome.train_seeds, rng, resamples)
     return np.asarray((seeds * (outcome.best - chosen @ outcome.scores)).sum(axis=1))
+
+
+def train_seed_interval(estimate: float, draws: Array, train_seeds: int, level: float) -> tuple[float, float]:
+    """Student's t interval of an estimate from its resamples over train seeds.
+
+    A bootstrap of S items has a spread too small by sqrt((S − 1) / S), and S items tell a spread no better than S − 1
+    degrees of freedom do; both are put right here.
+
+    Args:
+        estimate: from all train seeds.
+        draws: (resamples,) of it, such as ``improvement_draws(…, over_train_seeds=True)``.
+        train_seeds: that were resampled; over several tasks, of the one with the fewest.
+        level: confidence level.
+
+    Returns:
+        Lower and upper bound; NaN where the draws are.
+    """
+    if np.isnan(draws).any():
+        return math.nan, math.nan
+    try:
+        import scipy.stats
+    except ImportError as cause:
+        raise missing_extra("scipy", "report", "an interval over train seeds") from cause
+    error = float(draws.std()) * math.sqrt(train_seeds / (train_seeds - 1))
+    reach = error * float(scipy.stats.t.ppf((1 + level) / 2, train_seeds - 1))
+    return estimate - reach, estimate + reach
 
 
 def _drawn(weights: npt.ArrayLike, size: int, rng: np.random.Generator, resamples: int) -> Array:

@@ -147,6 +147,10 @@ def draw_curves(
     highlight: Collection[str] | None = None,
 ) -> None:
     """Mean over runs with its 95 % interval over search seeds, a line a method; see ``regret_over_budget``."""
+    try:
+        import scipy.stats
+    except ImportError as cause:
+        raise missing_extra("scipy", "report", "drawing an interval") from cause
     for method, runs in curves.items():
         known = ~np.isnan(runs).any(axis=0)  # where every run has recommended something
         mean = runs[:, known].mean(axis=0)
@@ -156,7 +160,8 @@ def draw_curves(
         style = method_style(method)
         axes.plot(grid[known], mean, label=method, linewidth=1.8, drawstyle="steps-post", **style)
         if len(runs) > 1:
-            half = 1.96 * runs[:, known].std(axis=0, ddof=1) / np.sqrt(len(runs))
+            error = runs[:, known].std(axis=0, ddof=1) / np.sqrt(len(runs))
+            half = error * scipy.stats.t.ppf(0.975, len(runs) - 1)  # few runs know their own spread badly
             band = (mean - half, mean + half)
             axes.fill_between(grid[known], *band, step="post", color=style["color"], alpha=0.15, linewidth=0)
 

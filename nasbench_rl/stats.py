@@ -134,7 +134,7 @@ def bootstrap_interval(
 
     The runs of each task are drawn with replacement, independently of the other tasks; tasks are not resampled. It
     tells how sure the statistic is given these tables. More search seeds make it narrower without making the tables
-    any less noisy: see ``two_level_interval``.
+    any less noisy: see ``improvement.train_seed_interval``.
 
     Args:
         scores: (runs, tasks) or (runs, tasks, points), whose points stay together.
@@ -168,47 +168,6 @@ def bootstrap_interval(
     sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
     parts = [many(values[rng.integers(runs, size=(size, runs, tasks)), columns], axis=(1, 2)) for size in sizes]
     return _percentiles(np.concatenate(parts), level)
-
-
-def two_level_interval(
-    scores: npt.ArrayLike,
-    statistic: Statistic,
-    rng: np.random.Generator,
-    resamples: int = 2000,
-    level: float = 0.95,
-) -> Array:
-    """Percentile interval that counts the noise of the table too: search seeds are resampled inside train seeds.
-
-    A resample draws train seeds with replacement, then for each of them as many runs as there are, with replacement;
-    both independently for each task. With few train seeds S it is still somewhat too narrow, by about
-    sqrt((S − 1) / S), as any bootstrap of S items is.
-
-    Args:
-        scores: (train seeds, runs, tasks): the same searches scored on each train seed alone.
-        statistic: takes (train seeds · runs, tasks); gives a float or an array.
-        rng: source of every draw.
-        resamples: number of bootstrap resamples.
-        level: confidence level.
-
-    Returns:
-        (2, …) lower and upper bound, each of the statistic's shape; NaN with a single train seed, from which nothing
-        can be said about the spread between them.
-
-    Raises:
-        InvalidValueError: not three dimensions, a missing score, or arguments ``check_resampling`` refuses.
-    """
-    check_resampling(rng, resamples, level)
-    values = as_scores("scores", scores, 3)
-    seeds, runs, tasks = values.shape
-    if seeds == 1:
-        return np.full((2, *np.shape(statistic(values[0]))), np.nan)
-    columns = np.arange(tasks)
-    estimates = []
-    for _ in range(resamples):
-        outer = rng.integers(seeds, size=(seeds, 1, tasks))
-        inner = rng.integers(runs, size=(seeds, runs, tasks))
-        estimates.append(statistic(values[outer, inner, columns].reshape(seeds * runs, tasks)))
-    return _percentiles(estimates, level)
 
 
 def performance_profile(scores: npt.ArrayLike, thresholds: npt.ArrayLike, higher_is_better: bool = True) -> Array:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 MANIFEST = "MANIFEST.json"
 FOLD_LOCK = "fold"
+STALE = 3600
+"""Seconds after which a half-written file is of a process that was killed."""
 ENVIRONMENT_VARIABLE = "NASBENCH_RL_TABLES"
 
 
@@ -250,20 +253,36 @@ def fold(folder: Path, task: Tabled) -> int:
     The manifest first names the coming file beside the present one, then the file is renamed, then the manifest names
     it alone: whichever step a kill falls on, table and manifest agree. Shards go last; a shard left behind is folded
     again to no effect.
+
+    Raises:
+        TableError: a shard cannot be read or is of another recipe; the others are folded all the same.
     """
-    shards = sorted(shard_folder(folder, task).glob("*.parquet"))
+    waiting = shard_folder(folder, task)
+    shards = sorted(waiting.glob("*.parquet"))
     if not shards:
         return 0
     with lock(folder, FOLD_LOCK):
-        new = []
+        new: dict[Path, pa.Table] = {}
+        refused: list[TableError] = []
         for path in shards:
-            if path.is_file():  # another process may have folded it while this one waited
-                table = read_parquet(path, SCHEMAS[task.family])
-                check_recipe(table, task, path)
-                new.append(table)
-        added = write_table(folder, task, new) if new else 0
-        for path in shards:
+            try:
+                if path.is_file():  # another process may have folded it while this one waited
+                    table = read_parquet(path, SCHEMAS[task.family])
+                    check_recipe(table, task, path)
+                    new[path] = table
+            except TableError as error:
+                refused.append(error)
+        added = write_table(folder, task, list(new.values())) if new else 0
+        for path in new:
             path.unlink(missing_ok=True)
+        for stale in waiting.glob(".*.tmp"):  # of a training that was killed as it wrote
+            if time.time() - stale.stat().st_mtime > STALE:
+                stale.unlink(missing_ok=True)
+    if refused:
+        raise type(refused[0])(
+            f"{'; '.join(map(str, refused))}. Nothing else is held up ({added} other cells were folded): move what is "
+            f"named out of {waiting}, or delete it, and its cell is trained again"
+        )
     return added
 
 

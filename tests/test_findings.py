@@ -24,16 +24,17 @@ from made_tables import (
 from nasbench_rl import cli, load, store
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.experiment import Search
-from nasbench_rl.findings import page, page_reasons
+from nasbench_rl.findings import page, page_random, page_reasons
 from nasbench_rl.findings.__main__ import RECORD, main
 from nasbench_rl.findings.against_random import compare_task, over_tasks
 from nasbench_rl.findings.answers import Answers, answers
-from nasbench_rl.findings.fidelity import Ranking, _resampled, _top_overlap, fidelity_finding, shown
+from nasbench_rl.findings.fidelity import Ranking, _top_overlap, fidelity_finding, shown
 from nasbench_rl.findings.latency import latency_findings, ratio
 from nasbench_rl.findings.searches import Chosen, Searches, digests, record, snapshot
 from nasbench_rl.findings.spread import spread_finding
 from nasbench_rl.method import method_names
 from nasbench_rl.pool import run_all
+from nasbench_rl.ranking_noise import kendall_draws
 from nasbench_rl.ranks import kendall_tau
 from nasbench_rl.variance import one_way, two_way
 
@@ -162,12 +163,21 @@ def test_every_method_that_is_no_random_search_has_a_reason() -> None:
     assert missing <= {"random_search", "successive_halving"}
 
 
-def test_noise_of_the_table_is_known_from_two_test_seeds_on(found: Answers) -> None:
+def test_noise_of_the_table_is_known_from_enough_test_seeds_on(found: Answers, tmp_path: Path) -> None:
     (two,), (single,) = found.against[TWO_BY_SEED], found.against[SINGLE_SEED]
     assert (two.train_seeds, single.train_seeds) == (2, 1)
-    for row in two.rows:
-        assert row.table_interval[0] <= row.table_interval[1]
-    assert all(math.isnan(bound) for row in single.rows for bound in row.table_interval)
+    assert all(math.isnan(bound) for one in (two, single) for row in one.rows for bound in row.table_interval)
+    text = page.markdown(found, "findings")
+    assert "over train seeds too" not in text
+    assert f"Few train seeds are behind the test scores of `{TWO_BY_SEED}` (2) and `{SINGLE_SEED}` (1)." in text
+    write_made_table(tmp_path, TWO_BY_SEED, 10)
+    bench = load(TWO_BY_SEED, tables=tmp_path)
+    searches = [one for one in found.searches.searches if one.task == TWO_BY_SEED]
+    many = compare_task(bench, searches[0].budget, searches)
+    assert many is not None and many.train_seeds == 5
+    for row in many.rows:
+        assert row.table_interval[0] <= row.difference <= row.table_interval[1]
+    assert "over train seeds too" in "\n".join(page_random.random_section([many], ""))
 
 
 def test_few_runs_that_agree_are_not_certain(tables: Path) -> None:
@@ -239,9 +249,9 @@ def test_over_tasks_keeps_the_methods_that_ran_on_all(found: Answers) -> None:
 def test_rankings_by_other_trainings_and_by_the_same(found: Answers) -> None:
     of_task = {one.task: one for one in found.fidelities}
     two, single, images = of_task[TWO_BY_SEED], of_task[SINGLE_SEED], of_task[IMAGES]
-    assert not two.same_trainings and two.seeds == ((0, 2), (1, 3)) and two.ceiling_seeds == 4
-    assert 0.7 < two.ceiling.tau < 1 and len(two.supernets) == 3
-    assert single.same_trainings and math.isnan(single.ceiling.tau) and single.supernets == ()
+    assert not two.same_trainings and two.seeds == ((0, 2), (1, 3)) and two.halves.seeds == 4
+    assert 0.7 < two.halves.agreement.tau < 1 and len(two.supernets) == 3
+    assert single.same_trainings and math.isnan(single.halves.agreement.tau) and single.supernets == ()
     assert images.same_trainings and images.architectures == 16 and images.unit == "epochs"
     bench_true = two.short
     assert bench_true.tau[-1] > bench_true.tau[0] and bench_true.low[-1] < bench_true.tau[-1] <= bench_true.high[-1]
@@ -270,7 +280,7 @@ def test_a_ranking_holds_only_after_its_last_dip() -> None:
 def test_the_bootstrap_of_tau_is_scipy_s() -> None:
     rng = np.random.default_rng(1)
     true, cheap = rng.normal(size=12), rng.integers(4, size=(2, 12)).astype(float)
-    taus = _resampled(cheap, true, np.random.default_rng(0))
+    taus = kendall_draws(cheap, true, np.random.default_rng(0))
     counts = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), size=len(taus))
     for row in range(20):
         items = np.repeat(np.arange(12), counts[row])

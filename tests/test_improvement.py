@@ -11,12 +11,14 @@ import pytest
 from nasbench_rl import stats
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.improvement import (
+    FEWEST_TRAIN_SEEDS,
     Outcome,
     Reference,
     improvement,
     improvement_draws,
     random_search_choice,
     regret_draws,
+    train_seed_interval,
 )
 
 
@@ -64,6 +66,8 @@ def outcome(counts: list[int], scores: list[list[float]]) -> Outcome:
 
 
 THREE = [[1.0, 1.2], [2.0, 1.8], [3.0, 2.9]]
+SEVERAL = [row * 3 for row in THREE]
+"""Train seeds enough for an interval over them."""
 
 
 def test_improvement_is_the_share_of_pairs_won() -> None:
@@ -99,8 +103,8 @@ def test_draws_have_the_spread_of_the_statistics_module(rng: np.random.Generator
 
 def test_train_seeds_that_disagree_widen_the_interval_and_equal_ones_do_not(rng: np.random.Generator) -> None:
     counts, chances = [5, 5, 40], Reference(np.array([0.4, 0.4, 0.2]))
-    agree = [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
-    disagree = [[9.0, 1.0], [1.0, 2.0], [1.0, 9.0]]
+    agree = [[1.0] * 6, [2.0] * 6, [3.0] * 6]
+    disagree = [[9.0, 1.0] * 3, [1.0, 2.0] * 3, [1.0, 9.0] * 3]
     for scores, wider in ((agree, False), (disagree, True)):
         mine = outcome(counts, scores)
         narrow = improvement_draws(mine, chances, rng, 2000).std()
@@ -111,24 +115,39 @@ def test_train_seeds_that_disagree_widen_the_interval_and_equal_ones_do_not(rng:
 
 
 def test_regret_draws_centre_on_the_mean_regret(rng: np.random.Generator) -> None:
-    mine = outcome([20, 20, 60], THREE)
+    mine = outcome([20, 20, 60], SEVERAL)
     draws = regret_draws(mine, rng, 4000)
     expected = (mine.best.mean() - mine.scores.mean(axis=1)) @ mine.chosen / 100
     assert draws.mean() == pytest.approx(expected, abs=4 * draws.std() / 4000**0.5)
 
 
-def test_what_one_run_or_one_train_seed_cannot_tell_is_missing(rng: np.random.Generator) -> None:
+def test_what_one_run_or_few_train_seeds_cannot_tell_is_missing(rng: np.random.Generator) -> None:
     chances = Reference(np.array([0.5, 0.5]))
-    one_run, one_seed = outcome([1, 0], [[1.0, 2.0], [2.0, 1.0]]), outcome([5, 5], [[1.0], [2.0]])
+    one_run = outcome([1, 0], [[1.0, 2.0] * 5, [2.0, 1.0] * 5])
     assert np.isnan(improvement_draws(one_run, chances, rng, 10)).all()
     assert np.isnan(regret_draws(one_run, rng, 10)).all()
-    assert np.isnan(improvement_draws(one_seed, chances, rng, 10, over_train_seeds=True)).all()
-    assert np.isnan(regret_draws(one_seed, rng, 10)).all()
-    assert not np.isnan(improvement_draws(one_seed, chances, rng, 10)).any()
+    for seeds in (1, 2, FEWEST_TRAIN_SEEDS - 1, FEWEST_TRAIN_SEEDS):
+        few, known = outcome([5, 5], [[1.0] * seeds, [2.0] * seeds]), seeds == FEWEST_TRAIN_SEEDS
+        assert np.isfinite(improvement_draws(few, chances, rng, 10, over_train_seeds=True)).all() == known
+        assert np.isfinite(regret_draws(few, rng, 10)).all() == known
+        assert np.isfinite(improvement_draws(few, chances, rng, 10)).all()
+    assert np.isnan(train_seed_interval(0.5, np.full(9, math.nan), 2, 0.95)).all()
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+def test_an_interval_over_train_seeds_holds_the_truth_as_often_as_it_says(seeds: int) -> None:
+    rng = np.random.default_rng(seeds)
+    inside, tried = 0, 400
+    for _ in range(tried):
+        scores = np.array([[0.0], [1.0]]) + rng.normal(size=(2, seeds))
+        mine = Outcome(np.array([100, 100]), scores, np.zeros(seeds))
+        low, high = train_seed_interval(-float(scores.mean()), regret_draws(mine, rng, 500), seeds, 0.95)
+        inside += low <= -0.5 <= high
+    assert 0.92 <= inside / tried <= 1.0
 
 
 def test_many_architectures_are_compared_in_parts(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = outcome([3, 4, 5], THREE)
+    mine = outcome([3, 4, 5], SEVERAL)
     reference = Reference(np.array([0.2, 0.3, 0.5]))
     whole = improvement_draws(mine, reference, np.random.default_rng(1), 50, over_train_seeds=True)
     monkeypatch.setattr("nasbench_rl.improvement._CHUNK", 9 * 7)
@@ -139,7 +158,9 @@ def test_many_architectures_are_compared_in_parts(rng: np.random.Generator, monk
 
 def test_the_global_random_state_is_left_alone(rng: np.random.Generator) -> None:
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    improvement_draws(outcome([3, 4], [[1.0, 2.0], [2.0, 1.0]]), Reference(np.array([0.5, 0.5]), 9), rng, 20, True)
+    improvement_draws(
+        outcome([3, 4], [[1.0, 2.0] * 3, [2.0, 1.0] * 3]), Reference(np.array([0.5, 0.5]), 9), rng, 20, True
+    )
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 

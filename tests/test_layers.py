@@ -48,6 +48,7 @@ LAYERS: dict[str, int] = {
                 "training",
             ),
             ("benchmark", "live_benchmark", "surrogate_benchmark"),
+            ("ranking_noise",),
             ("run", "envs", "weight_sharing", "method"),
             (
                 "cli",

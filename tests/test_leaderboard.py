@@ -138,6 +138,7 @@ def check_row(row: pd.Series, cells: dict[str, str]) -> None:
         "rank": ["rank"],
         "beats random search [95 %]": ["improvement", "improvement_low", "improvement_high"],
         "… over train seeds too": ["improvement_table_low", "improvement_table_high"],
+        "regret, mean": ["regret_mean"],
         "regret, mean [95 %, train seeds too]": ["regret_mean", "regret_table_low", "regret_table_high"],
         "regret, IQM [95 %]": ["regret_iqm", "regret_low", "regret_high"],
         "test score": ["test_score"],

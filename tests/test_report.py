@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_runs import choosing, made_runs
-from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_table
+from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, made_rows, write_made_table
 
-from nasbench_rl import load, ranks, stats
+from nasbench_rl import load, ranks, stats, store
 from nasbench_rl.findings.against_random import compare_task
 from nasbench_rl.findings.searches import record
 from nasbench_rl.improvement import Reference
@@ -21,15 +21,25 @@ from nasbench_rl.leaderboard.certainty import difference
 from nasbench_rl.leaderboard.checklist import checklist
 from nasbench_rl.leaderboard.columns import show
 from nasbench_rl.leaderboard.facts import table_facts
-from nasbench_rl.leaderboard.render import ceiling, ranking_note
+from nasbench_rl.leaderboard.render import agreement, ranking_note
 from nasbench_rl.leaderboard.report import ALL, Report, build_report, round_number
 from nasbench_rl.leaderboard.verdict import Verdict, _tests, verdicts
+from nasbench_rl.ranking_noise import ranks_by_luck
 from nasbench_rl.summary import EXACT, final_rows
+from nasbench_rl.task import get_task
 
 
 @pytest.fixture(scope="module")
 def runs(made_tables: Path) -> pd.DataFrame:
     return made_runs(made_tables, (TWO_BY_SEED, SINGLE_SEED))
+
+
+@pytest.fixture(scope="module")
+def many_seeds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
+    """A table with train seeds enough for an interval over them, and runs on it."""
+    folder = tmp_path_factory.mktemp("many")
+    write_made_table(folder, TWO_BY_SEED, 10)
+    return folder, made_runs(folder, (TWO_BY_SEED,))
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +64,39 @@ def test_regrets_are_those_of_the_runs(built: Report, runs: pd.DataFrame) -> Non
         assert row["regret_mean"] == round_number(regrets.mean())
         assert row["regret_iqm"] == round_number(stats.interquartile_mean(regrets))
         assert row["regret_low"] <= row["regret_iqm"] <= row["regret_high"]
-        assert row["regret_table_low"] < row["regret_mean"] < row["regret_table_high"]
         assert row["runs"] == len(regrets) == 20
+
+
+def test_intervals_over_train_seeds_take_enough_of_them(built: Report, many_seeds: tuple[Path, pd.DataFrame]) -> None:
+    bounds = ["improvement_table_low", "improvement_table_high", "regret_table_low", "regret_table_high"]
+    for method in ("local_search", "random_search", "random_search:samples=3"):
+        assert row_of(built, TWO_BY_SEED, method)[bounds].isna().all(), "two test seeds"
+    folder, runs = many_seeds
+    row = row_of(build_report(runs, str(folder)), TWO_BY_SEED, "local_search")
+    assert row["regret_table_low"] < row["regret_mean"] < row["regret_table_high"]
+    assert 0 <= row["improvement_table_low"] < row["improvement"] < row["improvement_table_high"] <= 1
+
+
+def test_a_task_that_ranks_by_luck_does_not_count_over_all(tmp_path: Path, made_tables: Path) -> None:
+    luck = "minatar-ss1/freeway@lite"
+    write_made_table(tmp_path, TWO_BY_SEED, 4)
+    task = get_task(luck)
+    rows = [row for arch in task.space for seed in range(2) for row in made_rows(task, arch.name, seed)]
+    for row in rows:  # the second seed says the opposite of the first
+        score = row["return_last100"] * (1 if row["seed"] == 0 else -1)
+        row |= {"return_last100": score, "return_eval": score if row["return_eval"] is not None else None}
+    store.write_table(tmp_path, task, [store.encode_rows(task, rows)])
+    assert ranks_by_luck(load(luck, tables=tmp_path)) and not ranks_by_luck(load(TWO_BY_SEED, tables=tmp_path))
+    both = build_report(made_runs(tmp_path, (TWO_BY_SEED, luck), ("local_search", "random_search"), 12), str(tmp_path))
+    overall, alone = row_of(both, ALL, "local_search"), row_of(both, TWO_BY_SEED, "local_search")
+    assert overall["improvement"] == alone["improvement"] and overall["rank"] == alone["rank"]
+    assert both.ranking.tasks == 1 and both.ranking.by_luck == (luck,)
+    assert not row_of(both, luck, "local_search")[["improvement", "regret_mean", "rank"]].isna().any(), "its own table"
+    answer = answer_for(both, "minatar-ss1@lite")
+    assert f"Left out of this answer: {luck}, where whole trainings" in answer.sureness and "1 task)" in answer.evidence
+    assert f"Left out here: {luck}" in ranking_note(both.ranking)
+    only = build_report(made_runs(tmp_path, (luck,), ("local_search", "random_search"), 12), str(tmp_path))
+    assert "Take it for luck" in answer_for(only, "minatar-ss1@lite").sureness
 
 
 def test_a_family_s_regrets_are_fractions_of_a_random_draw_s(made_tables: Path, runs: pd.DataFrame) -> None:
@@ -194,15 +235,20 @@ def test_the_verdict_says_where_a_search_saw_the_very_agents_that_are_tested(bui
 
 
 def test_the_verdict_names_a_method_only_where_it_surely_beats_random_search(
-    made_tables: Path, runs: pd.DataFrame
+    made_tables: Path, runs: pd.DataFrame, many_seeds: tuple[Path, pd.DataFrame]
 ) -> None:
     poor = build_report(pd.concat([runs, choosing(runs, made_tables, "mine", "k2-k2")]), str(made_tables))
     assert answer_for(poor, "minatar-ss1@lite").level == "none"
     assert answer_for(poor, "minatar-ss1@lite").headline == "Use random search: no method surely beats it."
     good = build_report(pd.concat([runs, choosing(runs, made_tables, "mine")]), str(made_tables))
     two, one = answer_for(good, "minatar-ss1@lite"), answer_for(good, "atari-ss1@lite")
-    assert two.level == "better" and two.headline == "Use mine: it beats random search."
-    assert one.level == "here" and "on these tables" in one.headline and "is unknown" in one.sureness
+    for found in (two, one):
+        assert found.level == "here" and "on these tables" in found.headline and "is unknown" in found.sureness
+    folder, own = many_seeds
+    known = build_report(pd.concat([own, choosing(own, folder, "mine")]), str(folder))
+    sure = answer_for(known, "minatar-ss1@lite")
+    assert sure.level == "better" and sure.headline == "Use mine: it beats random search."
+    assert "Counting the noise of the train seeds too" in sure.sureness
     for found in (two, one):
         row = row_of(good, found.tasks[0], "mine")
         assert all(show(row[name]) in found.evidence for name in ("improvement", "improvement_low", "improvement_high"))
@@ -224,7 +270,7 @@ def test_a_lucky_single_run_is_no_answer_beside_a_sure_one(made_tables: Path, ru
 def test_two_runs_that_agree_are_no_answer(others: tuple[str, ...], made_tables: Path, runs: pd.DataFrame) -> None:
     """By the rule of the findings page: one more run that ends as random search does would undo them."""
     lucky = choosing(runs, made_tables, "lucky")
-    for count, level in ((2, "none"), (20, "better")):
+    for count, level in ((2, "none"), (20, "here")):
         chosen = pd.concat([runs[runs["method"].isin(others)], lucky[lucky["seed"] < count]])
         built = build_report(chosen, str(made_tables))
         answer = answer_for(built, "minatar-ss1@lite")
@@ -276,14 +322,14 @@ def test_facts_of_the_tables(made_tables: Path, tmp_path: Path) -> None:
     assert set(facts) == {TWO_BY_SEED, SINGLE_SEED, DEEP}
     two = facts[TWO_BY_SEED]
     scores = load(TWO_BY_SEED, tables=made_tables).table.columns["return_last100"][:, :, -1]
-    assert two.ceiling == ranks.noise_ceiling(scores) and two.cells == 100 and two.complete_seeds == 4
+    assert two.halves.agreement == ranks.noise_ceiling(scores) and two.cells == 100 and two.complete_seeds == 4
     assert two.cpu_hours == pytest.approx(100 * 200 / 3600) and two.effort == 100_000_000
-    assert ceiling(facts[SINGLE_SEED]) == "unknown with one train seed"
-    assert ceiling(two).startswith(show(two.ceiling.tau))
+    assert agreement(facts[SINGLE_SEED]) == "unknown with one train seed"
+    assert agreement(two).startswith(show(two.halves.agreement.tau))
     write_made_table(tmp_path, TWO_BY_SEED, 2, ["k1-k1", "k5-k5"])
     (partial,) = table_facts(str(tmp_path))
     assert partial.covered.shape == (2, 25) and partial.cells == 4 and partial.complete_seeds == 0
-    assert partial.covered[:, [0, 24]].all() and ceiling(partial) == "unknown with no complete train seed"
+    assert partial.covered[:, [0, 24]].all() and agreement(partial) == "unknown with no complete train seed"
 
 
 def test_the_checklist_is_filled_from_the_provenance(made_tables: Path, built: Report, runs: pd.DataFrame) -> None:

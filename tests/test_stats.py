@@ -138,8 +138,6 @@ def test_tasks_are_resampled_independently(rng: np.random.Generator) -> None:
     opposed = rng.normal(size=(30, 1)) * [1.0, -1.0]
     expected = 2 * 1.96 * opposed[:, 0].std() / np.sqrt(30) / np.sqrt(2)
     assert np.ptp(stats.bootstrap_interval(opposed, np.mean, rng)) == pytest.approx(expected, rel=0.1)
-    nested = np.tile(opposed[:, np.newaxis], (1, 5, 1))  # 30 train seeds, their 5 runs alike
-    assert np.ptp(stats.two_level_interval(nested, np.mean, rng)) == pytest.approx(expected, rel=0.1)
 
 
 def test_bootstrap_depends_on_its_generator_alone(scores: np.ndarray) -> None:
@@ -182,36 +180,6 @@ def test_bootstrap_refuses(change: dict[str, object], message: str) -> None:
     arguments = {"scores": np.ones((3, 2)), "statistic": np.mean, "rng": np.random.default_rng(0)} | change
     with pytest.raises(InvalidValueError, match=message):
         stats.bootstrap_interval(**arguments)
-
-
-# Two levels
-
-
-def test_two_levels_count_the_noise_between_train_seeds(rng: np.random.Generator) -> None:
-    seeds, runs = 8, 50
-    level = rng.normal(size=(seeds, 1, 1))
-    nested = level + 0.01 * rng.normal(size=(seeds, runs, 1))
-    pooled = nested.reshape(seeds * runs, 1)
-    low, high = stats.two_level_interval(nested, np.mean, rng, resamples=3000)
-    assert high - low == pytest.approx(2 * 1.96 * level.std() / np.sqrt(seeds), rel=0.1)
-    flat_low, flat_high = stats.bootstrap_interval(pooled, np.mean, rng)
-    assert high - low > 3 * (flat_high - flat_low)
-
-
-def test_two_levels_count_the_noise_between_runs_too(rng: np.random.Generator) -> None:
-    nested = np.tile(rng.normal(size=(1, 40, 1)), (6, 1, 1))  # every train seed alike
-    low, high = stats.two_level_interval(nested, np.mean, rng, resamples=3000)
-    assert high - low == pytest.approx(2 * 1.96 * nested.std() / np.sqrt(6 * 40), rel=0.1)
-
-
-def test_two_levels_keep_tasks_apart() -> None:
-    constant = np.broadcast_to([1.0, 100.0], (3, 4, 2))
-    np.testing.assert_array_equal(stats.two_level_interval(constant, np.mean, np.random.default_rng(0), 50), 50.5)
-
-
-def test_one_train_seed_says_nothing_about_their_noise(rng: np.random.Generator) -> None:
-    interval = stats.two_level_interval(rng.random((1, 9, 2)), lambda x: x.mean(axis=0), rng)
-    assert interval.shape == (2, 2) and np.isnan(interval).all()
 
 
 # Performance profiles
@@ -363,7 +331,6 @@ def test_expectation_refuses(arguments: tuple[object, ...], message: str) -> Non
     [
         lambda x: stats.performance_profile(x, [0.0]),
         lambda x: stats.probability_of_improvement(x, x),
-        lambda x: stats.two_level_interval(x[np.newaxis], np.mean, np.random.default_rng(0)),
     ],
 )
 def test_a_missing_score_is_refused(function: Callable[[np.ndarray], object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing as mp
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -188,6 +189,34 @@ def test_nor_do_two_kills_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             assert cells(folder) == everything
             entry = store.read_manifest(folder)[NAME]
             assert (entry.next_sha256, entry.cells) == ("", 3)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "another recipe"])
+def test_a_shard_that_cannot_be_taken_holds_up_no_other(tmp_path: Path, damage: str) -> None:
+    bad = shard(tmp_path, "k1-k1")
+    if damage == "truncated":
+        bad.write_bytes(bad.read_bytes()[:100])
+    else:
+        bad.write_bytes(shard(tmp_path / "elsewhere", "k1-k1", task=OTHER).read_bytes())
+    shard(tmp_path, "k1-k2")
+    with pytest.raises(TableError if damage == "truncated" else RecipeMismatchError) as caught:
+        store.fold(tmp_path, TASK)
+    assert str(bad) in str(caught.value) and "1 other cells were folded" in str(caught.value)
+    assert "or delete it, and its cell is trained again" in str(caught.value)
+    assert cells(tmp_path) == {("k1-k2", 0)} and bad.exists(), "nothing is lost"
+    bad.unlink()
+    shard(tmp_path, "k1-k1")
+    assert store.fold(tmp_path, TASK) == 1 and cells(tmp_path) == {("k1-k1", 0), ("k1-k2", 0)}
+
+
+def test_half_written_shards_of_a_killed_training_go_in_the_end(tmp_path: Path) -> None:
+    path = shard(tmp_path)
+    old, young = (path.with_name(f".k1-k{i}.seed0.parquet.{i}.tmp") for i in (2, 3))
+    for half in (old, young):
+        half.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    store.fold(tmp_path, TASK)
+    assert not old.exists() and young.exists(), "another process may be writing the young one"
 
 
 def test_a_kill_before_the_first_manifest_leaves_the_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

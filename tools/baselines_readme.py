@@ -35,8 +35,8 @@ def ranking(markdown: str, rows: list[dict[str, str]]) -> str:
         lines.append("|---|---|---|---|---|")
         own = [row for row in rows if row["family"] == family and row["task"] == ALL_TASKS]
         for row in (row for row in own if row["runs"] != "0"):
-            chance = f"{row['improvement']} [{row['improvement_low']}, {row['improvement_high']}]"
-            chance = chance if row["improvement"] else "–"  # the exact line is what the others are compared with
+            interval = f" [{row['improvement_low']}, {row['improvement_high']}]" if row["improvement_low"] else ""
+            chance = row["improvement"] + interval or "–"  # the exact line is what the others are compared with
             cells = [f"`{row['method']}`", row["rank"], chance, row["regret_mean"], row["runs"]]
             lines.append("| " + " | ".join(cell or "–" for cell in cells) + " |")
         approximate = {row["method"]: row["approximation"] for row in own if row["approximation"]}

@@ -14,7 +14,14 @@ from nasbench_rl import ranks
 from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import MissingCellError
 from nasbench_rl.findings.searches import Chosen
-from nasbench_rl.improvement import Outcome, Reference, improvement, improvement_draws
+from nasbench_rl.improvement import (
+    FEWEST_TRAIN_SEEDS,
+    Outcome,
+    Reference,
+    improvement,
+    improvement_draws,
+    train_seed_interval,
+)
 from nasbench_rl.leaderboard.certainty import Difference, difference, pooled, pvalue
 from nasbench_rl.leaderboard.report import ALL, is_random_search
 from nasbench_rl.stats import Array
@@ -40,12 +47,13 @@ class Against:
         regret: mean regret of the architectures that its runs chose.
         difference: that minus the exact expectation of random search with what each run spent; below 0 is better.
         interval: percentile interval of ``difference`` over search seeds; NaN with a single run.
-        table_interval: over train seeds too; NaN with fewer than two of the test split.
+        table_interval: over train seeds too; NaN with fewer than ``FEWEST_TRAIN_SEEDS`` of the test split.
         improvement: probability that a run ends with a better architecture than random search; ties count half.
         improvement_interval: over search seeds.
         test: mean difference and its standard error as the test takes them, see ``certainty.difference``.
         pvalue: Student's t, two-sided, that the runs' expectation is random search's.
         adjusted: the same with Holm's correction over the methods; NaN for random search itself, which is a control.
+        train_seeds: of the test split; over tasks, the fewest.
         draws: resampled ``difference``, ``difference`` over train seeds too, and ``improvement``.
     """
 
@@ -60,6 +68,7 @@ class Against:
     improvement_interval: tuple[float, float]
     test: Difference
     pvalue: float
+    train_seeds: int
     adjusted: float = math.nan
     draws: tuple[Array, Array, Array] = field(default=(np.empty(0),) * 3, repr=False)
 
@@ -184,19 +193,19 @@ def _against(task: str, one: Chosen, outcome: Outcome, chances: Array) -> Agains
     drawn = rng.multinomial(runs, shares, size=RESAMPLES) / runs
     seeds = outcome.train_seeds
     weights = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES) / seeds
-    unknown = np.full(RESAMPLES, math.nan)
+    unknown, told = np.full(RESAMPLES, math.nan), runs > 1 and seeds >= FEWEST_TRAIN_SEEDS
     draws = (
         drawn @ regrets - exact if runs > 1 else unknown,
         # The best architecture's score is in both regrets and cancels.
-        ((reference.chances - drawn) * (weights @ outcome.scores.T)).sum(axis=1) if min(runs, seeds) > 1 else unknown,
+        ((reference.chances - drawn) * (weights @ outcome.scores.T)).sum(axis=1) if told else unknown,
         improvement_draws(outcome, reference, rng, RESAMPLES),
     )
     test = difference(outcome.chosen, reference, regrets)
-    intervals = [_interval(one) for one in draws]
+    over_seeds = train_seed_interval(mean - exact, draws[1], seeds, LEVEL)
     return Against(
         one.method, runs, float(spent @ np.arange(1, len(spent) + 1)), mean,
-        mean - exact, intervals[0], intervals[1], improvement(outcome, reference),
-        intervals[2], test, pvalue(test, runs), draws=draws,
+        mean - exact, _interval(draws[0]), over_seeds, improvement(outcome, reference),
+        _interval(draws[2]), test, pvalue(test, runs), seeds, draws=draws,
     )  # fmt: skip
 
 
@@ -216,11 +225,11 @@ def _pooled(rows: Sequence[Against], gaps: Array) -> Against:
     )  # fmt: skip
     test = pooled([row.test for row in rows], gaps)
     runs = min(row.runs for row in rows)
-    intervals = [_interval(one) for one in draws]
+    seeds, less = min(row.train_seeds for row in rows), float(mean([row.difference for row in rows], gaps))
     return Against(
         rows[0].method, runs, float(mean([row.spent for row in rows])), float(mean([row.regret for row in rows], gaps)),
-        float(mean([row.difference for row in rows], gaps)), intervals[0], intervals[1],
-        float(mean([row.improvement for row in rows])), intervals[2], test, pvalue(test, runs),
+        less, _interval(draws[0]), train_seed_interval(less, draws[1], seeds, LEVEL),
+        float(mean([row.improvement for row in rows])), _interval(draws[2]), test, pvalue(test, runs), seeds,
         draws=draws,
     )  # fmt: skip
 

@@ -96,9 +96,9 @@ def rankings(finding: FidelityFinding) -> Figure:
         count = len(finding.supernets)
         mean = np.mean([one.tau for one in finding.supernets], axis=0)
         axes.plot(scale, mean, color=PROXY, linewidth=2, label=f"one-shot proxy, mean of {count} supernets (thin)")
-    if not math.isnan(finding.ceiling.tau):
-        axes.axhline(finding.ceiling.tau, color=CEILING, linewidth=1.4, linestyle=(0, (6, 3)),
-                     label=f"halves of {finding.ceiling_seeds} train seeds with each other")  # fmt: skip
+    if not math.isnan(finding.halves.agreement.tau):
+        axes.axhline(finding.halves.agreement.tau, color=CEILING, linewidth=1.4, linestyle=(0, (6, 3)),
+                     label=f"halves of {finding.halves.seeds} train seeds with each other")  # fmt: skip
     starts = ((short.even_from(), (0, (1, 2)), "from here on not told apart from the last τ"),
               (short.holds_from(), (0, (5, 2)), f"from here on at least {100 * HOLDS:g} % of the last τ"))  # fmt: skip
     for start, style, label in starts[starts[0][0] == starts[1][0] :]:  # one line where both are the same

@@ -10,16 +10,13 @@ import numpy as np
 
 from nasbench_rl import ranks
 from nasbench_rl.benchmark import TabularBenchmark
-from nasbench_rl.ranks import NoiseCeiling
+from nasbench_rl.ranking_noise import FEWEST, Halves, halves, is_luck, kendall_draws
 from nasbench_rl.stats import Array
 from nasbench_rl.task import GameTask
 
 HOLDS = 0.9
 """A ranking holds from where τ stays at or above this share of what whole trainings reach."""
 TOP = 3
-FEWEST = 10
-"""Architectures; fewer are not ranked."""
-RESAMPLES = 2000
 SHOWN = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 """Shares of a whole training that tables show."""
 
@@ -48,8 +45,7 @@ class Ranking:
     @property
     def ranks(self) -> bool:
         """Whether whole trainings rank the architectures at all: not where the interval of their τ holds 0."""
-        whole, low = float(self.tau[-1]), float(self.low[-1])
-        return whole > 0 and not low <= 0  # NaN: not estimated
+        return not is_luck(float(self.tau[-1]), float(self.low[-1]))
 
     def even_from(self) -> int | None:
         """Position of the fidelity from which on no ranking is surely worse than that of whole trainings."""
@@ -79,10 +75,7 @@ class FidelityFinding:
         same_trainings: whether both come from the same trainings, and seed noise is therefore not in ``short``.
         short: of trainings looked at early.
         supernets: of one-shot proxies, one a supernet seed; empty where none is stored.
-        ceiling: τ between the rankings by two halves of the train seeds; NaN with a single one, or with too few
-            architectures that have several.
-        ceiling_seeds: number of train seeds it is measured on.
-        ceiling_architectures: how many have all of those; fewer than ``FEWEST`` tell no ceiling.
+        halves: how well the rankings by two halves of the train seeds agree.
         gap: regret of a draw at random.
         column: the true score's name.
     """
@@ -95,9 +88,7 @@ class FidelityFinding:
     same_trainings: bool
     short: Ranking
     supernets: tuple[Ranking, ...]
-    ceiling: NoiseCeiling
-    ceiling_seeds: int
-    ceiling_architectures: int
+    halves: Halves
     gap: float
     column: str
 
@@ -105,22 +96,6 @@ class FidelityFinding:
 def shown(count: int) -> list[int]:
     """Positions of the fidelities that a table shows, of ``count`` equally spaced ones."""
     return sorted({max(0, math.ceil(share * count - 1e-9) - 1) for share in SHOWN})
-
-
-def trained_scores(bench: TabularBenchmark) -> Array:
-    """(architectures, seeds, fidelities) scores of single trainings that may be compared over seeds; NaN if missing.
-
-    Of an exhaustive space the train seeds that every architecture has: those of a seed in the making would be the
-    architectures that happened to come first. Of other spaces every complete cell. Image tasks: test accuracy.
-    """
-    table, task = bench.table, bench.task
-    if task.split_by == "column":
-        values = table.view("test").values
-    else:
-        values = table.columns[task.metric]
-    if task.exhaustive:
-        return np.asarray(values[:, table.full_seeds])
-    return np.asarray(np.where(table.complete[:, :, np.newaxis], values, np.nan))
 
 
 def fidelity_finding(bench: TabularBenchmark) -> FidelityFinding | None:
@@ -136,11 +111,6 @@ def fidelity_finding(bench: TabularBenchmark) -> FidelityFinding | None:
     true = true[known]
     rng = np.random.default_rng(0)
     proxies: Array = bench.supernets().proxies if isinstance(task, GameTask) else np.empty((0, 0, len(known)))
-    single = trained_scores(bench)[:, :, -1]
-    several = single[(~np.isnan(single)).all(axis=1)]
-    ceiling = NoiseCeiling(math.nan, math.nan, 0)
-    if several.shape[1] > 1 and len(several) >= FEWEST:
-        ceiling = ranks.noise_ceiling(several, np.random.default_rng(0))
     return FidelityFinding(
         task=task.id,
         unit=task.fidelity_unit.replace("_", " "),
@@ -150,9 +120,7 @@ def fidelity_finding(bench: TabularBenchmark) -> FidelityFinding | None:
         same_trainings=table.single_seed or task.split_by == "column",
         short=_ranking(search.mean[known].T, true, rng),
         supernets=tuple(_ranking(one, true) for one in proxies[:, :, known]),
-        ceiling=ceiling,
-        ceiling_seeds=several.shape[1],
-        ceiling_architectures=len(several),
+        halves=halves(bench),
         gap=float(true.max() - true.mean()),
         column=report.column,
     )
@@ -169,33 +137,11 @@ def _ranking(scores: Array, true: Array, rng: np.random.Generator | None = None)
         found["top"][at] = _top_overlap(one, true)
         found["regret"][at] = true.max() - true[one == one.max()].mean()
     if rng is not None and not np.isnan(found["tau"][-1]):
-        drawn = _resampled(scores, true, rng)
+        drawn = kendall_draws(scores, true, rng)
         with_tau = ~np.isnan(drawn).all(axis=0)
         found["low"][with_tau], found["high"][with_tau] = np.nanquantile(drawn[:, with_tau], (0.025, 0.975), axis=0)
         found["behind"][with_tau] = np.nanquantile((drawn - drawn[:, -1:])[:, with_tau], 0.975, axis=0)
     return Ranking(**found)
-
-
-def _resampled(scores: Array, true: Array, rng: np.random.Generator) -> Array:
-    """(resamples, fidelities) τ-b on architectures drawn with replacement, the same ones at every fidelity.
-
-    A resample is how often each architecture was drawn, so that pairs are compared only once; an architecture and its
-    copy tie in both rankings, as they should. NaN where a resample ties all.
-    """
-    count = len(true)
-    drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(np.float64)
-    order = np.sign(true[:, np.newaxis] - true)
-    taus = np.full((RESAMPLES, len(scores)), math.nan)
-    for at, one in enumerate(scores):
-        if np.isnan(one).any():
-            continue
-        cheap = np.sign(one[:, np.newaxis] - one)
-        agree, first, second = (
-            ((drawn @ pairs) * drawn).sum(axis=1) for pairs in (cheap * order, np.abs(cheap), np.abs(order))
-        )
-        ranked = (first > 0) & (second > 0)
-        taus[ranked, at] = agree[ranked] / np.sqrt(first[ranked] * second[ranked])
-    return taus
 
 
 def _top_overlap(scores: Array, true: Array) -> float:

@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from nasbench_rl.findings.answers import Answers
-from nasbench_rl.findings.fidelity import FEWEST, HOLDS, TOP, FidelityFinding, shown
+from nasbench_rl.findings.fidelity import HOLDS, TOP, FidelityFinding, shown
 from nasbench_rl.findings.page_spread import percent
 from nasbench_rl.leaderboard.columns import show
+from nasbench_rl.ranking_noise import FEWEST
 
 
 def fidelity_answer(found: Answers) -> list[str]:
@@ -115,16 +116,17 @@ def _cells(one: FidelityFinding, at: int) -> list[str]:
 
 def _noise(one: FidelityFinding) -> str:
     validation, test = (", ".join(map(str, seeds)) for seeds in one.seeds)
-    if math.isnan(one.ceiling.tau):
+    if math.isnan(one.halves.agreement.tau):
         ceiling = (
             f"How well the rankings by two halves of the train seeds agree is not known yet: {_missing_ceiling(one)}."
         )
     else:
-        some = f" that {one.ceiling_architectures} architectures have"
+        some = f" that {one.halves.architectures} architectures have"
         ceiling = (
-            f"Noise: the rankings by two halves of the {one.ceiling_seeds} train seeds"
-            f"{some * (one.ceiling_architectures < one.architectures)} agree with τ = {show(one.ceiling.tau)}. A score "
-            "without noise of its own would agree with either half better than that."
+            f"Noise: the rankings by two halves of the {one.halves.seeds} train seeds"
+            f"{some * (one.halves.architectures < one.architectures)} agree with τ = "
+            f"{show(one.halves.agreement.tau)}. A score without noise of its own would agree with either half better "
+            "than that."
         )
     if one.same_trainings:
         return (
@@ -136,12 +138,12 @@ def _noise(one: FidelityFinding) -> str:
 
 
 def _missing_ceiling(one: FidelityFinding) -> str:
-    if one.ceiling_seeds < 2:
-        return f"{one.ceiling_seeds} train seed{'s are' if one.ceiling_seeds != 1 else ' is'} complete and it takes two"
-    count = one.ceiling_architectures
+    if one.halves.seeds < 2:
+        return f"{one.halves.seeds} train seed{'s are' if one.halves.seeds != 1 else ' is'} complete and it takes two"
+    count = one.halves.architectures
     if count < FEWEST:
         have = "1 architecture has" if count == 1 else f"{count or 'no'} architectures have"
-        return f"{have} all {one.ceiling_seeds} train seeds, and it takes {FEWEST}"
+        return f"{have} all {one.halves.seeds} train seeds, and it takes {FEWEST}"
     return "all scores of a half are the same, and rank nothing"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from nasbench_rl.findings.against_random import Against, Comparison
 from nasbench_rl.findings.answers import Answers
+from nasbench_rl.improvement import FEWEST_TRAIN_SEEDS
 from nasbench_rl.leaderboard.columns import show
 from nasbench_rl.leaderboard.report import ALL
 
@@ -24,7 +25,7 @@ def random_answer(found: Answers) -> str:
     yes = "Yes" if len(better) == len(found.main) else "At some budgets" if several and better else "No"
     where = f"over {found.main[0].tasks} tasks" if found.overall else f"on `{found.main[0].task}`"
     noise = ""
-    if min(one.train_seeds for one in found.main) < 2:
+    if min(one.train_seeds for one in found.main) < FEWEST_TRAIN_SEEDS:
         tables = "these tables" if found.overall else "this table"
         noise = f" That is so on {tables}: whether it would be with agents trained from other seeds is not known yet."
     return (
@@ -41,7 +42,7 @@ def _count(one: Comparison) -> str:
     if better:
         best = better[0]
         text += f" (the most: {best.method}, mean regret {show(best.regret)} against {_at_its_cost(best)})"
-        if one.train_seeds > 1:
+        if one.train_seeds >= FEWEST_TRAIN_SEEDS:
             text += f", {sum(row.table_interval[1] < 0 for row in better)} of them with the train seeds resampled too"
     text += f", {len(worse)} lose to it"
     if worse:
@@ -68,28 +69,38 @@ def random_section(comparisons: Sequence[Comparison], image: str) -> list[str]:
             f"of a draw at random {show(one.gap)}, and that of the best validation score of all, where a search ends "
             f"that has seen everything, {show(one.floor)}; regrets are {unit}.",
             "",
-            "| method | trainings spent | regret, mean | minus random search's at that cost [95 %] | … over train "
-            "seeds too | probability of improvement [95 %] | p (Holm) | verdict | runs |",
-            "|---|---|---|---|---|---|---|---|---|",
-            *(_row(row) for row in one.rows),
+            *_table(one),
             "",
         ]
     return lines
 
 
-def _row(row: Against) -> str:
-    cells = [
-        row.method,
-        show(row.spent),
-        show(row.regret),
-        signed(row.difference) + between(row.interval, signed),
-        between(row.table_interval, signed).strip() or "unknown",
-        show(row.improvement) + between(row.improvement_interval),
-        "control" if row.is_control else pvalue(row.adjusted),
-        "–" if row.is_control else _verdict(row),
-        str(row.runs),
+def _table(one: Comparison) -> list[str]:
+    """A row a method; the column over train seeds only where they tell something."""
+    told = one.train_seeds >= FEWEST_TRAIN_SEEDS
+    title = (
+        "method", "trainings spent", "regret, mean", "minus random search's at that cost [95 %]",
+        *(["… over train seeds too"] * told), "probability of improvement [95 %]", "p (Holm)", "verdict", "runs",
+    )  # fmt: skip
+    rows = [
+        (
+            row.method,
+            show(row.spent),
+            show(row.regret),
+            signed(row.difference) + between(row.interval, signed),
+            *([between(row.table_interval, signed).strip() or "unknown"] * told),
+            show(row.improvement) + between(row.improvement_interval),
+            "control" if row.is_control else pvalue(row.adjusted),
+            "–" if row.is_control else _verdict(row),
+            str(row.runs),
+        )
+        for row in one.rows
     ]
-    return "| " + " | ".join(cells) + " |"
+    return [
+        "| " + " | ".join(title) + " |",
+        "|" + "---|" * len(title),
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
 
 
 def _verdict(row: Against) -> str:
@@ -119,12 +130,14 @@ def pvalue(value: float) -> str:
 def random_cautions(found: Answers) -> list[str]:
     """What to be careful about."""
     lines = []
-    single = [task for task, parts in found.against.items() if parts[0].train_seeds < 2]
-    if single:
+    few = [(task, parts[0].train_seeds) for task, parts in found.against.items()]
+    few = [(task, seeds) for task, seeds in few if seeds < FEWEST_TRAIN_SEEDS]
+    if few:
+        told = _plain([f"`{task}` ({seeds})" for task, seeds in few])
         lines.append(
-            f"On {_named(single)} the test scores come from a single train seed. The intervals say how sure a "
-            "statement is about *this table*; how far other train seeds would turn it is not known until the test "
-            "split has two, and the column for it says so."
+            f"Few train seeds are behind the test scores of {told}. The intervals say how sure a statement is about "
+            f"*these tables*; how far other train seeds would turn it is not told below {FEWEST_TRAIN_SEEDS} of the "
+            "test split: a bootstrap of so few is far too sure of itself."
         )
     same = [one.task for one in found.fidelities if one.task in found.against and one.same_trainings]
     if same:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 from nasbench_rl.findings.answers import Answers
-from nasbench_rl.findings.fidelity import FEWEST, shown
+from nasbench_rl.findings.fidelity import shown
 from nasbench_rl.findings.spread import RELIABLE, SpreadFinding
 from nasbench_rl.leaderboard.columns import show
+from nasbench_rl.ranking_noise import FEWEST
 from nasbench_rl.variance import Components
 
 MANY = 100

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nasbench_rl.benchmark import TabularBenchmark
-from nasbench_rl.findings.fidelity import FEWEST, trained_scores
+from nasbench_rl.ranking_noise import FEWEST, trained_scores
 from nasbench_rl.stats import Array
 from nasbench_rl.task import GameTask
 from nasbench_rl.variance import Components, one_way, two_way

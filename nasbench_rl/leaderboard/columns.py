@@ -52,11 +52,14 @@ IMPROVEMENT_TABLE = Column(
     "… over train seeds too", "", ("improvement_table_low", "improvement_table_high"),
     "The same interval when the agents' train seeds are resampled too: how far the noise of the table could turn it.",
 )  # fmt: skip
-REGRET = Column(
-    "regret, mean [95 %, train seeds too]", "regret_mean", ("regret_table_low", "regret_table_high"),
+_REGRET = (
     "Best test score in the table minus that of the architecture a run would choose. Over several tasks it is divided "
-    "by the regret of a draw at random: 0 is the best architecture, 1 no better than that.",
-)  # fmt: skip
+    "by the regret of a draw at random: 0 is the best architecture, 1 no better than that."
+)
+REGRET = Column("regret, mean", "regret_mean", None, _REGRET)
+REGRET_TABLE = Column(
+    "regret, mean [95 %, train seeds too]", "regret_mean", ("regret_table_low", "regret_table_high"), _REGRET
+)
 REGRET_IQM = Column(
     "regret, IQM [95 %]", "regret_iqm", ("regret_low", "regret_high"),
     "Interquartile mean over runs, with its interval over search seeds.",
@@ -75,13 +78,15 @@ GUESSED = Column(
 )  # fmt: skip
 
 
-def columns_of(task: str, guesses: bool) -> tuple[Column, ...]:
-    """The columns shown for a task, or for all tasks of a family; ``guesses``: ``has_guesses`` of its rows."""
+def columns_of(task: str, rows: pd.DataFrame) -> tuple[Column, ...]:
+    """The columns shown for a task, or for all tasks of a family, with these rows; none of which nothing is known."""
     overall = task == ALL
     rank = Column("average rank" if overall else "rank", "rank", None, _RANK)
     score = () if overall else (TEST_SCORE,)
-    guessed = (GUESSED,) if guesses else ()
-    return METHOD, rank, IMPROVEMENT, IMPROVEMENT_TABLE, REGRET, REGRET_IQM, *score, *guessed, RUNS
+    guessed = (GUESSED,) if has_guesses(rows) else ()
+    wider = (IMPROVEMENT_TABLE,) if rows["improvement_table_low"].notna().any() else ()
+    regret = REGRET_TABLE if rows["regret_table_low"].notna().any() else REGRET
+    return METHOD, rank, IMPROVEMENT, *wider, regret, REGRET_IQM, *score, *guessed, RUNS
 
 
 def has_guesses(rows: pd.DataFrame) -> bool:
@@ -119,4 +124,4 @@ def cell(row: pd.Series, column: Column) -> Cell:
 
 def table_cells(rows: pd.DataFrame, task: str) -> list[list[Cell]]:
     """All cells of a table, row by row."""
-    return [[cell(row, column) for column in columns_of(task, has_guesses(rows))] for _, row in rows.iterrows()]
+    return [[cell(row, column) for column in columns_of(task, rows)] for _, row in rows.iterrows()]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from nasbench_rl import ranks, store
+from nasbench_rl import store
 from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.errors import TableError
-from nasbench_rl.ranks import NoiseCeiling
+from nasbench_rl.ranking_noise import Halves, halves
 from nasbench_rl.task import get_task, task_ids
 
 
@@ -26,7 +26,7 @@ class TableFacts:
         recipe: digest of all that fixes a training.
         train_seeds: those present.
         covered: (train seeds, architectures) bool, complete cells.
-        ceiling: Kendall's τ between the rankings by two halves of the complete train seeds; NaN with fewer than two.
+        halves: how well the rankings by two halves of the train seeds agree.
         cpu_hours: of all complete cells.
         effort: training effort of all complete cells, in ``unit``.
         unit: of it.
@@ -40,7 +40,7 @@ class TableFacts:
     recipe: str
     train_seeds: tuple[int, ...]
     covered: np.ndarray[Any, np.dtype[np.bool_]]
-    ceiling: NoiseCeiling
+    halves: Halves
     cpu_hours: float
     effort: int
     unit: str
@@ -72,12 +72,6 @@ def table_facts(tables: str | None = None) -> list[TableFacts]:
 def _facts(bench: TabularBenchmark) -> TableFacts:
     task, table = bench.task, bench.table
     rows = store.read_table(bench.folder, task)
-    scores = table.columns[table.column(task.metric, "test")][:, table.full_seeds, -1]
-    # The generator draws splits only where there are too many to take all.
-    measurable = scores.shape[1] > 0 and bool(np.isfinite(scores).all())
-    ceiling = NoiseCeiling(float("nan"), float("nan"), 0)
-    if measurable:
-        ceiling = ranks.noise_ceiling(scores, np.random.default_rng(0))
     cells = int(table.complete.sum())
     return TableFacts(
         task=task.id,
@@ -86,7 +80,7 @@ def _facts(bench: TabularBenchmark) -> TableFacts:
         recipe=task.digest,
         train_seeds=tuple(int(seed) for seed in table.seeds),
         covered=np.asarray(table.complete.T, dtype=np.bool_),
-        ceiling=ceiling,
+        halves=halves(bench),
         cpu_hours=float(table.columns["cpu_seconds"][:, :, -1][table.complete].sum()) / 3600,
         effort=cells * task.max_fidelity,
         unit=task.fidelity_unit.replace("_", " "),

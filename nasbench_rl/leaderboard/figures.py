@@ -13,7 +13,8 @@ import numpy as np
 from nasbench_rl import plots, stats
 from nasbench_rl.fronts.front_report import Draw, front_figure, hypervolume_figure
 from nasbench_rl.fronts.multi_objective import declared, objectives
-from nasbench_rl.leaderboard.judged import JudgedTask
+from nasbench_rl.improvement import FEWEST_TRAIN_SEEDS
+from nasbench_rl.leaderboard.judged import JudgedTask, counted_tasks
 from nasbench_rl.leaderboard.report import ALL, LEVEL, Report, is_random_search
 from nasbench_rl.records import Resource
 from nasbench_rl.stats import Array
@@ -89,7 +90,7 @@ def _improvement(report: Report, family: str) -> list[PageFigure]:
     caption = (
         "Probability that a run ends with a better architecture than random search with the same budget. Intervals of "
         f"{100 * LEVEL:g} %, corrected for {len(methods)} methods. Thick: over search seeds, given these tables. Thin: "
-        "over train seeds too, where every task has two of the test split."
+        f"over train seeds too, where every task has {FEWEST_TRAIN_SEEDS} of the test split."
     )
 
     def draw(on_page: bool) -> Figure:
@@ -101,7 +102,8 @@ def _improvement(report: Report, family: str) -> list[PageFigure]:
 def _profiles(report: Report, family: str, tasks: Sequence[JudgedTask], coloured: Sequence[str]) -> list[PageFigure]:
     rows = report.rows(family)
     names = [str(name) for name in rows[(rows["mode"] != "reference") & rows["regret_mean"].notna()]["method"]]
-    regrets = {name: [judged.regrets(name) / judged.gap for judged in tasks] for name in names}
+    counted = counted_tasks(tasks)
+    regrets = {name: [judged.regrets(name) / judged.gap for judged in counted] for name in names}
     if not names:
         return []
     highest = max(float(np.quantile(np.concatenate(one), 0.98)) for one in regrets.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,11 +13,16 @@ import pandas as pd
 
 from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.improvement import Outcome, Reference
+from nasbench_rl.ranking_noise import ranks_by_luck
 from nasbench_rl.stats import Array
 from nasbench_rl.summary import final_rows, judge_table, random_search_chances
 from nasbench_rl.task import Task
 
 RANDOM_SEARCH = "random_search"
+RANKS_BY_LUCK = (
+    "where whole trainings of some train seeds do not rank architectures as those of the others do, so that who wins "
+    "is the luck of these seeds"
+)
 
 
 def family_of(task: str) -> str:
@@ -64,6 +70,11 @@ class JudgedTask:
         return float(np.nanmax(means) - np.nanmean(means)) or math.nan
 
     @cached_property
+    def by_luck(self) -> bool:
+        """Whether its rankings are the luck of train seeds."""
+        return ranks_by_luck(self.bench)
+
+    @cached_property
     def methods(self) -> dict[str, pd.DataFrame]:
         """The final rows of each method, by search seed."""
         return {str(name): rows for name, rows in self.final.sort_values("seed").groupby("method", sort=False)}
@@ -86,6 +97,11 @@ class JudgedTask:
         best = measured[int(np.nanargmax(measured.mean(axis=1)))]
         reference = self.reference and Reference(self.reference.chances[kept], self.reference.runs)
         return Outcome(chosen[kept], self.scores[kept], best), reference
+
+
+def counted_tasks(tasks: Sequence[JudgedTask]) -> list[JudgedTask]:
+    """Those that count in what is said over all of them: not one whose rankings are luck, unless all are."""
+    return [judged for judged in tasks if not judged.by_luck] or list(tasks)
 
 
 def judge(task: str, runs: pd.DataFrame, tables: str | None) -> JudgedTask | None:

@@ -12,11 +12,11 @@ import numpy as np
 from nasbench_rl import plots
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.fronts.front_report import EXPLAINED, FRONT_MEANINGS, coloured, shown_cells
-from nasbench_rl.leaderboard.columns import Cell, columns_of, has_guesses, show, table_cells
+from nasbench_rl.leaderboard.columns import Cell, columns_of, show, table_cells
 from nasbench_rl.leaderboard.facts import TableFacts
 from nasbench_rl.leaderboard.figures import PageFigure, coloured_methods, front_place
 from nasbench_rl.leaderboard.judged import JudgedTask
-from nasbench_rl.leaderboard.render import CHECKLIST, FACTS, Leaderboard, fact_cells, footer, ranking_note
+from nasbench_rl.leaderboard.render import CHECKLIST, FACTS, Leaderboard, fact_cells, footer, luck_note, ranking_note
 from nasbench_rl.leaderboard.report import ALL, NORMALISED, Report
 from nasbench_rl.leaderboard.verdict import Verdict
 from nasbench_rl.summary import EXACT, approximate_note, table_note
@@ -51,7 +51,7 @@ def html(board: Leaderboard, figures: Sequence[PageFigure]) -> str:
     return environment.get_template("leaderboard.html.jinja").render(
         summary=_summary(report),
         verdicts=[_card(verdict) for verdict in board.verdicts],
-        columns=columns_of(ALL, has_guesses(board.report.frame))[1:],
+        columns=columns_of(ALL, board.report.frame)[1:],
         families=[_family(board, family, drawn) for family in report.families],
         ranking=ranking_note(report.ranking),
         ranking_figures=drawn.get(ALL, []),
@@ -127,12 +127,13 @@ def _table(report: Report, family: str, task: str) -> dict[str, Any]:
         for cells, mode, method in zip(table_cells(rows, task), rows["mode"], rows["method"], strict=True)
     ]
     unit = NORMALISED if task == ALL else str(rows["unit"].iloc[0])
+    notes = [luck_note(report.families[family]) if task == ALL else "", approximate_note(rows)]
     caption = f"{family if task == ALL else task} ({unit} regret)"
     return {
         "caption": caption,
-        "columns": columns_of(task, has_guesses(rows)),
+        "columns": columns_of(task, rows),
         "rows": records,
-        "note": approximate_note(rows),
+        "note": " ".join(note for note in notes if note),
     }
 
 
@@ -155,7 +156,7 @@ def _front_methods(tasks: Sequence[JudgedTask]) -> list[str]:
 
 def _fact(fact: TableFacts) -> dict[str, Any]:
     """A table's row: its cells for sorting, and its coverage as a path of unit squares."""
-    keys: list[float | str] = [fact.task, float(fact.cells), fact.ceiling.tau, fact.cpu_hours, fact.digest]
+    keys: list[float | str] = [fact.task, float(fact.cells), fact.halves.agreement.tau, fact.cpu_hours, fact.digest]
     cells = [Cell(text, key) for text, key in zip(fact_cells(fact), keys, strict=True)]
     seeds, architectures = fact.covered.shape
     across = "".join(f"M0 {y}h{architectures}" for y in range(1, seeds))

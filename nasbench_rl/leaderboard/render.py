@@ -12,8 +12,9 @@ import pandas as pd
 from nasbench_rl import provenance
 from nasbench_rl.fronts.front_report import write_section
 from nasbench_rl.leaderboard.checklist import Item
-from nasbench_rl.leaderboard.columns import UNKNOWN, columns_of, has_guesses, show, table_cells
+from nasbench_rl.leaderboard.columns import UNKNOWN, columns_of, show, table_cells
 from nasbench_rl.leaderboard.facts import TableFacts
+from nasbench_rl.leaderboard.judged import RANKS_BY_LUCK, JudgedTask, counted_tasks
 from nasbench_rl.leaderboard.report import ALL, ALPHA, Ranking, Report
 from nasbench_rl.leaderboard.verdict import Verdict
 from nasbench_rl.summary import approximate_note
@@ -44,15 +45,16 @@ def markdown(board: Leaderboard) -> str:
     parts += [f"- **{verdict.family}**: {verdict.sentence}" for verdict in board.verdicts]
     parts += [
         "",
-        *(f"- {column.title}: {column.meaning}" for column in columns_of(ALL, has_guesses(board.report.frame))[1:]),
+        *(f"- {column.title}: {column.meaning}" for column in columns_of(ALL, board.report.frame)[1:]),
     ]
     for family, tasks in board.report.families.items():
         parts += ["", f"## {family}"]
         for task in (ALL, *(judged.task.id for judged in tasks)):
             rows = board.report.rows(family, task)
-            columns = columns_of(task, has_guesses(rows))
+            columns = columns_of(task, rows)
             body = [[cell.text for cell in row] for row in table_cells(rows, task)]
             parts += ["", f"### {task}", "", *_table([column.title for column in columns], body)]
+            parts += ["", luck] if task == ALL and (luck := luck_note(tasks)) else []
             parts += ["", note] if (note := approximate_note(rows)) else []
     if len(board.fronts):
         parts += [write_section(board.fronts).rstrip("\n")]
@@ -68,24 +70,43 @@ CHECKLIST = (
     "Lindauer and Hutter, Best Practices for Scientific Research on Neural Architecture Search, JMLR 21(243), 2020; "
     "questions shortened, answers from the provenance of the runs and tables."
 )
-FACTS = ("table", "cells (architectures x train seeds)", "noise ceiling, Kendall τ", "CPU hours", "checksum")
+FACTS = (
+    "table",
+    "cells (architectures x train seeds)",
+    "agreement of two halves of the train seeds, Kendall τ",
+    "CPU hours",
+    "checksum",
+)
 
 
 def fact_cells(fact: TableFacts) -> list[str]:
     """One table's row."""
     seeds, architectures = fact.covered.shape
     cells = f"{fact.cells} of {architectures} x {seeds}"
-    return [fact.task, cells, ceiling(fact), show(fact.cpu_hours), fact.digest]
+    return [fact.task, cells, agreement(fact), show(fact.cpu_hours), fact.digest]
 
 
-def ceiling(fact: TableFacts) -> str:
-    """The noise ceiling in words."""
-    found = fact.ceiling
-    if found.splits == 0:
-        few = {0: "no complete train seed", 1: "one train seed"}.get(fact.complete_seeds, "missing returns")
-        return f"{UNKNOWN} with {few}"
-    spread = "" if math.isnan(found.std) else f" ± {show(found.std)}"
-    return f"{show(found.tau)}{spread} over {found.splits} split{'s' * (found.splits != 1)}"
+def agreement(fact: TableFacts) -> str:
+    """How well two halves of a table's train seeds agree, in words."""
+    tau, seeds, architectures = fact.halves
+    if tau.splits == 0:
+        few = {0: "no complete train seed", 1: "one train seed"}
+        return f"{UNKNOWN} with {few.get(seeds, f'{architectures} architectures that have several')}"
+    spread = "" if math.isnan(tau.std) else f" ± {show(tau.std)}"
+    of = f" of {architectures} architectures" * (architectures < fact.covered.shape[1])
+    return f"{show(tau.tau)}{spread} over {tau.splits} split{'s' * (tau.splits != 1)}{of}"
+
+
+def luck_note(tasks: Sequence[JudgedTask]) -> str:
+    """Which tasks of a family do not count in what is said over all of them; empty if all do."""
+    counted = counted_tasks(tasks)
+    return _by_luck([judged.task.id for judged in tasks if judged not in counted])
+
+
+def _by_luck(tasks: Sequence[str]) -> str:
+    if not tasks:
+        return ""
+    return f"Left out here: {', '.join(tasks)}, {RANKS_BY_LUCK}."
 
 
 def ranking_note(ranking: Ranking) -> str:
@@ -108,6 +129,8 @@ def ranking_note(ranking: Ranking) -> str:
     elif ranking.groups:
         joined = "; ".join(" = ".join(group) for group in ranking.groups)
         text += f" Not told apart by Wilcoxon's test with Holm's correction: {joined}."
+    if ranking.by_luck:
+        text += f" {_by_luck(ranking.by_luck)}"
     if ranking.left_out:
         text += f" Left out, without a result on every task: {', '.join(ranking.left_out)}."
     return text
@@ -143,7 +166,7 @@ def latex(board: Leaderboard) -> str:
     for family, tasks in board.report.families.items():
         for task in (ALL, *(judged.task.id for judged in tasks)):
             rows = board.report.rows(family, task)
-            columns = columns_of(task, has_guesses(rows))
+            columns = columns_of(task, rows)
             name = family if task == ALL else task
             parts += [
                 r"\begin{table}", r"  \centering",

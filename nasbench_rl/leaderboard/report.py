@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,8 @@ import pandas as pd
 
 from nasbench_rl import ranks, stats
 from nasbench_rl.errors import TableError
-from nasbench_rl.improvement import improvement, improvement_draws, regret_draws
-from nasbench_rl.leaderboard.judged import RANDOM_SEARCH, JudgedTask, family_of, judge
+from nasbench_rl.improvement import improvement, improvement_draws, regret_draws, train_seed_interval
+from nasbench_rl.leaderboard.judged import RANDOM_SEARCH, JudgedTask, counted_tasks, family_of, judge
 from nasbench_rl.stats import Array
 from nasbench_rl.summary import EXACT, references
 from nasbench_rl.task import task_ids
@@ -34,11 +34,12 @@ COLUMNS = (
 """Of the leaderboard's table.
 
 ``task`` is ``all tasks`` in the rows of a family, whose regrets are normalised: divided by the regret of a draw at
-random (``unit``). ``rank`` is by ``regret_mean``, in a family's row the mean of its tasks'. ``improvement`` is the
-probability that a run ends with a better architecture than random search with the same budget, with a bootstrap
-interval over search seeds (``_low``, ``_high``) and one over train seeds too (``_table_low``, ``_table_high``), both
-corrected for the number of methods in the family (Bonferroni). ``regret_low`` and ``regret_high`` are the 95 % interval
-of ``regret_iqm`` over search seeds, ``regret_table_low`` and ``regret_table_high`` that of ``regret_mean`` over train
+random (``unit``); tasks whose rankings are luck are not counted there (``judged.counted_tasks``). ``rank`` is by
+``regret_mean``, in a family's row the mean of its tasks'. ``improvement`` is the probability that a run ends with a
+better architecture than random search with the same budget, with a bootstrap interval over search seeds (``_low``,
+``_high``) and one over train seeds too (``_table_low``, ``_table_high``), both corrected for the number of methods in
+the family (Bonferroni). ``regret_low`` and ``regret_high`` are the 95 % interval of ``regret_iqm`` over search seeds,
+``regret_table_low`` and ``regret_table_high`` that of ``regret_mean`` over train
 seeds too. ``guessed`` is the share of runs whose choice was never trained: its test score, and so its regret, is a
 surrogate's guess. ``approximation`` is ``Run.approximation``. Rows of mode ``reference`` are no searches. What is not
 known is missing.
@@ -60,6 +61,7 @@ class Ranking:
         tasks: number of tasks.
         smallest: the smallest adjusted p-value that so many tasks and pairs can give.
         left_out: methods without a judged result on some task.
+        by_luck: tasks that are not among them, see ``judged.counted_tasks``.
     """
 
     ranks: dict[str, float]
@@ -68,6 +70,7 @@ class Ranking:
     tasks: int
     smallest: float
     left_out: tuple[str, ...]
+    by_luck: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +131,9 @@ def build_report(runs: pd.DataFrame, tables: str | None = None) -> Report:
     frame[numbers] = frame[numbers].astype(float).map(round_number)
     frame["trainings"] = frame["trainings"].astype(float).map(round_number)
     frame["runs"] = frame["runs"].astype("Int64")
-    return Report(frame, tasks, _ranking(list(tasks.values())), left_out)
+    counted = counted_tasks(list(tasks.values()))
+    by_luck = tuple(id_ for id_, judged in tasks.items() if judged not in counted)
+    return Report(frame, tasks, replace(_ranking(counted), by_luck=by_luck), left_out)
 
 
 def round_number(value: float) -> float:
@@ -150,10 +155,11 @@ class _Draws:
     improvement: Array
     improvement_table: Array
     regret_table: Array
+    train_seeds: int
 
 
 def _family_rows(family: str, tasks: Sequence[JudgedTask]) -> list[dict[str, Any]]:
-    methods = methods_of(tasks)
+    methods, counted = methods_of(tasks), counted_tasks(tasks)
     level = 1 - (1 - LEVEL) / len(methods)
     of_task: dict[str, list[dict[str, Any]]] = {judged.task.id: [] for judged in tasks}
     overall = []
@@ -164,14 +170,13 @@ def _family_rows(family: str, tasks: Sequence[JudgedTask]) -> list[dict[str, Any
                 rows[judged.task.id], draws[judged.task.id] = _task_row(judged, method, level)
         for id_, row in rows.items():
             of_task[id_].append(row)
-        judged_everywhere = all(judged.is_judged(method) for judged in tasks)
-        overall.append(_overall_row(method, tasks, rows, draws if judged_everywhere else {}, level))
+        overall.append(_overall_row(method, counted, rows, draws, level))
     for found in of_task.values():
         _rank(found)
     complete = [row for row in overall if not math.isnan(row["regret_mean"])]
-    for row, rank in zip(complete, _mean_ranks([row["method"] for row in complete], tasks), strict=True):
+    for row, rank in zip(complete, _mean_ranks([row["method"] for row in complete], counted), strict=True):
         row["rank"] = rank
-    parts = [_sorted(overall) + _overall_references(tasks)]
+    parts = [_sorted(overall) + _overall_references(counted)]
     parts += [_sorted(of_task[judged.task.id]) + _task_references(judged) for judged in tasks]
     named = [ALL, *of_task]
     return [{**row, "family": family, "task": task} for task, part in zip(named, parts, strict=True) for row in part]
@@ -182,10 +187,11 @@ def _task_row(judged: JudgedTask, method: str, level: float) -> tuple[dict[str, 
     row = _identity(final) | {"trainings": judged.trainings, "unit": judged.task.metric}
     row["guessed"] = _share_guessed(final)
     nothing = np.full(RESAMPLES, math.nan)
-    draws = _Draws(nothing, nothing, nothing)
+    draws = _Draws(nothing, nothing, nothing, 0)
     if not judged.is_judged(method):
         return row, draws
     outcome, reference = judged.outcome(method)
+    draws.train_seeds = outcome.train_seeds
     key = [zlib.crc32(text.encode()) for text in (judged.task.id, method)]
     rng = np.random.default_rng(key)  # of its own: a method's intervals do not depend on which others are there
     if reference is not None:
@@ -194,7 +200,8 @@ def _task_row(judged: JudgedTask, method: str, level: float) -> tuple[dict[str, 
         draws.improvement_table = improvement_draws(outcome, reference, rng, RESAMPLES, over_train_seeds=True)
     draws.regret_table = regret_draws(outcome, rng, RESAMPLES)
     regrets = judged.regrets(method)
-    row |= _regret_cells(regrets[:, np.newaxis], rng) | _interval_cells(draws, level)
+    row |= _regret_cells(regrets[:, np.newaxis], rng)
+    row |= _interval_cells(row, draws, level)
     row["test_score"] = float(final["test_score"].mean())
     return row, draws
 
@@ -202,23 +209,29 @@ def _task_row(judged: JudgedTask, method: str, level: float) -> tuple[dict[str, 
 def _overall_row(
     method: str, tasks: Sequence[JudgedTask], rows: dict[str, dict[str, Any]], draws: dict[str, _Draws], level: float
 ) -> dict[str, Any]:
-    """A method over all tasks of a family; numbers are missing unless it has a result on each (``draws`` empty)."""
+    """A method over the tasks of a family that count; numbers are missing unless it has a result on each."""
+    ids = [judged.task.id for judged in tasks if method in judged.methods]
+    rows, draws = {id_: rows[id_] for id_ in ids}, {id_: draws[id_] for id_ in ids}
     final = pd.concat([judged.methods[method] for judged in tasks if method in judged.methods])
     row = _identity(final) | {"trainings": _common(judged.trainings for judged in tasks), "unit": NORMALISED}
     row["runs"] = _common(found["runs"] for found in rows.values())
     row["guessed"] = _share_guessed(final)
     row["regret_mean"] = math.nan
-    if not draws:
+    if not all(judged.is_judged(method) for judged in tasks):
         return row
     gaps = np.array([judged.gap for judged in tasks])
-    mean = _Draws(*(np.mean([getattr(d, name) for d in draws.values()], axis=0) for name in _Draws.__annotations__))
-    mean.regret_table = np.mean([d.regret_table / g for d, g in zip(draws.values(), gaps, strict=True)], axis=0)
+    mean = _Draws(
+        np.mean([d.improvement for d in draws.values()], axis=0),
+        np.mean([d.improvement_table for d in draws.values()], axis=0),
+        np.mean([d.regret_table / g for d, g in zip(draws.values(), gaps, strict=True)], axis=0),
+        min(d.train_seeds for d in draws.values()),
+    )
     row["improvement"] = float(np.mean([found.get("improvement", math.nan) for found in rows.values()]))
     regrets = [judged.regrets(method) / gap for judged, gap in zip(tasks, gaps, strict=True)]
     row["regret_mean"] = float(np.mean([one.mean() for one in regrets]))
     if len({len(one) for one in regrets}) == 1:  # the interquartile mean pools tasks, which must weigh the same
         row |= _regret_cells(np.stack(regrets, axis=1), np.random.default_rng(zlib.crc32(method.encode())))
-    return row | _interval_cells(mean, level)
+    return row | _interval_cells(row, mean, level)
 
 
 def _identity(final: pd.DataFrame) -> dict[str, Any]:
@@ -249,18 +262,19 @@ def _regret_cells(regrets: Array, rng: np.random.Generator) -> dict[str, float]:
     return {"regret_mean": float(regrets.mean()), "regret_iqm": iqm, "regret_low": low, "regret_high": high}
 
 
-def _interval_cells(draws: _Draws, level: float) -> dict[str, float]:
-    def bounds(values: Array, level: float) -> tuple[float, float]:
-        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
-
-    cells = {}
-    for name, values, wanted in (
-        ("improvement", draws.improvement, level),
-        ("improvement_table", draws.improvement_table, level),
-        ("regret_table", draws.regret_table, LEVEL),
+def _interval_cells(row: dict[str, Any], draws: _Draws, level: float) -> dict[str, float]:
+    """Intervals of the estimates that the row has."""
+    low, high = np.quantile(draws.improvement, [(1 - level) / 2, (1 + level) / 2])
+    cells = {"improvement_low": float(low), "improvement_high": float(high)}
+    for name, found, wanted in (
+        ("improvement", draws.improvement_table, level),
+        ("regret", draws.regret_table, LEVEL),
     ):
-        cells[f"{name}_low"], cells[f"{name}_high"] = bounds(values, wanted)
+        estimate = row.get("improvement" if name == "improvement" else "regret_mean", math.nan)
+        low, high = train_seed_interval(estimate, found, draws.train_seeds, wanted)
+        if name == "improvement" and not math.isnan(low):  # a probability
+            low, high = max(low, 0.0), min(high, 1.0)
+        cells[f"{name}_table_low"], cells[f"{name}_table_high"] = low, high
     return cells
 
 

@@ -9,10 +9,11 @@ from typing import Literal
 import pandas as pd
 
 from nasbench_rl import ranks
+from nasbench_rl.improvement import FEWEST_TRAIN_SEEDS
 from nasbench_rl.leaderboard.certainty import difference, pooled, pvalue
 from nasbench_rl.leaderboard.columns import show
-from nasbench_rl.leaderboard.judged import RANDOM_SEARCH, JudgedTask
-from nasbench_rl.leaderboard.report import ALPHA, Report, is_random_search
+from nasbench_rl.leaderboard.judged import RANDOM_SEARCH, RANKS_BY_LUCK, JudgedTask, counted_tasks
+from nasbench_rl.leaderboard.report import ALPHA, Report, is_random_search, methods_of
 from nasbench_rl.summary import EXACT
 
 Level = Literal["better", "here", "none", "unknown"]
@@ -28,10 +29,10 @@ class Verdict:
     Attributes:
         family: its name.
         tasks: ids of its tasks.
-        level: ``better`` than random search even if train seeds are resampled; better ``here``, on these tables;
-            ``none`` is; or ``unknown`` for want of something to compare. Better takes an interval of the probability of
-            improvement above one half and a lower mean regret by the test of the findings page, so that a few runs
-            which happen to agree are not taken for certain.
+        level: ``better`` than random search, counting the noise of the train seeds too; better ``here``, on these
+            tables; ``none`` is; or ``unknown`` for want of something to compare. Better takes an interval of the
+            probability of improvement above one half and a lower mean regret by the test of the findings page, so that
+            a few runs which happen to agree are not taken for certain.
         method: the one whose runs most probably beat random search, of those that surely do if any; empty when unknown.
         headline: the answer in one sentence.
         evidence: its numbers, in one sentence.
@@ -62,7 +63,9 @@ def verdicts(report: Report) -> list[Verdict]:
 
 
 def _verdict(report: Report, family: str) -> Verdict:
-    tasks = tuple(judged.task.id for judged in report.families[family])
+    members = report.families[family]
+    counted = counted_tasks(members)
+    tasks = tuple(judged.task.id for judged in members)
     rows = report.rows(family)
     known = rows[rows["improvement"].notna() & (rows["mode"] != "reference")]
     others = known[[not is_random_search(name) for name in known["method"]]]
@@ -73,7 +76,7 @@ def _verdict(report: Report, family: str) -> Verdict:
     # A single run may happen to be the best: what is surely better than random search goes before what may be.
     exact = rows[rows["method"] == EXACT]["regret_mean"]
     to_beat = float(exact.iloc[0]) if len(exact) else math.inf
-    tested = others.assign(**_tests(report.families[family], list(others["method"])))
+    tested = others.assign(**_tests(counted, list(others["method"])))
     surely = tested.assign(level=[_level(row, to_beat) for _, row in tested.iterrows()])
     surely["sure"], surely["spread"] = surely["level"] != "none", surely["improvement_low"].notna()
     by = ["sure", "spread", "improvement", "rank"]
@@ -87,8 +90,8 @@ def _verdict(report: Report, family: str) -> Verdict:
         level,
         str(best["method"]),
         _headline(level, str(best["method"])),
-        _evidence(report.families[family], best, rows, len(known)) + _test_words(best, to_beat),
-        _sureness(best, level) + _also(also),
+        _evidence(counted, best, rows, len(methods_of(members))) + _test_words(best, to_beat),
+        _sureness(best, level) + _luck(members, counted) + _also(also),
         (best["improvement"], best["improvement_low"], best["improvement_high"]),
         (best["improvement_table_low"], best["improvement_table_high"]),
     )
@@ -190,13 +193,21 @@ def _sureness(best: pd.Series, level: Level) -> str:
     low, high = best["improvement_table_low"], best["improvement_table_high"]
     if math.isnan(low):
         return (
-            "How far the tables' own noise could turn this is unknown: that takes two train seeds of the test split on "
-            "every task."
+            "How far the tables' own noise could turn this is unknown: that takes "
+            f"{FEWEST_TRAIN_SEEDS} train seeds of the test split on every task."
         )
     between = f"[{show(low)}, {show(high)}]"
     if level == "here":
         return f"Other train seeds could turn that: counting them, the interval is {between}."
     return f"Counting the noise of the train seeds too, the interval is {between}."
+
+
+def _luck(members: list[JudgedTask], counted: list[JudgedTask]) -> str:
+    if left := [judged.task.id for judged in members if judged not in counted]:
+        return f" Left out of this answer: {', '.join(left)}, {RANKS_BY_LUCK}."
+    if all(judged.by_luck for judged in members):
+        return f" Take it for luck: it is of {', '.join(judged.task.id for judged in members)}, {RANKS_BY_LUCK}."
+    return ""
 
 
 def _also(methods: list[str]) -> str:

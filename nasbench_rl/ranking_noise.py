@@ -1,0 +1,110 @@
+"""How much of a table's ranking of architectures is the luck of train seeds, on agents and images alike."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from nasbench_rl import ranks
+from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.ranks import NoiseCeiling
+from nasbench_rl.stats import Array
+
+FEWEST = 10
+"""Architectures; fewer are not ranked."""
+RESAMPLES = 2000
+LEVEL = 0.95
+
+
+class Halves(NamedTuple):
+    """How well the rankings by two halves of the train seeds agree.
+
+    Attributes:
+        agreement: Kendall's τ of the two; NaN with a single train seed or fewer than ``FEWEST`` architectures.
+        seeds: number of train seeds it is measured on.
+        architectures: how many have all of those.
+    """
+
+    agreement: NoiseCeiling
+    seeds: int
+    architectures: int
+
+
+def trained_scores(bench: TabularBenchmark) -> Array:
+    """(architectures, seeds, fidelities) scores of single trainings that may be compared over seeds; NaN if missing.
+
+    Of an exhaustive space the train seeds that every architecture has: those of a seed in the making would be the
+    architectures that happened to come first. Of other spaces every complete cell. Image tasks: test accuracy.
+    """
+    table, task = bench.table, bench.task
+    if task.split_by == "column":
+        values = table.view("test").values
+    else:
+        values = table.columns[task.metric]
+    if task.exhaustive:
+        return np.asarray(values[:, table.full_seeds])
+    return np.asarray(np.where(table.complete[:, :, np.newaxis], values, np.nan))
+
+
+def halves(bench: TabularBenchmark) -> Halves:
+    """Agreement of two halves of the train seeds, by whole trainings of the architectures that have all of those."""
+    single = trained_scores(bench)[:, :, -1]
+    several = single[(~np.isnan(single)).all(axis=1)]
+    tau = NoiseCeiling(math.nan, math.nan, 0)
+    if several.shape[1] > 1 and len(several) >= FEWEST:
+        tau = ranks.noise_ceiling(several, np.random.default_rng(0))  # drawn only where there are too many splits
+    return Halves(tau, several.shape[1], len(several))
+
+
+def is_luck(tau: float, low: float) -> bool:
+    """Whether a ranking is told from luck: not where the interval of its τ with the true one reaches 0.
+
+    Args:
+        tau: Kendall's τ; NaN where it is not known, which is no proof of luck.
+        low: lower bound of its interval; NaN where not estimated.
+    """
+    return tau <= 0 or low <= 0
+
+
+def ranks_by_luck(bench: TabularBenchmark) -> bool:
+    """Whether whole trainings, as a search sees them, rank the architectures no better than luck by test score.
+
+    Who wins on such a table is the luck of its train seeds. False where too little is trained to tell.
+    """
+    search, true = bench.table.view("validation").mean[:, -1], bench.table.view("test").mean[:, -1]
+    known = ~np.isnan(search) & ~np.isnan(true)
+    search, true = search[known], true[known]
+    if known.sum() < FEWEST or np.ptp(search) == 0:
+        return False
+    drawn = kendall_draws(search[np.newaxis], true, np.random.default_rng(0))
+    low = float(np.nanquantile(drawn, (1 - LEVEL) / 2))
+    return is_luck(ranks.kendall_tau(search, true), low)
+
+
+def kendall_draws(scores: Array, true: Array, rng: np.random.Generator) -> Array:
+    """(resamples, rankings) τ-b on architectures drawn with replacement, the same ones for every ranking.
+
+    A resample is how often each architecture was drawn, so that pairs are compared only once; an architecture and its
+    copy tie in both rankings, as they should. NaN where a resample ties all.
+
+    Args:
+        scores: (rankings, architectures); a ranking with a NaN has none.
+        true: (architectures,).
+        rng: source of every draw.
+    """
+    count = len(true)
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(np.float64)
+    order = np.sign(true[:, np.newaxis] - true)
+    taus = np.full((RESAMPLES, len(scores)), math.nan)
+    for at, one in enumerate(scores):
+        if np.isnan(one).any():
+            continue
+        cheap = np.sign(one[:, np.newaxis] - one)
+        agree, first, second = (
+            ((drawn @ pairs) * drawn).sum(axis=1) for pairs in (cheap * order, np.abs(cheap), np.abs(order))
+        )
+        ranked = (first > 0) & (second > 0)
+        taus[ranked, at] = agree[ranked] / np.sqrt(first[ranked] * second[ranked])
+    return taus
