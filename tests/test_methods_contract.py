@@ -9,9 +9,9 @@ import made_methods as made
 import pytest
 from made_tables import write_made_darts, write_made_supernets, write_made_table
 
-from nasbench_rl import Run, get_method
+from nasbench_rl import Run, get_method, load
 from nasbench_rl.benchmark import TabularBenchmark
-from nasbench_rl.errors import TestDataError
+from nasbench_rl.errors import NasbenchError, TestDataError
 from nasbench_rl.method import Method, method_names
 from nasbench_rl.task import get_task, task_ids
 from nasbench_rl.testing import MethodContract, watch
@@ -23,6 +23,10 @@ WRITABLE = "rl"
 
 ELSEWHERE = {"treecell"}
 """Methods that refuse every kernel-choice space; their own tests hold the contract on a table of another."""
+
+KERNELS_ONLY = {"darts", "enas", "spos"}
+"""Methods whose weights are shared over choices of kernels."""
+NSC = "nsc-chain/animals@lite"
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +53,28 @@ class TestInstalledMethods(MethodContract):
 
     def make_method(self) -> Method:
         return get_method(self.name)
+
+
+class TestInstalledMethodsOnNetworkStructureCodes(MethodContract):
+    """The same on a space that no table can hold: measured networks, and a surrogate's guesses of the others."""
+
+    mode = "surrogate"
+    tasks = (NSC,)
+
+    @pytest.fixture(autouse=True, params=[name for name in method_names() if name not in KERNELS_ONLY | ELSEWHERE])
+    def _each(self, request: pytest.FixtureRequest) -> None:
+        self.name = request.param
+
+    def make_method(self) -> Method:
+        return get_method(self.name)
+
+
+@pytest.mark.parametrize("name", sorted(KERNELS_ONLY | ELSEWHERE))
+def test_a_method_that_cannot_search_chains_says_so(name: str) -> None:
+    run = load(NSC, "surrogate").start(60, 0)
+    with pytest.raises(NasbenchError, match="nsc-chain"):
+        get_method(name)(run)
+    assert run.spent == 0
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pickle
 import random
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from nasbench_rl.benchmark import TabularBenchmark, tasks
+from nasbench_rl.benchmark import TabularBenchmark, load, tasks
 from nasbench_rl.errors import (
     BudgetExhausted,
     MissingExtraError,
@@ -27,6 +27,7 @@ from nasbench_rl.method import Method
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.run import Run
 from nasbench_rl.spaces.base import ArchLike, size_of
+from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.table import Table, View
 from nasbench_rl.task import get_task
 
@@ -94,6 +95,7 @@ def sealed_test_split() -> Iterator[list[str]]:
     """Inside, whoever reads the test split gets a TestDataError; yields the list of what was tried."""
     tried: list[str] = []
     view_before, query_before = Table.view, TabularBenchmark.query
+    guess_before = Surrogate._guess
 
     def refuse(what: str) -> TestDataError:
         tried.append(what)
@@ -110,7 +112,16 @@ def sealed_test_split() -> Iterator[list[str]]:
             raise refuse(f"the test split of {self.task.id} by a query")
         return query_before(self, arch, split=split, **rest)
 
-    with patch.object(Table, "view", view), patch.object(TabularBenchmark, "query", query):
+    def guess(self: Surrogate, archs: Sequence[ArchLike], split: Split, fidelities: Sequence[int]) -> Any:
+        if split == "test":
+            raise refuse(f"guesses of the test split of {self.task.id}")
+        return guess_before(self, archs, split, fidelities)
+
+    with (
+        patch.object(Table, "view", view),
+        patch.object(TabularBenchmark, "query", query),
+        patch.object(Surrogate, "_guess", guess),
+    ):
         yield tried
 
 
@@ -133,8 +144,8 @@ def or_skip(make: Callable[[], Made]) -> Made:
 
 def search_in_child() -> None:
     """Search as the pickled job on stdin says and print the trajectory."""
-    method, task, tables, budget, seed = pickle.load(sys.stdin.buffer)
-    print(repr(search(method, TabularBenchmark(get_task(task), tables), budget, seed).points))
+    method, task, mode, tables, budget, seed = pickle.load(sys.stdin.buffer)
+    print(repr(search(method, load(task, mode, tables), budget, seed).points))
 
 
 def difference(one: Run, other: Run) -> str | None:
