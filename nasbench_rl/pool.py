@@ -116,6 +116,9 @@ def run_all(
                         failures[text] = NasbenchError(text)
                 bar.update(row, completed=sum(done_of))
         except KeyboardInterrupt:
+            # A terminal interrupts the workers too, whoever sends the signal to this process alone does not.
+            for worker in mp.active_children():
+                worker.terminate()
             # Until all have ended: one that still loads its modules would miss the queue that goes away here.
             pool.shutdown(cancel_futures=True)
             raise

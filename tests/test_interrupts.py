@@ -63,6 +63,26 @@ def test_ctrl_c_while_modules_load_is_one_line(
     assert said[0].startswith("interrupted; ")
 
 
+@pytest.mark.skipif(not interrupts.HAS_MASKS, reason="Windows has no signal for one process alone")
+def test_whoever_interrupts_the_command_alone_ends_its_trainings_too(tmp_path: Path) -> None:
+    """As a job scheduler does. A search of minutes would be waited for otherwise, a training at a time."""
+    command = ("--mode", "live", "--tasks", TWO_BY_SEED, "--methods", "random_search", "--runs", "1", "--jobs", "1")
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "nasbench_rl.compare", *command, "--tables", str(tmp_path)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=as_from_a_terminal,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        assert any("nasbench_rl.training.minatar" in line for line in process.stderr), "no training began"
+        process.send_signal(signal.SIGINT)
+        try:
+            left = process.communicate(timeout=300)[1]  # to the end: nobody who was started holds the pipe any more
+        finally:
+            process.kill()
+        assert process.returncode == 130, left
+    said = [line for line in left.splitlines() if not line.startswith("import time:")]
+    assert len(said) == 1 and said[0].startswith("interrupted; "), left
+
+
 POOL = """
 import multiprocessing as mp, os, sys
 from concurrent.futures import ProcessPoolExecutor
