@@ -13,6 +13,7 @@ from nasbench_rl.errors import UnsuitedSpaceError
 from nasbench_rl.spaces import Architecture, KernelSpace, SearchSpace
 
 Tokens = tuple[int, ...]
+State = tuple[int, Tokens, Tokens]
 
 
 class Choices(ABC):
@@ -31,6 +32,10 @@ class Choices(ABC):
     @abstractmethod
     def decode(self, sequence: Sequence[int]) -> Architecture:
         """The architecture of a whole sequence."""
+
+    def state(self, prefix: Tokens) -> State:
+        """What a table of values knows of ``prefix``: the number of layers, the last one, and the begun one."""
+        return len(prefix), prefix[-1:], ()
 
 
 class KernelChoices(Choices):
@@ -71,6 +76,18 @@ class NscChoices(Choices):
         if at > len(prefix):
             return range(self.first_source, self.first_source + layers)  # the input and the layers before this one
         return range(self.stop + (layers > 0)) if layers < self.depth else None
+
+    def state(self, prefix: Tokens) -> State:
+        """As the whole vectors of a chain of layers: with its predecessors a layer is several tokens."""
+        at, layers, last = 0, 0, prefix[:0]
+        while at < len(prefix) and at + self._length(prefix[at]) <= len(prefix):
+            last = prefix[at : at + self._length(prefix[at])]
+            at, layers = at + len(last), layers + 1
+        return layers, last, prefix[at:]
+
+    def _length(self, token: int) -> int:
+        """Tokens of the layer, or the end, that begins with this one."""
+        return 1 if token == self.stop else 1 + self.sources[token]
 
     def decode(self, sequence: Sequence[int]) -> Architecture:
         """The NSC vectors that the sequence writes."""

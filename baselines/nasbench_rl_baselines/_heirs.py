@@ -20,9 +20,9 @@ from torch import Tensor
 
 from nasbench_rl import Run
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.spaces import Architecture
+from nasbench_rl.spaces import Architecture, size_of
 from nasbench_rl_baselines._fidelities import nearest_fidelity
-from nasbench_rl_baselines._searching import RewardScale
+from nasbench_rl_baselines._searching import FREE_LIMIT, RewardScale
 
 HIGHEST = 0.95
 """Rewards in [0, 1] are cut here before the tangent, which has no value at 1."""
@@ -30,7 +30,14 @@ Episode = TypeVar("Episode")
 REPEATS = 24
 """Children drawn in a row that are all known, after which the search goes on to its finalists: each of them costs the
 controller's time and no budget. On the smallest space, with two children of 25 unknown, a uniform draw misses both so
-often in a row in one case of seven."""
+often in a row in one case of seven. Larger spaces have more to find, and ``FREE_LIMIT`` holds there."""
+SMALL = 100
+"""Architectures of a space that is called small."""
+
+
+def is_small(run: Run) -> bool:
+    """Whether the space is one of those whose default budget buys a large part of it."""
+    return size_of(run.space) <= SMALL
 
 
 class Heirs:
@@ -50,7 +57,7 @@ class Heirs:
             start: the network that all others grow from.
             part: part of a training that a child gets; less than a whole one, since a score with inherited weights at
                 the end of a whole training would stand beside those from scratch, which it is no match for.
-            finalists: children that are trained to the end.
+            finalists: children that are trained to the end, at least, if the budget has them.
             decay: weight of the baseline's past when the mean reward of an update's children comes in.
             from_start: the baseline begins with the start's reward; else with 0.
 
@@ -69,12 +76,13 @@ class Heirs:
         self._for_children = max(run.budget - kept, min(run.budget, whole + self._fidelity))
         self.scores: dict[str, float] = {}
         self._scale, self._decay, self._repeats = RewardScale(run), decay, 0
+        self._limit = REPEATS if is_small(run) else FREE_LIMIT
         score = run.evaluate(start)
         self._baseline = self._reward(score) if from_start else 0.0
 
     def goes_on(self) -> bool:
         """Another child can be paid for, and the last draws were not all known already."""
-        return self._run.spent + self._fidelity <= self._for_children and self._repeats < REPEATS
+        return self._run.spent + self._fidelity <= self._for_children and self._repeats < self._limit
 
     def train(self, child: Architecture) -> None:
         """Train ``child`` with the start's weights, or remember."""
@@ -128,9 +136,14 @@ class Heirs:
         return math.tan(min(HIGHEST, self._scale(score)) * math.pi / 2)
 
     def finish(self) -> None:
-        """Train the best children from scratch; the run's incumbent is then the best of them and of the start."""
-        known = {name: score for name, score in self.scores.items() if score == score}
-        best = sorted(known, key=lambda name: known[name], reverse=True)[: self._finalists]
+        """Train the best children from scratch; the run's incumbent is then the best of them and of the start.
+
+        As many as were asked for, and more where budget is left.
+        """
+        wanted = max(self._finalists, self._run.remaining // self._run.task.max_fidelity)
+        trained = {name: score for name, score in self.scores.items() if score == score}
+        known = {name: score for name, score in trained.items() if name != self._start.name}  # it was, wholly
+        best = sorted(known, key=lambda name: known[name], reverse=True)[:wanted]
         self._run.prepare(best)
         for name in best:
             self._run.evaluate(name)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nasbench_rl import Run
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl_baselines._choices import Choices, Tokens
-
-State = tuple[int, Tokens]
+from nasbench_rl_baselines._choices import Choices, State, Tokens
+from nasbench_rl_baselines._scores import Scores
 
 
 class QTable:
-    """Q(state, choice), where a state is the number of choices so far and the last layer chosen."""
+    """Q(state, choice), where a state is the number of layers so far, the last one, and what is chosen of the next."""
 
     def __init__(self, choices: Choices, learning_rate: float, discount: float, initial: float) -> None:
         """``initial``: the value of what was never tried."""
@@ -26,7 +26,8 @@ class QTable:
         """One architecture, ε-greedy at each choice; ties are broken at random."""
         sequence: Tokens = ()
         while (allowed := self.choices.allowed(sequence)) is not None:
-            values = [self._row(sequence)[token] for token in allowed]
+            row = self._row(sequence)
+            values = [row[token] for token in allowed]
             best = max(values)
             options: Sequence[int] = allowed
             if rng.random() >= epsilon:
@@ -58,7 +59,7 @@ class QTable:
         return self._traces[sequence]
 
     def _row(self, prefix: Tokens) -> list[float]:
-        state = (len(prefix), prefix[-1:])
+        state = self.choices.state(prefix)
         if state not in self._values:
             self._values[state] = [self._initial] * self.choices.tokens
         return self._values[state]
@@ -72,6 +73,14 @@ def epsilon_at(schedule: Sequence[tuple[float, float]], progress: float) -> floa
             return epsilon
         models -= length
     return schedule[-1][0]
+
+
+def progress_of(run: Run, budget: int, scores: Scores) -> float:
+    """The part of a search that is over: of its budget, or of the space where that is used up sooner.
+
+    By what was spent and not by how many were drawn: networks that do not exist cost little, and half of those may be.
+    """
+    return max(run.spent / budget, len(scores.known) / scores.size)
 
 
 def check_schedule(schedule: Sequence[tuple[float, float]]) -> None:

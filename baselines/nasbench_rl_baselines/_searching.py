@@ -43,15 +43,18 @@ class RewardScale:
 
     Returns of games have a scale of their own each, so the lowest score seen so far becomes 0 and the highest 1;
     a missing score counts as the lowest. Accuracies stay as they are.
+
+    Attributes:
+        as_is: scores are accuracies.
     """
 
     def __init__(self, run: Run) -> None:
-        self._as_is = "accuracy" in run.task.metric
-        self.low, self.high = (0.0, 1.0) if self._as_is else (float("inf"), float("-inf"))
+        self.as_is = "accuracy" in run.task.metric
+        self.low, self.high = (0.0, 1.0) if self.as_is else (float("inf"), float("-inf"))
 
     def see(self, score: float) -> None:
         """Take a score into account."""
-        if not self._as_is and score == score:
+        if not self.as_is and score == score:
             self.low, self.high = min(self.low, score), max(self.high, score)
 
     def __call__(self, score: float) -> float:

@@ -13,10 +13,10 @@ the initial Q of 0, where the re-implementation and MetaQNN's code have 0.5.
 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 178 x 64 blocks:
 
-- The ε schedule keeps its proportions and is stretched over the blocks that the budget buys.
-- Q learns after every block; in the paper after every 64.
+- The ε schedule keeps its proportions and is stretched over the budget for blocks.
+- Q learns after every block, one that was drawn before too; in the paper after every 64.
 - The paper stops after 12 epochs; here it is a quarter of a training. Its 100 best blocks, which are
-  trained to the end, are three here, whose price is set aside from the start.
+  trained to the end, are three here, whose price is set aside from the start, and more where budget is left.
 - Scores are returns of games, not accuracies in percent, so they are scaled to 0 … 100 by the lowest and highest seen.
 
 On kernel-choice spaces every network is a chain of the same depth: the density, edges per node, is a constant there and
@@ -33,7 +33,7 @@ from nasbench_rl.errors import InvalidArchitectureError
 from nasbench_rl.spaces import Architecture
 from nasbench_rl_baselines._choices import Tokens, choices_of
 from nasbench_rl_baselines._fidelities import nearest_fidelity
-from nasbench_rl_baselines._q_table import QTable, check_schedule, epsilon_at
+from nasbench_rl_baselines._q_table import QTable, check_schedule, epsilon_at, progress_of
 from nasbench_rl_baselines._scores import Scores
 from nasbench_rl_baselines._searching import check_positive
 
@@ -56,7 +56,7 @@ class BlockQnn:
         mu: price of log FLOPs, in points of a hundred.
         rho: price of log density, in points of a hundred.
         early_stop: part of a training that a block gets.
-        finalists: blocks that are trained to the end.
+        finalists: blocks that are trained to the end, at least, if the budget has them.
         schedule: stages (ε, models); only their proportions count.
     """
 
@@ -89,21 +89,19 @@ class BlockQnn:
         def reward(arch: Architecture) -> float:
             return scores.reward(arch) - prices[arch.name]
 
-        affordable = max(1.0, min(for_blocks / fidelity, scores.size))
         while scores.goes_on() and run.spent + fidelity <= for_blocks:
-            sequence = table.sample(epsilon_at(self.schedule, len(scores.known) / affordable), run.rng)
-            if sequence in memory:
-                scores(memory[sequence])  # remembered; it counts as a repetition
-                continue
-            memory[sequence] = arch = table.choices.decode(sequence)
-            prices[arch.name] = self._price(run, arch)
-            scores(arch)
+            sequence = table.sample(epsilon_at(self.schedule, progress_of(run, for_blocks, scores)), run.rng)
+            if sequence not in memory:
+                memory[sequence] = arch = table.choices.decode(sequence)
+                prices[arch.name] = self._price(run, arch)
+            scores(memory[sequence])  # remembered, and counted as a repetition, where it is known
             replayed = [(known, reward(known_arch)) for known, known_arch in memory.items()]
             for at in run.rng.integers(len(replayed), size=self.replay).tolist():
                 known, value = replayed[at]
                 table.update(known, value, shaping=value / len(known))
         trained = [run.space.parse(name) for name in scores.known]
-        run.recommend(sorted(trained, key=reward, reverse=True)[: self.finalists])
+        finalists = max(self.finalists, run.remaining // (whole - fidelity)) if fidelity < whole else self.finalists
+        run.recommend(sorted(trained, key=reward, reverse=True)[:finalists])
 
     def _price(self, run: Run, arch: Architecture) -> float:
         """μ log FLOPs + ρ log density as a part of 1; all of it for a network that cannot be built."""

@@ -20,12 +20,18 @@ What the moves are, and what they reach:
 - Branches are TreeCell's, and refused here.
 
 In live mode a child begins with the weights of the trained start and trains for a part of a training. In tabular mode
-this is an **approximation**: its score is that of a training from scratch of that length, for the same charge.
+this is an **approximation**: its score is that of a training from scratch of that length, for the same charge. What
+inheriting gives a deep child is then missing, and short trainings may rank networks otherwise than whole ones do (on
+``nsc-chain`` three epochs of twelve prefer shallow chains), so that the controller learns to stay small.
 
 Changed for a default budget of ten trainings, where the paper trains 450 children in its first stage:
 
-- The controller learns after every fourth child, not every tenth; a child gets a quarter of a training (there 20 of 300
-  epochs), and the best three are trained from scratch at the end (there further, with the weights they have).
+- The controller learns after every fourth child on kernel-choice spaces, not every tenth; a child gets a quarter of a
+  training (there 20 of 300 epochs), and the best three, or more where budget is left, are trained from scratch at the
+  end (there further, with the weights they have).
+- A deeper step may insert nothing; the authors' always inserts.
+- Live mode breaks the symmetry of new weights with one noise for both kinds of step, TreeCell's 0.006; the authors'
+  code of EAS has 0.01 for wider and 0.001 for deeper ones. With noise a function is kept but for it.
 - The entropy bonus is summed over the decisions of a child; the authors' code averages it over them.
 - The whole training of the start network is charged; the paper's was there before. The start competes with those three.
 - One stage: the paper makes its best child the start of a second search.
@@ -49,13 +55,15 @@ from torch import Tensor, nn
 from nasbench_rl import Run
 from nasbench_rl.spaces import Architecture
 from nasbench_rl_baselines._grown_chain import GrownChain, Layers, grown_chain
-from nasbench_rl_baselines._heirs import Heirs
+from nasbench_rl_baselines._heirs import Heirs, is_small
 from nasbench_rl_baselines._searching import check_positive
 from nasbench_rl_baselines._torch import generator_of, log_prob_and_entropy, one_thread
 
 RECENT = 32
 """Networks the encoder was last asked about that it reads again, with new weights, beside another of their length: an
 LSTM takes hardly longer for a batch of them. On the kernel-choice spaces these are all there are."""
+BATCH, BATCH_SMALL = 10, 4
+"""Children an update: of the authors' code, and where ten trainings buy 25 children."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ class Eas:
         units: of the encoder's LSTM, each way.
         learning_rate: Adam's.
         entropy_coef: weight of the entropy bonus.
-        batch: children an update of the controller.
+        batch: children an update of the controller; None is 10, and 4 on the small kernel-choice spaces.
         baseline_decay: weight of the baseline's past.
     """
 
@@ -87,13 +95,14 @@ class Eas:
     units: int = 50
     learning_rate: float = 2e-3
     entropy_coef: float = 1e-5
-    batch: int = 4
+    batch: int | None = None
     baseline_decay: float = 0.05
 
     def __post_init__(self) -> None:
         """Refuse sizes that allow no search."""
-        check_positive(units=self.units, embedding=self.embedding, learning_rate=self.learning_rate, batch=self.batch)
+        check_positive(units=self.units, embedding=self.embedding, learning_rate=self.learning_rate)
         check_positive(child_part=self.child_part, finalists=self.finalists, wider_steps=self.wider_steps)
+        check_positive(batch=1 if self.batch is None else self.batch)
 
     def __call__(self, run: Run) -> None:
         """Search; ends with the finalists, or in BudgetExhausted."""
@@ -107,7 +116,8 @@ class Eas:
                 return chain.arch(layers), episode
 
             optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate, fused=True)
-            heirs.learn(grow, controller.judge, optimizer, self.batch, self.entropy_coef)
+            batch = self.batch or (BATCH_SMALL if is_small(run) else BATCH)
+            heirs.learn(grow, controller.judge, optimizer, batch, self.entropy_coef)
         heirs.finish()
 
 

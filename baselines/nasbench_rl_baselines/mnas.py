@@ -9,7 +9,7 @@ as is the controller's one softmax for all choices.
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 8 000:
 
 - A batch has 5 architectures, two batches a default budget. An architecture is trained once.
-- Scores are returns of games: they are divided by the highest seen so far, and one below 0 counts as 0.
+- Returns of games are divided by the highest seen so far, and one below 0 counts as 0. Accuracies stay as they are.
 - The cost is params, FLOPs or, as in the paper, measured latency: here of one core at batch 1, where a table has it.
   The target is the space's median by default.
 
@@ -73,7 +73,7 @@ class Mnas(Ppo):
                 sequences.append(controller.sample(generator))
                 arch = controller.choices.decode(sequences[-1])
                 score = scores(arch)
-                highest = max(highest, score) if score == score else highest
+                highest = 1.0 if scores.scale.as_is else max(highest, score) if score == score else highest
                 relative = max(0.0, score) / highest if score == score and highest > 0 else 0.0
                 advantages.append(baseline.advantage(self.reward(relative, resources(arch), target)))
             self._update(controller, optimizer, sequences, torch.tensor(advantages))

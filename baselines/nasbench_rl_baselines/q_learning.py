@@ -7,8 +7,9 @@ time; the 100 here are the paper's, page 6, as a re-implementation cites it. Not
 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 2 700:
 
-- The ε schedule keeps its proportions (the first 1,500, 56 % of all models, are random) but is stretched over those
-  that the budget buys, or the whole space where that is smaller.
+- The ε schedule keeps its proportions (the first 1,500, 56 % of all models, are random) but is stretched over the
+  budget, or the whole space where that is smaller.
+- A state is the depth and the last layer. The authors' has the size of the image there too, in three classes.
 - Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far, anew
   at each replay.
 
@@ -26,7 +27,7 @@ from dataclasses import dataclass
 from nasbench_rl import Run
 from nasbench_rl.spaces import Architecture
 from nasbench_rl_baselines._choices import Tokens, choices_of
-from nasbench_rl_baselines._q_table import QTable, check_schedule, epsilon_at
+from nasbench_rl_baselines._q_table import QTable, check_schedule, epsilon_at, progress_of
 from nasbench_rl_baselines._scores import Scores
 from nasbench_rl_baselines._searching import check_positive
 
@@ -65,9 +66,8 @@ class QLearning:
         table = QTable(choices_of(run.space), self.learning_rate, self.discount, self.initial)
         scores = Scores(run)
         memory: dict[Tokens, Architecture] = {}
-        affordable = max(1.0, min(run.budget / run.task.max_fidelity, scores.size))
         while scores.goes_on():
-            sequence = table.sample(epsilon_at(self.schedule, len(scores.known) / affordable), run.rng)
+            sequence = table.sample(epsilon_at(self.schedule, progress_of(run, run.budget, scores)), run.rng)
             if sequence in memory:  # nothing new to learn from; it counts as a repetition
                 scores(memory[sequence])
                 table.update(sequence, scores.reward(memory[sequence]))

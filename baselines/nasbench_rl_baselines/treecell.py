@@ -32,7 +32,10 @@ Changed for this space and for a default budget of ten trainings:
 - An identity lies before its replica, not behind: convolutions here begin with their ReLU.
 - The graph is a chain with trees in it, and the encoder passes over all of it, not over one cell.
 - The controller learns after every fourth child, not every tenth; a child gets a quarter of a training (there 20
-  epochs), and the best three are trained from scratch at the end. Gradients are not clipped (there at a norm of 40).
+  epochs), and the best three, or more where budget is left, are trained from scratch at the end. Gradients are not
+  clipped (there at a norm of 40).
+- A node is inserted behind a merge alone; the authors also ask where the layer stays as it is. They draw again until
+  the network has grown, where here the start may be its own child, and skip an update whose rewards are all equal.
 - The whole training of the start network is charged, and the start competes with those three.
 """
 

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from nasbench_rl import get_method, load
+from nasbench_rl import Evaluation, get_method, load
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError
+from nasbench_rl.records import Cost, Source, Split
 from nasbench_rl.spaces import KERNEL_SPACES
+from nasbench_rl.spaces.base import ArchLike
+from nasbench_rl.task import get_task
 from nasbench_rl_baselines._choices import choices_of
 from nasbench_rl_baselines._q_table import QTable, epsilon_at
 from nasbench_rl_baselines.blockqnn import SCHEDULE as BLOCKS
@@ -70,8 +76,9 @@ def test_blockqnn_trains_its_finalists_to_the_end_and_pays_the_difference(made_t
     get_method("blockqnn")(run)
     points = run.trajectory()
     early, late = points[points["fidelity"] == WHOLE // 4], points[points["fidelity"] == WHOLE]
-    assert len(points) == len(early) + len(late) and len(late) == 3
-    assert run.spent == len(early) * WHOLE // 4 + 3 * WHOLE * 3 // 4
+    assert len(points) == len(early) + len(late) and len(late) >= 3
+    assert run.spent == len(early) * WHOLE // 4 + len(late) * WHOLE * 3 // 4
+    assert run.remaining < WHOLE * 3 // 4 or len(late) == len(early), "what is left buys more finalists"
     assert str(run.incumbent) in set(late["arch"])
 
 
@@ -100,3 +107,60 @@ def test_q_learning_trains_no_architecture_twice(made_tables: Path) -> None:
 def test_values_that_allow_no_search_are_refused(name: str, wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidValueError):
         get_method(name, **wrong)
+
+
+class Chains(Benchmark):
+    """All that exist score alike."""
+
+    mode = "tabular"
+
+    def __init__(self) -> None:
+        self.task = get_task("nsc-chain/animals@lite")
+
+    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
+        return (0,)
+
+    def query(self, arch: ArchLike, *, fidelity: int | None = None, split: Split = "test", **rest: Any) -> Evaluation:
+        name, exists = self.space.parse(arch).name, self.task.is_valid(self.space.parse(arch))
+        amount = fidelity or 12
+        cost = Cost(amount if exists else 0, "epochs", 1.0)
+        score = 0.5 if exists else 0.0
+        source: Source = "table" if exists else "invalid"
+        return Evaluation("toy", name, amount, split, (0,), score, 0.0, {}, cost, 1, 1, source)
+
+
+@pytest.mark.parametrize("name", ["q_learning", "blockqnn"])
+def test_the_schedule_runs_with_what_was_spent_where_networks_do_not_exist(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most chains do not exist on small images and cost an epoch: a schedule by their number would be over at once."""
+    seen: list[tuple[float, float]] = []
+
+    def watched(schedule: Any, progress: float) -> float:
+        seen.append((run.spent / run.budget, epsilon_at(schedule, progress)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(f"nasbench_rl_baselines.{name}.epsilon_at", watched)
+    run = Chains().start(40 * 12, 0)
+    with contextlib.suppress(BudgetExhausted):
+        get_method(name)(run)
+    random_until = max(spent for spent, epsilon in seen if epsilon == 1.0)
+    assert 0.45 < random_until < 0.6, "56 % of MetaQNN's schedule, 53 % of BlockQNN's"
+
+
+def test_a_state_of_branches_is_the_layers_so_far_and_what_is_begun() -> None:
+    choices = choices_of(get_task("nsc-multibranch/font-letters@lite").space)
+    rng = np.random.default_rng(0)
+    states: dict[Any, set[Any]] = {}
+    for _ in range(300):
+        sequence = QTable(choices, 0.1, 1.0, 0.5).sample(1.0, rng)
+        for at in range(len(sequence)):
+            states.setdefault(choices.state(sequence[:at]), set()).add(choices.allowed(sequence[:at]))
+    assert all(len(allowed) == 1 for allowed in states.values()), "a state knows what may come next"
+    conv, pool = choices.decode((0, choices.first_source)), choices.decode((4, choices.first_source))  # type: ignore[attr-defined]
+    assert conv != pool
+    first = choices.first_source  # type: ignore[attr-defined]
+    assert choices.state((0, first)) != choices.state((4, first)), "and which layer came last"
+    assert choices.state((0, first, 0)) == (1, (0, first), (0,))
+    chain = choices_of(get_task("nsc-chain/font-letters@lite").space)
+    assert chain.state((3, 5)) == (2, (5,), ())
