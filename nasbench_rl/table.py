@@ -251,7 +251,9 @@ class Table:
         """Why there is no such cell; ``count``: train seeds that have it, where one was asked for."""
         have = [] if row is None else [str(self.seeds[i]) for i in np.flatnonzero(self.complete[row])]
         count = count or (1 if row is None or self.single_seed else max(2, len(self.seeds) + 1))
-        guess = "" if self.task.exhaustive else ", or ask for a guess: load(…, mode='surrogate')"
+        guess = ""
+        if not self.task.exhaustive:
+            guess = ", ask for a guess: load(…, mode='surrogate'), or let a search train what it meets: mode='live'"
         command = f"python -m nasbench_rl.build {self.task.id} --seeds {count} --archs '{name}'{self._into}"
         return (
             f"{self.task.id} has no {what} of {name} (train seeds there: {', '.join(have) or 'none'}); nothing is "

@@ -20,6 +20,8 @@ COST_BEGIN, COST_END = "<!-- against cost: made by tools/baselines_readme.py -->
 ALL_TASKS = "all tasks"
 RANDOM, WEIGHING = "random_search", ("mnas", "monas", "rena")
 """The reference, and the methods whose reward weighs a cost."""
+LEFT_OUT, NONE, MOST = "left out", "–", 0.5
+"""A column of fronts, an empty cell, and the share of guesses above which a front is of too few networks to judge."""
 
 
 def ranking(markdown: str, rows: list[dict[str, str]]) -> str:
@@ -52,18 +54,30 @@ def against_cost(markdown: str) -> str:
     """
     section = markdown.partition("\n## Score against cost\n")[2].partition("\n## ")[0]
     found: dict[str, dict[str, str]] = {}
+    guesses: dict[str, dict[str, str]] = {}
     for part in section.split("\n### ")[1:]:
         task, rows = part.splitlines()[0], [line for line in part.splitlines() if line.startswith("| ")]
         column = next(at for at, name in enumerate(cells_of(rows[0])) if name.startswith("hypervolume, flops"))
+        head = cells_of(rows[0])
+        at = head.index(LEFT_OUT) if LEFT_OUT in head else None
         found[task] = {cells[0]: cells[column] for cells in map(cells_of, rows[2:])}
+        guesses[task] = {cells[0]: cells[at] for cells in map(cells_of, rows[2:]) if at is not None}
     lines = ["| task | " + " | ".join(f"`{name}`" for name in (RANDOM, *WEIGHING)) + " |"]
     lines.append("|---|" + "---|" * (1 + len(WEIGHING)))
+    untold: dict[str, list[str]] = {}
     above: dict[str, list[str]] = {name: [] for name in WEIGHING}
     below: dict[str, list[str]] = {name: [] for name in WEIGHING}
     for task, values in found.items():
-        lines.append(f"| `{task}` | " + " | ".join(values.get(name, "–") for name in (RANDOM, *WEIGHING)) + " |")
+        shown = []
+        for name in (RANDOM, *WEIGHING):
+            share = guesses[task].get(name, NONE)
+            shown.append(values.get(name, NONE) + f", {share} {LEFT_OUT}" * (share != NONE))
+        lines.append(f"| `{task}` | " + " | ".join(shown) + " |")
         low, high = bounds_of(values.get(RANDOM, ""))
         for name in WEIGHING:
+            if any(share_of(guesses[task].get(one, NONE)) > MOST for one in (RANDOM, name)):
+                untold.setdefault(name, []).append(f"`{task}`")
+                continue
             own_low, own_high = bounds_of(values.get(name, ""))
             if own_low > high:
                 above[name].append(f"`{task}`")
@@ -80,15 +94,24 @@ def against_cost(markdown: str) -> str:
             ]
         )
     ]
+    unsaid = "; ".join(f"`{name}` on {', '.join(tasks)}" for name, tasks in untold.items())
     answer = "; ".join(told) if told else "of none of them on any task"
     return "\n".join(
         [
             "Interval, not corrected for the number of comparisons, wholly above or below random search's: "
-            f"{answer}. Elsewhere they are not told apart from it.",
+            f"{answer}. Elsewhere they are not told apart from it."
+            + " Nothing is said where most of the networks that it or random search looked at were never trained: "
+            f"{unsaid}." * bool(untold),
             "",
             *lines,
         ]
     )
+
+
+def share_of(cell: str) -> float:
+    """Of ``68 %``; 0 where there is none."""
+    number = cell.removesuffix("%").strip()
+    return float(number) / 100 if number.replace(".", "").isdigit() else 0.0
 
 
 def cells_of(row: str) -> list[str]:

@@ -12,6 +12,7 @@ from nasbench_rl.leaderboard.columns import show
 from nasbench_rl.leaderboard.report import ALL
 
 MULTI_OBJECTIVE = ("mnas", "monas", "rena")
+CHOOSING_BY_QUARTERS = ("blockqnn", "eas")
 WORDS = {"better": "**beats it**", "worse": "loses to it", "open": "not told apart",
          "mixed": "differs in the mean, not in most runs"}  # fmt: skip
 
@@ -161,6 +162,13 @@ def random_cautions(found: Answers) -> list[str]:
             "the same search seeds they are the same one."
         )
     ran = {row.method for parts in found.against.values() for one in parts for row in one.rows}
+    quarters = [name for name in CHOOSING_BY_QUARTERS if name in ran]
+    if quarters and sizes:
+        lines.append(
+            f"{_plain(quarters)} pay a quarter of a training for each architecture, so that a budget of ten trainings "
+            "shows them nearly the whole of a space of 25, whatever their controllers do. What they win or lose there "
+            "is what a quarter of a training tells of a whole one, and no proof of their learning."
+        )
     trading = [name for name in MULTI_OBJECTIVE if name in ran]
     if trading:
         lines.append(

@@ -60,7 +60,11 @@ REASONS = {
     ),
     "hyperband": (
         "R = 81 units of training, five brackets a round",
-        "ten trainings buy about one round of three",
+        "ten trainings buy about one round of three, whose first bracket chooses by the shortest trainings",
+    ),
+    "successive_halving": (
+        "η = 3",
+        "it chooses by the shortest trainings first, and drops for good what rises late",
     ),
     "local_search": (
         "NAS-Bench-101 and 201: 423,624 and 15,625",
@@ -83,13 +87,16 @@ REASONS = {
 def reasons_section(found: Answers) -> list[str]:
     """A table of the methods that did not beat random search at any budget of the page; nothing when all did.
 
-    Those that could not be compared, because they did not run on every task, have a row too, which says why.
+    Those that could not be compared, because they did not run on every task, have a row too, which says why, and so do
+    those that beat it over all tasks and lose to it on one.
     """
-    open_methods, absent = _not_better(found.main), _not_compared(found)
+    open_methods, absent, losing = _not_better(found.main), _not_compared(found), _losing(found)
+    mixed = {name: text for name, text in losing.items() if name not in open_methods and name not in absent}
     rows = []
-    for name in sorted({*open_methods, *absent}):
+    for name in sorted({*open_methods, *absent, *mixed}):
         there, here = REASONS.get(name, ("", ""))
-        here = "; ".join(part for part in (absent.get(name) or _few_runs(found.main, name), here) if part)
+        first = absent.get(name) or mixed.get(name) or _few_runs(found.main, name)
+        here = "; ".join(part for part in (first, here) if part)
         if name in REASONS or name in absent:
             rows.append(f"| {name} | {there or '–'} | {here} |")
     if not rows:
@@ -98,6 +105,8 @@ def reasons_section(found: Answers) -> list[str]:
     if absent:
         plural = len(absent) > 1
         beside = f", and {len(absent)} more {'were' if plural else 'was'} not compared, for want of what the table says"
+    if mixed:
+        beside += f"; {len(mixed)} beat it together and {'lose' if len(mixed) > 1 else 'loses'} to it on a task"
     return [
         "### Why these are no better" + (", or are not compared" if absent else ""),
         "",
@@ -139,6 +148,16 @@ def _not_compared(found: Answers) -> dict[str, str]:
         few = max(ran.get(name, {}).values(), default=2) < 2
         absent[name] = "; ".join([*parts, "one run tells nothing of the next"] if few else parts)
     return absent
+
+
+def _losing(found: Answers) -> dict[str, str]:
+    """Method → on which tasks it loses to random search, with which budgets."""
+    where: dict[str, list[str]] = {}
+    for task, comparisons in found.against.items():
+        for one in comparisons:
+            for row in one.of("worse"):
+                where.setdefault(row.method, []).append(f"`{task}` with {one.trainings:g} trainings")
+    return {name: "loses on " + ", ".join(places) for name, places in where.items()}
 
 
 def _few_runs(comparisons: Sequence[Comparison], name: str) -> str:
