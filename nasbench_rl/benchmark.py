@@ -232,6 +232,8 @@ class TabularBenchmark(Benchmark):
             raise InvalidArchitectureError(
                 f"query_many takes a list or array of architectures, not {archs!r}; one alone: [{archs!r}]"
             )
+        if isinstance(archs, (tuple, list)) and any(isinstance(one, bool) for one in archs):
+            raise InvalidArchitectureError("query_many takes architectures or their indices, not True and False")
 
     def _rows(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
         self._check_many(archs)

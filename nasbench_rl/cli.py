@@ -93,6 +93,13 @@ def positive(text: str) -> int:
     return value
 
 
+def path(text: str) -> str:
+    """Type for argparse: a path that is one, and not an empty variable of a shell."""
+    if not text:
+        raise argparse.ArgumentTypeError("it names nothing; give a path, or leave it out")
+    return text
+
+
 def names(values: Sequence[str] | None) -> list[str]:
     """Names given apart (``a b``) or with commas (``a,b``), each once; empty for None."""
     return list(dict.fromkeys(part for value in values or () for part in value.split(",") if part))

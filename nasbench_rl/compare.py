@@ -87,8 +87,9 @@ def parse_budget(text: str, task: Task) -> int:
         value = float("nan")
     amount = value * task.max_fidelity if text.endswith("x") else value
     if not 1 <= amount < float("inf"):
+        wrong = "buys nothing" if value == value and value < float("inf") else "is no number"
         raise InvalidValueError(
-            f"budget {text!r} buys nothing; allowed: whole trainings as '10x' or {task.fidelity_unit} as "
+            f"budget {text!r} {wrong}; allowed: whole trainings as '10x' or {task.fidelity_unit} as "
             f"'{10 * task.max_fidelity}'"
         )
     return int(amount)
@@ -157,8 +158,8 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(
         "python -m nasbench_rl.compare",
         "Run search methods on tasks and compare them by regret: the best test score in the table minus the test score "
-        "of the architecture that a search would choose. Without arguments: every installed method on every shipped "
-        "task, 100 search seeds, a budget of ten whole trainings.",
+        "of the architecture that a search would choose. Without arguments: every installed method on every task whose "
+        "table is whole, 100 search seeds, a budget of ten whole trainings.",
         [
             "python -m nasbench_rl.compare",
             "python -m nasbench_rl.compare --tasks minatar-ss1/breakout@lite --methods random_search local_search",
@@ -180,7 +181,9 @@ def _parser() -> cli.Parser:
     parser.add_argument(
         "--mode", default="tabular", metavar="MODE", help="tabular, live or surrogate (default tabular)"
     )
-    parser.add_argument("--out", default="results", metavar="DIR", help="where results go (default results/)")
+    parser.add_argument(
+        "--out", type=cli.path, default="results", metavar="DIR", help="where results go (default results/)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="first search seed (default 0)")
     parser.add_argument("--tables", metavar="DIR",
                         help="folder of tables (default: where queries look; live: your data folder)")  # fmt: skip
@@ -212,6 +215,17 @@ def _is_there(name: str, hyperparameters: dict[str, Any], asked: bool) -> bool:
     return True
 
 
+def _say_partial(tasks: Sequence[str], tables: str | None) -> None:
+    """Name the shipped tables that a default comparison passes over."""
+    there = store.read_manifest(store.find_tables(tables))
+    partial = [id_ for id_ in task_ids() if id_ not in tasks and store.table_name(get_task(id_)) in there]
+    if partial:
+        cli.errors.print(
+            f"left out, whose tables hold a part of their space: {', '.join(partial)}; --mode surrogate searches those "
+            "that have a surrogate", style="yellow", markup=False, highlight=False,
+        )  # fmt: skip
+
+
 def searches_of(options: Any) -> list[Search]:
     """The searches that the command line asks for; every name is checked before anything runs."""
     if options.mode not in MODES:
@@ -223,6 +237,8 @@ def searches_of(options: Any) -> list[Search]:
     tasks = _names("--tasks", options.tasks) or shipped_tasks(
         None if options.mode == "live" else options.tables  # live, --tables is where new cells go
     )
+    if options.tasks is None and options.mode == "tabular":
+        _say_partial(tasks, options.tables)
     methods = [parse_method(text) for text in _names("--methods", options.methods) or method_names()]
     if not tasks:
         raise TableError("no shipped table is complete; train one: python -m nasbench_rl.build --help")

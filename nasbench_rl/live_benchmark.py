@@ -20,6 +20,7 @@ from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.supernet_table import OneShot, SupernetScores
 from nasbench_rl.table import Table
 from nasbench_rl.task import GameTask, Task, get_task, task_ids
+from nasbench_rl.training import workers
 
 if TYPE_CHECKING:
     from nasbench_rl.training.inherit import Networks
@@ -53,6 +54,8 @@ class LiveBenchmark(TabularBenchmark):
         if jobs is not None and jobs < 1:
             raise InvalidValueError(f"jobs {jobs}: nothing would ever be trained; allowed: 1, 2, 3, …")
         self.task, self.device, self.jobs = task, device, jobs or os.cpu_count() or 1
+        if device != "cpu":  # which alone needs no torch to be told
+            workers.check_device(device)
         self.searches = 1
         self.folder = user_tables() if tables is None else store.table_folders(tables)[0]
         self._fresh: set[tuple[str, int]] = set()

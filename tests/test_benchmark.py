@@ -120,6 +120,18 @@ def test_a_missing_cell_raises_and_names_the_command(tmp_path: Path) -> None:
         bench.query_many([(1, 1), (2, 2)])
 
 
+@pytest.mark.parametrize("mask", [[True, False], np.array([True, False])])
+def test_a_mask_is_no_list_of_architectures(bench: TabularBenchmark, mask: object) -> None:
+    with pytest.raises(InvalidArchitectureError):
+        bench.query_many(mask)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99"])
+def test_a_device_that_there_is_not_is_refused_before_the_first_training(device: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match=device):
+        load(TWO_BY_SEED, mode="live", tables=tmp_path, device=device)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_tables import SINGLE_SEED, TWO_BY_SEED
+from made_tables import SINGLE_SEED, TWO_BY_SEED, write_made_table
 
 from nasbench_rl import cli, compare, load, pool
 from nasbench_rl.errors import MissingExtraError, TableError
@@ -100,6 +100,32 @@ def test_a_method_that_cannot_be_made_is_left_out_unless_it_was_asked_for(
     assert run_compare("--tasks", TWO_BY_SEED, "--methods", "a2c", *rest) == 2
 
 
+@pytest.mark.parametrize(("name", "module"), [("optuna", "optuna"), ("predictor", "sklearn")])
+def test_a_library_that_is_absent_is_noticed_before_anything_runs(
+    name: str, module: str, made_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    where = f"nasbench_rl_baselines.{name}.find_spec"
+    monkeypatch.setattr(where, lambda wanted: None if wanted == module else True)
+    monkeypatch.setattr(compare, "method_names", lambda: ["random_search", name])
+    rest = ["--runs", "2", "--tables", str(made_tables), "--out", str(tmp_path), "--no-page"]
+    assert run_compare("--tasks", TWO_BY_SEED, *rest) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"left out: the method {name} needs {module!r}" in said and "pip install 'nasbench-rl[methods]'" in said
+    assert run_compare("--tasks", TWO_BY_SEED, "--methods", "random_search", name, *rest) == 2
+
+
+def test_a_default_comparison_names_the_tables_that_it_passes_over(tmp_path: Path) -> None:
+    write_made_table(tmp_path, TWO_BY_SEED, 2)
+    write_made_table(tmp_path, SINGLE_SEED, 1, ["k1-k1"])
+    command = ["--methods", "random_search", "--runs", "2", "--out", str(tmp_path / "out"), "--no-page"]
+    done = subprocess.run(
+        [sys.executable, "-m", "nasbench_rl.compare", *command, "--tables", str(tmp_path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and f"a part of their space: {SINGLE_SEED};" in " ".join(done.stderr.split())
+
+
 def test_every_row_says_where_it_comes_from(compared: Path) -> None:
     runs = read_frame(compared / "runs.parquet")
     for column in ("method_version", "configuration", "table", "mode"):
@@ -159,8 +185,9 @@ def test_the_same_seeds_give_the_same_rows_in_another_process(
         (["--methods", "random_search:sample=3"], "did you mean 'samples'"),
         (["--methods", "random_search:3"], "key=value"),
         (["--budget", "0"], "buys nothing"),
-        (["--budget", "ten"], "buys nothing"),
-        (["--budget", ""], "buys nothing"),
+        (["--budget", "ten"], "is no number"),
+        (["--budget", ""], "is no number"),
+        (["--out", ""], "names nothing"),
         (["--methods", ""], "--methods names nothing"),
         (["--tasks", ""], "--tasks names nothing"),
         (["--methods", "random_search:samples=2.5"], "give a whole number"),

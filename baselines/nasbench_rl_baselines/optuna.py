@@ -16,11 +16,11 @@ at random; TPE and NSGA-II take all.
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from nasbench_rl import Run
@@ -70,7 +70,13 @@ class OptunaSearch:
     retries: int = 10
 
     def __post_init__(self) -> None:
-        """Refuse unknown names."""
+        """Refuse unknown names.
+
+        Raises:
+            MissingExtraError: Optuna is not installed.
+        """
+        if find_spec("optuna") is None:
+            raise missing_extra("optuna", "methods", "the method optuna")
         if self.sampler not in SAMPLERS:
             raise unknown("Optuna sampler", self.sampler, SAMPLERS)
         if self.pruner not in PRUNERS:
@@ -135,7 +141,7 @@ class OptunaSearch:
         if argument:
             options[argument] = max(2, self.startup)
         for module, extra in NEEDS.get(self.sampler, ()):
-            if importlib.util.find_spec(module) is None:
+            if find_spec(module) is None:
                 raise missing_extra(module, extra, f"Optuna's sampler {self.sampler!r}")
         return getattr(optuna.samplers, name)(**options)
 
@@ -176,8 +182,7 @@ def _quiet(optuna: ModuleType) -> Iterator[None]:
 
 
 def _optuna() -> ModuleType:
-    try:
-        import optuna
-    except ImportError:
-        raise missing_extra("optuna", "methods", "the method optuna") from None
+    """Imported late: it takes half a second."""
+    import optuna
+
     return optuna

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,13 @@ class Predictor:
     parents: int = 10
 
     def __post_init__(self) -> None:
-        """Refuse unknown models and sizes that allow no search."""
+        """Refuse unknown models and sizes that allow no search.
+
+        Raises:
+            MissingExtraError: scikit-learn is not installed.
+        """
+        if find_spec("sklearn") is None:
+            raise missing_extra("sklearn", "methods", "the method predictor")
         check_positive(initial=self.initial, batch=self.batch, mutants=self.mutants, parents=self.parents)
         if self.ensemble < 2:
             raise InvalidValueError(f"ensemble={self.ensemble} has no spread; give at least 2")
@@ -72,12 +79,7 @@ class Predictor:
             raise unknown("acquisition of predictor", self.acquisition, ACQUISITIONS)
 
     def __call__(self, run: Run) -> None:
-        """Search; ends in BudgetExhausted, or when every architecture was trained.
-
-        Raises:
-            MissingExtraError: scikit-learn is not installed.
-        """
-        _scikit_learn()
+        """Search; ends in BudgetExhausted, or when every architecture was trained."""
         scores = Scores(run)
         while scores.goes_on() and len(scores.known) < self.initial:
             scores(draw_untrained(run, scores.known))
@@ -129,10 +131,8 @@ class Predictor:
 
 
 def _scikit_learn() -> Any:
-    try:
-        import sklearn
-        import sklearn.neural_network
-        import sklearn.tree
-    except ImportError:
-        raise missing_extra("sklearn", "methods", "the method predictor") from None
+    import sklearn
+    import sklearn.neural_network
+    import sklearn.tree
+
     return sklearn

@@ -21,7 +21,7 @@ def merge_command(arguments: Sequence[str]) -> int:
             "python -m nasbench_rl.build merge trained-elsewhere/ --tables /tmp/mine",
         ],
     )
-    parser.add_argument("source", metavar="DIR", help="folder of shards or tables trained elsewhere")
+    parser.add_argument("source", type=cli.path, metavar="DIR", help="folder of shards or tables trained elsewhere")
     parser.add_argument("--tables", metavar="DIR", help="folder of tables to merge into (default: where queries look)")
     options = parser.parse_args(arguments)
     folder = store.folder_to_fill(options.tables)

@@ -105,7 +105,9 @@ def surrogate_command(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("tasks", nargs="+", metavar="TASK", help="NSC task ids, <space>/<data set>@<recipe>")
     parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
-    parser.add_argument("--out", metavar="DIR", help="write quality.csv and a picture a task and grouping (PNG, SVG)")
+    parser.add_argument(
+        "--out", type=cli.path, metavar="DIR", help="write quality.csv and a picture a task and grouping (PNG, SVG)"
+    )
     parser.add_argument("--folds", type=cli.positive, default=5, metavar="N", help="for cross-validation (default 5)")
     parser.add_argument("--seed", type=int, default=0, help="fixes folds and fits (default 0)")
     options = parser.parse_args(arguments)

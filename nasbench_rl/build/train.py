@@ -16,7 +16,7 @@ from nasbench_rl import cli, files, store
 from nasbench_rl.build import measure, selection
 from nasbench_rl.build.estimate import core_hours, drawn_core_hours
 from nasbench_rl.build.missing import missing_cells, missing_supernets
-from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.errors import InvalidValueError, MissingExtraError
 from nasbench_rl.task import ImageTask, Task, get_task
 from nasbench_rl.training import workers
 from nasbench_rl.training.workers import DARTS, SUPERNET, Cell
@@ -187,8 +187,11 @@ def _amount(cells: Sequence[Cell]) -> str:
 
 def _say_cost(cells: Sequence[Cell], tasks: Sequence[Task], options: Any, folder: Path) -> None:
     if cells or not options.drawn:
-        hours, source = core_hours(cells, folder) if cells else (0.0, "nothing to train")
-        cli.say(f"{_amount(cells)}, about {_number(hours)} core-hours ({source})")
+        try:
+            hours, source = core_hours(cells, folder) if cells else (0.0, "nothing to train")
+            cli.say(f"{_amount(cells)}, about {_number(hours)} core-hours ({source})")
+        except MissingExtraError as error:  # what is not in the table yet is probed
+            cli.say(f"{_amount(cells)}, core-hours unknown: {error}")
     for task in (task for task in tasks if options.drawn and isinstance(task, ImageTask)):
         count, hours, source = drawn_core_hours(task, options.depth or 0, options.drawn, folder)
         cli.say(

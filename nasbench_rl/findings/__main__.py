@@ -46,7 +46,7 @@ def _parser() -> cli.Parser:
             "python -m nasbench_rl.findings --redraw",
         ],
     )
-    parser.add_argument("--out", default="docs/findings.md", metavar="FILE",
+    parser.add_argument("--out", type=cli.path, default="docs/findings.md", metavar="FILE",
                         help="the page; figures go to a folder of its name (default docs/findings.md)")  # fmt: skip
     parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
     parser.add_argument("--runs", nargs="+", metavar="FILE", help="runs that compare wrote, instead of running methods")

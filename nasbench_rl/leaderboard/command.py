@@ -31,7 +31,9 @@ def _parser() -> cli.Parser:
     parser.add_argument("results", nargs="+", metavar="DIR", help=f"folders with a {RUNS}, or such files")
     parser.add_argument("--add", nargs="+", action="extend", default=[], metavar="FILE",
                         help="further files of runs, or folders")  # fmt: skip
-    parser.add_argument("--out", metavar="DIR", help="where the leaderboard goes (default: the first DIR)")
+    parser.add_argument(
+        "--out", type=cli.path, metavar="DIR", help="where the leaderboard goes (default: the first DIR)"
+    )
     parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
     parser.add_argument("--resource", default="flops", metavar="R",
                         help="the cost in figures of fronts: params, flops or latency (default flops)")  # fmt: skip

@@ -7,6 +7,7 @@ the list of layers of the whole network, from which params, FLOPs and the torch 
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -119,25 +120,30 @@ class KernelSpace(SearchSpace):
         return self._points[index]
 
     def parse(self, arch: ArchLike) -> Architecture:
-        """The Architecture for ``(3, 3)``, ``"k3-k3"`` or an Architecture.
+        """The Architecture for ``(3, 3)``, ``"k3-k3"``, the tuple as text or an Architecture.
 
         Raises:
             InvalidArchitectureError: not a point of this space.
         """
+        given = arch
         if isinstance(arch, str):
             if arch in self._by_name:
                 return self._by_name[arch]
-            raise self._refuse(arch, nearest(arch, self._by_name))
+            if not _TUPLE.fullmatch(arch):
+                raise self._refuse(given, nearest(arch, self._by_name))
+            arch = tuple(map(int, re.findall(r"\d+", arch)))
+        if isinstance(arch, (tuple, list)) and any(isinstance(kernel, (bool, np.bool_)) for kernel in arch):
+            raise self._refuse(given, None)
         try:
             choices = arch.choices if isinstance(arch, Architecture) else tuple(np.asarray(arch).tolist())
         except (TypeError, ValueError):  # a number, None, or rows of different lengths
-            raise self._refuse(arch, None) from None
+            raise self._refuse(given, None) from None
         if isinstance(arch, Architecture) and arch.space != self.name and choices in self._index:
             raise InvalidArchitectureError(f"{arch.name!r} is of space {arch.space!r}, not of {self.name!r}")
         try:
             return self._points[self._index[choices]]
         except (KeyError, TypeError):
-            raise self._refuse(arch, self._closest(choices)) from None
+            raise self._refuse(given, self._closest(choices)) from None
 
     def _closest(self, choices: tuple[Any, ...]) -> str | None:
         if len(choices) != self.depth or not all(isinstance(k, (int, float)) for k in choices):
@@ -220,6 +226,8 @@ class KernelSpace(SearchSpace):
         return space
 
 
+_TUPLE = re.compile(r"\(?\s*\d+\s*(,\s*\d+\s*)*,?\s*\)?")
+"""A tuple as text, as a shell passes it."""
 _ATARI = dict(observation=84, stem_outputs=32, stem_kernel=8, stem_stride=4, stem_padding=0, choice_outputs=64)
 _MINATAR = dict(observation=10, stem_outputs=16, stem_kernel=3, stem_stride=1, stem_padding=1, choice_outputs=16)
 _SS1_KERNELS: tuple[int, ...] = (1, 2, 3, 4, 5)

@@ -18,7 +18,7 @@ from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.spaces.nsc_cost import Shape
 from nasbench_rl.training.datasets import DataSplit, ImageData
 from nasbench_rl.training.nsc_network import NscNetwork, VggTwoBlocks
-from nasbench_rl.training.process import check_device
+from nasbench_rl.training.process import check_device, repeatable
 
 EVALUATION_BATCH = 500
 
@@ -149,6 +149,7 @@ def check_images(shape: Shape, recipe: ClassifierRecipe) -> None:
         )
 
 
+@repeatable()
 def fit_network(
     network: nn.Module,
     data: ImageData,
@@ -167,16 +168,15 @@ def fit_network(
     )
     cpu, wall = time.process_time(), time.perf_counter()
     curve = []
-    with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
-        for epoch in recipe.fidelities:
-            for group in adam.param_groups:
-                group["lr"] = recipe.learning_rate_at(epoch)
-            loss = _train_epoch(network, adam, training, recipe, generators.order)
-            on_validation, on_test = (accuracy(network, split, recipe) for split in (validation, test))
-            cpu_seconds, wall_seconds = time.process_time() - cpu, time.perf_counter() - wall
-            curve.append(EpochPoint(epoch, loss, on_validation, on_test, cpu_seconds, wall_seconds))
-            if progress is not None:
-                progress(epoch)
+    for epoch in recipe.fidelities:
+        for group in adam.param_groups:
+            group["lr"] = recipe.learning_rate_at(epoch)
+        loss = _train_epoch(network, adam, training, recipe, generators.order)
+        on_validation, on_test = (accuracy(network, split, recipe) for split in (validation, test))
+        cpu_seconds, wall_seconds = time.process_time() - cpu, time.perf_counter() - wall
+        curve.append(EpochPoint(epoch, loss, on_validation, on_test, cpu_seconds, wall_seconds))
+        if progress is not None:
+            progress(epoch)
     return curve
 
 

@@ -24,6 +24,7 @@ from nasbench_rl.task import GameTask
 from nasbench_rl.training.games import make_games
 from nasbench_rl.training.networks import run_conv
 from nasbench_rl.training.ppo import Curve, Rollout, collect, cosine, update
+from nasbench_rl.training.process import repeatable
 from nasbench_rl.training.supernet import ChoiceBlocks
 
 
@@ -98,6 +99,7 @@ def seed_sequence(task: GameTask, seed: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(entropy=seed, spawn_key=(len(task.space) + 1,))
 
 
+@repeatable()
 def fit_darts(
     task: GameTask, seed: int, device: str = "cpu", progress: Callable[[int], None] | None = None
 ) -> FittedDarts:

@@ -31,8 +31,17 @@ def run_conv(layer: nn.Conv2d, x: Tensor) -> Tensor:
     """Reflection-"same" padding, convolution, ReLU."""
     before, after = same_padding(layer.kernel_size[0])
     if before or after:
-        x = F.pad(x, (before, after, before, after), mode="reflect")
+        x = mirrored(x, before, after) if x.is_cuda else F.pad(x, (before, after, before, after), mode="reflect")
     return F.relu(layer(x))
+
+
+def mirrored(x: Tensor, before: int, after: int) -> Tensor:
+    """``F.pad``'s reflection from slices: on CUDA its gradient adds in an order that differs from run to run."""
+    for dim in (-2, -1):
+        size = x.shape[dim]
+        first, last = x.narrow(dim, 1, before).flip(dim), x.narrow(dim, size - 1 - after, after).flip(dim)
+        x = torch.cat([first, x, last], dim)
+    return x
 
 
 def fit_to(x: Tensor, size: int) -> Tensor:

@@ -18,6 +18,7 @@ from nasbench_rl.task import GameTask
 from nasbench_rl.training.bfloat16 import fixed_parameters
 from nasbench_rl.training.games import Games, make_games
 from nasbench_rl.training.networks import Agent
+from nasbench_rl.training.process import repeatable
 
 Policy = Callable[[Tensor], tuple[Tensor, Tensor]]
 LAST = 100
@@ -241,6 +242,7 @@ def seed_sequence(task: GameTask, arch: ArchLike, seed: int) -> np.random.SeedSe
     return np.random.SeedSequence(entropy=seed, spawn_key=(task.space.index(arch),))
 
 
+@repeatable()
 def train(
     task: GameTask, arch: ArchLike, seed: int, device: str = "cpu", progress: Callable[[int], None] | None = None
 ) -> Trained:

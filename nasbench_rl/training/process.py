@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -31,6 +33,13 @@ def tune_process(threads: int = 1) -> None:
         libc.mallopt(_M_MMAP_THRESHOLD, 32 * _MIB)  # the most that glibc takes
         libc.mallopt(_M_TRIM_THRESHOLD, 2048 * _MIB - 1)
         libc.mallopt(_M_TOP_PAD, 64 * _MIB)
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Inside, or in a function so decorated, CUDA takes algorithms that give the same bits each time; a CPU does."""
+    with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+        yield
 
 
 def check_device(device: str) -> None:

@@ -29,6 +29,7 @@ from nasbench_rl.training.credit import CreditedGames
 from nasbench_rl.training.games import make_games
 from nasbench_rl.training.networks import Agent, make_conv, run_conv
 from nasbench_rl.training.ppo import Curve, Rollout, collect, cosine, update
+from nasbench_rl.training.process import repeatable
 
 SamplePath = Callable[[int, np.random.Generator], ArchLike]
 """(number of the update, its random draws) → the architecture whose path it trains."""
@@ -220,6 +221,7 @@ def seed_sequence(task: GameTask, seed: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(entropy=seed, spawn_key=(len(task.space),))
 
 
+@repeatable()
 def fit_supernet(
     task: GameTask,
     seed: int,

@@ -1,7 +1,8 @@
 """Env steps per second of this package's ALE trainer and of Stable-Baselines3's PPO, in one run on one core.
 
 Same game, same network (layer for layer), same recipe: 8 games x 128 steps, 3 epochs x 4 minibatches of 256, one torch
-thread. Stable-Baselines3 gets its own Atari wrappers and frame stack in one process, as its documentation sets them up.
+thread. Stable-Baselines3 gets its own Atari wrappers and frame stack in one process, as its documentation sets them up,
+and computes in float32, the only precision it has; ours is the recipe's, bfloat16 where that won (or ``--float32``).
 The two take turns, so that a machine that slows down slows both.
 
     python tests/benchmarks/ppo_against_sb3.py [--task atari-ss1/breakout@lite] [--arch k3-k3] [--updates 8]
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import ale_py
@@ -95,9 +97,12 @@ def main() -> None:
     parser.add_argument("--task", default="atari-ss1/breakout@lite")
     parser.add_argument("--arch", default="k3-k3")
     parser.add_argument("--updates", type=int, default=8)
+    parser.add_argument("--float32", action="store_true", help="ours in float32 too")
     options = parser.parse_args()
     tune_process()
     task = get_task(options.task)
+    if options.float32:
+        task = replace(task, recipe=replace(task.recipe, autocast=None))
     trainers = {"nasbench-rl": ours(task, options.arch), "Stable-Baselines3": theirs(task, options.arch)}
     seconds = dict.fromkeys(trainers, 0.0)
     for i in range(options.updates + 1):
@@ -109,7 +114,8 @@ def main() -> None:
     for name, spent in seconds.items():
         print(f"{name:>18}: {steps / spent:7.0f} env steps per CPU second")
     ratio = seconds["Stable-Baselines3"] / seconds["nasbench-rl"]
-    print(f"{task.id} {options.arch}: {ratio:.2f} x Stable-Baselines3, on {machine()}")
+    precision = task.recipe.autocast or "float32"
+    print(f"{task.id} {options.arch}, {precision}: {ratio:.2f} x Stable-Baselines3, on {machine()}")
 
 
 if __name__ == "__main__":

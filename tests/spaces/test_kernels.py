@@ -32,7 +32,8 @@ def test_every_form_of_an_architecture_names_the_same_point(space: KernelSpace) 
     archs = list(space)
     assert len({arch.name for arch in archs}) == len({arch.choices for arch in archs}) == len(space)
     for index, arch in enumerate(archs):
-        for form in (arch, arch.name, arch.choices, list(arch.choices), np.array(arch.choices)):
+        typed = (str(arch.choices), ",".join(map(str, arch.choices)))
+        for form in (arch, arch.name, arch.choices, list(arch.choices), np.array(arch.choices), *typed):
             assert space.parse(form) == arch
             assert space.index(form) == index
             assert form in space
@@ -53,8 +54,12 @@ def test_an_index_outside_is_refused(space: KernelSpace, outside: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [(0, 3), (3, 6), (3,), (3, 3, 3), (), "k3", "k3-k6", "", (3.5, 3), ("a", 3), ((1, 2), 3), None, 5, {3: 3}]
-)
+    "bad",
+    [
+        (0, 3), (3, 6), (3,), (3, 3, 3), (), "k3", "k3-k6", "", "3", (3.5, 3), ("a", 3), ((1, 2), 3), None, 5, {3: 3},
+        (True, 3),
+    ],
+)  # fmt: skip
 def test_what_is_no_point_is_refused_with_what_is_allowed(bad: object) -> None:
     assert bad not in SS1
     with pytest.raises(InvalidArchitectureError) as raised:

@@ -21,11 +21,13 @@ from nasbench_rl.training import ppo
 from nasbench_rl.training.atari import to_blocks
 from nasbench_rl.training.cells import train_cell
 from nasbench_rl.training.games import Step
-from nasbench_rl.training.networks import Agent
+from nasbench_rl.training.networks import Agent, mirrored
 from nasbench_rl.training.ppo import Curve, Rollout, advantages, collect, cosine, evaluate, train, update
 
 SMOKE = get_task("minatar-ss1/breakout@smoke")
 TINY = dataclasses.replace(SMOKE, recipe=dataclasses.replace(SMOKE.recipe, env_steps=3000, eval_games=4))
+ALE = get_task("atari-ss1/breakout@lite")
+TINY_ALE = dataclasses.replace(ALE, recipe=dataclasses.replace(ALE.recipe, env_steps=2048, eval_games=2))
 SMALL = PPORecipe("small", env_steps=64, learning_rate=1e-2, sticky=0.0, num_envs=4, rollout=6, minibatches=2)
 CPU = torch.device("cpu")
 
@@ -350,23 +352,25 @@ def fingerprint(task: Task, arch: Any, seed: int) -> str:
 
 SECOND_PROCESS = """
 import dataclasses
-from tests_ppo import TINY, fingerprint
+from tests_ppo import {0}, fingerprint
 from nasbench_rl.training.process import tune_process
 tune_process()
-print(fingerprint(TINY, "k1-k2", 0))
+print(fingerprint({0}, "k1-k2", 0))
 """
 
 
-def test_a_training_repeats_itself_to_the_bit_in_another_process() -> None:
+@pytest.mark.parametrize("name", ["TINY", "TINY_ALE"])
+def test_a_training_repeats_itself_to_the_bit_in_another_process(name: str) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        here = fingerprint(TINY, (1, 2), 0)
-        assert fingerprint(TINY, (1, 2), 1) != here
+        here = fingerprint(globals()[name], (1, 2), 0)
+        assert fingerprint(globals()[name], (1, 2), 1) != here
     finally:
         torch.set_num_threads(threads)
     load = f"import importlib.util as u, sys; s = u.spec_from_file_location('tests_ppo', {__file__!r})"
-    code = f"{load}; m = u.module_from_spec(s); sys.modules['tests_ppo'] = m; s.loader.exec_module(m)\n{SECOND_PROCESS}"
+    code = f"{load}; m = u.module_from_spec(s); sys.modules['tests_ppo'] = m; s.loader.exec_module(m)\n"
+    code += SECOND_PROCESS.format(name)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == here
@@ -399,6 +403,22 @@ def test_the_stem_on_blocks_is_the_plain_convolution(autocast: str | None) -> No
     torch.testing.assert_close(
         got.float(), plain.float(), atol=2e-2 if autocast else 1e-5, rtol=2e-2 if autocast else 1e-5
     )
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (0, 1), (2, 2), (1, 2)])
+def test_the_padding_of_cuda_is_that_of_the_cpu(before: int, after: int) -> None:
+    x = torch.randn(2, 3, 7, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    found, wanted = mirrored(x, before, after), F.pad(x, (before, after, before, after), mode="reflect")
+    assert torch.equal(found, wanted)
+    weight = torch.randn_like(wanted)
+    gradients = [torch.autograd.grad((padded * weight).sum(), x)[0] for padded in (found, wanted)]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_training_on_cuda_repeats_itself_to_the_bit() -> None:
+    weights = [flat(train(TINY, (2, 3), 0, "cuda").agent) for _ in range(2)]
+    assert torch.equal(*weights)
 
 
 def test_weights_are_orthogonal_and_come_from_the_generator() -> None:
