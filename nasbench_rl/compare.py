@@ -221,8 +221,8 @@ def _say_partial(tasks: Sequence[str], tables: str | None) -> None:
     partial = [id_ for id_ in task_ids() if id_ not in tasks and store.table_name(get_task(id_)) in there]
     if partial:
         cli.errors.print(
-            f"left out, whose tables hold a part of their space: {', '.join(partial)}; --mode surrogate searches those "
-            "that have a surrogate", style="yellow", markup=False, highlight=False,
+            f"left out, whose tables hold a part of their space: {', '.join(partial)}; those that have a surrogate are "
+            "searched with --mode surrogate --tasks …", style="yellow", markup=False, highlight=False,
         )  # fmt: skip
 
 
@@ -345,7 +345,7 @@ def main(arguments: Sequence[str]) -> int:
             raise InvalidValueError(f"{flag} belongs to --preset meta-rl-paper (--experiment 2); nothing was run")
     searches = searches_of(options)
     files.check_writable(out)
-    cli.check_report("matplotlib", *(("scipy", "jinja2") if options.page else ()))
+    cli.check_report("matplotlib", "scipy", *(("jinja2",) if options.page else ()))
 
     runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs)
     runs, changed = _of_one_table(runs)

@@ -69,7 +69,7 @@ def run_all(
     Raises:
         NasbenchError: no search finished.
     """
-    live = any(search.mode == "live" for search in searches)
+    live, others = any(search.mode == "live" for search in searches), set(mp.active_children())
     processes = jobs * WAITING if live else jobs
     chunks = split_seeds(list(searches), first_seed, runs, 1 if live else CHUNK)
     processes = min(processes, len(chunks), MOST_PROCESSES)
@@ -117,7 +117,7 @@ def run_all(
                 bar.update(row, completed=sum(done_of))
         except KeyboardInterrupt:
             # A terminal interrupts the workers too, whoever sends the signal to this process alone does not.
-            for worker in mp.active_children():
+            for worker in set(mp.active_children()) - others:
                 worker.terminate()
             # Until all have ended: one that still loads its modules would miss the queue that goes away here.
             pool.shutdown(cancel_futures=True)

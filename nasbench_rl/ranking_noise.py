@@ -59,24 +59,27 @@ def halves(bench: TabularBenchmark) -> Halves:
 
 
 def is_luck(tau: float, low: float) -> bool:
-    """Whether a ranking is told from luck: not where the interval of its τ with the true one reaches 0.
+    """Whether a ranking is not told apart from luck: the interval of its τ with the true one reaches 0.
 
     Args:
-        tau: Kendall's τ; NaN where it is not known, which is no proof of luck.
+        tau: Kendall's τ; NaN where all scores tie, which ranks nothing.
         low: lower bound of its interval; NaN where not estimated.
     """
-    return tau <= 0 or low <= 0
+    return not tau > 0 or low <= 0
 
 
 def ranks_by_luck(bench: TabularBenchmark) -> bool:
-    """Whether whole trainings, as a search sees them, rank the architectures no better than luck by test score.
+    """Whether whole trainings of some train seeds are not told apart from luck as a ranking by those of the others.
 
-    Who wins on such a table is the luck of its train seeds. False where too little is trained to tell.
+    Who wins on such a table is the luck of its train seeds. False where too little is trained to tell, and where a
+    search and its judge see the same trainings (a single train seed; images), whose luck they share.
     """
+    if bench.table.single_seed or bench.task.split_by == "column":
+        return False
     search, true = bench.table.view("validation").mean[:, -1], bench.table.view("test").mean[:, -1]
     known = ~np.isnan(search) & ~np.isnan(true)
     search, true = search[known], true[known]
-    if known.sum() < FEWEST or np.ptp(search) == 0:
+    if known.sum() < FEWEST or np.ptp(search) == 0 or np.ptp(true) == 0:
         return False
     drawn = kendall_draws(search[np.newaxis], true, np.random.default_rng(0))
     low = float(np.nanquantile(drawn, (1 - LEVEL) / 2))

@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -264,11 +265,14 @@ def fold(folder: Path, task: Tabled) -> int:
     with lock(folder, FOLD_LOCK):
         new: dict[Path, pa.Table] = {}
         refused: list[TableError] = []
+        first = [old] if len(old := read_table(folder, task)) else []
         for path in shards:
             try:
                 if path.is_file():  # another process may have folded it while this one waited
                     table = read_parquet(path, SCHEMAS[task.family])
                     check_recipe(table, task, path)
+                    check_one_data(path, [*first, table])
+                    first = first or [table]
                     new[path] = table
             except TableError as error:
                 refused.append(error)
@@ -276,12 +280,13 @@ def fold(folder: Path, task: Tabled) -> int:
         for path in new:
             path.unlink(missing_ok=True)
         for stale in waiting.glob(".*.tmp"):  # of a training that was killed as it wrote
-            if time.time() - stale.stat().st_mtime > STALE:
-                stale.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # or of one that has just finished to
+                if time.time() - stale.stat().st_mtime > STALE:
+                    stale.unlink()
     if refused:
         raise type(refused[0])(
-            f"{'; '.join(map(str, refused))}. Nothing else is held up ({added} other cells were folded): move what is "
-            f"named out of {waiting}, or delete it, and its cell is trained again"
+            f"{'; '.join(map(str, refused))}. The others ({added} cells) were folded. Move what is named out of "
+            f"{waiting}, or delete it: its cell is trained again"
         )
     return added
 

@@ -218,7 +218,7 @@ def test_an_extra_that_only_the_report_needs_is_asked_for_before_the_searches(
 ) -> None:
     monkeypatch.setattr(compare, "run_all", lambda *arguments: pytest.fail("it searched"))
     common = ["--tasks", TWO_BY_SEED, "--tables", str(made_tables), "--out", str(tmp_path)]
-    for module, options in (("matplotlib", ["--no-page"]), ("jinja2", []), ("scipy", [])):
+    for module, options in (("matplotlib", ["--no-page"]), ("jinja2", []), ("scipy", ["--no-page"])):
         with monkeypatch.context() as without:
             without.setitem(sys.modules, module, None)
             assert run_compare(*common, *options) == 2

@@ -160,7 +160,7 @@ def test_methods_left_out_or_run_too_seldom_have_a_row_that_says_so(found: Answe
 
 def test_every_method_that_is_no_random_search_has_a_reason() -> None:
     missing = {name for name in method_names() if name not in page_reasons.REASONS}
-    assert missing <= {"random_search", "successive_halving"}
+    assert missing <= {"random_search"}
 
 
 def test_noise_of_the_table_is_known_from_enough_test_seeds_on(found: Answers, tmp_path: Path) -> None:

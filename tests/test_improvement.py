@@ -143,7 +143,7 @@ def test_an_interval_over_train_seeds_holds_the_truth_as_often_as_it_says(seeds:
         mine = Outcome(np.array([100, 100]), scores, np.zeros(seeds))
         low, high = train_seed_interval(-float(scores.mean()), regret_draws(mine, rng, 500), seeds, 0.95)
         inside += low <= -0.5 <= high
-    assert 0.92 <= inside / tried <= 1.0
+    assert 0.92 <= inside / tried <= 0.985
 
 
 def test_many_architectures_are_compared_in_parts(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,18 @@ class TestInstalledMethodsOnNetworkStructureCodes(MethodContract):
         return get_method(self.name)
 
 
+def test_a_peek_at_guesses_of_the_test_split_is_noticed() -> None:
+    class Contract(MethodContract):
+        mode = "surrogate"
+        tasks = (NSC,)
+
+        def make_method(self) -> Method:
+            return made.peeks_at_guesses
+
+    with pytest.raises(AssertionError, match="guesses of the test split"):
+        Contract().test_no_test_data_is_seen()
+
+
 @pytest.mark.parametrize("name", sorted(KERNELS_ONLY | ELSEWHERE))
 def test_a_method_that_cannot_search_chains_says_so(name: str) -> None:
     run = load(NSC, "surrogate").start(60, 0)

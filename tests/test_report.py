@@ -93,8 +93,13 @@ def test_a_task_that_ranks_by_luck_does_not_count_over_all(tmp_path: Path, made_
     assert both.ranking.tasks == 1 and both.ranking.by_luck == (luck,)
     assert not row_of(both, luck, "local_search")[["improvement", "regret_mean", "rank"]].isna().any(), "its own table"
     answer = answer_for(both, "minatar-ss1@lite")
-    assert f"Left out of this answer: {luck}, where whole trainings" in answer.sureness and "1 task)" in answer.evidence
+    assert f"Left out of this answer: {luck}, where the rankings" in answer.sureness and "1 task)" in answer.evidence
     assert f"Left out here: {luck}" in ranking_note(both.ranking)
+    alone = both.tasks[TWO_BY_SEED].runs
+    elsewhere = made_runs(tmp_path, (luck,), ("random_search:samples=3",), 12)
+    mixed = build_report(pd.concat([alone, elsewhere]), str(tmp_path))
+    assert "random_search:samples=3" not in set(mixed.rows("minatar-ss1@lite")["method"]), "nothing that counts"
+    assert len(mixed.rows("minatar-ss1@lite", luck)) > 0
     only = build_report(made_runs(tmp_path, (luck,), ("local_search", "random_search"), 12), str(tmp_path))
     assert "Take it for luck" in answer_for(only, "minatar-ss1@lite").sureness
 

@@ -201,8 +201,8 @@ def test_a_shard_that_cannot_be_taken_holds_up_no_other(tmp_path: Path, damage: 
     shard(tmp_path, "k1-k2")
     with pytest.raises(TableError if damage == "truncated" else RecipeMismatchError) as caught:
         store.fold(tmp_path, TASK)
-    assert str(bad) in str(caught.value) and "1 other cells were folded" in str(caught.value)
-    assert "or delete it, and its cell is trained again" in str(caught.value)
+    assert str(bad) in str(caught.value) and "The others (1 cells) were folded" in str(caught.value)
+    assert "or delete it: its cell is trained again" in str(caught.value)
     assert cells(tmp_path) == {("k1-k2", 0)} and bad.exists(), "nothing is lost"
     bad.unlink()
     shard(tmp_path, "k1-k1")

@@ -76,7 +76,7 @@ class Eas:
         deeper_steps: deeper decisions an episode.
         reinitialise: allow moves that do not keep the function, on NSC spaces.
         child_part: part of a training that a child gets, less than a whole one.
-        finalists: children that are trained from scratch to the end.
+        finalists: children that are trained from scratch to the end, at least, if the budget has them.
         embedding: size of a layer's embedding.
         units: of the encoder's LSTM, each way.
         learning_rate: Adam's.

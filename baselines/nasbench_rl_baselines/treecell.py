@@ -68,7 +68,7 @@ class TreeCell:
         max_depth: replicas of replicas, at most so deep.
         reinitialise: allow inserted layers that do not keep the function.
         child_part: part of a training that a child gets, less than a whole one.
-        finalists: children that are trained from scratch to the end.
+        finalists: children that are trained from scratch to the end, at least, if the budget has them.
         embedding: size of a layer's embedding.
         units: of the encoder, each way.
         learning_rate: Adam's.

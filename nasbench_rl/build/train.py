@@ -187,11 +187,14 @@ def _amount(cells: Sequence[Cell]) -> str:
 
 def _say_cost(cells: Sequence[Cell], tasks: Sequence[Task], options: Any, folder: Path) -> None:
     if cells or not options.drawn:
-        try:
-            hours, source = core_hours(cells, folder) if cells else (0.0, "nothing to train")
-            cli.say(f"{_amount(cells)}, about {_number(hours)} core-hours ({source})")
-        except MissingExtraError as error:  # what is not in the table yet is probed
-            cli.say(f"{_amount(cells)}, core-hours unknown: {error}")
+        cost = "about 0 core-hours (nothing to train)"
+        if cells:
+            try:
+                hours, source = core_hours(cells, folder)
+                cost = f"about {_number(hours)} core-hours ({source})"
+            except MissingExtraError as error:  # what no row tells is probed
+                cost = f"core-hours unknown: {error}"
+        cli.say(f"{_amount(cells)}, {cost}")
     for task in (task for task in tasks if options.drawn and isinstance(task, ImageTask)):
         count, hours, source = drawn_core_hours(task, options.depth or 0, options.drawn, folder)
         cli.say(

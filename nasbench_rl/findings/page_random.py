@@ -44,7 +44,9 @@ def _count(one: Comparison) -> str:
         best = better[0]
         text += f" (the most: {best.method}, mean regret {show(best.regret)} against {_at_its_cost(best)})"
         if one.train_seeds >= FEWEST_TRAIN_SEEDS:
-            text += f", {sum(row.table_interval[1] < 0 for row in better)} of them with the train seeds resampled too"
+            text += (
+                f", {sum(row.table_interval[1] < 0 for row in better)} of them counting the noise of train seeds too"
+            )
     text += f", {len(worse)} lose to it"
     if worse:
         text += f" (the most: {worse[0].method}, {show(worse[0].regret)} against {_at_its_cost(worse[0])})"
@@ -149,8 +151,8 @@ def random_cautions(found: Answers) -> list[str]:
     by_chance = [one.task for one in found.fidelities if one.task in found.against and not one.short.ranks]
     if by_chance:
         lines.append(
-            f"{_named(by_chance)} is left out of what is said over all tasks: whole trainings of one train seed do not "
-            "rank architectures there as those of another do, so that who wins is the luck of these seeds."
+            f"{_named(by_chance)} is left out of what is said over all tasks: the rankings by whole trainings of some "
+            "train seeds and of the others agree no more than by luck there, so that who wins may be luck too."
         )
     sizes = {task: fact for fact in found.facts for task in found.against if fact.task == task}
     if sizes:
@@ -165,9 +167,9 @@ def random_cautions(found: Answers) -> list[str]:
     quarters = [name for name in CHOOSING_BY_QUARTERS if name in ran]
     if quarters and sizes:
         lines.append(
-            f"{_plain(quarters)} pay a quarter of a training for each architecture, so that a budget of ten trainings "
-            "shows them nearly the whole of a space of 25, whatever their controllers do. What they win or lose there "
-            "is what a quarter of a training tells of a whole one, and no proof of their learning."
+            f"{_plain(quarters)} pay a quarter of a training for each architecture, so that ten trainings show them "
+            "most of a small space, whatever their controllers do. What they win or lose there is what a quarter of a "
+            "training tells of a whole one, and no proof of their learning."
         )
     trading = [name for name in MULTI_OBJECTIVE if name in ran]
     if trading:

@@ -26,7 +26,7 @@ REASONS = {
     ),
     "blockqnn": (
         "one short training for each of thousands of blocks",
-        "it chooses by scores of a quarter of a training and pays whole ones for the last three alone",
+        "it chooses by scores of a quarter of a training and pays whole ones for the last few alone",
     ),
     "dqn": (
         "19,000 steps of design",
@@ -151,10 +151,11 @@ def _not_compared(found: Answers) -> dict[str, str]:
 
 
 def _losing(found: Answers) -> dict[str, str]:
-    """Method → on which tasks it loses to random search, with which budgets."""
+    """Method → on which tasks it loses to random search, with which budgets; nothing where all is of one task."""
     where: dict[str, list[str]] = {}
-    for task, comparisons in found.against.items():
-        for one in comparisons:
+    by_luck = {one.task for one in found.fidelities if not one.short.ranks}
+    for task, comparisons in found.against.items() if found.overall else ():
+        for one in comparisons if task not in by_luck else ():
             for row in one.of("worse"):
                 where.setdefault(row.method, []).append(f"`{task}` with {one.trainings:g} trainings")
     return {name: "loses on " + ", ".join(places) for name, places in where.items()}

@@ -50,7 +50,7 @@ IMPROVEMENT = Column(
 )  # fmt: skip
 IMPROVEMENT_TABLE = Column(
     "… over train seeds too", "", ("improvement_table_low", "improvement_table_high"),
-    "The same interval when the agents' train seeds are resampled too: how far the noise of the table could turn it.",
+    "Student's t interval that counts the agents' train seeds too: how far the noise of the table could turn it.",
 )  # fmt: skip
 _REGRET = (
     "Best test score in the table minus that of the architecture a run would choose. Over several tasks it is divided "

@@ -15,7 +15,7 @@ from nasbench_rl.fronts.front_report import Draw, front_figure, hypervolume_figu
 from nasbench_rl.fronts.multi_objective import declared, objectives
 from nasbench_rl.improvement import FEWEST_TRAIN_SEEDS
 from nasbench_rl.leaderboard.judged import JudgedTask, counted_tasks
-from nasbench_rl.leaderboard.report import ALL, LEVEL, Report, is_random_search
+from nasbench_rl.leaderboard.report import ALL, LEVEL, Report, is_random_search, methods_of
 from nasbench_rl.records import Resource
 from nasbench_rl.stats import Array
 from nasbench_rl.summary import exact_random_search, references
@@ -87,9 +87,10 @@ def _improvement(report: Report, family: str) -> list[PageFigure]:
         )
         for _, row in rows.iterrows()
     }
+    count = len(methods_of(report.families[family]))
     caption = (
         "Probability that a run ends with a better architecture than random search with the same budget. Intervals of "
-        f"{100 * LEVEL:g} %, corrected for {len(methods)} methods. Thick: over search seeds, given these tables. Thin: "
+        f"{100 * LEVEL:g} %, corrected for {count} methods. Thick: over search seeds, given these tables. Thin: "
         f"over train seeds too, where every task has {FEWEST_TRAIN_SEEDS} of the test split."
     )
 
@@ -110,8 +111,9 @@ def _profiles(report: Report, family: str, tasks: Sequence[JudgedTask], coloured
     thresholds = np.linspace(0, max(highest, 0.05), GRID_POINTS)
     shares = {name: _profile(one, thresholds, name in coloured) for name, one in regrets.items()}
     caption = (
-        "Performance profile: how often a run ends at or below a regret, every task counting the same. Higher is "
-        "better; at 0 it is the share of runs that found the best architecture. Bands: 95 % over search seeds."
+        "Performance profile: how often a run ends at or below a regret, every task that counts counting the same. "
+        "Higher is better; at 0 it is the share of runs that found the best architecture. Bands: 95 % over search "
+        "seeds."
     )
 
     def draw(on_page: bool) -> Figure:
@@ -192,8 +194,8 @@ def _ranks(report: Report) -> list[PageFigure]:
         return []
     title = f"{len(ranking.ranks)} methods on {ranking.tasks} tasks"
     caption = (
-        "Average rank by mean regret over all tasks. A bar joins methods that Friedman's test, or else Wilcoxon's with "
-        "Holm's correction, does not tell apart."
+        "Average rank by mean regret over all tasks that count. A bar joins methods that Friedman's test, or else "
+        "Wilcoxon's with Holm's correction, does not tell apart."
     )
 
     def draw(on_page: bool) -> Figure:

@@ -20,8 +20,8 @@ from nasbench_rl.task import Task
 
 RANDOM_SEARCH = "random_search"
 RANKS_BY_LUCK = (
-    "where whole trainings of some train seeds do not rank architectures as those of the others do, so that who wins "
-    "is the luck of these seeds"
+    "where the rankings by whole trainings of some train seeds and of the others agree no more than by luck, so that "
+    "who wins may be luck too"
 )
 
 

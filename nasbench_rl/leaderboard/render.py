@@ -168,9 +168,10 @@ def latex(board: Leaderboard) -> str:
             rows = board.report.rows(family, task)
             columns = columns_of(task, rows)
             name = family if task == ALL else task
+            notes = [f"{family}, {task}.", luck_note(tasks) if task == ALL else "", approximate_note(rows)]
             parts += [
                 r"\begin{table}", r"  \centering",
-                rf"  \caption{{{tex(f'{family}, {task}. {approximate_note(rows)}'.strip())}}}",
+                rf"  \caption{{{tex(' '.join(filter(None, notes)))}}}",
                 rf"  \label{{tab:{re.sub('[^a-z0-9]+', '-', name)}}}",
                 rf"  \begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}", r"    \toprule",
                 "    " + " & ".join(tex(column.title) for column in columns) + r" \\", r"    \midrule",

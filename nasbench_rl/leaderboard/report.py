@@ -170,7 +170,8 @@ def _family_rows(family: str, tasks: Sequence[JudgedTask]) -> list[dict[str, Any
                 rows[judged.task.id], draws[judged.task.id] = _task_row(judged, method, level)
         for id_, row in rows.items():
             of_task[id_].append(row)
-        overall.append(_overall_row(method, counted, rows, draws, level))
+        if any(method in judged.methods for judged in counted):
+            overall.append(_overall_row(method, counted, rows, draws, level))
     for found in of_task.values():
         _rank(found)
     complete = [row for row in overall if not math.isnan(row["regret_mean"])]

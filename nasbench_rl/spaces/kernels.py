@@ -132,7 +132,7 @@ class KernelSpace(SearchSpace):
             if not _TUPLE.fullmatch(arch):
                 raise self._refuse(given, nearest(arch, self._by_name))
             arch = tuple(map(int, re.findall(r"\d+", arch)))
-        if isinstance(arch, (tuple, list)) and any(isinstance(kernel, (bool, np.bool_)) for kernel in arch):
+        if isinstance(arch, (tuple, list, np.ndarray)) and any(isinstance(kernel, (bool, np.bool_)) for kernel in arch):
             raise self._refuse(given, None)
         try:
             choices = arch.choices if isinstance(arch, Architecture) else tuple(np.asarray(arch).tolist())

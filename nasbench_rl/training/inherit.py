@@ -28,6 +28,7 @@ from nasbench_rl.training.games import make_games
 from nasbench_rl.training.net2net import grow_kernels, grow_layers, take_over
 from nasbench_rl.training.networks import Agent
 from nasbench_rl.training.nsc_network import NscNetwork
+from nasbench_rl.training.process import repeatable
 
 CALIBRATION = 128
 """Training images by which the batch norms of new layers are set."""
@@ -110,6 +111,7 @@ class Networks:
             arch.choices, definition, task.image, classes, task.recipe, generators.weights, generators.masks
         )
 
+    @repeatable()
     def _play(
         self, child: Architecture, parent: nn.Module, streams: np.random.SeedSequence, steps: int
     ) -> tuple[Agent, float]:

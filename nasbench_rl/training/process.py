@@ -38,7 +38,8 @@ def tune_process(threads: int = 1) -> None:
 @contextmanager
 def repeatable() -> Iterator[None]:
     """Inside, or in a function so decorated, CUDA takes algorithms that give the same bits each time; a CPU does."""
-    with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+    cudnn = torch.backends.cudnn
+    with cudnn.flags(enabled=cudnn.enabled, deterministic=True, benchmark=False):  # left out, it would be off
         yield
 
 
