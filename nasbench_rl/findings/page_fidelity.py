@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -115,7 +116,7 @@ def _cells(one: FidelityFinding, at: int) -> list[str]:
 
 
 def _noise(one: FidelityFinding) -> str:
-    validation, test = (", ".join(map(str, seeds)) for seeds in one.seeds)
+    validation, test = map(_train_seeds, one.seeds)
     if math.isnan(one.halves.agreement.tau):
         ceiling = (
             f"How well the rankings by two halves of the train seeds agree is not known yet: {_missing_ceiling(one)}."
@@ -130,11 +131,17 @@ def _noise(one: FidelityFinding) -> str:
         )
     if one.same_trainings:
         return (
-            f"{ceiling} Short and final scores come from the same trainings (train seed {validation}; final score "
+            f"{ceiling} Short and final scores come from the same trainings ({validation}; final score "
             f"`{one.column}`), so these τ say how early the ranking of *these trainings* settles; part of what they "
             "agree about is the luck of the seed, which τ with other trainings would not have."
         )
-    return f"{ceiling} Short trainings are of train seed {validation}, the final ranking of train seed {test}."
+    return f"{ceiling} Short trainings are of {validation}, the final ranking of {test}."
+
+
+def _train_seeds(seeds: Sequence[int]) -> str:
+    if len(seeds) == 1:
+        return f"train seed {seeds[0]}"
+    return f"train seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
 
 
 def _missing_ceiling(one: FidelityFinding) -> str:
