@@ -70,8 +70,10 @@ def test_optuna_is_silent_and_its_verbosity_is_put_back(made_tables: Path, capfd
 
 
 def test_a_sampler_whose_package_is_absent_names_the_extra(made_tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "cmaes" else find(name, *rest))
+    monkeypatch.setattr(
+        "nasbench_rl_baselines.optuna.find_spec",
+        lambda name: None if name == "cmaes" else importlib.util.find_spec(name),
+    )
     with pytest.raises(MissingExtraError, match=r"'cmaes'.*nasbench-rl\[methods\]"):
         search(get_method("optuna", sampler="cma-es"), made_tables, 3)
 

@@ -168,11 +168,13 @@ class TestTreeCellContract(MethodContract):
 
 def test_children_inherit_from_the_start_and_the_best_are_trained_to_the_end(tables: Path) -> None:
     run = searched(SMALL, load(TASK, tables=tables).start(120, 0))
-    start, *children = run.points
+    start, *points = run.points
+    children, finals = ([point for point in points if point.fidelity == fidelity] for fidelity in (3, 12))
     assert (start.arch, start.fidelity) == ("conv3 | conv1", 12)
-    assert {point.fidelity for point in children[:-3]} == {3}
-    best = sorted(children[:-3], key=lambda point: point.score, reverse=True)[:3]
-    assert [(point.arch, point.fidelity) for point in children[-3:]] == [(point.arch, 12) for point in best]
+    assert points == [*children, *finals] and len(finals) >= 3
+    others = [point for point in children if point.arch != start.arch]  # which was trained wholly already
+    best = sorted(others, key=lambda point: point.score, reverse=True)[: len(finals)]
+    assert [point.arch for point in finals] == [point.arch for point in best]
 
 
 def test_a_start_that_nothing_grows_from_is_trained_and_that_is_all(tmp_path: Path) -> None:
@@ -181,7 +183,6 @@ def test_a_start_that_nothing_grows_from_is_trained_and_that_is_all(tmp_path: Pa
     assert [(point.arch, point.fidelity) for point in run.points] == [
         ("maxpool2", 12),
         ("maxpool2", 3),
-        ("maxpool2", 12),
     ]
 
 
