@@ -27,6 +27,7 @@ class Episodes:
     def __init__(self, run: Run, t_max: int | None) -> None:
         """``t_max``: end after so many steps; None: when the budget is spent, or nothing was charged for long."""
         per_evaluation = run.space.depth if isinstance(run.space, KernelSpace) else 1
+        self._run, self._counted = run, isinstance(run.space, KernelSpace)
         self.expected = t_max or max(1, run.budget // run.task.max_fidelity) * per_evaluation
         self._t_max, self._purse = t_max, Purse(run, FREE_LIMIT * per_evaluation)
         self._env = cast(Any, run.env())  # Discrete actions, whatever the space's environment
@@ -40,7 +41,13 @@ class Episodes:
 
     @property
     def progress(self) -> float:
-        """Steps taken as a share of the expected, at most 1."""
+        """Steps taken as a share of the expected, at most 1; without ``t_max`` on NSC spaces the budget's spent share.
+
+        How many steps a budget buys there is not known before: a network that is known costs nothing, and one that does
+        not exist little.
+        """
+        if self._t_max is None and not self._counted:
+            return self._run.spent / self._run.budget
         return min(1.0, self._steps / self.expected)
 
     def goes_on(self) -> bool:

@@ -10,6 +10,8 @@ of 256 a stream, Huber loss, gradients clipped to norm 10 a tensor, Adam.
 
 Changed for spaces of 25 or 32 points:
 
+- Without ``t_max`` ε falls on NSC spaces with what was spent, as networks that are known or do not exist make more
+  steps than trainings; the buffer stays half of the trainings.
 - Ten trainings are 20 or 50 steps, so the first update and the copies of the target network are shares of t_max, as
   they were in the paper's first DeepQN run of 6 500 steps.
 - Scores that are returns of games are scaled to [0, 1] by the lowest and highest seen so far, old ones again and again.

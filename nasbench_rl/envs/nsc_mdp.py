@@ -5,7 +5,9 @@
 - Pointers. Both start on the newest layer and follow it at the distance they were shifted to. The paper prints neither
   start nor motion; the authors' nasgym keeps such distances, and only so is a network without shifts a chain, as where
   the agent "settled for chain-structured networks" while shifts were "the least frequent" actions (section 7,
-  Experiment 3). They are no part of the state (Figure 5), so ``info`` tells them.
+  Experiment 3). They are no part of the state (Figure 5), so ``info`` tells them. Their sign is Table 2's: ``p1+1``
+  adds 1 to p1, and so leaves the network where p1 is on the newest layer. nasgym's "up" adds 1 to the distance *from*
+  the newest layer (``infer_action_encoding``) and moves the other way.
 - Reward of a shift out of bounds: sigma x accuracy, as lines 10 and 11 of Algorithm 1 have it for every shift. The
   authors' nasgym gives 0 for it (``nasgym/envs/default_nas_env.py``: "If the predecessors were out of boundaries, the
   reward is 0").

@@ -83,6 +83,16 @@ def print_times(facts: pd.DataFrame, tables: str | None, stands_for: Mapping[str
             f"{rows['measured'].mean():,.0f}", _number(rows["cpu_hours"].mean(), 2),
             _number(_hours(printed, table, data, str(method)), 0),
         )  # fmt: skip
+    # Table 7 prints one total for its two agents, the others one an agent.
+    agents = [("all", facts)] if table == "7" else list(facts.groupby("method", sort=False))
+    for agent, rows in agents:
+        total = rows.groupby(["task", "method"])[["wall", "steps", "measured", "cpu_hours"]].mean().sum()
+        column = _PUBLISHED_COLUMN.get(str(agent), "") if table == "4" else "Runtime"
+        theirs = printed[(printed["row"] == "Total") & (printed["column"] == column)]["value"]
+        shown.add_row(
+            "total", "", str(agent), _number(total["wall"], 1), f"{total['steps']:,.0f}", f"{total['measured']:,.0f}",
+            _number(total["cpu_hours"], 2), _number(float(theirs.iloc[0]) if len(theirs) else math.nan, 0),
+        )  # fmt: skip
     cli.console.print(shown)
 
 
