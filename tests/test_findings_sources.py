@@ -158,6 +158,18 @@ def test_a_surrogate_s_ceiling_is_shown_where_it_is_known(tables: Path, tmp_path
     assert f"For `{IMAGES}` the table has changed since the surrogate was fitted" in text
 
 
+def test_what_a_surrogate_does_worse_than_it_might_is_told(tables: Path, tmp_path: Path) -> None:
+    poor = {"sparse_tau": 0.7, "sparse_tau_ceiling": 0.9, "within_2": 0.87}
+    quality = tuple({**row, **poor} for row in made_info(tables).quality)
+    text = of_surrogates(tables, tmp_path / "tables", quality=quality)
+    assert (
+        f"sparse τ, though the ceiling allows it, with networks of the same layers held out: `{IMAGES}` (0.700" in text
+    )
+    assert f"are fewer on `{IMAGES}` (0.870), with networks of the same layers held out" in text
+    assert "with single networks at random held out:" not in text
+    assert "heavier tails" not in of_surrogates(tables, tmp_path / "others")
+
+
 def test_a_surrogate_that_was_not_measured_says_so(tables: Path, tmp_path: Path) -> None:
     text = of_surrogates(tables, tmp_path / "tables", quality=())
     assert f"The surrogates of `{IMAGES}` were stored without a measurement" in text and "R²" not in text
