@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_rl import files, store
+from nasbench_rl import files, shards, store
 from nasbench_rl.benchmark import Mode, TabularBenchmark
 from nasbench_rl.errors import InvalidValueError, check_number, missing_extra
 from nasbench_rl.records import Evaluation, Source, Split
@@ -141,7 +141,7 @@ class LiveBenchmark(TabularBenchmark):
         from nasbench_rl.training import workers
 
         with files.lock(self.folder, workers.lock_name(self.task, cells.cell_name(arch.name, seed))):
-            if (arch.name, seed) not in store.trained_cells(self.folder, self.task):
+            if (arch.name, seed) not in shards.trained_cells(self.folder, self.task):
                 with self.turn():
                     cells.train_cell(self.task, arch, seed, self.folder, self.device, tell and scaled)
                 self._fresh.add((arch.name, seed))
@@ -154,7 +154,7 @@ class LiveBenchmark(TabularBenchmark):
         return workers.turn(self.folder, self.jobs)
 
     def _take_in(self) -> None:
-        store.fold(self.folder, self.task)
+        shards.fold(self.folder, self.task)
         self._load()
 
     def prepare(self, cells: Sequence[tuple[Architecture, int]]) -> None:
@@ -195,7 +195,7 @@ class LiveBenchmark(TabularBenchmark):
             if seed not in super().supernets(family=family).seeds:  # another search may have made it meanwhile
                 with self.turn():
                     train(self.task, seed, self.folder, self.device, self.on_progress)
-                store.fold(self.folder, self.task.darts if darts else self.task.supernet)
+                shards.fold(self.folder, self.task.darts if darts else self.task.supernet)
                 self._supernets = {}
         return super().supernets(family=family)
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nasbench_rl import files, store
+from nasbench_rl import files, shards, store
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, RecipeMismatchError, TableError
 from nasbench_rl.task import Task, get_task, task_ids
 
@@ -74,7 +74,7 @@ def merge(source: Path, folder: Path) -> tuple[list[Merged], list[Path]]:
     found, aside = find_cells(source)
     files.check_writable(folder)
     for one in found:
-        store.fold(folder, one.table)
+        shards.fold(folder, one.table)
     with files.lock(folder, store.FOLD_LOCK):
         fresh = [_not_yet_in(folder, one) for one in found]
         for one, tables in zip(found, fresh, strict=True):

@@ -1,8 +1,8 @@
-"""Everything that touches Parquet: where tables lie, their schema, checksums, atomic shards, folding and merging.
+"""Everything that touches Parquet: where tables lie, their schema, checksums, reading, writing and the manifest.
 
 A folder of tables holds ``MANIFEST.json``, one Parquet file a task under its family (``rl/``, ``nsc/``, …) and, while
-something trains, hidden shards of one cell each under ``.shards/``. ``fold`` moves finished shards into the task's
-file. A process killed at any instant leaves either the old file or the new one, and the manifest accepts both.
+something trains, hidden shards of one cell each under ``.shards/`` (``shards``). A process killed at any instant leaves
+either the old file or the new one, and the manifest accepts both.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nasbench_rl.errors import InvalidValueError, NasbenchError, RecipeMismatchError, TableError, nearest
+from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError, nearest
 from nasbench_rl.files import is_file, lock, read_file, replace_file
 from nasbench_rl.schemas import KEY as KEY
 from nasbench_rl.schemas import SCHEMAS as SCHEMAS
@@ -33,8 +30,6 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 MANIFEST = "MANIFEST.json"
 FOLD_LOCK = "fold"
-STALE = 3600
-"""Seconds after which a half-written file is of a process that was killed."""
 ENVIRONMENT_VARIABLE = "NASBENCH_RL_TABLES"
 
 
@@ -223,72 +218,11 @@ def encode_rows(task: Tabled, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist([{**row, "recipe": task.digest} for row in rows], schema=SCHEMAS[task.family])
 
 
-def shard_folder(folder: Path, task: Tabled) -> Path:
-    """Where the task's finished cells wait to be folded in: ``.shards/<task>``, or ``.shards/<family>/<task>``."""
-    return folder / ".shards" / table_name(task).removeprefix("rl/").removesuffix(".parquet")
-
-
-def file_stem(cell: str) -> str:
-    """A cell's name as a file name: NSC strings hold spaces and bars and may be long, so they are hashed."""
-    if re.fullmatch(r"[\w.-]{1,80}", cell):
-        return cell
-    return hashlib.sha256(cell.encode()).hexdigest()[:32]
-
-
-def write_shard(folder: Path, task: Tabled, cell: str, table: pa.Table) -> Path:
-    """Write one finished cell atomically; ``cell`` names it within the task."""
-    path = shard_folder(folder, task) / f"{file_stem(cell)}.parquet"
-    replace_file(path, _parquet_bytes(table))
-    return path
-
-
-def _parquet_bytes(table: pa.Table) -> bytes:
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A table as the content of a Parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", use_dictionary=True)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
-
-
-def fold(folder: Path, task: Tabled) -> int:
-    """Move every finished shard of a task into its table; returns how many cells were new.
-
-    The manifest first names the coming file beside the present one, then the file is renamed, then the manifest names
-    it alone: whichever step a kill falls on, table and manifest agree. Shards go last; a shard left behind is folded
-    again to no effect.
-
-    Raises:
-        TableError: a shard cannot be read or is of another recipe; the others are folded all the same.
-    """
-    waiting = shard_folder(folder, task)
-    shards = sorted(waiting.glob("*.parquet"))
-    if not shards:
-        return 0
-    with lock(folder, FOLD_LOCK):
-        new: dict[Path, pa.Table] = {}
-        refused: list[TableError] = []
-        first = [old] if len(old := read_table(folder, task)) else []
-        for path in shards:
-            try:
-                if path.is_file():  # another process may have folded it while this one waited
-                    table = read_parquet(path, SCHEMAS[task.family])
-                    check_recipe(table, task, path)
-                    check_one_data(path, [*first, table])
-                    first = first or [table]
-                    new[path] = table
-            except TableError as error:
-                refused.append(error)
-        added = write_table(folder, task, list(new.values())) if new else 0
-        for path in new:
-            path.unlink(missing_ok=True)
-        for stale in waiting.glob(".*.tmp"):  # of a training that was killed as it wrote
-            with suppress(FileNotFoundError):  # or of one that has just finished to
-                if time.time() - stale.stat().st_mtime > STALE:
-                    stale.unlink()
-    if refused:
-        raise type(refused[0])(
-            f"{'; '.join(map(str, refused))}. The others ({added} cells) were folded. Move what is named out of "
-            f"{waiting}, or delete it: its cell is trained again"
-        )
-    return added
 
 
 def write_table(folder: Path, task: Tabled, new: Sequence[pa.Table]) -> int:
@@ -301,13 +235,13 @@ def write_table(folder: Path, task: Tabled, new: Sequence[pa.Table]) -> int:
     if not len(old) and table_name(task) not in read_manifest(folder) and is_file(path):
         old = read_parquet(path, SCHEMAS[task.family])
         check_recipe(old, task, path)
-    known = _cells(old)
+    known = cells_of(old)
     fresh = []
     for table in new:
         keep = [cell not in known for cell in _cell_column(table)]
         known.update(_cell_column(table))
         fresh.append(table.filter(pa.array(keep)))
-    added = sum(len(_cells(table)) for table in fresh)
+    added = sum(len(cells_of(table)) for table in fresh)
     check_one_data(folder / table_name(task), [old, *fresh])
     entry = read_manifest(folder).get(table_name(task))
     unsettled = bool(len(old)) and (entry is None or bool(entry.next_sha256))  # of a fold that was killed, or lost
@@ -339,7 +273,7 @@ def check_one_data(path: Path, tables: Sequence[pa.Table]) -> None:
 def _commit(folder: Path, task: Tabled, old: pa.Table, table: pa.Table) -> None:
     key = [column for column in (*KEY, "batch") if column in table.column_names]
     table = table.sort_by([(column, "ascending") for column in key])
-    content, name = _parquet_bytes(table), table_name(task)
+    content, name = parquet_bytes(table), table_name(task)
     for stale in (*folder.glob(".*.tmp"), *(folder / task.family).glob(".*.tmp")):
         stale.unlink(missing_ok=True)  # of a fold that was killed: whoever holds the lock now is the only writer
     entry = _entry(task, table, content)
@@ -359,7 +293,7 @@ def _entry(task: Tabled, table: pa.Table, content: bytes) -> Entry:
         rows=len(table),
         architectures=len(table["arch"].unique()),
         train_seeds=tuple(sorted(table["seed"].unique().to_pylist())) if trained else (),
-        cells=len(_cells(table)) if trained else 0,
+        cells=len(cells_of(table)) if trained else 0,
         recipe=task.digest,
     )
 
@@ -368,25 +302,14 @@ def _cell_column(table: pa.Table) -> list[tuple[str, int]]:
     return list(zip(table["arch"].to_pylist(), table["seed"].to_pylist(), strict=True))
 
 
-def _cells(table: pa.Table) -> set[tuple[str, int]]:
+def cells_of(table: pa.Table) -> set[tuple[str, int]]:
+    """(architecture, train seed) of every cell that has a row."""
     return set(_cell_column(table))
-
-
-def trained_cells(folder: Path, task: Tabled) -> set[tuple[str, int]]:
-    """(architecture, train seed) of every cell in the table or waiting as a shard."""
-    cells: set[tuple[str, int]] = set()
-    # The shards first: one that is folded meanwhile is then found in the table.
-    for path in shard_folder(folder, task).glob("*.parquet"):
-        try:
-            cells |= _cells(read_parquet(path, SCHEMAS[task.family]))
-        except NasbenchError:
-            continue  # folded in between, or unreadable, which fold reports
-    return cells | _cells(read_table(folder, task))
 
 
 def write_listed(frame: pd.DataFrame, folder: Path, name: str) -> None:
     """Write a file that is no task's table and list it in the manifest; a kill at any step leaves both in agreement."""
-    content = _parquet_bytes(pa.Table.from_pandas(frame, preserve_index=False))
+    content = parquet_bytes(pa.Table.from_pandas(frame, preserve_index=False))
     with lock(folder, FOLD_LOCK):
         entries, digest = read_manifest(folder), hashlib.sha256(content).hexdigest()
         if name in entries:
@@ -404,7 +327,7 @@ def register(folder: Path, name: str, rows: int) -> None:
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write results (not a task's table) as Parquet, atomically."""
-    replace_file(path, _parquet_bytes(pa.Table.from_pandas(frame, preserve_index=False)))
+    replace_file(path, parquet_bytes(pa.Table.from_pandas(frame, preserve_index=False)))
 
 
 def read_frame(path: Path) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from nasbench_rl import files, store
+from nasbench_rl import files, shards, store
 from nasbench_rl.task import get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
@@ -84,7 +84,7 @@ def cells_in_work(folder: Path) -> list[str]:
 def snapshot(folder: Path) -> dict[Path, int]:
     """Modification times of everything written but the locks."""
     times = {}
-    for path in [*folder.glob("*"), *(folder / "rl").glob("*"), *store.shard_folder(folder, TASK).glob("*")]:
+    for path in [*folder.glob("*"), *(folder / "rl").glob("*"), *shards.shard_folder(folder, TASK).glob("*")]:
         try:
             times[path] = path.stat().st_mtime_ns
         except FileNotFoundError:

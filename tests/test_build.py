@@ -16,7 +16,7 @@ import pytest
 from killed_builds import TASK, cells_in_work, scores, start_build
 from made_tables import made_rows, write_made_table
 
-from nasbench_rl import cli, files, store
+from nasbench_rl import cli, files, shards, store
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.build.missing import missing_cells
 from nasbench_rl.build.train import train_missing
@@ -48,7 +48,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_build_fills_the_table_and_leaves_nothing_lying_about(alone: Path) -> None:
     entry = store.read_manifest(alone)[store.table_name(TASK)]
     assert (entry.cells, entry.rows, entry.train_seeds, entry.next_sha256) == (2, 40, (0,), "")
-    assert not list(alone.rglob("*.tmp")) and not list(store.shard_folder(alone, TASK).glob("*"))
+    assert not list(alone.rglob("*.tmp")) and not list(shards.shard_folder(alone, TASK).glob("*"))
     assert not cells_in_work(alone)
     rows = store.read_table(alone, TASK).to_pylist()
     assert all(row["cpu_seconds"] > 0 and row["code_version"] and "torch" in row["machine"] for row in rows)
@@ -66,7 +66,7 @@ def test_a_build_that_is_killed_ends_with_the_rows_of_one_left_alone(alone: Path
         running.kill(victim)  # type: ignore[arg-type]
     start_build(tmp_path, ARCHS, seeds=1, jobs=2).finish()
     assert scores(tmp_path) == scores(alone)
-    assert not list(store.shard_folder(tmp_path, TASK).glob("*.parquet"))
+    assert not list(shards.shard_folder(tmp_path, TASK).glob("*.parquet"))
 
 
 def test_two_builds_at_once_share_the_work_and_both_end_with_all_of_it(alone: Path, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_second_build_has_nothing_to_do(alone: Path, capsys: Capture) -> None:
 
 
 def test_shards_left_by_a_killed_build_are_folded_in(tmp_path: Path, capsys: Capture) -> None:
-    store.write_shard(tmp_path, TASK, "k1-k1.seed0", store.encode_rows(TASK, made_rows(TASK, "k1-k1", 0)))
+    shards.write_shard(tmp_path, TASK, "k1-k1.seed0", store.encode_rows(TASK, made_rows(TASK, "k1-k1", 0)))
     assert run(TASK.id, "--archs", "k1-k1", "--tables", tmp_path) == 0
     assert store.read_table(tmp_path, TASK).num_rows == 20
     assert "nothing to train" in capsys.readouterr().out
@@ -156,7 +156,7 @@ def test_a_cell_that_another_build_has_in_work_is_waited_for(tmp_path: Path, mon
 
 def test_missing_cells_come_seed_by_seed_and_the_longest_first(tmp_path: Path) -> None:
     write_made_table(tmp_path, TASK.id, 1, ["k5-k5"])
-    store.write_shard(tmp_path, TASK, "x", store.encode_rows(TASK, made_rows(TASK, "k4-k4", 1)))
+    shards.write_shard(tmp_path, TASK, "x", store.encode_rows(TASK, made_rows(TASK, "k4-k4", 1)))
     cells = missing_cells(tmp_path, [TASK], 2, None)
     assert len(cells) == len(set(cells)) == 48
     assert [cell.seed for cell in cells] == [0] * 24 + [1] * 24
@@ -194,7 +194,7 @@ def test_a_dry_run_without_a_table_measures_a_few_updates(tmp_path: Path, capsys
 def test_status_shows_what_is_there_and_names_the_rest(tmp_path: Path, capsys: Capture) -> None:
     write_made_table(tmp_path, TASK.id, 2, ["k1-k1", "k1-k2", "k1-k3"])
     write_made_table(tmp_path, TASK.id, 3, ["k2-k1"])
-    store.write_shard(tmp_path, TASK, "x", store.encode_rows(TASK, made_rows(TASK, "k4-k4", 1)))
+    shards.write_shard(tmp_path, TASK, "x", store.encode_rows(TASK, made_rows(TASK, "k4-k4", 1)))
     assert run("status", "--tables", tmp_path) == 0
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if TASK.digest in line]

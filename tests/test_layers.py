@@ -38,6 +38,7 @@ LAYERS: dict[str, int] = {
                 "files",
                 "schemas",
                 "store",
+                "shards",
                 "merge",
                 "published",
                 "supernet_table",

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_tables import made_rows, write_made_table
 
-from nasbench_rl import cli, store
+from nasbench_rl import cli, shards, store
 from nasbench_rl.build.command import main
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError
 from nasbench_rl.merge import Merged, merge
@@ -26,7 +26,7 @@ Rows = list[dict[str, Any]]
 
 def shard(folder: Path, rows: Rows | None = None, arch: str = "k1-k1", seed: int = 0, task: Task = TASK) -> Path:
     table = store.encode_rows(task, made_rows(task, arch, seed) if rows is None else rows)
-    return store.write_shard(folder, task, f"{arch}.seed{seed}", table)
+    return shards.write_shard(folder, task, f"{arch}.seed{seed}", table)
 
 
 def cells(folder: Path, task: Task = TASK) -> set[tuple[str, int]]:
@@ -128,17 +128,17 @@ def supernet_rows(seed: int = 0, arch: str = "k1-k1") -> Rows:
 
 def test_supernets_have_a_table_of_their_own(source: Path, folder: Path) -> None:
     rows = supernet_rows()
-    store.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, rows))
+    shards.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, rows))
     shard(source)
     assert merge(source, folder)[0] == [Merged(TASK.id, 1, 0), Merged(f"supernets of {TASK.id}", 1, 0)]
     assert store.read_table(folder, TASK.supernet).num_rows == 20
     rows[3]["proxy_cpu_seconds"] = 4.0
-    store.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, rows))
+    shards.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, rows))
     assert merge(source, folder)[0][1] == Merged(f"supernets of {TASK.id}", 0, 1)
     rows[3]["proxy"] = -1.0
-    store.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, rows))
+    shards.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, rows))
     assert f"supernets of {TASK.id} has proxy" in refused(source, folder)
-    store.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, supernet_rows()[1:]))
+    shards.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, supernet_rows()[1:]))
     assert "lacks fidelity" in refused(source, folder)
 
 

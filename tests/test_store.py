@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_tables import made_rows
 
-from nasbench_rl import files, load, store
+from nasbench_rl import files, load, shards, store
 from nasbench_rl.benchmark import Mode
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, RecipeMismatchError, TableError
 from nasbench_rl.task import Task, get_task
@@ -32,7 +32,7 @@ def cell(arch: str = "k1-k1", seed: int = 0, task: Task = TASK) -> pa.Table:
 
 
 def shard(folder: Path, arch: str = "k1-k1", seed: int = 0, task: Task = TASK) -> Path:
-    return store.write_shard(folder, task, f"{arch}.seed{seed}", cell(arch, seed, task))
+    return shards.write_shard(folder, task, f"{arch}.seed{seed}", cell(arch, seed, task))
 
 
 def cells(folder: Path, task: Task = TASK) -> set[tuple[str, int]]:
@@ -41,7 +41,7 @@ def cells(folder: Path, task: Task = TASK) -> set[tuple[str, int]]:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    return [*folder.rglob("*.tmp"), *store.shard_folder(folder, TASK).glob("*")]
+    return [*folder.rglob("*.tmp"), *shards.shard_folder(folder, TASK).glob("*")]
 
 
 # -- writing and reading
@@ -50,12 +50,12 @@ def leftovers(folder: Path) -> list[Path]:
 def test_what_was_folded_is_read_back(tmp_path: Path) -> None:
     shard(tmp_path, "k3-k2", 1)
     shard(tmp_path, "k1-k1", 0)
-    assert store.trained_cells(tmp_path, TASK) == {("k3-k2", 1), ("k1-k1", 0)}
+    assert shards.trained_cells(tmp_path, TASK) == {("k3-k2", 1), ("k1-k1", 0)}
     assert store.read_table(tmp_path, TASK).num_rows == 0
-    assert store.fold(tmp_path, TASK) == 2
+    assert shards.fold(tmp_path, TASK) == 2
     expected = pa.concat_tables([cell("k1-k1", 0), cell("k3-k2", 1)])
     assert store.read_table(tmp_path, TASK).to_pylist() == expected.to_pylist()
-    assert store.trained_cells(tmp_path, TASK) == {("k3-k2", 1), ("k1-k1", 0)}
+    assert shards.trained_cells(tmp_path, TASK) == {("k3-k2", 1), ("k1-k1", 0)}
     assert not leftovers(tmp_path)
 
 
@@ -63,7 +63,7 @@ def test_the_manifest_says_what_the_table_holds(tmp_path: Path) -> None:
     for seed in (1, 0):
         shard(tmp_path, "k1-k1", seed)
     shard(tmp_path, "k2-k1", 1)
-    store.fold(tmp_path, TASK)
+    shards.fold(tmp_path, TASK)
     entry = store.read_manifest(tmp_path)[NAME]
     assert (entry.rows, entry.architectures, entry.train_seeds, entry.cells) == (60, 2, (0, 1), 3)
     assert entry.recipe == TASK.digest and entry.next_sha256 == ""
@@ -73,26 +73,26 @@ def test_the_manifest_says_what_the_table_holds(tmp_path: Path) -> None:
 def test_a_missing_return_stays_missing(tmp_path: Path) -> None:
     rows = made_rows(TASK, "k1-k1", 0)
     rows[0]["return_last100"] = None
-    store.write_shard(tmp_path, TASK, "x", store.encode_rows(TASK, rows))
-    store.fold(tmp_path, TASK)
+    shards.write_shard(tmp_path, TASK, "x", store.encode_rows(TASK, rows))
+    shards.fold(tmp_path, TASK)
     assert store.read_table(tmp_path, TASK)["return_last100"].to_pylist()[:2] == [None, rows[1]["return_last100"]]
 
 
 def test_a_cell_that_is_there_is_kept_as_it_is(tmp_path: Path) -> None:
     shard(tmp_path)
-    store.fold(tmp_path, TASK)
+    shards.fold(tmp_path, TASK)
     before = (tmp_path / NAME).read_bytes()
     rows = [{**row, "cpu_seconds": 1e9} for row in made_rows(TASK, "k1-k1", 0)]
-    store.write_shard(tmp_path, TASK, "again", store.encode_rows(TASK, rows))
-    assert store.fold(tmp_path, TASK) == 0
+    shards.write_shard(tmp_path, TASK, "again", store.encode_rows(TASK, rows))
+    assert shards.fold(tmp_path, TASK) == 0
     assert (tmp_path / NAME).read_bytes() == before and not leftovers(tmp_path)
 
 
 def test_tables_of_several_tasks_share_a_manifest(tmp_path: Path) -> None:
     shard(tmp_path)
     shard(tmp_path, task=OTHER)
-    store.fold(tmp_path, TASK)
-    store.fold(tmp_path, OTHER)
+    shards.fold(tmp_path, TASK)
+    shards.fold(tmp_path, OTHER)
     assert set(store.read_manifest(tmp_path)) == {NAME, store.table_name(OTHER)}
     assert cells(tmp_path) == cells(tmp_path, OTHER) == {("k1-k1", 0)}
 
@@ -101,7 +101,7 @@ def test_the_same_cells_make_the_same_file_whatever_the_order(tmp_path: Path) ->
     for name, order in (("a", [0, 1, 2]), ("b", [2, 0, 1])):
         for seed in order:
             shard(tmp_path / name, "k2-k2", seed)
-            store.fold(tmp_path / name, TASK)
+            shards.fold(tmp_path / name, TASK)
     assert (tmp_path / "a" / NAME).read_bytes() == (tmp_path / "b" / NAME).read_bytes()
 
 
@@ -148,7 +148,7 @@ class KillSwitch:
 
 
 def fold_all(folder: Path) -> None:
-    store.fold(folder, TASK)
+    shards.fold(folder, TASK)
 
 
 def test_no_kill_parts_the_table_from_its_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_no_kill_parts_the_table_from_its_manifest(tmp_path: Path, monkeypatch: 
         fell = switch.run(first, lambda folder=folder: fold_all(folder))  # type: ignore[misc]
         everything = {("k1-k1", 0), ("k1-k2", 0), ("k1-k3", 1)}
         assert cells(folder) in ({("k1-k1", 0)}, everything)
-        assert store.trained_cells(folder, TASK) == everything, "a trained cell was lost"
+        assert shards.trained_cells(folder, TASK) == everything, "a trained cell was lost"
         fold_all(folder)
         assert cells(folder) == everything and not leftovers(folder)
         entry = store.read_manifest(folder)[NAME]
@@ -184,7 +184,7 @@ def test_nor_do_two_kills_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             shard(folder, "k1-k3", 0)
             switch.run(second, lambda folder=folder: fold_all(folder))  # type: ignore[misc]
             everything = {("k1-k1", 0), ("k1-k2", 0), ("k1-k3", 0)}
-            assert store.trained_cells(folder, TASK) == everything
+            assert shards.trained_cells(folder, TASK) == everything
             fold_all(folder)
             assert cells(folder) == everything
             entry = store.read_manifest(folder)[NAME]
@@ -200,13 +200,13 @@ def test_a_shard_that_cannot_be_taken_holds_up_no_other(tmp_path: Path, damage: 
         bad.write_bytes(shard(tmp_path / "elsewhere", "k1-k1", task=OTHER).read_bytes())
     shard(tmp_path, "k1-k2")
     with pytest.raises(TableError if damage == "truncated" else RecipeMismatchError) as caught:
-        store.fold(tmp_path, TASK)
+        shards.fold(tmp_path, TASK)
     assert str(bad) in str(caught.value) and "The others (1 cells) were folded" in str(caught.value)
     assert "or delete it: its cell is trained again" in str(caught.value)
     assert cells(tmp_path) == {("k1-k2", 0)} and bad.exists(), "nothing is lost"
     bad.unlink()
     shard(tmp_path, "k1-k1")
-    assert store.fold(tmp_path, TASK) == 1 and cells(tmp_path) == {("k1-k1", 0), ("k1-k2", 0)}
+    assert shards.fold(tmp_path, TASK) == 1 and cells(tmp_path) == {("k1-k1", 0), ("k1-k2", 0)}
 
 
 def test_half_written_shards_of_a_killed_training_go_in_the_end(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_half_written_shards_of_a_killed_training_go_in_the_end(tmp_path: Path) 
     for half in (old, young):
         half.write_bytes(b"half")
     os.utime(old, (0, 0))
-    store.fold(tmp_path, TASK)
+    shards.fold(tmp_path, TASK)
     assert not old.exists() and young.exists(), "another process may be writing the young one"
 
 
@@ -225,7 +225,7 @@ def test_a_kill_before_the_first_manifest_leaves_the_shards(tmp_path: Path, monk
         folder = tmp_path / str(point)
         shard(folder)
         switch.run(point, lambda folder=folder: fold_all(folder))  # type: ignore[misc]
-        assert store.trained_cells(folder, TASK) == {("k1-k1", 0)}
+        assert shards.trained_cells(folder, TASK) == {("k1-k1", 0)}
         fold_all(folder)
         assert cells(folder) == {("k1-k1", 0)}
 
@@ -236,11 +236,11 @@ def test_a_table_whose_manifest_was_lost_is_taken_in_and_not_written_over(tmp_pa
     before = (tmp_path / store.table_name(TASK)).read_bytes()
     (tmp_path / store.MANIFEST).unlink()
     shard(tmp_path, "k3-k2", 1)
-    assert store.fold(tmp_path, TASK) == 0 and cells(tmp_path) == {("k3-k2", 1)}
+    assert shards.fold(tmp_path, TASK) == 0 and cells(tmp_path) == {("k3-k2", 1)}
     assert (tmp_path / store.table_name(TASK)).read_bytes() == before
     (tmp_path / store.MANIFEST).unlink()
     shard(tmp_path, "k1-k1", 0)
-    assert store.fold(tmp_path, TASK) == 1 and cells(tmp_path) == {("k3-k2", 1), ("k1-k1", 0)}
+    assert shards.fold(tmp_path, TASK) == 1 and cells(tmp_path) == {("k3-k2", 1), ("k1-k1", 0)}
 
 
 def test_what_lies_in_an_installed_package_is_not_added_to(tmp_path: Path) -> None:
@@ -252,20 +252,20 @@ def test_what_lies_in_an_installed_package_is_not_added_to(tmp_path: Path) -> No
 def test_a_kill_while_a_shard_is_written_leaves_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     switch = KillSwitch(monkeypatch)
     assert switch.run(1, lambda: shard(tmp_path))
-    assert store.trained_cells(tmp_path, TASK) == set()
-    assert store.fold(tmp_path, TASK) == 0
+    assert shards.trained_cells(tmp_path, TASK) == set()
+    assert shards.fold(tmp_path, TASK) == 0
     shard(tmp_path)
-    assert store.fold(tmp_path, TASK) == 1
+    assert shards.fold(tmp_path, TASK) == 1
 
 
 def test_what_a_killed_fold_leaves_lying_is_swept_up(tmp_path: Path) -> None:
     shard(tmp_path)
-    store.fold(tmp_path, TASK)
+    shards.fold(tmp_path, TASK)
     stale = [tmp_path / f".{store.MANIFEST}.1.tmp", (tmp_path / NAME).with_name(".x.parquet.1.tmp")]
     for path in stale:
         path.write_bytes(b"half")
     shard(tmp_path, "k1-k2")
-    store.fold(tmp_path, TASK)
+    shards.fold(tmp_path, TASK)
     assert not any(path.exists() for path in stale)
 
 
@@ -273,7 +273,7 @@ def test_a_reader_beside_a_writer_sees_the_old_table_or_the_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shard(tmp_path)
-    store.fold(tmp_path, TASK)
+    shards.fold(tmp_path, TASK)
     shard(tmp_path, "k1-k2")
     read_manifest, calls = store.read_manifest, []
 
@@ -281,7 +281,7 @@ def test_a_reader_beside_a_writer_sees_the_old_table_or_the_new_one(
         manifest = read_manifest(folder)
         if not calls:  # the fold falls between the reader's look at the manifest and its look at the file
             calls.append(1)
-            store.fold(tmp_path, TASK)
+            shards.fold(tmp_path, TASK)
         return manifest
 
     monkeypatch.setattr(store, "read_manifest", overtaken)
@@ -295,7 +295,7 @@ def test_a_reader_beside_a_writer_sees_the_old_table_or_the_new_one(
 def table(tmp_path: Path) -> Path:
     """Path of a table with one cell; its folder is ``tmp_path``."""
     shard(tmp_path)
-    store.fold(tmp_path, TASK)
+    shards.fold(tmp_path, TASK)
     return tmp_path / NAME
 
 
@@ -365,7 +365,7 @@ def test_a_shard_of_another_recipe_is_refused_and_kept(tmp_path: Path, table: Pa
     changed = dataclasses.replace(TASK, recipe=dataclasses.replace(TASK.recipe, gamma=0.9))
     path = shard(tmp_path, "k2-k2", task=changed)
     with pytest.raises(RecipeMismatchError, match="seed0"):
-        store.fold(tmp_path, TASK)
+        shards.fold(tmp_path, TASK)
     assert path.exists() and table.read_bytes() == before
 
 

@@ -21,8 +21,9 @@ What the moves are, and what they reach:
 
 In live mode a child begins with the weights of the trained start and trains for a part of a training. In tabular mode
 this is an **approximation**: its score is that of a training from scratch of that length, for the same charge. What
-inheriting gives a deep child is then missing, and short trainings may rank networks otherwise than whole ones do (on
-``nsc-chain`` three epochs of twelve prefer shallow chains), so that the controller learns to stay small.
+inheriting gives a deep child is then missing, and short trainings may rank networks otherwise than whole ones do: on
+``nsc-chain/animals@lite`` the shallow chains lead after three epochs and the deep ones after twelve, so that the
+controller learns to stay small.
 
 Changed for a default budget of ten trainings, where the paper trains 450 children in its first stage:
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasbench_rl import store
+from nasbench_rl import shards
 from nasbench_rl.build import selection
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.task import GameTask, ImageTask, Task
@@ -34,7 +34,7 @@ def missing_cells(
     """
     cells: list[Cell] = []
     for task in tasks:
-        done = store.trained_cells(folder, task)
+        done = shards.trained_cells(folder, task)
         if archs:
             chosen = list(dict.fromkeys(map(task.space.parse, archs)))
         elif isinstance(task, ImageTask):
@@ -68,6 +68,6 @@ def missing_supernets(folder: Path, tasks: Sequence[Task], seeds: int, family: s
         if not isinstance(task, GameTask):
             raise InvalidValueError(f"{task.id} has no supernets: they share weights over kernel-choice spaces")
         wanted = [Cell(task.id, family, seed) for seed in range(seeds)]
-        done = store.trained_cells(folder, wanted[0].table)
+        done = shards.trained_cells(folder, wanted[0].table)
         cells += [cell for cell in wanted if not cell.is_in(done)]
     return cells

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from nasbench_rl import cli, store
+from nasbench_rl import cli, shards, store
 from nasbench_rl.build import measure
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.task import Task, get_task, task_ids
@@ -57,7 +57,7 @@ def _coverage(folder: Path, task: Task, table: store.Tabled) -> tuple[str, ...]:
     rows = store.read_table(folder, table)
     points = Counter(zip(rows["arch"].to_pylist(), rows["seed"].to_pylist(), strict=True))
     cells = [cell for cell, count in points.items() if count == len(task.fidelities)]
-    waiting = len(store.trained_cells(folder, table) - points.keys())
+    waiting = len(shards.trained_cells(folder, table) - points.keys())
     if not points and not waiting:
         return ()
     size = f"/{len(task.space)}" if task.exhaustive else ""

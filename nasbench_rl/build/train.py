@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from nasbench_rl import cli, files, store
+from nasbench_rl import cli, files, shards, store
 from nasbench_rl.build import measure, selection
 from nasbench_rl.build.estimate import core_hours, drawn_core_hours
 from nasbench_rl.build.missing import missing_cells, missing_supernets
@@ -46,7 +46,7 @@ def train_missing(cells: Sequence[Cell], folder: Path, jobs: int, device: str = 
                 cli.errors.print(f"{event.cell} failed: {event.text}", style="bold red", markup=False, highlight=False)
             elif event.kind != "steps":
                 finished += 1
-                store.fold(folder, event.cell.table)
+                shards.fold(folder, event.cell.table)
                 cli.console.print(f"{event.cell} {event.text}", highlight=False, soft_wrap=True)
             done = sum(part * tasks[cell.task].max_fidelity for cell, part in share.items())
             rate = f"{done / (time.monotonic() - started):,.0f} {units[0]}/s" if len(units) == 1 else ""
@@ -136,7 +136,7 @@ def train_command(arguments: Sequence[str]) -> int:
         raise InvalidValueError(f"--{options.whole} holds every architecture of its space; leave --archs out")
     if not options.dry_run:
         for table in (table for task in tasks for table in task.tables):
-            store.fold(folder, table)  # what an earlier build finished and was killed before folding
+            shards.fold(folder, table)  # what an earlier build finished and was killed before folding
     if options.whole:
         cells = missing_supernets(folder, tasks, options.seeds, options.whole)
     else:
@@ -167,13 +167,13 @@ def _train_drawn(tasks: Sequence[Task], folder: Path, options: Any) -> int:
     """Rounds of drawn architectures: later rounds mutate what earlier ones found good."""
     for task in (task for task in tasks if isinstance(task, ImageTask)):
         depth = options.depth or 0
-        store.fold(folder, task)
+        shards.fold(folder, task)
         while archs := selection.drawn(task, store.read_table(folder, task), depth, options.drawn):
             cells = missing_cells(folder, [task], 1, [arch.name for arch in archs])
             lost = _train_and_say(cells, folder, options)
             if lost:
                 return lost
-            store.fold(folder, task)  # of a killed build, too: what is drawn looks at the table alone
+            shards.fold(folder, task)  # of a killed build, too: what is drawn looks at the table alone
     return 0
 
 

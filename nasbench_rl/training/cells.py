@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nasbench_rl import provenance, store
+from nasbench_rl import provenance, shards, store
 from nasbench_rl.errors import DatasetError
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.task import GameTask, ImageTask, Task
@@ -34,7 +34,7 @@ def train_cell(
         _check_same_images(task, folder)
     common = {**_origin(device), **_size(task, architecture), "seed": seed}
     rows = [{**common, **point} for point in train_rows(task, architecture, seed, device, progress)]
-    return store.write_shard(folder, task, cell_name(architecture.name, seed), store.encode_rows(task, rows))
+    return shards.write_shard(folder, task, cell_name(architecture.name, seed), store.encode_rows(task, rows))
 
 
 def _check_same_images(task: ImageTask, folder: Path) -> None:
@@ -137,7 +137,7 @@ def train_supernet(
         for proxy in point.proxies
     ]
     table = store.encode_rows(task.supernet, rows)
-    return store.write_shard(folder, task.supernet, cell_name("supernet", seed), table)
+    return shards.write_shard(folder, task.supernet, cell_name("supernet", seed), table)
 
 
 def train_darts(
@@ -165,7 +165,7 @@ def train_darts(
         for point in fit_darts(task, seed, device, progress).points
         for arch in task.space
     ]
-    return store.write_shard(folder, task.darts, cell_name("darts", seed), store.encode_rows(task.darts, rows))
+    return shards.write_shard(folder, task.darts, cell_name("darts", seed), store.encode_rows(task.darts, rows))
 
 
 def cell_name(arch: str, seed: int) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from nasbench_rl import files, interrupts, provenance, store
+from nasbench_rl import files, interrupts, provenance, shards, store
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.store import Tabled
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
@@ -56,7 +56,7 @@ class Cell:
         return next((table for table in task.tables if table.family == self.arch), task)
 
     def is_in(self, trained: set[tuple[str, int]]) -> bool:
-        """Whether it is among the (architecture, seed) of ``store.trained_cells(folder, self.table)``."""
+        """Whether it is among the (architecture, seed) of ``shards.trained_cells(folder, self.table)``."""
         if self.arch not in WHOLE_SPACE:
             return (self.arch, self.seed) in trained
         return {(arch.name, self.seed) for arch in get_task(self.task).space} <= trained
@@ -146,7 +146,7 @@ def turn(folder: Path, turns: int, waiting: Callable[[], None] = lambda: None) -
 
 def lock_name(task: Task, name: str) -> str:
     """Of the lock that whoever trains the cell called ``name`` holds meanwhile."""
-    return f"{Path(store.table_name(task)).stem}.{store.file_stem(name)}"
+    return f"{Path(store.table_name(task)).stem}.{shards.file_stem(name)}"
 
 
 def train(
@@ -263,7 +263,7 @@ def _train_cell(
     with files.lock(folder, lock_name(task, cell.name), wait=False) as mine:
         if not mine:
             return "busy", 0, ""
-        if cell.is_in(store.trained_cells(folder, cell.table)):
+        if cell.is_in(shards.trained_cells(folder, cell.table)):
             return "elsewhere", task.max_fidelity, "another build has trained it"
         with turn(folder, turns, waiting=lambda: progress(0)):
             from nasbench_rl.training.process import tune_process  # late: torch takes its time and memory

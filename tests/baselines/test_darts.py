@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_tables import DEEP, TWO_BY_SEED, made_mixture, write_made_darts, write_made_table
 
-from nasbench_rl import BudgetExhausted, cli, load, store
+from nasbench_rl import BudgetExhausted, cli, load, shards, store
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.task import ImageTask, get_task, task_ids
@@ -109,7 +109,7 @@ def test_a_live_run_makes_the_search_of_its_seed(tmp_path: Path) -> None:
     task = dataclasses.replace(task, recipe=dataclasses.replace(task.recipe, env_steps=2048))
     run = load(task, "live", tables=tmp_path).start(2048, 4)
     probabilities = run.darts()
-    assert store.trained_cells(tmp_path, task.darts) == {(arch.name, 4) for arch in task.space}
+    assert shards.trained_cells(tmp_path, task.darts) == {(arch.name, 4) for arch in task.space}
     assert probabilities.sum() == pytest.approx(1.0) and probabilities.std() > 0
     assert run.cpu_seconds > 0
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from killed_builds import TASK, Victim, cells_in_work, scores, start_build  # noqa: E402
 
-from nasbench_rl import store  # noqa: E402
+from nasbench_rl import shards, store
 
 ARCHS = ("k1-k1", "k1-k2", "k2-k1")
 JOBS = 2
@@ -39,7 +39,7 @@ def kill_builds(folder: Path, kills: int, rng: np.random.Generator, longest: flo
             seeds += 1
             continue
         victim, on_write = VICTIMS[done % 2], done % 4 >= 2
-        before = len(store.trained_cells(folder, TASK))
+        before = len(shards.trained_cells(folder, TASK))
         if on_write:
             build.wait_until_written(timeout=10 * longest)
             time.sleep(rng.uniform(0, 0.01))
@@ -52,7 +52,7 @@ def kill_builds(folder: Path, kills: int, rng: np.random.Generator, longest: flo
         in_work = cells_in_work(folder)
         build.kill(victim)
         done += 1
-        after = len(store.trained_cells(folder, TASK))
+        after = len(shards.trained_cells(folder, TASK))
         when = "as a file was written" if on_write else "at a random time"
         print(
             f"kill {done:2d}: {victim:6s} {when:21s}; in work {len(in_work)}; cells {before} → {after} of "
@@ -78,7 +78,7 @@ def main() -> int:
         print(start_build(alone, ARCHS, seeds, JOBS).finish(), end="")
         same = scores(killed) == scores(alone)
         entry = store.read_manifest(killed)[store.table_name(TASK)]
-        waiting = list(store.shard_folder(killed, TASK).glob("*.parquet"))
+        waiting = list(shards.shard_folder(killed, TASK).glob("*.parquet"))
         whole = entry.cells == seeds * len(ARCHS) and not entry.next_sha256 and not waiting
         print(
             f"{options.kills} kills, {time.monotonic() - started:.0f} s: {entry.cells} cells, {entry.rows} rows, "

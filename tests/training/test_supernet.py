@@ -13,7 +13,7 @@ import pytest
 import torch
 from made_networks import ALL_SPACES, agent_of_path, fingerprint_elsewhere, observations, tiny
 
-from nasbench_rl import store
+from nasbench_rl import shards, store
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, RecipeMismatchError
 from nasbench_rl.records import PathUpdate
 from nasbench_rl.task import Task, get_task
@@ -251,12 +251,12 @@ def test_seeds_of_proxies_and_of_fits_and_of_trainings_never_meet(monkeypatch: p
 def test_a_supernet_is_a_second_table_beside_the_task_s_own(tmp_path: Path) -> None:
     task = tiny()
     path = train_supernet(task, 0, tmp_path)
-    assert path.parent == store.shard_folder(tmp_path, task.supernet) != store.shard_folder(tmp_path, task)
+    assert path.parent == shards.shard_folder(tmp_path, task.supernet) != shards.shard_folder(tmp_path, task)
     cells = {(arch.name, 0) for arch in task.space}
-    assert store.trained_cells(tmp_path, task.supernet) == cells
-    assert store.trained_cells(tmp_path, task) == set()
-    assert store.fold(tmp_path, task) == 0
-    assert store.fold(tmp_path, task.supernet) == len(cells)
+    assert shards.trained_cells(tmp_path, task.supernet) == cells
+    assert shards.trained_cells(tmp_path, task) == set()
+    assert shards.fold(tmp_path, task) == 0
+    assert shards.fold(tmp_path, task.supernet) == len(cells)
     assert list(store.read_manifest(tmp_path)) == ["supernet/minatar-tiny.breakout.smoke.parquet"]
     frame = store.read_table(tmp_path, task.supernet).to_pandas()
     assert len(frame) == len(task.fidelities) * len(task.space)
@@ -273,7 +273,7 @@ def test_a_supernet_is_a_second_table_beside_the_task_s_own(tmp_path: Path) -> N
 def test_rows_of_another_supernet_recipe_are_refused(tmp_path: Path) -> None:
     task = tiny()
     train_supernet(task, 0, tmp_path)
-    store.fold(tmp_path, task.supernet)
+    shards.fold(tmp_path, task.supernet)
     other = dataclasses.replace(task.supernet, recipe=dataclasses.replace(task.supernet.recipe, final_games=5))
     assert other.digest != task.supernet.digest != task.digest
     with pytest.raises(RecipeMismatchError, match=other.digest):
