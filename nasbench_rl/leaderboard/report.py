@@ -266,17 +266,14 @@ def _regret_cells(regrets: Array, rng: np.random.Generator) -> dict[str, float]:
 def _interval_cells(row: dict[str, Any], draws: _Draws, level: float) -> dict[str, float]:
     """Intervals of the estimates that the row has."""
     low, high = np.quantile(draws.improvement, [(1 - level) / 2, (1 + level) / 2])
-    cells = {"improvement_low": float(low), "improvement_high": float(high)}
-    for name, found, wanted in (
-        ("improvement", draws.improvement_table, level),
-        ("regret", draws.regret_table, LEVEL),
-    ):
-        estimate = row.get("improvement" if name == "improvement" else "regret_mean", math.nan)
-        low, high = train_seed_interval(estimate, found, draws.train_seeds, wanted)
-        if name == "improvement" and not math.isnan(low):  # a probability
-            low, high = max(low, 0.0), min(high, 1.0)
-        cells[f"{name}_table_low"], cells[f"{name}_table_high"] = low, high
-    return cells
+    chance = train_seed_interval(row.get("improvement", math.nan), draws.improvement_table, draws.train_seeds, level)
+    table_low, table_high = np.clip(chance, 0.0, 1.0)
+    regret_low, regret_high = train_seed_interval(row["regret_mean"], draws.regret_table, draws.train_seeds, LEVEL)
+    return {
+        "improvement_low": float(low), "improvement_high": float(high),
+        "improvement_table_low": float(table_low), "improvement_table_high": float(table_high),
+        "regret_table_low": regret_low, "regret_table_high": regret_high,
+    }  # fmt: skip
 
 
 def _rank(rows: list[dict[str, Any]]) -> None:
