@@ -68,22 +68,44 @@ def is_luck(tau: float, low: float) -> bool:
     return not tau > 0 or low <= 0
 
 
-def ranks_by_luck(bench: TabularBenchmark) -> bool:
-    """Whether whole trainings of some train seeds are not told apart from luck as a ranking by those of the others.
+class SplitsAgreement(NamedTuple):
+    """Kendall's τ of whole trainings, validation seeds against test seeds, and its 95 % interval over architectures."""
 
-    Who wins on such a table is the luck of its train seeds. False where too little is trained to tell, and where a
-    search and its judge see the same trainings (a single train seed; images), whose luck they share.
+    tau: float
+    low: float
+    high: float
+
+    @property
+    def by_luck(self) -> bool:
+        """Whether it is not told apart from luck."""
+        return is_luck(self.tau, self.low)
+
+
+def splits_agreement(bench: TabularBenchmark) -> SplitsAgreement | None:
+    """How well whole trainings of some train seeds rank as those of the others do.
+
+    None where too little is trained to tell, and where a search and its judge see the same trainings (a single train
+    seed; images), whose luck they share.
     """
     if bench.table.single_seed or bench.task.split_by == "column":
-        return False
+        return None
     search, true = bench.table.view("validation").mean[:, -1], bench.table.view("test").mean[:, -1]
     known = ~np.isnan(search) & ~np.isnan(true)
     search, true = search[known], true[known]
     if known.sum() < FEWEST or np.ptp(search) == 0 or np.ptp(true) == 0:
-        return False
+        return None
     drawn = kendall_draws(search[np.newaxis], true, np.random.default_rng(0))
-    low = float(np.nanquantile(drawn, (1 - LEVEL) / 2))
-    return is_luck(ranks.kendall_tau(search, true), low)
+    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return SplitsAgreement(ranks.kendall_tau(search, true), float(low), float(high))
+
+
+def ranks_by_luck(bench: TabularBenchmark) -> bool:
+    """Whether whole trainings of some train seeds are not told apart from luck as a ranking by those of the others.
+
+    Who wins on such a table is the luck of its train seeds. False where that cannot be told (``splits_agreement``).
+    """
+    agreement = splits_agreement(bench)
+    return agreement is not None and agreement.by_luck
 
 
 def kendall_draws(scores: Array, true: Array, rng: np.random.Generator) -> Array:

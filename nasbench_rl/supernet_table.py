@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nasbench_rl.task import GameTask
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Counts = np.ndarray[Any, np.dtype[np.int64]]
 OneShot = Literal["supernet", "darts"]
 """Families of networks that hold every architecture: trained path by path, or as weighted sums of all kernels."""
 
@@ -25,6 +26,10 @@ class SupernetScores:
     Attributes:
         seeds: those that are complete.
         proxies: (seeds, fidelities, architectures) proxy scores; of a differentiable search, probabilities.
+        variances: (seeds, fidelities, architectures) of a proxy score as the mean of its games: s² / games. NaN of a
+            single game, and of a differentiable search.
+        games: (fidelities,) that each proxy score is the mean of; 0 of a differentiable search.
+        final_env_steps: (seeds,) env steps played for the proxies of the last fidelity, all architectures together.
         fit_seconds: (seeds,) CPU seconds of fitting alone.
         final_seconds: (seeds,) of measuring the proxies of the last fidelity, all architectures together; 0 of a
             differentiable search, which measures nothing.
@@ -41,11 +46,19 @@ class SupernetScores:
         proxies[seed_at, fidelity_at, arch_at] = rows[_SCORE[family]].to_numpy()
         fit, proxy = (np.zeros((len(seeds), len(task.fidelities))) for _ in range(2))
         fit[seed_at, fidelity_at] = rows["cpu_seconds"].to_numpy()
+        variances, steps = np.full(proxies.shape, np.nan), np.zeros(proxies.shape, dtype=np.int64)
+        self.games: Counts = np.zeros(len(task.fidelities), dtype=np.int64)
         if family == "supernet":  # a differentiable search measures nothing: its probabilities are its alphas
+            games = rows["proxy_games"].to_numpy()
+            self.games[fidelity_at] = games
             proxy[seed_at, fidelity_at] = rows["proxy_cpu_seconds"].to_numpy()
+            variances[seed_at, fidelity_at, arch_at] = rows["proxy_std"].to_numpy() ** 2 / games
+            steps[seed_at, fidelity_at, arch_at] = rows["proxy_env_steps"].to_numpy()
         whole = ~np.isnan(proxies).any(axis=(1, 2))
         self.seeds: list[int] = [int(seed) for seed in seeds[whole]]
         self.proxies: Floats = proxies[whole]
+        self.variances: Floats = variances[whole]
+        self.final_env_steps: Counts = steps[whole, -1].sum(axis=1)
         self.fit_seconds: Floats = fit[whole, -1]
         self.final_seconds: Floats = proxy[whole, -1]
         self.cpu_seconds: Floats = self.fit_seconds + proxy[whole].sum(axis=1)

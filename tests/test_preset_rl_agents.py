@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_tables import SINGLE_SEED, TWO_BY_SEED, made_rows
@@ -12,7 +13,7 @@ from nasbench_rl.experiment import Search
 from nasbench_rl.pool import run_all
 from nasbench_rl.presets import rl_agents, rl_agents_page
 from nasbench_rl.presets.rl_agents import RANDOM_REPEATS
-from nasbench_rl.proxy_quality import PROXY, SHORT, proxy_taus
+from nasbench_rl.proxy_quality import PROXY, SHORT, _reliability, proxy_taus
 from nasbench_rl.task import get_task
 
 
@@ -48,12 +49,38 @@ def test_it_charges_a_supernet_and_three_trainings(reproduced: Path) -> None:
     runs = store.read_frame(reproduced / "runs.parquet")
     final = runs[runs["task"] == TWO_BY_SEED].sort_values("step").groupby(["method", "seed"]).tail(1)
     spent = final.groupby("method")["spent"].max()
-    assert spent.to_dict() == {"enas": 4_000_000, "spos": 4_000_000, "random_search:samples=3": 3_000_000}
+    assert spent.to_dict() == {
+        "enas": 4_000_000, "enas:learning_rate=0.0": 4_000_000, "spos": 4_000_000, "random_search:samples=3": 3_000_000
+    }  # fmt: skip
+
+
+def test_the_page_counts_what_of_enas_is_its_initial_weights(reproduced: Path) -> None:
+    runs = store.read_frame(reproduced / "runs.parquet")
+    unmoved = rl_agents.unmoved_finalists(runs)
+    assert set(unmoved) == {TWO_BY_SEED, SINGLE_SEED} and all(0 <= share <= 1 for share in unmoved.values())
+    page = (reproduced / "report.md").read_text()
+    assert f"{3 * unmoved[TWO_BY_SEED]:.1f} on {TWO_BY_SEED} (9 updates of the controller)" in page
+    assert f"on {SINGLE_SEED} (4 updates of the controller)" in page
+
+
+def test_finalists_of_a_controller_that_never_learns_are_counted_by_seed() -> None:
+    def trained(method: str, seed: int, archs: str) -> list[dict[str, object]]:
+        return [{"task": "t", "method": method, "seed": seed, "arch": arch} for arch in archs]
+
+    still = "enas:learning_rate=0.0"
+    rows = trained("enas", 0, "abc") + trained(still, 0, "cbd") + trained("enas", 1, "xyz") + trained(still, 1, "xyz")
+    assert rl_agents.unmoved_finalists(pd.DataFrame(rows)) == {"t": pytest.approx((2 / 3 + 1) / 2)}
 
 
 def test_best_architectures_and_figures_are_written(reproduced: Path) -> None:
     best = pd.read_csv(reproduced / "best_architectures.csv")
-    assert set(best["which"]) == {"best in the table", "best of 3 found by ENAS", "best of 3 found by SPOS"}
+    ours = {"best in the table", "best of 3 found by ENAS", "best of 3 found by SPOS"}
+    assert set(best["which"]) == {*ours, "the paper's (Table 6)"}
+    theirs = best[best["which"] == "the paper's (Table 6)"]
+    assert set(theirs["task"]) == {SINGLE_SEED} and set(theirs["arch"]) == {"k4-k5"}
+    padded = theirs.set_index("layer")
+    assert padded.loc["Padding", "output"] == padded.loc["Linear", "input"] and "Conv-3" in padded.index
+    assert set(best.loc[best["layer"] == "Padding", "task"]) == {SINGLE_SEED}, "MinAtar's maps keep their size"
     conv = best[(best["task"] == SINGLE_SEED) & (best["which"] == "best in the table") & (best["layer"] == "Conv-2")]
     assert conv["kernel"].item() == int(conv["arch"].item()[1]) and conv["stride"].item() == 2
     page = (reproduced / "report.md").read_text()
@@ -123,7 +150,7 @@ def test_every_architecture_found_is_marked_in_the_histogram(
 def test_the_notes_say_where_no_training_is_left_to_test_a_reward_mean(made_tables: Path) -> None:
     benches = [load(task, tables=made_tables) for task in (SINGLE_SEED, TWO_BY_SEED)]
     table = pd.DataFrame({"task": [TWO_BY_SEED] * 2, "method": ["enas", "spos"], "runs": [4, 3]})
-    _, protocol, single, double = rl_agents_page.notes(table, benches)
+    _, protocol, single, double = rl_agents_page.notes(table, {}, benches)
     assert f"but 3 of SPOS on {TWO_BY_SEED}, as many as there are supernets" in protocol
     assert "flatters the choice" in single and "return_eval" in single
     assert "flatters" not in double and "return_eval" not in double
@@ -133,6 +160,54 @@ def test_proxies_of_a_better_fit_rank_better(made_tables: Path) -> None:
     taus = proxy_taus(load(TWO_BY_SEED, tables=made_tables)).groupby(["what", "fidelity"])["tau"].mean()
     for what in (PROXY, SHORT):
         assert taus[what, 50_000] < taus[what, 1_000_000] <= 1
+
+
+def test_reliability_is_what_the_luck_of_games_leaves(made_tables: Path) -> None:
+    bench = load(TWO_BY_SEED, tables=made_tables)
+    stored, taus = bench.supernets(), proxy_taus(bench)
+    proxies, luck = stored.proxies[1, -1], stored.variances[1, -1]
+    row = taus[(taus["what"] == PROXY) & (taus["seed"] == 1) & (taus["fidelity"] == 1_000_000)].iloc[0]
+    assert row["reliability"] == pytest.approx(max(0, 1 - luck.mean() / proxies.var(ddof=1)))
+    assert row["games"] == stored.games[-1] > 0
+    shorts = taus[taus["what"] == SHORT]
+    assert shorts["reliability"].isna().all() and (shorts["games"] == 0).all()
+    assert _reliability(np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.5, 0.5])) == pytest.approx(0.5)
+    assert _reliability(np.array([1.0, 2.0, 3.0]), np.array([9.0, 9.0, 9.0])) == 0
+    assert np.isnan(_reliability(np.array([2.0, 2.0]), np.array([1.0, 1.0])))
+    assert np.isnan(_reliability(np.array([1.0, 2.0]), np.array([np.nan, 1.0])))
+
+
+def made_taus(by_seed: dict[int, list[float]]) -> pd.DataFrame:
+    rows = [
+        (TWO_BY_SEED, PROXY, seed, 50_000 * (at + 1), tau, 2 + 14 * (at == 3), 0.5)
+        for seed, taus in by_seed.items()
+        for at, tau in enumerate(taus)
+    ]
+    return pd.DataFrame(rows, columns=["task", "what", "seed", "fidelity", "tau", "games", "reliability"])
+
+
+def shown_taus(taus: pd.DataFrame) -> dict[str, str]:
+    table = rl_agents_page._taus(taus)
+    return {str(column.header): str(next(iter(column.cells))) for column in table.columns}
+
+
+def test_the_tau_table_has_no_interval_of_two_and_none_outside_what_tau_can_be() -> None:
+    two = shown_taus(made_taus({0: [0.1, 0.2, 0.3, 0.4], 1: [0.1, 0.2, 0.3, 0.6]}))
+    assert two["95 % of mean"] == "–" and two["lowest, highest"] == "0.40, 0.60" and two["τ at the end"] == "0.50"
+    assert two["games a score"] == "2, at the end 16"
+    wide = shown_taus(made_taus({seed: [0.0, 0.0, 0.0, end] for seed, end in enumerate((-0.9, 0.0, 0.9))}))
+    assert wide["95 % of mean"] == "[-1.00, 1.00]"
+    one = shown_taus(made_taus({0: [0.1, 0.2, 0.3, 0.4]}))
+    assert one["95 % of mean"] == one["lowest, highest"] == "–"
+
+
+def test_a_supernet_that_tells_none_apart_is_named_and_not_averaged_away(made_tables: Path) -> None:
+    taus = made_taus({0: [0.1, 0.2, 0.3, 0.4], 1: [0.1, np.nan, 0.3, 0.6], 2: [0.1, 0.2, 0.3, 0.5]})
+    assert shown_taus(taus)["τ at 1/2"] == "–" and shown_taus(taus)["τ at the end"] == "0.50"
+    _, note, *_ = rl_agents_page._tau_notes(taus, [load(TWO_BY_SEED, tables=made_tables)])
+    assert "Supernet 1 gives all architectures the same proxy at 1 of 4 fidelities." in note
+    assert "mean τ of 0.50" in note and "they correlate with it" in note
+    assert "Whole trainings of the validation seeds have" in note
 
 
 def test_an_unknown_preset_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

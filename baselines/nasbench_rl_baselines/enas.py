@@ -21,8 +21,9 @@ gradient's norm is clipped at 0.5.
 Changed from the paper:
 
 - The fit is one whole training of the task's recipe, on MinAtar ``lite`` 1 M env steps and not 10 M: 977 updates, that
-  is 97 children and nine updates of the controller, which then has hardly moved from uniform. On ALE ``lite``, with
-  500 k env steps, 48 children and four updates.
+  is 97 children and nine updates of the controller, which then has hardly moved: most of the architectures that it
+  likes best are those that its initial weights like (``enas:learning_rate=0``; ``docs/rl_agents`` counts them). On ALE
+  ``lite``, with 500 k env steps, 48 children and four updates.
 - A child's reward is the mean return of its play, raw. The authors' code scores the child's ten updates by the signs of
   the rewards in them, over the lives and games that ended in them and one more: the same child would score nine times
   as much where none of the eight games happens to end as where all do.

@@ -38,10 +38,19 @@ from nasbench_rl.task import GameTask
 
 
 def searches_for(task: str, methods: Sequence[str], tables: str | None) -> list[Search]:
-    """ENAS and SPOS get a supernet of one whole training and three trainings; random search three trainings."""
+    """ENAS and SPOS get a supernet of one whole training and three trainings; random search three trainings.
+
+    Beside them an ENAS that learns nothing (``UNTRAINED``), which no row of Table 1 shows.
+    """
     whole = load(task, tables=tables).task.max_fidelity
     supernets = [Search(task, m, (1 + TOP_K) * whole, tables=tables) for m in ONE_SHOT if m in methods]
+    if "enas" in methods:
+        supernets.append(_untrained(task, (1 + TOP_K) * whole, tables))
     return [*supernets, Search(task, "random_search", TOP_K * whole, hyperparameters={"samples": 3}, tables=tables)]
+
+
+UNTRAINED = {"learning_rate": 0.0}
+"""Of an ENAS whose controller stays as it was drawn: the same seeds, initial weights and supernets, and no learning."""
 
 
 def run_protocol(
@@ -60,6 +69,29 @@ def run_protocol(
         except NasbenchError as error:
             failures.append(error)
     return frame, failures
+
+
+def _untrained(task: str, budget: int, tables: str | None) -> Search:
+    return Search(task, "enas", budget, hyperparameters=UNTRAINED, tables=tables)
+
+
+def unmoved_finalists(runs: pd.DataFrame) -> dict[str, float]:
+    """By task, the share of the architectures which ENAS trains that the same ENAS trains without learning.
+
+    Args:
+        runs: of ``run_protocol``; tasks where ENAS could not run are left out.
+    """
+    shares = {}
+    for task, of_task in runs.groupby("task", sort=False):
+        still = of_task[of_task["method"] == _untrained(str(task), 1, None).label]
+        learned = of_task[of_task["method"] == "enas"]
+        kept = [
+            len(set(trained["arch"]) & set(still[still["seed"] == seed]["arch"])) / trained["arch"].nunique()
+            for seed, trained in learned.groupby("seed")
+        ]
+        if kept:
+            shares[str(task)] = float(np.mean(kept))
+    return shares
 
 
 def chosen(runs: pd.DataFrame, bench: TabularBenchmark, metric: str) -> dict[str, list[str]]:
@@ -140,14 +172,20 @@ def found_by(runs: pd.DataFrame, bench: TabularBenchmark) -> dict[str, Found]:
 def best_architectures(runs: pd.DataFrame, tasks: Sequence[str], tables: str | None) -> pd.DataFrame:
     """As Tables 6 to 9: the layers of the best architecture by reward mean in the table and of each one-shot method.
 
-    Columns: task, which, arch, reward_mean (test split), layer, input, output, kernel, stride.
+    Beside them the one that the paper prints for the same space and game, as wide as the task's networks are.
+
+    Columns: task, which, arch, reward_mean (test split), layer, input, output, kernel, stride. Input and output are
+    channels of convolutions and features of the others.
     """
-    rows = []
+    printed, rows = published(tables), []
+    printed = printed[(printed["paper"] == "rl-agents") & (printed["metric"] == "best architecture")]
     for task in tasks:
         bench = load(task, tables=tables)
         named = {"best in the table": bench.optimum(metric="return_all").arch}
         for method, found in found_by(runs, bench).items():
             named[f"best of {sum(found.searches.values())} found by {method.upper()}"] = found.best
+        for theirs in printed[printed["task"] == task.split("@")[0]].itertuples():
+            named[f"the paper's (Table {theirs.table})"] = str(theirs.text)
         for how, arch in named.items():
             assert isinstance(bench.task, GameTask)
             network = bench.task.network(arch)
@@ -158,6 +196,10 @@ def best_architectures(runs: pd.DataFrame, tasks: Sequence[str], tables: str | N
             for i, conv in enumerate(layers, 1):
                 shape = {"input": conv.inputs, "output": conv.outputs, "kernel": conv.kernel, "stride": conv.stride}
                 rows.append({**same, "layer": f"Conv-{i}", **shape})
+            if bench.task.environment.suite == "atari":  # maps of MinAtar keep their size and are not padded
+                features = layers[-1].outputs * layers[-1].size_out ** 2
+                padding = {"input": features, "output": network.linear_in, "kernel": None, "stride": None}
+                rows.append({**same, "layer": "Padding", **padding})
             linear = {"input": network.linear_in, "output": network.linear_out, "kernel": None, "stride": None}
             rows.append({**same, "layer": "Linear", **linear})
     return pd.DataFrame(rows)
@@ -189,8 +231,8 @@ def draw_histograms(runs: pd.DataFrame, task: str, bench: TabularBenchmark, out:
         )  # fmt: skip
         height = (1.14 - 0.07 * row) * bars
         axes.plot(
-            list(found.scores.values()), [height] * len(found.scores), "|", color=colour, markersize=13,
-            markeredgewidth=1.6, linestyle="none", label=f"{method.upper()}, found by any of them",
+            list(found.scores.values()), [height] * len(found.scores), "v", color=colour, markersize=8,
+            markeredgecolor="black", linestyle="none", label=f"{method.upper()}, found by any of them",
         )  # fmt: skip
     plots.legend_beside(figure)
     return plots.save(figure, out / f"histogram.{task.replace('/', '.').replace('@', '.')}")
@@ -212,7 +254,7 @@ def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: in
     for name, frame in frames.items():
         files.replace_file(out / name, frame.to_csv(index=False).encode())
     found = {bench.task.id: found_by(runs, bench) for bench in benches}
-    page = rl_agents_page.sections(table, best, found, taus, benches)
+    page = rl_agents_page.sections(table, best, found, taus, unmoved_finalists(runs), benches)
     rl_agents_page.show(page)
     images = [path for path in (*histograms, *curves) if path.suffix == ".png"]
     files.replace_file(out / "report.md", rl_agents_page.markdown(page, images, runs).encode())

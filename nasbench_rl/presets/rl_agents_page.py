@@ -20,10 +20,15 @@ from nasbench_rl.presets.rl_agents_protocol import (
     RANDOM_REPEATS,
     SEARCH_SEEDS,
     TOP_K,
+    UPDATES_A_BATCH,
 )
 from nasbench_rl.provenance import code_version, machine
-from nasbench_rl.proxy_quality import PROXY
+from nasbench_rl.proxy_quality import PROXY, games_of, mean_proxy_tau, mean_taus
+from nasbench_rl.ranking_noise import splits_agreement
 from nasbench_rl.summary import table_note
+
+FEWEST = 3
+"""Values; of fewer no interval is given: Student's t of two is wider than all that τ can be."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ def sections(
     best: pd.DataFrame,
     found: Mapping[str, Mapping[str, Found]],
     taus: pd.DataFrame,
+    unmoved: Mapping[str, float],
     benches: Sequence[TabularBenchmark],
 ) -> list[Section]:
     """Table 1, the best architectures of each task, and the quality of the proxies.
@@ -71,10 +77,11 @@ def sections(
         best: of ``rl_agents.best_architectures``.
         found: by task and method.
         taus: of ``proxy_quality``.
+        unmoved: of ``rl_agents.unmoved_finalists``.
         benches: of the tasks.
     """
     return [
-        Section(_table_one(table), notes(table, benches)),
+        Section(_table_one(table), notes(table, unmoved, benches)),
         *(_best(str(task), rows, found[str(task)]) for task, rows in best.groupby("task", sort=False)),
         Section(_taus(taus), _tau_notes(taus, benches)),
     ]
@@ -165,24 +172,77 @@ def _table_one(table: pd.DataFrame) -> RichTable:
     return shown
 
 
-def notes(table: pd.DataFrame, benches: Sequence[TabularBenchmark]) -> tuple[str, ...]:
+def notes(table: pd.DataFrame, unmoved: Mapping[str, float], benches: Sequence[TabularBenchmark]) -> tuple[str, ...]:
     """How Table 1 differs from the paper's, and what each column rests on.
 
     Args:
         table: of ``rl_agents.table_one``.
+        unmoved: of ``rl_agents.unmoved_finalists``.
         benches: of the tasks.
     """
     return (
         "Recipes differ: the paper trains full-width networks for 10 M env steps (recipe 'paper', sticky actions "
         "0.25); the tables here are of recipe 'lite' (ALE: a quarter of the width, 500 k env steps, no sticky actions; "
-        "MinAtar: 1 M env steps), so figures are set beside each other, not compared.",
+        "MinAtar: 1 M env steps), so figures are set beside each other, not compared. Nature-CNN is its kernels, 4 and "
+        "3 behind the stem, in the width of the recipe.",
         f"Each row has a choice of its own, as in the paper: of the {TOP_K} architectures that a run trains from "
-        "scratch it takes the one with the best reward mean, or the best total reward, in the trainings of the "
-        "validation seeds, and shows that score of it on the test split. ± is the standard deviation over runs: "
-        f"{RANDOM_REPEATS} of random search (K = {TOP_K}), {SEARCH_SEEDS} of ENAS and of SPOS{_fewer_runs(table)}. "
-        f"A run of ENAS or SPOS costs {TOP_K + 1} whole trainings, its supernet's among them, one of random search "
-        f"{TOP_K}. Tabular ENAS feeds its controller from stored SPOS proxies: an approximation.",
-        *(f"{bench.task.id}: {table_note(bench)}{_single_seed_note(bench)}." for bench in benches),
+        "scratch it takes the one with the best reward mean, or the best total reward. The paper prints the very "
+        "figure that the choice was made by, which flatters it; here the choice is made in the trainings of the "
+        "validation seeds, and what is shown is that score of it on the test split. ± is the standard deviation over "
+        f"runs: {RANDOM_REPEATS} of random search (K = {TOP_K}), {SEARCH_SEEDS} of ENAS and of SPOS"
+        f"{_fewer_runs(table)}. A run of ENAS or SPOS costs {TOP_K + 1} whole trainings, its supernet's among them, "
+        f"one of random search {TOP_K}. {_proxy_steps(benches)}Tabular ENAS feeds its controller from stored SPOS "
+        "proxies: an approximation.",
+        *_unmoved_notes(unmoved, benches),
+        *(f"{bench.task.id}: {table_note(bench)}{_single_seed_note(bench)}{_luck_note(bench)}." for bench in benches),
+    )
+
+
+def _proxy_steps(benches: Sequence[TabularBenchmark]) -> str:
+    """What SPOS's proxies play beside what it is charged."""
+    each = [
+        f"{int(bench.supernets().final_env_steps.mean()):,} on {bench.task.id}"
+        for bench in benches
+        if bench.supernets().seeds
+    ]
+    if not each:
+        return ""
+    return (
+        f"Proxies are inference and free, as in the paper; measuring all of a fit's takes SPOS env steps too: "
+        f"{', '.join(each)}. "
+    )
+
+
+def _unmoved_notes(unmoved: Mapping[str, float], benches: Sequence[TabularBenchmark]) -> tuple[str, ...]:
+    """How far ENAS's choice is that of a controller which learned nothing."""
+    if not unmoved:
+        return ()
+    each = ", ".join(
+        f"{unmoved[bench.task.id] * TOP_K:.1f} on {bench.task.id} "
+        f"({bench.task.recipe.updates // UPDATES_A_BATCH} updates of the controller)"
+        for bench in benches
+        if bench.task.id in unmoved
+    )
+    verdict = (
+        " Its rows are of its controllers' initial weights more than of what they heard."
+        if min(unmoved.values()) > 0.5
+        else ""
+    )
+    return (
+        f"Of the {TOP_K} architectures that a run of ENAS trains, so many are also those of the same controller when "
+        f"it never learns (learning rate 0), on average over its runs: {each}. The paper's fit, of 10 M env steps, "
+        f"has time for many more updates.{verdict}",
+    )
+
+
+def _luck_note(bench: TabularBenchmark) -> str:
+    """Whether the columns of a task tell methods apart at all."""
+    agreement = splits_agreement(bench)
+    if agreement is None or not agreement.by_luck:
+        return ""
+    return (
+        f". Its rankings by the validation seeds and by the test seeds agree no more than by luck (τ = "
+        f"{agreement.tau:.2f} [{agreement.low:.2f}, {agreement.high:.2f}]), so who is ahead there may be luck too"
     )
 
 
@@ -233,43 +293,48 @@ def _taus(taus: pd.DataFrame) -> RichTable:
         title="How good is a cheap score? Kendall's τ with the true ranking (test, whole trainings)",
         title_justify="left",
     )
-    for column in ("task", "score", "seeds", "τ at 1/4", "τ at 1/2", "τ at the end", "lowest, highest", "95 % of mean"):
+    for column in ("task", "score", "seeds", "games a score", "reliability at 1/2, at the end",
+                   "τ at 1/4", "τ at 1/2", "τ at the end", "lowest, highest", "95 % of mean"):  # fmt: skip
         shown.add_column(column)
     for (task, what), rows in taus.groupby(["task", "what"], sort=False):
-        mean = rows.groupby("fidelity")["tau"].mean().to_numpy()
-        cells = [f"{mean[len(mean) * quarter // 4 - 1]:.2f}" for quarter in (1, 2, 4)]
+        mean = mean_taus(rows).to_numpy()
+        cells = [_two_digits(mean[len(mean) * quarter // 4 - 1]) for quarter in (1, 2, 4)]
         end = rows[rows["fidelity"] == rows["fidelity"].max()]["tau"]
-        spread, interval = "–", "–"
-        if len(end) > 1:
-            low, high = _interval(end)
-            spread, interval = f"{end.min():.2f}, {end.max():.2f}", f"[{low:.2f}, {high:.2f}]"
-        shown.add_row(str(task), str(what), str(len(end)), *cells, spread, interval)
+        low, high = _interval(end)
+        spread = f"{end.min():.2f}, {end.max():.2f}" if len(end) > 1 else "–"
+        interval = "–" if math.isnan(low) else f"[{low:.2f}, {high:.2f}]"
+        games, reliability = "–", "–"
+        if what == PROXY:
+            by_fidelity = rows.groupby("fidelity")["reliability"].median().to_numpy()
+            halfway, last = by_fidelity[len(by_fidelity) // 2 - 1], by_fidelity[-1]
+            games, reliability = games_of(rows), f"{_two_digits(halfway)}, {_two_digits(last)}"
+        shown.add_row(str(task), str(what), str(len(end)), games, reliability, *cells, spread, interval)
     return shown
 
 
+def _two_digits(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}"
+
+
 def _interval(values: pd.Series) -> tuple[float, float]:
-    """95 % of the mean, by Student's t."""
+    """95 % of the mean, by Student's t, within what τ can be; NaN of fewer than ``FEWEST`` values."""
+    if len(values) < FEWEST:
+        return math.nan, math.nan
     low, high = stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
-    return float(low), float(high)
+    return max(-1.0, float(low)), min(1.0, float(high))
 
 
 def _tau_notes(taus: pd.DataFrame, benches: Sequence[TabularBenchmark]) -> tuple[str, ...]:
-    """Whether the proxies of whole fits rank at all, and where short trainings are judged by themselves."""
-    final = taus[(taus["what"] == PROXY) & (taus["fidelity"] == taus.groupby("task")["fidelity"].transform("max"))]
-    said = []
-    for task, rows in final.groupby("task", sort=False):
-        count = f"{len(rows)} supernet{'s' * (len(rows) > 1)}"
-        known = f"On {task} the proxies of {count} have a mean τ of {rows['tau'].mean():.2f} with the true ranking"
-        if len(rows) < 2:
-            said.append(f"{known}: of one supernet no interval can be given.")
-            continue
-        low, high = _interval(rows["tau"])
-        verdict = (
-            "correlate with it" if low > 0
-            else "rank it the wrong way round" if high < 0
-            else "no correlation is shown: the interval holds 0"
-        )  # fmt: skip
-        said.append(f"{known}; {verdict} (Student's t over supernets, the true ranking taken as it is).")
+    """Whether the proxies of whole fits rank at all, and what sets a bound to every cheap score."""
+    said = [
+        "A proxy is the mean of a few games. Its reliability is the share of the proxies' variance over architectures "
+        "that is not the luck of these games (median over supernets): where it is near 0, τ says nothing of weight "
+        "sharing, and tabular ENAS hears little but luck. – stands where a supernet gives all architectures one proxy."
+    ]
+    for bench in benches:
+        rows = taus[(taus["task"] == bench.task.id) & (taus["what"] == PROXY)]
+        if len(rows):
+            said.append(" ".join([_verdict(bench, rows), *_flat(rows), *_bound(bench)]))
     alone = [bench.task.id for bench in benches if bench.table.single_seed]
     if alone:
         said.append(
@@ -277,3 +342,44 @@ def _tau_notes(taus: pd.DataFrame, benches: Sequence[TabularBenchmark]) -> tuple
             "luck of a seed is on both sides."
         )
     return tuple(said)
+
+
+def _verdict(bench: TabularBenchmark, rows: pd.DataFrame) -> str:
+    """``rows``: of the task's proxies."""
+    end = rows[rows["fidelity"] == rows["fidelity"].max()]["tau"]
+    count = f"{len(end)} supernet{'s' * (len(end) > 1)}"
+    known = f"On {bench.task.id} the proxies of {count} have a mean τ of {end.mean():.2f} with the true ranking"
+    if len(end) > 1:
+        known += f" and their mean one of {mean_proxy_tau(bench):.2f}"
+    low, high = _interval(end)
+    if math.isnan(low):
+        return f"{known}: it takes {FEWEST} supernets for an interval."
+    verdict = (
+        "they correlate with it" if low > 0
+        else "they rank it the wrong way round" if high < 0
+        else "no correlation is shown: the interval of the first holds 0"
+    )  # fmt: skip
+    return f"{known}; {verdict} (Student's t over supernets, the true ranking taken as it is)."
+
+
+def _flat(rows: pd.DataFrame) -> list[str]:
+    """Supernets that told no architecture from another at some fidelities."""
+    flat = rows[rows["tau"].isna()].groupby("seed").size()
+    return [
+        f"Supernet {seed} gives all architectures the same proxy at {count} of {rows['fidelity'].nunique()} fidelities."
+        for seed, count in flat.items()
+    ]
+
+
+def _bound(bench: TabularBenchmark) -> list[str]:
+    """How well whole trainings of other seeds rank: what a cheap score can hope for."""
+    agreement = splits_agreement(bench)
+    if agreement is None:
+        return []
+    text = (
+        f"Whole trainings of the validation seeds have {agreement.tau:.2f} [{agreement.low:.2f}, {agreement.high:.2f}] "
+        "(bootstrap over architectures)"
+    )
+    if agreement.by_luck:
+        return [f"{text}: no more than luck, so that these test scores are no ranking that a proxy could find."]
+    return [f"{text}: a cheap score can hardly be expected to do better."]
