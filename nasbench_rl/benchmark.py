@@ -138,6 +138,10 @@ class Benchmark(ABC):
         Args:
             budget: what the search may spend, in the task's unit (env steps or epochs).
             seed: the search seed.
+
+        Raises:
+            InvalidValueError: a budget below the smallest fidelity, or a seed that is no whole number from 0 on.
+            MissingCellError: tabular mode, and the validation split has no complete train seed.
         """
         from nasbench_rl.run import Run
 
@@ -210,6 +214,10 @@ class TabularBenchmark(Benchmark):
 
         Returns:
             Columns of length n: ``score``, ``fidelity`` and ``cpu_seconds`` of one training.
+
+        Raises:
+            InvalidArchitectureError, InvalidValueError, UnknownNameError: bad input; the message says what is allowed.
+            MissingCellError: one of them is not in the table.
         """
         return self.table.gather(self._rows(archs), fidelities, seeds, split, metric)
 
@@ -273,7 +281,12 @@ class TabularBenchmark(Benchmark):
         return self.table.fidelities.copy(), view.values[row, at].mean(axis=0)
 
     def optimum(self, split: Split = "test", metric: str | None = None) -> Evaluation:
-        """The best architecture by its mean score over the split's seeds."""
+        """The best architecture by its mean score over the split's seeds; of a table in the making, of those trained.
+
+        Raises:
+            MissingCellError: nothing was trained to the end yet.
+            UnknownNameError, InvalidValueError: no such split or metric.
+        """
         scores = self.table.view(split, metric).mean[:, -1]
         if np.isnan(scores).all():
             raise MissingCellError(f"{self.task.id} has no {split} score at {self.task.max_fidelity:,} yet")
@@ -340,11 +353,11 @@ def load(
     raise unknown("mode", mode, MODES)
 
 
-_loaded: dict[str, TabularBenchmark] = {}
+_loaded: dict[str | Task, TabularBenchmark] = {}
 
 
 def query(
-    task: str, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
+    task: str | Task, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
     metric: str | None = None,
 ) -> Evaluation:  # fmt: skip
     """What a network scores, from the shipped tables; see ``Benchmark.query``. The table is read once a process.
@@ -356,7 +369,7 @@ def query(
         bench = _loaded[task]
     except (KeyError, TypeError):  # TypeError: what has no hash and is no task
         bench = load(task)
-        _loaded[bench.task.id] = bench
+        _loaded[task] = bench  # as it was given: a task of one's own does not answer for a registered one of its id
     return bench.query(arch, fidelity=fidelity, seed=seed, split=split, metric=metric)
 
 

@@ -45,11 +45,20 @@ def random_search_choice(values_search: npt.ArrayLike, n: int | None = None) -> 
     Returns:
         (n, N) chances after 1, 2, …, n evaluations without replacement; each row sums to 1.
 
+    Raises:
+        InvalidValueError: an architecture without any score, or ``n`` outside 1..N.
+
     >>> random_search_choice([[1], [2], [3]]).round(3).tolist()
     [[0.333, 0.333, 0.333], [0.0, 0.333, 0.667], [0.0, 0.0, 1.0]]
     """
     search = np.asarray(values_search, dtype=np.float64)
+    if search.ndim != 2 or not len(search):
+        raise InvalidValueError(f"values_search has shape {search.shape}; give (architectures, seeds)")
     total = len(search)
+    if n is not None and not 1 <= n <= total:
+        raise InvalidValueError(f"n is {n!r}; between 1 and the {total} architectures can be drawn without replacement")
+    if (missing := np.isnan(search).all(axis=1)).any():
+        raise InvalidValueError(f"architecture {int(np.argmax(missing))} of values_search has no score at all")
     depth = total if n is None else n
     nodes, weights = np.polynomial.legendre.leggauss(depth // 2 + 1)
     uniform, weights = (nodes + 1) / 2, weights / 2

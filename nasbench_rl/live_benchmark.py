@@ -138,8 +138,6 @@ class LiveBenchmark(TabularBenchmark):
             assert tell is not None
             tell(steps * asked // self.task.max_fidelity)
 
-        from nasbench_rl.training import workers
-
         with files.lock(self.folder, workers.lock_name(self.task, cells.cell_name(arch.name, seed))):
             if (arch.name, seed) not in shards.trained_cells(self.folder, self.task):
                 with self.turn():
@@ -149,8 +147,6 @@ class LiveBenchmark(TabularBenchmark):
 
     def turn(self) -> AbstractContextManager[None]:
         """Waits until fewer than ``jobs`` trainings go on in the folder, and is one of them while it is held."""
-        from nasbench_rl.training import workers
-
         return workers.turn(self.folder, self.jobs)
 
     def _take_in(self) -> None:
@@ -162,8 +158,6 @@ class LiveBenchmark(TabularBenchmark):
 
         A cell whose training fails is left to ``query`` too, which says why.
         """
-        from nasbench_rl.training import workers
-
         longest_first = sorted(cells, key=lambda cell: -self.task.size(cell[0]).flops)
         missing = [workers.Cell(self.task.id, a.name, seed) for a, seed in longest_first if not self.table.has(a, seed)]
         known = self.task.id in task_ids() and get_task(self.task.id) is self.task  # a worker finds it by its id
@@ -187,8 +181,6 @@ class LiveBenchmark(TabularBenchmark):
         if seed is None or seed in known.seeds or not isinstance(self.task, GameTask):
             return known
         cells, darts = self._ready(), family == "darts"
-        from nasbench_rl.training import workers
-
         train = cells.train_darts if darts else cells.train_supernet
         with files.lock(self.folder, workers.lock_name(self.task, cells.cell_name(family, seed))):
             self._supernets = {}

@@ -181,7 +181,8 @@ def _fault(task: Task, cell: tuple[str, int], rows: Rows) -> str:
     unsound = next((text for row in rows if (text := _unsound(row))), "")
     if unsound:
         return unsound
-    if next(row for row in rows if row["fidelity"] == task.max_fidelity).get("return_eval", 0.0) is None:
+    last = next(row for row in rows if row["fidelity"] == task.max_fidelity)
+    if "return_eval" in last and not _finite(last["return_eval"]):
         return "the final policy was not evaluated"
     return ""
 

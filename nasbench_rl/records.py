@@ -74,7 +74,7 @@ class Evaluation:
         split: ``"validation"`` (what searches see) or ``"test"`` (what reports use).
         seeds: the train seeds averaged over.
         score: mean of the metric over ``seeds``.
-        score_std: sample standard deviation over ``seeds``; NaN for one seed.
+        score_std: sample standard deviation over ``seeds``, NaN for one seed; of a guess, over the ensemble's models.
         metrics: every stored metric, each the mean over ``seeds``.
         cost: cost of one training to ``fidelity``.
         params: trainable parameters.

@@ -158,12 +158,15 @@ class Run:
             BudgetExhausted: more than ``remaining``, or ``FREE_IN_A_ROW`` evaluations one after the other that cost
                 nothing; nothing was charged.
             TestDataError: the test split was asked for.
+            InvalidArchitectureError: no architecture of the space.
+            InvalidValueError: the fidelity is not stored; nothing was charged.
+            MissingCellError: tabular mode, and the cell was never trained; nothing was charged.
         """
         if split != "validation":
             raise TestDataError(f"a search sees the validation split only, not {split!r}; reports read the test split")
         architecture = self.space.parse(arch)
         fidelity = self.task.max_fidelity if fidelity is None else fidelity
-        check_number("fidelity", fidelity, f"{self.task.fidelities[0]:,} … {self.task.max_fidelity:,}")
+        self.task.fidelity_at(fidelity)  # before anything is charged: no wrong fidelity ends a search as a spent budget
         if not self.task.is_valid(architecture):
             self.charge(self.task.fidelities[0])
             incumbent = self._incumbent.name if self._incumbent else ""
@@ -284,7 +287,12 @@ class Run:
         return self._benchmark.resource(arch, resource)
 
     def curve(self, arch: ArchLike) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """(fidelities, validation scores) of the training of ``arch`` that is going on, as far as it was paid for."""
+        """(fidelities, validation scores) of the training of ``arch`` that is going on, as far as it was paid for.
+
+        Raises:
+            InvalidArchitectureError: no architecture of the space.
+            InvalidValueError: ``arch`` was not evaluated in this run.
+        """
         architecture = self.space.parse(arch)
         if not self.task.is_valid(architecture):  # no training of a network that does not exist goes on
             return np.array(self.task.fidelities[:1]), np.zeros(1)
@@ -321,6 +329,8 @@ class Run:
 
         Raises:
             BudgetExhausted: the budget does not reach even the first.
+            InvalidArchitectureError: one is no architecture of the space; nothing was charged.
+            InvalidValueError: none was given, or none that exists.
         """
         scored: list[tuple[float, int, Architecture]] = []
         chosen = [*filter(self.task.is_valid, map(self.space.parse, archs))]
@@ -382,7 +392,7 @@ class Run:
         return search_by_gradient(self, self._benchmark)
 
     def trajectory(self) -> pd.DataFrame:
-        """Every evaluation: spent, cpu_seconds, arch, fidelity, seed, score, incumbent."""
+        """Every evaluation: spent, cpu_seconds, arch, fidelity, seed, score, incumbent, source."""
         import pandas as pd
 
         names = [f.name for f in fields(TrajectoryPoint)]

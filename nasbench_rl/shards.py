@@ -44,6 +44,8 @@ def write_shard(folder: Path, task: Tabled, cell: str, table: pa.Table) -> Path:
 def fold(folder: Path, task: Tabled) -> int:
     """Move every finished shard of a task into its table; returns how many cells were new.
 
+    A table that no manifest names, as the manifest was lost, is listed again.
+
     The manifest first names the coming file beside the present one, then the file is renamed, then the manifest names
     it alone: whichever step a kill falls on, table and manifest agree. Shards go last; a shard left behind is folded
     again to no effect.
@@ -53,12 +55,12 @@ def fold(folder: Path, task: Tabled) -> int:
     """
     waiting = shard_folder(folder, task)
     shards = sorted(waiting.glob("*.parquet"))
-    if not shards:
+    if not shards and not store.is_unlisted(folder, task):
         return 0
     with lock(folder, store.FOLD_LOCK):
         new: dict[Path, pa.Table] = {}
         refused: list[TableError] = []
-        first = [old] if len(old := store.read_table(folder, task)) else []
+        first = [old] if len(old := store.read_even_unlisted(folder, task)) else []
         for path in shards:
             try:
                 if path.is_file():  # another process may have folded it while this one waited
@@ -69,7 +71,7 @@ def fold(folder: Path, task: Tabled) -> int:
                     new[path] = table
             except TableError as error:
                 refused.append(error)
-        added = store.write_table(folder, task, list(new.values())) if new else 0
+        added = store.write_table(folder, task, list(new.values()))
         for path in new:
             path.unlink(missing_ok=True)
         for stale in waiting.glob(".*.tmp"):  # of a training that was killed as it wrote
@@ -93,4 +95,4 @@ def trained_cells(folder: Path, task: Tabled) -> set[tuple[str, int]]:
             cells |= store.cells_of(store.read_parquet(path, SCHEMAS[task.family]))
         except NasbenchError:
             continue  # folded in between, or unreadable, which fold reports
-    return cells | store.cells_of(store.read_table(folder, task))
+    return cells | store.cells_of(store.read_even_unlisted(folder, task))

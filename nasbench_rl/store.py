@@ -40,9 +40,9 @@ class Entry:
     Attributes:
         sha256: of the file.
         rows: rows in it.
-        architectures: architectures with at least one complete cell.
+        architectures: architectures with at least one cell.
         train_seeds: train seeds present, ascending.
-        cells: complete (architecture, train seed) cells.
+        cells: (architecture, train seed) cells; only whole ones are ever added.
         recipe: digest of the task's recipe; empty for tables without one.
         next_sha256: of the file that is about to replace it; left behind when a fold was killed in between.
     """
@@ -185,6 +185,21 @@ def read_table(folder: Path, task: Tabled) -> pa.Table:
     return table
 
 
+def is_unlisted(folder: Path, task: Tabled) -> bool:
+    """Whether a task has a file that no manifest names: of a fold that was killed, or of a lost manifest."""
+    return table_name(task) not in read_manifest(folder) and is_file(folder / table_name(task))
+
+
+def read_even_unlisted(folder: Path, task: Tabled) -> pa.Table:
+    """As ``read_table``, and the rows of a file that no manifest names too: what is trained is not trained again."""
+    if not is_unlisted(folder, task):
+        return read_table(folder, task)
+    path = folder / table_name(task)
+    table = read_parquet(path, SCHEMAS[task.family])
+    check_recipe(table, task, path)
+    return table
+
+
 def read_checked(folder: Path, name: str) -> bytes | None:
     """A table's bytes, compared with the manifest; None when the manifest does not name it."""
     path, entry = folder / name, read_manifest(folder).get(name)
@@ -228,13 +243,9 @@ def parquet_bytes(table: pa.Table) -> bytes:
 def write_table(folder: Path, task: Tabled, new: Sequence[pa.Table]) -> int:
     """Add cells to a task's table; the caller holds the fold lock. A cell that is there already is kept as it is.
 
-    A file that no manifest names is taken in as it lies there: of a fold that was killed, or of a folder whose manifest
-    was lost, and never written over.
+    A file that no manifest names is taken in as it lies there, and never written over.
     """
-    old, path = read_table(folder, task), folder / table_name(task)
-    if not len(old) and table_name(task) not in read_manifest(folder) and is_file(path):
-        old = read_parquet(path, SCHEMAS[task.family])
-        check_recipe(old, task, path)
+    old = read_even_unlisted(folder, task)
     known = cells_of(old)
     fresh = []
     for table in new:

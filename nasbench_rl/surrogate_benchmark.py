@@ -74,6 +74,7 @@ class SurrogateBenchmark(TabularBenchmark):
             params=size.params if size else 0,
             flops=size.flops if size else 0,
             source="surrogate" if size else "invalid",
+            metric=self.task.metric,
         )
 
     def _is_measured(

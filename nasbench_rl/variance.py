@@ -40,7 +40,21 @@ class Components(NamedTuple):
     trainings: int
 
     def repeats(self, reliability: float) -> float:
-        """How many trainings an architecture take a mean whose share is ``reliability`` (Spearman-Brown); ∞ at 0."""
+        """How many trainings an architecture take a mean whose share is ``reliability`` (Spearman-Brown).
+
+        Args:
+            reliability: from 0 to below 1.
+
+        Returns:
+            At least 1; ∞ where the share is 0, NaN where it is not known because all scores are equal.
+
+        Raises:
+            InvalidValueError: ``reliability`` is outside.
+        """
+        if not 0 <= reliability < 1:
+            raise InvalidValueError(f"reliability is {reliability!r}; allowed: 0 to below 1")
+        if math.isnan(self.share):
+            return math.nan
         if self.share <= 0:
             return math.inf
         return max(1.0, reliability / (1 - reliability) * (1 - self.share) / self.share)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import re
 import subprocess
@@ -18,6 +19,7 @@ from nasbench_rl.errors import (
     InvalidArchitectureError,
     InvalidValueError,
     MissingCellError,
+    RecipeMismatchError,
     TableError,
     UnknownNameError,
 )
@@ -291,3 +293,18 @@ def test_query_reads_a_table_once(made_tables: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("NASBENCH_RL_TABLES", str(made_tables))
     monkeypatch.setattr(benchmark, "_loaded", {})
     assert query(TWO_BY_SEED, (1, 1)) is query(TWO_BY_SEED, (1, 1))
+
+
+def test_a_task_of_ones_own_does_not_answer_for_the_registered_one(
+    made_tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nasbench_rl import benchmark
+
+    monkeypatch.setenv("NASBENCH_RL_TABLES", str(made_tables))
+    monkeypatch.setattr(benchmark, "_loaded", {})
+    known = get_task(TWO_BY_SEED)
+    own = dataclasses.replace(known, recipe=dataclasses.replace(known.recipe, gamma=0.5))
+    assert query(known, (1, 1)) is query(known, (1, 1)), "read once"
+    with pytest.raises(RecipeMismatchError):
+        query(own, (1, 1))
+    assert query(TWO_BY_SEED, (1, 1)).score == query(known, (1, 1)).score

@@ -94,9 +94,15 @@ def test_variance_components_find_what_scores_were_made_of() -> None:
 
 
 def test_variance_of_equal_scores_is_not_made_up() -> None:
-    assert math.isnan(one_way(np.ones((3, 2))).share)
+    assert math.isnan(one_way(np.ones((3, 2))).share) and math.isnan(one_way(np.ones((3, 2))).repeats(0.9))
     assert one_way([[1, 1], [2, 2]])[:3] == (1, 1, 1)
     assert one_way([[1, 2], [2, 1]]).share == 0 and one_way([[1, 2], [2, 1]]).repeats(0.9) == math.inf
+
+
+@pytest.mark.parametrize("reliability", [1.0, -0.1, math.nan])
+def test_repeats_are_for_a_reliability_below_one(reliability: float) -> None:
+    with pytest.raises(InvalidValueError, match="reliability"):
+        one_way([[1, 2], [2, 3]]).repeats(reliability)
 
 
 @pytest.mark.parametrize("scores", [[[1.0], [2.0]], [[1.0, 2.0]], [1.0, 2.0]])

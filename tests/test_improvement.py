@@ -54,6 +54,16 @@ def test_random_search_chances_are_those_of_enumeration(values: list[list[float]
     np.testing.assert_allclose(found.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize(
+    ("values", "n", "says"),
+    [([[1.0], [2.0]], 3, "between 1 and the 2"), ([[1.0], [2.0]], 0, "between 1 and the 2"),
+     ([[1.0], [math.nan]], None, "architecture 1 "), ([1.0, 2.0], None, "shape"), (np.empty((0, 2)), None, "shape")],
+)  # fmt: skip
+def test_chances_of_what_was_not_measured_are_refused(values: list[list[float]], n: int | None, says: str) -> None:
+    with pytest.raises(InvalidValueError, match=says):
+        random_search_choice(values, n)
+
+
 def test_with_one_seed_the_expectation_is_the_hypergeometric_one(rng: np.random.Generator) -> None:
     search, report = rng.normal(size=12).round(1), rng.normal(size=12)
     expected = stats.expected_best_after(search, report, 7)

@@ -46,6 +46,47 @@ def written(live: pd.DataFrame, tabular: pd.DataFrame, tables: Path) -> str:
     return tool.compared(tool.judged_anew(live, tables), tabular, tables)
 
 
+COSTS = """# Leaderboard
+
+## Score against cost
+
+### a/b@lite
+
+| method | weighs | hypervolume, params [95 %] | hypervolume, flops [95 %] | left out |
+| --- | --- | --- | --- | --- |
+| dqn | – | 0.700 [0.650, 0.750] | 0.900 [0.890, 0.910] | 20 % |
+| mnas | flops | 0.700 [0.600, 0.800] | 0.800 [0.790, 0.810] | 10 % |
+| rena | params | 0.990 [0.980, 0.999] | 0.990 [0.980, 0.999] | 96 % |
+| random_search | – | 0.500 [0.400, 0.600] | 0.600 [0.590, 0.610] | 30 % |
+| best architecture alone (k1) | – | 0.999 | 0.999 | – |
+
+### c/d@lite
+
+| method | weighs | hypervolume, params [95 %] | hypervolume, flops [95 %] |
+| --- | --- | --- | --- |
+| mnas | flops | 0.5 [0.1, 0.9] | 0.5 [0.1, 0.9] |
+| rena | params | 0.2 [0.1, 0.3] | 0.9 [0.8, 0.95] |
+| random_search | – | 0.7 [0.6, 0.8] | 0.6 [0.5, 0.7] |
+
+## Next
+"""
+
+
+def test_methods_are_judged_by_the_cost_that_they_weigh() -> None:
+    lines = baselines_readme.against_cost(COSTS).splitlines()
+    assert "`mnas` above on `a/b@lite`; `rena` below on `c/d@lite`. Elsewhere" in lines[0]
+    flops = lines.index("Score against flops, which `mnas` weighs:")
+    assert lines[flops + 2 : flops + 6] == [
+        "| task | `random_search` | `mnas` | highest of all methods |",
+        "|---|---|---|---|",
+        "| `a/b@lite` | 0.600 [0.590, 0.610], 30 % left out | 0.800 [0.790, 0.810], 10 % left out "
+        "| `dqn` 0.900 [0.890, 0.910] |",
+        "| `c/d@lite` | 0.6 [0.5, 0.7] | 0.5 [0.1, 0.9] | `rena` 0.9 [0.8, 0.95] |",
+    ]
+    params = lines.index("Score against params, which `rena` weighs:")
+    assert "| `a/b@lite` | 0.500 [0.400, 0.600], 30 % left out | –, 96 % left out |" in lines[params + 4]
+
+
 def test_a_single_run_has_its_number_and_no_interval(
     live: pd.DataFrame, tabular: pd.DataFrame, made_tables: Path
 ) -> None:

@@ -172,6 +172,16 @@ def test_a_cell_with_other_scores_is_refused(source: Path, folder: Path, column:
     assert str(path) in message and str(folder / store.table_name(TASK)) in message
 
 
+def test_a_cell_with_other_scores_is_refused_where_the_manifest_was_lost_too(source: Path, folder: Path) -> None:
+    rows = made_rows(TASK, "k5-k5", 0)
+    rows[-1]["return_all"] = 4321
+    shard(source, rows, "k5-k5")
+    (folder / store.MANIFEST).unlink()
+    with pytest.raises(TableError, match="4321"):
+        merge(source, folder)
+    assert ("k5-k5", 0) in cells(folder), "and the table is listed again"
+
+
 def test_two_files_that_disagree_are_refused(source: Path, folder: Path) -> None:
     rows = made_rows(TASK, "k1-k1", 0)
     shard(source / "a", rows)
@@ -226,9 +236,10 @@ def test_a_fidelity_of_another_recipe_is_refused(source: Path, folder: Path) -> 
     assert "17" in refused(source, folder)
 
 
-def test_a_cell_without_an_evaluation_is_refused(source: Path, folder: Path) -> None:
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
+def test_a_cell_without_an_evaluation_is_refused(source: Path, folder: Path, value: float | None) -> None:
     rows = made_rows(TASK, "k1-k1", 0)
-    rows[-1]["return_eval"] = None
+    rows[-1]["return_eval"] = value
     shard(source, rows)
     assert "not evaluated" in refused(source, folder)
 

@@ -7,7 +7,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from gymnasium.utils.env_checker import check_env  # noqa: E402
 from gymnasium.wrappers import FlattenObservation  # noqa: E402
 
 from nasbench_rl.envs.nsc_env import ENV_ID, NscEnv  # noqa: E402
-from nasbench_rl.envs.nsc_mdp import TERMINATIONS, actions_of  # noqa: E402
+from nasbench_rl.envs.nsc_mdp import TERMINATIONS, Termination, actions_of  # noqa: E402
 from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnknownNameError  # noqa: E402
 from nasbench_rl.records import Cost, Evaluation  # noqa: E402
 from nasbench_rl.spaces.base import Architecture  # noqa: E402
@@ -216,7 +216,7 @@ def test_an_invalid_network_ends_the_episode_without_reward() -> None:
 
 
 def test_every_end_is_listed() -> None:
-    assert TERMINATIONS == ("out_of_bounds", "terminal", "max_depth", "max_actions", "invalid")
+    assert set(TERMINATIONS) == set(get_args(Termination)) and len(TERMINATIONS) == 5
 
 
 # -- observations

@@ -63,6 +63,14 @@ def test_over_the_budget_nothing_is_charged_or_logged(bench: TabularBenchmark) -
     assert run.spent == 100_000 and len(run.points) == 1
 
 
+@pytest.mark.parametrize("fidelity", [20_000_000, 777_777, -5])
+def test_a_wrong_fidelity_is_told_before_the_budget(bench: TabularBenchmark, fidelity: int) -> None:
+    run = bench.start(60_000, seed=0)
+    with pytest.raises(InvalidValueError, match="is not stored"):
+        run.evaluate((1, 1), fidelity)
+    assert run.spent == 0 and not run.points
+
+
 def test_a_search_cannot_see_the_test_split(bench: TabularBenchmark) -> None:
     run = bench.start(WHOLE, seed=0)
     with pytest.raises(TestDataError):
@@ -90,7 +98,7 @@ def test_budget_is_never_given_back(bench: TabularBenchmark, amount: float) -> N
 
 def test_a_fidelity_that_is_no_number_is_refused_and_free(bench: TabularBenchmark) -> None:
     run = bench.start(WHOLE, seed=0)
-    with pytest.raises(InvalidValueError, match="fidelity 'all' is not a number"):
+    with pytest.raises(InvalidValueError, match="'all' is not a number"):
         run.evaluate((1, 1), "all")  # type: ignore[arg-type]
     assert run.spent == 0
 

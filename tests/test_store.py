@@ -243,6 +243,15 @@ def test_a_table_whose_manifest_was_lost_is_taken_in_and_not_written_over(tmp_pa
     assert shards.fold(tmp_path, TASK) == 1 and cells(tmp_path) == {("k3-k2", 1), ("k1-k1", 0)}
 
 
+def test_cells_of_a_table_whose_manifest_was_lost_are_known_and_listed_again(tmp_path: Path) -> None:
+    shard(tmp_path, "k3-k2", 1)
+    fold_all(tmp_path)
+    (tmp_path / store.MANIFEST).unlink()
+    assert shards.trained_cells(tmp_path, TASK) == {("k3-k2", 1)}, "as --dry-run counts, which writes nothing"
+    assert not (tmp_path / store.MANIFEST).exists()
+    assert shards.fold(tmp_path, TASK) == 0 and cells(tmp_path) == {("k3-k2", 1)}, "without any shard"
+
+
 def test_what_lies_in_an_installed_package_is_not_added_to(tmp_path: Path) -> None:
     store.check_kept(tmp_path)
     with pytest.raises(TableError, match="next pip install would delete.*--tables"):

@@ -11,6 +11,7 @@ import csv
 import math
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,65 +48,101 @@ def ranking(markdown: str, rows: list[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class Fronts:
+    """A task's table of hypervolumes.
+
+    Attributes:
+        columns: resource → method → hypervolume with its interval.
+        guessed: method → share of its networks that were guessed and left out; empty where none are.
+    """
+
+    columns: dict[str, dict[str, str]]
+    guessed: dict[str, str]
+
+    @classmethod
+    def read(cls, rows: list[str]) -> Fronts:
+        """``rows``: of the Markdown table, its head first."""
+        head, *body = [cells_of(row) for row in rows if not row.startswith("| ---")]
+        columns = {
+            name.split(",")[1].split("[")[0].strip(): {row[0]: row[at] for row in body}
+            for at, name in enumerate(head)
+            if name.startswith("hypervolume,")
+        }
+        at = head.index(LEFT_OUT) if LEFT_OUT in head else None
+        return cls(columns, {row[0]: row[at] for row in body} if at is not None else {})
+
+    def mostly_guessed(self, method: str) -> bool:
+        """Whether a method's front is of too few networks to judge it."""
+        return share_of(self.guessed.get(method, NONE)) > MOST
+
+    def cell(self, method: str, resource: str) -> str:
+        """The hypervolume, with the share left out; a dash where most are."""
+        share = self.guessed.get(method, NONE)
+        if share == NONE:
+            return self.columns[resource].get(method, NONE)
+        shown = NONE if self.mostly_guessed(method) else self.columns[resource].get(method, NONE)
+        return f"{shown}, {share} {LEFT_OUT}"
+
+    def highest(self, resource: str) -> str:
+        """The best method that ran often enough for an interval, and was not guessed for the most part."""
+        judged = {
+            name: cell
+            for name, cell in self.columns[resource].items()
+            if not math.isnan(bounds_of(cell)[0]) and not self.mostly_guessed(name)
+        }
+        best = max(judged, key=lambda name: float(judged[name].split()[0]), default=NONE)
+        return NONE if best == NONE else f"`{best}` {judged[best]}"
+
+
 def against_cost(markdown: str) -> str:
-    """Hypervolume of score against FLOPs: the methods that weigh a cost beside random search, a row a task.
+    """Hypervolume of score against the cost that a method weighs, beside random search's, a row a task and cost.
 
     And in a sentence where a method's interval lies wholly on one side of random search's.
     """
     section = markdown.partition("\n## Score against cost\n")[2].partition("\n## ")[0]
-    found: dict[str, dict[str, str]] = {}
-    guesses: dict[str, dict[str, str]] = {}
+    found: dict[str, Fronts] = {}
+    weighed: dict[str, list[str]] = {}
     for part in section.split("\n### ")[1:]:
-        task, rows = part.splitlines()[0], [line for line in part.splitlines() if line.startswith("| ")]
-        column = next(at for at, name in enumerate(cells_of(rows[0])) if name.startswith("hypervolume, flops"))
-        head = cells_of(rows[0])
-        at = head.index(LEFT_OUT) if LEFT_OUT in head else None
-        found[task] = {cells[0]: cells[column] for cells in map(cells_of, rows[2:])}
-        guesses[task] = {cells[0]: cells[at] for cells in map(cells_of, rows[2:]) if at is not None}
-    lines = ["| task | " + " | ".join(f"`{name}`" for name in (RANDOM, *WEIGHING)) + " |"]
-    lines.append("|---|" + "---|" * (1 + len(WEIGHING)))
-    untold: dict[str, list[str]] = {}
-    above: dict[str, list[str]] = {name: [] for name in WEIGHING}
-    below: dict[str, list[str]] = {name: [] for name in WEIGHING}
-    for task, values in found.items():
-        shown = []
-        for name in (RANDOM, *WEIGHING):
-            share = guesses[task].get(name, NONE)
-            shown.append(values.get(name, NONE) + f", {share} {LEFT_OUT}" * (share != NONE))
-        lines.append(f"| `{task}` | " + " | ".join(shown) + " |")
-        low, high = bounds_of(values.get(RANDOM, ""))
-        for name in WEIGHING:
-            if any(share_of(guesses[task].get(one, NONE)) > MOST for one in (RANDOM, name)):
-                untold.setdefault(name, []).append(f"`{task}`")
-                continue
-            own_low, own_high = bounds_of(values.get(name, ""))
-            if own_low > high:
-                above[name].append(f"`{task}`")
-            if own_high < low:
-                below[name].append(f"`{task}`")
-    told = [
-        f"`{name}`: {'; '.join(parts)}"
-        for name in WEIGHING
-        if (
-            parts := [
-                f"{side} on {', '.join(tasks)}"
-                for side, tasks in (("above", above[name]), ("below", below[name]))
-                if tasks
-            ]
-        )
-    ]
-    unsaid = "; ".join(f"`{name}` on {', '.join(tasks)}" for name, tasks in untold.items())
+        rows = [line for line in part.splitlines() if line.startswith("| ")]
+        found[part.splitlines()[0]] = Fronts.read(rows)
+        for cells in map(cells_of, rows):
+            if cells[0] in WEIGHING and cells[0] not in weighed.setdefault(cells[1], []):
+                weighed[cells[1]].append(cells[0])
+    parts: list[str] = []
+    told: list[str] = []
+    for resource in sorted(weighed):
+        methods = sorted(weighed[resource])
+        head = ["task", f"`{RANDOM}`", *(f"`{name}`" for name in methods), "highest of all methods"]
+        weigh = "weighs" if len(methods) == 1 else "weigh"
+        parts += ["", f"Score against {resource}, which {' and '.join(head[2:-1])} {weigh}:", ""]
+        parts += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+        for task, fronts in found.items():
+            cells = [fronts.cell(name, resource) for name in (RANDOM, *methods)]
+            parts.append(f"| `{task}` | " + " | ".join([*cells, fronts.highest(resource)]) + " |")
+        for name in methods:
+            told += [f"`{name}` {side} on {', '.join(tasks)}" for side, tasks in _apart(found, name, resource).items()]
     answer = "; ".join(told) if told else "of none of them on any task"
     return "\n".join(
         [
             "Interval, not corrected for the number of comparisons, wholly above or below random search's: "
-            f"{answer}. Elsewhere they are not told apart from it."
-            + " Nothing is said where most of the networks that it or random search looked at were never trained: "
-            f"{unsaid}." * bool(untold),
-            "",
-            *lines,
+            f"{answer}. Elsewhere they are not told apart from it. A dash and no word where most of the networks that "
+            "a search looked at were never trained.",
+            *parts,
         ]
     )
+
+
+def _apart(found: dict[str, Fronts], method: str, resource: str) -> dict[str, list[str]]:
+    """Tasks where a method's interval lies wholly ``"above"`` or ``"below"`` random search's."""
+    apart: dict[str, list[str]] = {}
+    for task, fronts in found.items():
+        if fronts.mostly_guessed(method) or fronts.mostly_guessed(RANDOM):
+            continue
+        own, other = (bounds_of(fronts.columns[resource].get(name, "")) for name in (method, RANDOM))
+        if own[0] > other[1] or own[1] < other[0]:
+            apart.setdefault("above" if own[0] > other[1] else "below", []).append(f"`{task}`")
+    return apart
 
 
 def share_of(cell: str) -> float:

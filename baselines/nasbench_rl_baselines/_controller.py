@@ -6,12 +6,14 @@ https://arxiv.org/abs/1611.01578: every choice is drawn from a softmax and fed i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from nasbench_rl import Run
 from nasbench_rl_baselines._choices import Choices, Tokens
+from nasbench_rl_baselines._searching import Purse
 from nasbench_rl_baselines._torch import log_prob_and_entropy
 
 States = list[tuple[Tensor, Tensor] | None]
@@ -93,3 +95,37 @@ class Controller(nn.Module):
         allowed = (token >= bounds[..., :1]) & (token < bounds[..., 1:])
         within = torch.tensor([[step < len(s) for s in sequences] for step in range(length)])
         return allowed, within
+
+
+def evaluated_batch(
+    run: Run,
+    controller: Controller,
+    generator: torch.Generator,
+    size: int,
+    advantage: Callable[[float], float],
+    purse: Purse,
+) -> tuple[list[Tokens], Tensor] | None:
+    """Sample ``size`` architectures and evaluate them; None when ``purse`` ends the search before the batch is full.
+
+    Args:
+        run: the search.
+        controller: what samples.
+        generator: its draws.
+        size: architectures in the batch.
+        advantage: of a score; called once for each, in order.
+        purse: asked before every evaluation.
+
+    Returns:
+        The sequences and (size,) their advantages.
+
+    Raises:
+        BudgetExhausted: an evaluation costs more than remains.
+    """
+    sequences: list[Tokens] = []
+    advantages: list[float] = []
+    while len(sequences) < size:
+        if not purse.goes_on():
+            return None
+        sequences.append(controller.sample(generator))
+        advantages.append(advantage(run.evaluate(controller.choices.decode(sequences[-1]))))
+    return sequences, torch.tensor(advantages)

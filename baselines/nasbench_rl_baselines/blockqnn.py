@@ -3,13 +3,16 @@
 Zhong, Yan, Wu, Shao and Liu (2018), "Practical block-wise neural network architecture generation",
 https://arxiv.org/abs/1708.05552: Q-learning with shaped rewards; the reward of a training that is stopped early is
 ACC − μ log FLOPs − ρ log density. Gomez Robles and Vanschoren (2019), https://arxiv.org/abs/1911.03769, section 4.1.2
-and the settings of experiment 1, name its 12 epochs and both penalties.
+and the settings of experiment 1, name its 12 epochs and both penalties, which they leave out as too strict for hard
+tasks.
 
 α, γ, μ, ρ, the ε schedule, its 178 iterations and the 64 replayed blocks are those of a re-implementation,
 https://github.com/elenathfgs/BlockQNN_Keras (``BlockQNN.py``, ``BlockQNN_agents.py``, ``BlockQNN_tools.py``), which
-draws one block an iteration. Not confirmed from a source: that they are the paper's, whose text was at hand in its
-abstract and introduction alone and whose authors' code was not found; its 64 blocks an iteration and 100 finalists; and
-the initial Q of 0, where the re-implementation and MetaQNN's code have 0.5.
+draws one block an iteration, as is the initial Q of 0.5, which MetaQNN's code has too. Not confirmed from a source: that
+they are the paper's, whose text was at hand in its abstract and introduction alone and whose authors' code was not
+found; its 64 blocks an iteration and 100 finalists; and that its accuracies are in percent, by which μ and ρ are small
+corrections. The re-implementation takes them from an accuracy below 1, of logarithms divided by a baseline's, which
+moves every reward by a constant; and it shares a reward over the greatest depth, not over the block's own layers.
 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 178 x 64 blocks:
 
@@ -62,7 +65,7 @@ class BlockQnn:
 
     learning_rate: float = 0.01
     discount: float = 1.0
-    initial: float = 0.0
+    initial: float = 0.5
     replay: int = 64
     mu: float = 1.0
     rho: float = 8.0

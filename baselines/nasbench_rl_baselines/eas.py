@@ -39,8 +39,8 @@ Changed for a default budget of ten trainings, where the paper trains 450 childr
 - The reward is tan(r π / 2) as in the paper; for returns of games r is the score between the lowest and the highest
   seen, and r is cut at 0.95.
 
-Not confirmed from a source: the 450 children of the first stage, the 300 epochs and the paper's section numbers (20
-epochs and 10 children are those of the authors' code).
+Not confirmed from a source: the 450 children of the first stage (``arch_search.py`` of the authors' code samples 150)
+and the paper's section numbers. 300 epochs, 20 epochs and 10 children are those of the authors' code.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ Changed for spaces of 25 or 32 points, whose default budget is ten trainings and
 
 - A batch has 5 architectures, two batches a default budget. An architecture is trained once.
 - Returns of games are divided by the highest seen so far, and one below 0 counts as 0. Accuracies stay as they are.
-- The cost is params, FLOPs or, as in the paper, measured latency: here of one core at batch 1, where a table has it.
-  The target is the space's median by default.
+- The cost is FLOPs by default, which every task knows; ``objective=latency`` is the paper's, measured here on one core
+  at batch 1, and for tasks that ``tables/latency/`` has. The target is the space's median by default.
 
 At the default budget the controller has hardly moved from a uniform distribution, and the search is close to random
 search without replacement.

@@ -25,7 +25,7 @@ import torch
 
 from nasbench_rl import Run
 from nasbench_rl_baselines._choices import Tokens, choices_of
-from nasbench_rl_baselines._controller import Controller
+from nasbench_rl_baselines._controller import Controller, evaluated_batch
 from nasbench_rl_baselines._searching import MovingAverage, Purse, RewardScale, check_positive
 from nasbench_rl_baselines._torch import generator_of, one_thread
 
@@ -71,17 +71,13 @@ class Ppo:
         controller = Controller(choices_of(run.space), self.units, self.layers, self.init_range, generator)
         optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate, fused=True)
         scale, baseline, purse = RewardScale(run), MovingAverage(self.baseline_decay), Purse(run)
-        while True:
-            sequences: list[Tokens] = []
-            advantages: list[float] = []
-            while len(sequences) < self.batch:
-                if not purse.goes_on():
-                    return
-                sequences.append(controller.sample(generator))
-                score = run.evaluate(controller.choices.decode(sequences[-1]))
-                scale.see(score)
-                advantages.append(baseline.advantage(scale(score)))
-            self._update(controller, optimizer, sequences, torch.tensor(advantages))
+
+        def advantage(score: float) -> float:
+            scale.see(score)
+            return baseline.advantage(scale(score))
+
+        while batch := evaluated_batch(run, controller, generator, self.batch, advantage, purse):
+            self._update(controller, optimizer, *batch)
 
     def _update(
         self,

@@ -3,7 +3,8 @@
 Baker, Gupta, Naik and Raskar (2017), "Designing neural network architectures using reinforcement learning",
 https://arxiv.org/abs/1611.02167. α, γ, the initial Q of 0.5 and the ε schedule are those of the authors' code,
 https://github.com/bowenbaker/metaqnn, ``models/cifar10/state_space_parameters.py``. It replays 128 architectures at a
-time; the 100 here are the paper's, page 6, as a re-implementation cites it. Not confirmed from the paper itself.
+time; the 100 here are the paper's, page 6, as a re-implementation cites it, and as ``q_server.py`` of the authors' code
+names without using it. Not confirmed from the paper itself.
 
 Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 2 700:
 

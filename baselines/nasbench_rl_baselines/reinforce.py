@@ -26,8 +26,8 @@ from dataclasses import dataclass
 import torch
 
 from nasbench_rl import Run
-from nasbench_rl_baselines._choices import Tokens, choices_of
-from nasbench_rl_baselines._controller import Controller
+from nasbench_rl_baselines._choices import choices_of
+from nasbench_rl_baselines._controller import Controller, evaluated_batch
 from nasbench_rl_baselines._searching import MovingAverage, Purse, RewardScale, check_positive
 from nasbench_rl_baselines._torch import generator_of, one_thread
 
@@ -68,17 +68,14 @@ class Reinforce:
         controller = Controller(choices_of(run.space), self.units, self.layers, self.init_range, generator)
         optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate, fused=True)
         scale, baseline, purse = RewardScale(run), MovingAverage(self.baseline_decay), Purse(run)
-        while True:
-            sequences: list[Tokens] = []
-            advantages: list[float] = []
-            while len(sequences) < self.batch:
-                if not purse.goes_on():
-                    return
-                sequences.append(controller.sample(generator))
-                score = run.evaluate(controller.choices.decode(sequences[-1]))
-                scale.see(score)
-                advantages.append(baseline.advantage(scale(score) ** self.power))
+
+        def advantage(score: float) -> float:
+            scale.see(score)
+            return baseline.advantage(scale(score) ** self.power)
+
+        while batch := evaluated_batch(run, controller, generator, self.batch, advantage, purse):
+            sequences, advantages = batch
             log_prob, _ = controller.log_prob(sequences)
             optimizer.zero_grad()
-            (-(torch.tensor(advantages) * log_prob).mean()).backward()
+            (-(advantages * log_prob).mean()).backward()
             optimizer.step()

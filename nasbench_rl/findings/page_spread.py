@@ -10,6 +10,7 @@ from nasbench_rl.findings.fidelity import shown
 from nasbench_rl.findings.spread import RELIABLE, SpreadFinding
 from nasbench_rl.leaderboard.columns import show
 from nasbench_rl.ranking_noise import FEWEST
+from nasbench_rl.task import GameTask, get_task
 from nasbench_rl.variance import Components
 
 MANY = 100
@@ -23,13 +24,23 @@ def spread_answer(found: Answers) -> list[str]:
     each = [_answer(one) for one in found.spreads]
     if len(each) == 1:
         return each
-    lasts = [last.share for one in found.spreads if one.trainings and (last := one.trainings[-1])]
-    if not lasts:
+    agents = [one for one in found.spreads if isinstance(get_task(one.task), GameTask)]
+    others = [one for one in found.spreads if one not in agents]
+    kinds = [_shares("agents", agents), _shares("image classifiers", others)]
+    known = [text for text in kinds if text]
+    if not known:
         return [f"Not known yet on any task: it takes a second train seed of {FEWEST} architectures.", *each]
-    shares = f"Between {percent(min(lasts))} and {percent(max(lasts))}" if len(lasts) > 1 else percent(lasts[0])
-    tasks = f"the {len(lasts)} of {len(each)} tasks" if len(lasts) > 1 else f"the only one of {len(each)} tasks"
-    text = f"{shares} of the variance of a whole training's score is architecture, on {tasks} where"
+    text = f"Of the variance of a whole training's score, architecture is {', and '.join(known)}, where"
     return [f"{text} {FEWEST} architectures or more have a second train seed.", *each]
+
+
+def _shares(kind: str, spreads: Sequence[SpreadFinding]) -> str:
+    """``between 0 % and 42 % on agents (2 of 3 tasks)``; nothing where no task of the kind can tell."""
+    lasts = [last.share for one in spreads if one.trainings and (last := one.trainings[-1])]
+    if not lasts:
+        return ""
+    shares = f"between {percent(min(lasts))} and {percent(max(lasts))}" if len(lasts) > 1 else percent(lasts[0])
+    return f"{shares} on {kind} ({len(lasts)} of {len(spreads)} task{'s' * (len(spreads) > 1)})"
 
 
 def _answer(one: SpreadFinding) -> str:
@@ -99,7 +110,7 @@ def _table(one: SpreadFinding, components: Sequence[Components | None], rest: st
             cells += [show(part.share) + between, show(part.sd_architecture), show(part.sd_rest)]
             cells += [show(part.sd_seed)] if shared else []
             repeats = part.repeats(RELIABLE)
-            cells += [f"{repeats:.1f}" if repeats < MANY else f"> {MANY}"]
+            cells += ["–" if math.isnan(repeats) else f"{repeats:.1f}" if repeats < MANY else f"> {MANY}"]
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]
 

@@ -35,7 +35,6 @@ from nasbench_rl.presets.meta_rl_trials import (
 
 DEFAULT_RUNS = 3
 """Search seeds; the paper has one of each trial."""
-EXPERIMENTS = (1, 2, 3)
 STANDS_FOR = {
     "nsc-chain/fashion-mnist@lite": "omniglot",
     "nsc-chain/font-letters@lite": "vgg_flower",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from nasbench_rl.errors import missing_extra
+from nasbench_rl.errors import missing_extra, unknown
 
 if TYPE_CHECKING:
     from nasbench_rl.recipes import PPORecipe
@@ -64,12 +64,18 @@ class Games(Protocol):
         ...
 
 
+SUITES = ("atari", "minatar")
+
+
 def games_class(suite: str) -> Callable[[Environment, PPORecipe, int], Games]:
     """What makes the games of a suite.
 
     Raises:
+        UnknownNameError: no such suite.
         MissingExtraError: the emulator is not installed.
     """
+    if suite not in SUITES:
+        raise unknown("suite", suite, SUITES)
     if suite == "atari":
         try:
             from nasbench_rl.training.atari import AtariGames

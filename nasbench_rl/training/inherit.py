@@ -89,7 +89,7 @@ class Networks:
         size, cost = self.task.size(child), Cost(fidelity, self.task.fidelity_unit, time.process_time() - cpu)
         evaluation = Evaluation(
             self.task.id, child.name, fidelity, "validation", (seed,), score, float("nan"), {self.task.metric: score},
-            cost, size.params, size.flops, "live",
+            cost, size.params, size.flops, "live", self.task.metric,
         )  # fmt: skip
         return Inherited(evaluation, renewed)
 

@@ -10,7 +10,7 @@ import pytest
 from ale_py import Action
 from ale_py.vector_env import AtariVectorEnv
 
-from nasbench_rl.errors import MissingExtraError
+from nasbench_rl.errors import MissingExtraError, UnknownNameError
 from nasbench_rl.task import Environment, get_task
 from nasbench_rl.training import games as games_module
 from nasbench_rl.training.atari import AtariGames, to_blocks
@@ -290,6 +290,11 @@ def test_a_missing_emulator_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "minatar", None)
     with pytest.raises(MissingExtraError, match=r"'minatar'.*nasbench-rl\[live\]"):
         games_module.make_games(MINATAR, 1)
+
+
+def test_an_unknown_suite_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="procgen"):
+        games_module.games_class("procgen")
 
 
 def test_make_games_chooses_the_suite() -> None:
