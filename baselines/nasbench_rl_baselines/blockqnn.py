@@ -8,8 +8,8 @@ tasks.
 
 α, γ, μ, ρ, the ε schedule, its 178 iterations and the 64 replayed blocks are those of a re-implementation,
 https://github.com/elenathfgs/BlockQNN_Keras (``BlockQNN.py``, ``BlockQNN_agents.py``, ``BlockQNN_tools.py``), which
-draws one block an iteration, as is the initial Q of 0.5, which MetaQNN's code has too. Not confirmed from a source: that
-they are the paper's, whose text was at hand in its abstract and introduction alone and whose authors' code was not
+draws one block an iteration, as is the initial Q of 0.5, which MetaQNN's code has too. Not confirmed from a source:
+that they are the paper's, whose text was at hand in its abstract and introduction alone and whose authors' code was not
 found; its 64 blocks an iteration and 100 finalists; and that its accuracies are in percent, by which μ and ρ are small
 corrections. The re-implementation takes them from an accuracy below 1, of logarithms divided by a baseline's, which
 moves every reward by a constant; and it shares a reward over the greatest depth, not over the block's own layers.
