@@ -30,8 +30,9 @@ class NscFeatures:
 
     Lengths are in layers, areas in pixels of a map, logarithms to base 10. ``count.*`` counts layers; in a chain
     ``layer3.conv5`` is 1 when the third layer is a convolution of 5x5, and ``height3`` is the height of its map (0 past
-    the last layer). In other spaces ``end.*`` counts the layers that no other uses, and ``path.*`` those on paths from
-    the image to the prediction module.
+    the last layer). In other spaces ``end.*`` counts the layers that no other uses, ``path.*`` those on paths from the
+    image to the prediction module, and ``merge.*`` the layers with two predecessors: all, those whose two are one,
+    those that read the image, and the rows by which the smaller of their maps is padded.
 
     Attributes:
         space: the NSC space, of the package or of one's own.
@@ -90,7 +91,7 @@ class NscFeatures:
             **_order(vectors, definition),
             **_convolution_maps(vectors, definition, shapes),
             **_paths(vectors, definition, image),
-            **(_positions(vectors, definition, shapes) if definition.chain else _ends(vectors, definition)),
+            **(_positions(vectors, definition, shapes) if definition.chain else _branches(vectors, definition, shapes)),
         }
 
 
@@ -180,16 +181,25 @@ def _positions(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Sha
     return features
 
 
-def _ends(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
-    """The layers that the prediction module reads, and how branched the graph is."""
+def _branches(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shape]) -> dict[str, float]:
+    """The layers that the prediction module reads, how branched the graph is, and what its merges join."""
     ends = nsc_graph.leaves(vectors, definition)
     features = {f"end.{name}": 0.0 for name in layer_names(definition)}
     for end in ends:
         _, kind, kernel, _, _ = vectors[end - 1]
         features[f"end.{layer_name(kind, kernel, definition)}"] += 1.0
     sources = [source for vector in vectors for source in nsc_graph.predecessors(vector, definition)]
+    merges = [pair for vector in vectors if len(pair := nsc_graph.predecessors(vector, definition)) == 2]
+    ways = [1]  # from the image to each node
+    for vector in vectors:
+        ways.append(sum(ways[source] for source in nsc_graph.predecessors(vector, definition)))
     return {
         **features,
+        "merge.all": len(merges),
+        "merge.same": sum(first == second for first, second in merges),
+        "merge.with_image": sum(0 in pair for pair in merges),
+        "merge.padded": sum(abs(shapes[first][0] - shapes[second][0]) for first, second in merges),
+        "log_ways": math.log10(sum(ways[end] for end in ends)),
         "ends": len(ends),
         "reads_of_image": sources.count(0),
         "forks": sum(sources.count(node) > 1 for node in set(sources)),

@@ -231,8 +231,8 @@ class ImageTask(Task):
 
     @property
     def built_by(self) -> str:
-        """Chains that can be gone through, and deeper ones, or networks with branches, as an agent would draw them."""
-        return f"{self.id} --depth 2 --drawn 300" if self.space.definition.chain else f"{self.id} --drawn 300"
+        """Networks so shallow that all are trained, and deeper ones as an agent would draw them."""
+        return f"{self.id} --depth {2 if self.space.definition.chain else 1} --drawn 300"
 
     @property
     def image(self) -> Shape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -85,6 +86,11 @@ def test_a_branched_network_by_hand() -> None:
         "end.add": 1,
         "end.conv1": 1,
         "reads_of_image": 3,
+        "merge.all": 1,
+        "merge.same": 0,
+        "merge.with_image": 0,
+        "merge.padded": abs((28 - 2 - 4) - 14),
+        "log_ways": math.log10(3),
         "forks": 1,
         "path.convs": 2,
         "path.fewest_convs": 0,

@@ -17,7 +17,7 @@ from made_images import TASK, made_rows, true_accuracy
 from nasbench_rl import cli, compare, load, store
 from nasbench_rl.errors import RecipeMismatchError, TableError
 from nasbench_rl.method import get_method
-from nasbench_rl.presets import intensified
+from nasbench_rl.presets import intensified, meta_rl_figures
 from nasbench_rl.presets import meta_rl as preset
 from nasbench_rl.presets.meta_rl_tables import strategies_differ
 from nasbench_rl.presets.meta_rl_trials import (
@@ -209,7 +209,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     empty.mkdir()
     command = ["--preset", "meta-rl-paper", "--experiment", "3", "--out", str(tmp_path), "--tables", str(empty)]
     assert cli.run(compare.main, command) == 2
-    assert "build nsc-multibranch/font-letters@lite --drawn 300" in capsys.readouterr().err
+    assert "build nsc-multibranch/font-letters@lite --depth 1 --drawn 300" in capsys.readouterr().err
     assert cli.run(compare.main, ["--preset", "meta-rl-paper", "--experiment", "4"]) == 2
     for flags in (["--dry-run"], ["--experiment", "2"]):
         assert cli.run(compare.main, flags) == 2
@@ -293,7 +293,23 @@ def test_shares_and_the_test_between_strategies() -> None:
     assert strategies_differ(pd.concat(frames))["p"].item() == pytest.approx(1.0), "mirrored shares: no side leads"
 
 
+def test_figure_15s_line_is_where_episode_3000_starts() -> None:
+    steps = pd.DataFrame({"method": ["a"] * 4 + ["b"] * 2, "seed": [0, 0, 1, 1, 0, 0], "step": [9, 10, 7, 8, 1, 2]})
+    steps["episode"] = [2999, 3000, 3000, 3000, 5, 6]
+    assert meta_rl_figures.cut_steps(steps) == {"a": {0: 10, 1: 7}}
+    assert "(in 2 of 3 trials)" in meta_rl_figures._cut_note(steps, {"a": {0: 10, 1: 7}})
+    assert "no trial comes to episode 3000" in meta_rl_figures._cut_note(steps, {})
+
+
 # -- intensified trainings
+
+
+def test_networks_that_no_memory_holds_are_passed_over_by_name() -> None:
+    task = intensified.intense_task("animals")
+    huge = "conv1 conv1 conv1 conv1 conv1 conv1 conv1 conv1 conv1 conv1"
+    fitting, reasons = intensified.within_memory(task, ["conv3 maxpool2", huge])
+    assert fitting == ["conv3 maxpool2"] and len(reasons) == 1
+    assert reasons[0].startswith(huge) and "parameters take" in reasons[0]
 
 
 def test_the_recipe_is_the_papers_on_small_images() -> None:

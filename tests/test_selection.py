@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from made_tables import write_made_accuracies
 
-from nasbench_rl import store
-from nasbench_rl.build import selection
+from nasbench_rl import load, store
+from nasbench_rl.build import selection, twins
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import ImageTask, get_task
@@ -100,6 +100,30 @@ def test_half_of_a_round_is_near_the_best(tmp_path: Path) -> None:
     archs = selection.drawn(TASK, store.read_table(tmp_path, TASK), 1, 1000)
     layers = np.array([sum(a == b for a, b in zip(best.split(), arch.name.split(), strict=False)) for arch in archs])
     assert (layers[1::2] >= 2).mean() > 0.8 > (layers[::2] >= 2).mean()
+
+
+def test_chains_do_not_count_as_drawn_where_there_are_branches() -> None:
+    task = get_task("nsc-multibranch/font-letters@lite")
+    assert isinstance(task, ImageTask)
+    names = ["conv1", "conv1 | conv3 | conv5", "conv1 | conv3@0", "add(0,0)", "conv1 | add(0,1)"]
+    assert selection.deeper(task, names, 1) == {"conv1 | conv3@0", "conv1 | add(0,1)"}
+    assert selection.deeper(TASK, ["conv1", "conv1 conv3"], 1) == {"conv1 conv3"}
+
+
+def test_chains_that_were_trained_alike_are_taken_over(tmp_path: Path) -> None:
+    chains, task = get_task("nsc-chain/font-letters@lite"), get_task("nsc-multibranch/font-letters@lite")
+    assert isinstance(chains, ImageTask) and isinstance(task, ImageTask)
+    assert twins.chain_task(task) is chains and twins.chain_task(chains) is None
+    assert twins.adopt(tmp_path, task) == 0, "no table yet"
+    write_made_accuracies(tmp_path, chains.id, ["conv1", "conv3 maxpool2"], seeds=2)
+    write_made_accuracies(tmp_path, task.id, ["conv1", "conv1 | add(0,1)"], seeds=1)
+    assert twins.adopt(tmp_path, task) == 3 and twins.adopt(tmp_path, task) == 0
+    bench, other = load(task, tables=tmp_path), load(chains, tables=tmp_path)
+    taken = bench.query("conv3 | maxpool2", seed=1)
+    assert dict(taken.metrics) == dict(other.query("conv3 maxpool2", seed=1).metrics)
+    assert (taken.params, taken.flops) == (task.size("conv3 | maxpool2").params, task.size("conv3 | maxpool2").flops)
+    rows = store.read_table(tmp_path, task)
+    assert set(rows["machine"].to_pylist()) == {"made"} and set(rows["recipe"].to_pylist()) == {task.digest}
 
 
 def test_networks_with_branches_are_drawn_as_an_agent_meets_them(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ def test_wiring_does_not_part_networks_of_the_same_layers() -> None:
     assert isinstance(task, ImageTask)
     chain, branches = "conv3 | maxpool2", "maxpool2 | conv3@0"
     assert group_of(task, chain, "layers") == group_of(task, branches, "layers")
+    merged = "conv3 | maxpool2 | add(1,2)"
+    assert group_of(task, merged, "layers") == group_of(task, chain, "layers"), "a mutation away"
 
 
 def test_an_unknown_grouping_is_refused() -> None:

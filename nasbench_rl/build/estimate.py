@@ -38,8 +38,8 @@ def drawn_core_hours(task: ImageTask, depth: int, count: int, folder: Path) -> t
     """What ``--drawn`` would cost before it is known which networks will be drawn.
 
     Returns:
-        How many cells a table lacks of ``count`` networks deeper than ``depth``, the hours that one core needs for
-        them, and where the estimate comes from: the mean of those in the table, or a short probe of the first ones.
+        How many cells a table lacks of ``count`` networks that ``selection.is_drawn`` counts, the hours that one core
+        needs for them, and where the estimate comes from: the mean of those in the table, or a short probe of the first.
 
     Raises:
         InvalidValueError: the space has not so many (``selection.drawn``).
@@ -48,12 +48,13 @@ def drawn_core_hours(task: ImageTask, depth: int, count: int, folder: Path) -> t
     seconds = _measured_seconds(rows, task)
     there = selection.deeper(task, set(rows["arch"].to_pylist()), depth)
     lacking = max(0, count - len(there))
+    kind = f"deeper than {depth}" + (", without chains" if not task.space.definition.chain else "")
     if not lacking:
-        return 0, 0.0, f"the table has {len(there)} deeper than {depth}"
+        return 0, 0.0, f"the table has {len(there)} {kind}"
     measured = [mean for name, mean in seconds.items() if name in there]
     if measured:
         each = sum(measured) / len(measured)
-        source = f"the mean of the table's {len(measured)} deeper than {depth}: {each:.3g} CPU seconds"
+        source = f"the mean of the table's {len(measured)} {kind}: {each:.3g} CPU seconds"
     else:
         cells = [Cell(task.id, arch.name, 0) for arch in selection.drawn(task, rows, depth, count)]
         each = _probe_seconds(task, cells)

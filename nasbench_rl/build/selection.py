@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.spaces import nsc_graph
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.task import ImageTask
@@ -93,12 +94,23 @@ def is_repeated(arch: Architecture, every: int) -> bool:
 
 
 def deeper(task: ImageTask, names: Iterable[str], depth: int) -> set[str]:
-    """Those with more than ``depth`` layers, which is what ``--drawn`` counts."""
-    return {name for name in names if len(task.space.parse(name).choices) > depth}
+    """Those that ``--drawn`` counts (``is_drawn``)."""
+    return {name for name in names if is_drawn(task, task.space.parse(name), depth)}
+
+
+def is_drawn(task: ImageTask, arch: Architecture, depth: int) -> bool:
+    """Whether a network has more than ``depth`` layers and, in a space with branches, is no chain.
+
+    Chains are drawn for the space of chains, whose trainings are those of a space with branches too (``twins``).
+    """
+    definition = task.space.definition
+    if not definition.chain and nsc_graph.is_chain(arch.choices, definition):
+        return False
+    return len(arch.choices) > depth
 
 
 def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Architecture]:
-    """The next round of new valid networks deeper than ``depth``, until a table has ``count``; empty when it has.
+    """The next round of new valid networks that ``is_drawn`` counts, until a table has ``count``; empty when it has.
 
     One half is drawn as an agent without knowledge would: chains from ``space.sample``, networks with branches from
     episodes of random actions, in which pointers follow the newest layer, so that most have fewer branches than a draw
@@ -125,7 +137,7 @@ def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Archi
             arch = task.space.parse(best[int(rng.integers(len(best)))])
             for _ in range(int(rng.integers(1, LONGEST_WALK + 1))):
                 arch = task.space.mutate(arch, rng)
-        if len(arch.choices) > depth and arch.name not in known and task.is_valid(arch):
+        if is_drawn(task, arch, depth) and arch.name not in known and task.is_valid(arch):
             vain = vain + 1 if arch.name in found else 0
             found.setdefault(arch.name, arch)
         else:

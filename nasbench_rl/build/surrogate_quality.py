@@ -13,6 +13,7 @@ import pandas as pd
 from nasbench_rl.errors import InvalidValueError, unknown
 from nasbench_rl.ranks import kendall_tau, sparse_kendall_tau
 from nasbench_rl.records import Split
+from nasbench_rl.spaces.nsc_graph import predecessors
 from nasbench_rl.surrogate import Surrogate, check_enough, image_task
 from nasbench_rl.surrogate_info import SPLITS, SurrogateOptions
 from nasbench_rl.task import ImageTask, Task
@@ -22,8 +23,8 @@ Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 GROUPINGS = ("layers", "prefix", "random")
 """What is held out together: all networks of the same layers in whatever order and wiring (the grouping that counts),
-all that start with the same two layers, or nothing: single architectures at random, which flatters a surrogate because
-near twins of a held-out network were trained on."""
+merges not looked at, as a mutation adds one or takes one away; all that start with the same two layers; or nothing:
+single architectures at random, which flatters a surrogate because near twins of a held-out network were trained on."""
 RESOLUTION = 0.001
 """Of the sparse Kendall τ: 0.1 % accuracy, as NAS-Bench-301 has it."""
 ONE_SIGMA, TWO_SIGMA = math.erf(1 / math.sqrt(2)), math.erf(2 / math.sqrt(2))
@@ -85,7 +86,8 @@ def group_of(task: ImageTask, arch: str, grouping: str) -> str:
         raise unknown("grouping", grouping, GROUPINGS)
     vectors = task.space.parse(arch).choices
     if grouping == "layers":
-        return str(sorted((kind, kernel) for _, kind, kernel, _, _ in vectors))
+        definition = task.space.definition
+        return str(sorted((vector[1], vector[2]) for vector in vectors if len(predecessors(vector, definition)) == 1))
     return str(vectors[:2]) if grouping == "prefix" else arch
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from nasbench_rl import cli, files, shards, store
-from nasbench_rl.build import measure, selection
+from nasbench_rl.build import measure, selection, twins
 from nasbench_rl.build.estimate import core_hours, drawn_core_hours
 from nasbench_rl.build.missing import missing_cells, missing_supernets
 from nasbench_rl.errors import InvalidValueError, MissingExtraError
@@ -137,6 +137,9 @@ def train_command(arguments: Sequence[str]) -> int:
     if not options.dry_run:
         for table in (table for task in tasks for table in task.tables):
             shards.fold(folder, table)  # what an earlier build finished and was killed before folding
+        for task in (task for task in tasks if isinstance(task, ImageTask)):
+            if adopted := twins.adopt(folder, task):
+                cli.say(f"taken over into {task.id}: {adopted} cells of chains, which were trained alike")
     if options.whole:
         cells = missing_supernets(folder, tasks, options.seeds, options.whole)
     else:

@@ -21,7 +21,7 @@ from nasbench_rl import cli, files, provenance, store
 from nasbench_rl.build import estimate
 from nasbench_rl.build.missing import missing_cells
 from nasbench_rl.build.train import train_missing
-from nasbench_rl.errors import RecipeMismatchError
+from nasbench_rl.errors import InvalidValueError, RecipeMismatchError
 from nasbench_rl.task import ImageTask, get_task
 from nasbench_rl.training import workers
 from nasbench_rl.training.workers import Cell
@@ -71,6 +71,23 @@ def missing(folder: Path, task: ImageTask, archs: Sequence[str], seeds: int = SE
     done = set(read_vgg(folder, task)["seed"].unique())
     cells = missing_cells(folder, [task], seeds, archs) if archs else []
     return cells, [seed for seed in range(seeds) if seed not in done]
+
+
+def within_memory(task: ImageTask, archs: Sequence[str], device: str = "cpu") -> tuple[list[str], list[str]]:
+    """Which architectures ``device`` has the memory to train, and why it cannot train the others.
+
+    Filters double with every convolution, so that a chain which is small in ``lite`` may have billions of weights here.
+    """
+    from nasbench_rl.training.process import check_memory
+
+    fitting, reasons = [], []
+    for arch in archs:
+        try:
+            check_memory(task.size(arch).params, device)
+            fitting.append(arch)
+        except InvalidValueError as error:
+            reasons.append(f"{arch}: {error}")
+    return fitting, reasons
 
 
 def core_hours(folder: Path, task: ImageTask, cells: Sequence[Cell], vgg_seeds: Sequence[int]) -> float:

@@ -203,26 +203,30 @@ def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: 
     folder, failed, parts, hours = Path(tables) if tables else store.find_tables(), 0, [], 0.0
     for id_, archs in best.items():
         task = intensified.intense_task(id_.split("/")[1].split("@")[0])
+        trainable, too_large = intensified.within_memory(task, archs, device)
+        for reason in too_large:
+            _say(f"passed over on {task.id}: {reason}")
         if train == "yes":
-            failed += intensified.train(folder, task, archs, jobs, device)
+            failed += intensified.train(folder, task, trainable, jobs, device)
         found = intensified.results(folder, task, archs)
         found.insert(0, "task", task.id)
         found.insert(1, "row", [*TABLE_SIX_ROWS[: len(archs)], intensified.VGG])
         found.insert(2, "stands_for", STANDS_FOR[id_])
         parts.append(found)
-        cells, vgg_seeds = intensified.missing(folder, task, archs)
+        cells, vgg_seeds = intensified.missing(folder, task, trainable)
         if cells or vgg_seeds:
-            _say(f"not trained: {len(cells)} of {TOP * intensified.SEEDS} trainings of {task.id} "
+            _say(f"not trained: {len(cells)} of {len(trainable) * intensified.SEEDS} trainings of {task.id} "
                  f"and {len(vgg_seeds)} of {intensified.SEEDS} of {intensified.VGG}")  # fmt: skip
         if cells:
-            _say(f"  the former alone: {intensified.command(task, archs)} [--dry-run]")
+            _say(f"  the former alone: {intensified.command(task, trainable)} [--dry-run]")
         if train == "estimate":
             hours += intensified.core_hours(folder, task, cells, vgg_seeds)
     table = pd.concat(parts, ignore_index=True)
     if train == "estimate":
         _say(f"Table 6 needs about {hours:.2g} more core-hours")
     elif (table["trainings"] < intensified.SEEDS).any():
-        _say("all of them: the same command with --mode live (how long: and --dry-run); Ctrl-C keeps what is finished")
+        _say("the same command with --mode live trains all that memory holds (how long: and --dry-run); Ctrl-C keeps "
+             "what is finished")  # fmt: skip
     files.replace_file(out / "table6.csv", table.to_csv(index=False).encode())
     meta_rl_tables.print_table_six(table, tables)
     return failed
@@ -248,8 +252,10 @@ def _third(out: Path, tables: str | None, seeds: Sequence[int], jobs: int, proto
     meta_rl_tables.print_times(facts, tables, STANDS_FOR, "7")
     met = existing(steps).drop_duplicates([*KEY, "arch"])
     branched = int(met["arch"].map(is_multi_branch).sum())
-    ratio = f"1:{(len(met) - branched) / branched:.1f}" if branched else f"0:{len(met)}"
-    _say(f"multi-branch to chain among the different networks met: {ratio} (the paper, section 7: 1:10)")
+    _say(
+        f"different networks met, all trials together: {branched:,} multi-branch and {len(met) - branched:,} chains "
+        "(the paper, section 7: 1:10, and not of what)"
+    )
     _say_written(written)
     return 0
 

@@ -23,6 +23,8 @@ EVOLUTION = {
 }
 ENTROPY_STEPS = 200
 """Steps a point of an entropy curve stands for."""
+CUT = 3000
+"""The episode at whose first step Figure 15a has its vertical line."""
 
 
 def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[list[Axes]]]:
@@ -138,8 +140,26 @@ def shares(table: pd.DataFrame, labels: Sequence[str], names: Sequence[str], tit
     axes.grid(axis="x", visible=False)
     axes.set_ylabel("share of the actions taken")
     axes.set_title(title, fontsize=10)
-    axes.legend(fontsize=8, frameon=False)
+    plots.legend_beside(figure)
     return figure
+
+
+def cut_steps(steps: pd.DataFrame) -> dict[str, dict[int, int]]:
+    """Method → search seed → the time-step at which episode ``CUT`` starts; absent where a seed ends before."""
+    first = steps[steps["episode"] == CUT].groupby(["method", "seed"], sort=False)["step"].min()
+    found: dict[str, dict[int, int]] = {}
+    for (method, seed), step in first.items():
+        found.setdefault(str(method), {})[int(seed)] = int(step)
+    return found
+
+
+def _cut_note(steps: pd.DataFrame, cuts: Mapping[str, Mapping[int, int]]) -> str:
+    """``dotted: episode 3000 starts, the paper's line (in 4 of 6 trials)``."""
+    trials, reached = len(steps[["method", "seed"]].drop_duplicates()), sum(map(len, cuts.values()))
+    if not reached:
+        return f"no trial comes to episode {CUT}, where the paper's line is"
+    some = "" if reached == trials else f" (in {reached} of {trials} trials)"
+    return f"dotted: episode {CUT} starts, as the paper's line{some}"
 
 
 def exploration(steps: pd.DataFrame, episodes: pd.DataFrame, actions: int) -> Figure:
@@ -147,18 +167,20 @@ def exploration(steps: pd.DataFrame, episodes: pd.DataFrame, actions: int) -> Fi
     labels = list(dict.fromkeys(steps["method"]))
     figure, grid = _panels(1, 2, 5.2, 3.6)
     left, right = grid[0]
-    counts = windows_of(episodes, "multi_branch")
+    counts, cuts = windows_of(episodes, "multi_branch"), cut_steps(steps)
     for label in labels:
         style = style_of(label, labels)
         _draw_entropy(left, steps[steps["method"] == label], 0, style, label)
+        for at in cuts.get(label, {}).values():
+            left.axvline(at, color=style["color"], linewidth=1, linestyle=(0, (1, 1.5)))
         one = counts[counts["method"] == label]
         _band(right, one["episode"], one["mean"], one["std"], style, label)
-    _finish_entropy(left, actions, f"Policy entropy, means of {ENTROPY_STEPS} steps")
+    _finish_entropy(left, actions, f"Policy entropy, means of {ENTROPY_STEPS} steps\n{_cut_note(steps, cuts)}")
     right.set_xlim(left=0)
     right.set_ylim(bottom=0)
     right.set_xlabel("episode")
     right.set_ylabel("multi-branch networks an episode")
-    right.set_title(f"Multi-branch networks, means of {WINDOW} episodes", fontsize=10)
+    right.set_title(f"Multi-branch networks,\nmeans of {WINDOW} episodes", fontsize=10)
     right.legend(fontsize=8, frameon=False)
     figure.suptitle(f"Exploration of the agent: means ± 1 standard deviation, {_seeds(steps)}", fontsize=10)
     return figure

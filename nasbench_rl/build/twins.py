@@ -1,0 +1,62 @@
+"""Trainings that two tasks share: a chain is the same network in a space of chains and in one with branches.
+
+With the same recipe on the same images it is trained alike, to the bit, so that its rows belong into both tables.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nasbench_rl import shards, store
+from nasbench_rl.errors import InvalidArchitectureError
+from nasbench_rl.files import lock
+from nasbench_rl.spaces.base import Architecture
+from nasbench_rl.task import ImageTask, get_task, task_ids
+
+
+def chain_task(task: ImageTask) -> ImageTask | None:
+    """The registered task whose chains are networks of ``task``, trained alike; None for a space of chains itself."""
+    if task.space.definition.chain:
+        return None
+    for other in map(get_task, task_ids()):
+        if (
+            isinstance(other, ImageTask)
+            and other.space.definition.chain
+            and (other.environment, other.recipe) == (task.environment, task.recipe)
+        ):
+            return other
+    return None
+
+
+def adopt(folder: Path, task: ImageTask) -> int:
+    """Take the rows of chains from the table of ``chain_task`` into the task's; returns how many cells were new.
+
+    Rows keep the code version and the machine that they were trained with. Chains with a layer that the space lacks, or
+    whose parameters are counted otherwise, are left out.
+
+    Raises:
+        TableError: a table is broken, or the two are of different images.
+    """
+    source = chain_task(task)
+    if source is None:
+        return 0
+    shards.fold(folder, source)
+    rows = store.read_table(folder, source)
+    names: dict[str, str] = {}
+    for name in dict.fromkeys(rows["arch"].to_pylist()):
+        chain = source.space.parse(name)
+        mine = _same_network(task, chain)
+        if mine is not None and task.size(mine) == source.size(chain):
+            names[name] = mine.name
+    if not names:
+        return 0
+    adopted = [{**row, "arch": names[row["arch"]]} for row in rows.to_pylist() if row["arch"] in names]
+    with lock(folder, store.FOLD_LOCK):
+        return store.write_table(folder, task, [store.encode_rows(task, adopted)])
+
+
+def _same_network(task: ImageTask, chain: Architecture) -> Architecture | None:
+    try:
+        return task.space.parse(list(chain.choices))
+    except InvalidArchitectureError:
+        return None
