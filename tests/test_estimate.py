@@ -65,7 +65,8 @@ def test_drawn_cells_are_priced_by_those_in_the_table(tmp_path: Path, capsys: py
     )
     assert cli.run(build_main, [MULTI, "--drawn", "2", *command[5:]]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"0 cells of {MULTI} that are drawn, 0 epochs, about 0 core-hours (the table has 2 deeper than 0, without chains)"
+        f"0 cells of {MULTI} that are drawn, 0 epochs, about 0 core-hours "
+        "(the table has 2 deeper than 0, without chains)"
     ]
 
 

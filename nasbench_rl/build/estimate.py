@@ -39,7 +39,7 @@ def drawn_core_hours(task: ImageTask, depth: int, count: int, folder: Path) -> t
 
     Returns:
         How many cells a table lacks of ``count`` networks that ``selection.is_drawn`` counts, the hours that one core
-        needs for them, and where the estimate comes from: the mean of those in the table, or a short probe of the first.
+        needs for them, and where the estimate comes from: the mean of those in the table, or a short probe of a few.
 
     Raises:
         InvalidValueError: the space has not so many (``selection.drawn``).
