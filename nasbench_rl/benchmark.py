@@ -369,7 +369,8 @@ def query(
         bench = _loaded[task]
     except (KeyError, TypeError):  # TypeError: what has no hash and is no task
         bench = load(task)
-        _loaded[task] = bench  # as it was given: a task of one's own does not answer for a registered one of its id
+        with contextlib.suppress(TypeError):  # a task of one's own that has no hash
+            _loaded[task] = bench  # as it was given: a task of one's own does not answer for a registered one of its id
     return bench.query(arch, fidelity=fidelity, seed=seed, split=split, metric=metric)
 
 

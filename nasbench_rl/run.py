@@ -218,8 +218,6 @@ class Run:
             )
         if self.task.exhaustive and not self.task.keeps_function(parent, arch):
             raise InvalidValueError(f"{arch} cannot inherit the weights of {parent}: kernels only grow")
-        if fidelity not in self.task.fidelities:
-            raise InvalidValueError(f"fidelity {fidelity!r} is not stored; allowed: {list(self.task.fidelities)}")
         if fidelity > self.remaining:
             raise BudgetExhausted(
                 f"{arch} at {fidelity:,} {self.task.fidelity_unit} costs {fidelity:,}, {self.remaining:,} remain"

@@ -13,7 +13,7 @@ Fit one: ``python -m nasbench_rl.build surrogate TASK``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableErro
 from nasbench_rl.files import replace_file
 from nasbench_rl.nsc_features import NscFeatures
 from nasbench_rl.records import Split
+from nasbench_rl.spaces import nsc_graph
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.surrogate_info import METADATA, SPLITS, SurrogateInfo, SurrogateOptions, read_info, read_model
 from nasbench_rl.task import ImageTask, Task
@@ -234,12 +235,24 @@ def image_task(task: Task) -> ImageTask:
     return task
 
 
+def not_chains(task: Task, archs: Iterable[str]) -> list[str]:
+    """Architectures that have branches; all of them where the space has none."""
+    space = image_task(task).space
+    if space.definition.chain:
+        return list(archs)
+    return [arch for arch in archs if not nsc_graph.is_chain(space.parse(arch).choices, space.definition)]
+
+
 def check_enough(task: Task, rows: pd.DataFrame) -> None:
-    """Raise InvalidValueError when a table has too few architectures to learn from."""
-    count = rows["arch"].nunique()
+    """Raise InvalidValueError when a table has too few architectures to learn from.
+
+    In a space with branches those that have some count: chains alone teach nothing of branches.
+    """
+    count = len(not_chains(task, rows["arch"].unique()))
     if count < FEWEST_ARCHITECTURES:
+        kind = "" if image_task(task).space.definition.chain else " with branches"
         raise InvalidValueError(
-            f"{task.id} has {count} trained architectures; a surrogate needs at least {FEWEST_ARCHITECTURES}. "
+            f"{task.id} has {count} trained architectures{kind}; a surrogate needs at least {FEWEST_ARCHITECTURES}. "
             f"Train more: python -m nasbench_rl.build {task.built_by}"
         )
 

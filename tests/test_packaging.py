@@ -146,7 +146,7 @@ def test_every_package_imported_is_declared(metadata: Message) -> None:
                 )
 
 
-def test_all_holds_every_other_extra(metadata: Message) -> None:
+def test_all_holds_every_extra_that_tests_need(metadata: Message) -> None:
     required: dict[str, set[str]] = {}
     for line in metadata.get_all("Requires-Dist", []):
         requirement, _, marker = line.partition(";")

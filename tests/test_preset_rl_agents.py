@@ -197,6 +197,8 @@ def test_the_tau_table_has_no_interval_of_two_and_none_outside_what_tau_can_be()
     assert two["games a score"] == "2, at the end 16"
     wide = shown_taus(made_taus({seed: [0.0, 0.0, 0.0, end] for seed, end in enumerate((-0.9, 0.0, 0.9))}))
     assert wide["95 % of mean"] == "[-1.00, 1.00]"
+    flat = shown_taus(made_taus({seed: [0.0, 0.0, 0.0, end] for seed, end in enumerate((0.1, 0.2, np.nan))}))
+    assert flat["95 % of mean"] == flat["τ at the end"] == "–", "of a supernet that ranks nothing in the end"
     one = shown_taus(made_taus({0: [0.1, 0.2, 0.3, 0.4]}))
     assert one["95 % of mean"] == one["lowest, highest"] == "–"
 

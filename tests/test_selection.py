@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from made_tables import write_made_accuracies
 
-from nasbench_rl import load, store
-from nasbench_rl.build import selection, twins
+from nasbench_rl import load, store, surrogate
+from nasbench_rl.build import selection, train, twins
+from nasbench_rl.build.missing import missing_cells
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import ImageTask, get_task
@@ -124,6 +125,29 @@ def test_chains_that_were_trained_alike_are_taken_over(tmp_path: Path) -> None:
     assert (taken.params, taken.flops) == (task.size("conv3 | maxpool2").params, task.size("conv3 | maxpool2").flops)
     rows = store.read_table(tmp_path, task)
     assert set(rows["machine"].to_pylist()) == {"made"} and set(rows["recipe"].to_pylist()) == {task.digest}
+
+
+def test_chains_are_spared_and_left_to_their_own_space(tmp_path: Path) -> None:
+    chains, task = get_task("nsc-chain/font-letters@lite"), get_task("nsc-multibranch/font-letters@lite")
+    assert isinstance(task, ImageTask)
+    write_made_accuracies(tmp_path, chains.id, ["conv1", "conv3", "conv3 maxpool2"], seeds=1)
+    cells = {cell.arch for cell in missing_cells(tmp_path, [task], 1, depth=1)}
+    assert "add(0,0)" in cells and not cells & {"conv1", "conv3"}, "as a dry run counts, before they are taken over"
+    twins.adopt(tmp_path, task)
+    write_made_accuracies(tmp_path, task.id, ["conv1 | add(0,1)"], seeds=1)
+    assert {cell.arch for cell in missing_cells(tmp_path, [task], 3)} == {"conv1 | add(0,1)"}
+    assert surrogate.not_chains(task, ["conv1 | conv3", "conv1 | conv3@0"]) == ["conv1 | conv3@0"]
+    assert surrogate.not_chains(chains, ["conv1 conv3"]) == ["conv1 conv3"]
+
+
+def test_a_broken_table_of_chains_holds_up_no_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chains, task = get_task("nsc-chain/font-letters@lite"), get_task("nsc-multibranch/font-letters@lite")
+    write_made_accuracies(tmp_path, chains.id, ["conv1"], seeds=1)
+    (tmp_path / store.table_name(chains)).write_bytes(b"cut")
+    train._adopt_chains(tmp_path, [task])
+    said = capsys.readouterr().out
+    assert said.startswith(f"no chains are taken over into {task.id}: ") and "checksum" in said
+    assert missing_cells(tmp_path, [task], 1, depth=1)
 
 
 def test_networks_with_branches_are_drawn_as_an_agent_meets_them(tmp_path: Path) -> None:

@@ -80,15 +80,15 @@ class Fronts:
         """The hypervolume, with the share left out; a dash where most are."""
         share = self.guessed.get(method, NONE)
         if share == NONE:
-            return self.columns[resource].get(method, NONE)
-        shown = NONE if self.mostly_guessed(method) else self.columns[resource].get(method, NONE)
+            return self.columns.get(resource, {}).get(method, NONE)
+        shown = NONE if self.mostly_guessed(method) else self.columns.get(resource, {}).get(method, NONE)
         return f"{shown}, {share} {LEFT_OUT}"
 
     def highest(self, resource: str) -> str:
         """The best method that ran often enough for an interval, and was not guessed for the most part."""
         judged = {
             name: cell
-            for name, cell in self.columns[resource].items()
+            for name, cell in self.columns.get(resource, {}).items()
             if not math.isnan(bounds_of(cell)[0]) and not self.mostly_guessed(name)
         }
         best = max(judged, key=lambda name: float(judged[name].split()[0]), default=NONE)
@@ -139,7 +139,7 @@ def _apart(found: dict[str, Fronts], method: str, resource: str) -> dict[str, li
     for task, fronts in found.items():
         if fronts.mostly_guessed(method) or fronts.mostly_guessed(RANDOM):
             continue
-        own, other = (bounds_of(fronts.columns[resource].get(name, "")) for name in (method, RANDOM))
+        own, other = (bounds_of(fronts.columns.get(resource, {}).get(name, "")) for name in (method, RANDOM))
         if own[0] > other[1] or own[1] < other[0]:
             apart.setdefault("above" if own[0] > other[1] else "below", []).append(f"`{task}`")
     return apart

@@ -23,7 +23,7 @@ def core_hours(cells: Sequence[Cell], folder: Path) -> tuple[float, str]:
     for id_ in dict.fromkeys(cell.task for cell in cells):
         task = get_task(id_)
         mine = [cell for cell in cells if cell.task == id_]
-        measured = _measured_seconds(store.read_table(folder, mine[0].table), task)
+        measured = _measured_seconds(store.read_even_unlisted(folder, mine[0].table), task)
         if measured:
             mean = sum(measured.values()) / len(measured)
             seconds += sum(measured.get(cell.arch, mean) for cell in mine)
@@ -44,7 +44,7 @@ def drawn_core_hours(task: ImageTask, depth: int, count: int, folder: Path) -> t
     Raises:
         InvalidValueError: the space has not so many (``selection.drawn``).
     """
-    rows = store.read_table(folder, task)
+    rows = store.read_even_unlisted(folder, task)
     seconds = _measured_seconds(rows, task)
     there = selection.deeper(task, set(rows["arch"].to_pylist()), depth)
     lacking = max(0, count - len(there))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasbench_rl import shards
-from nasbench_rl.build import selection
-from nasbench_rl.errors import InvalidValueError
+from nasbench_rl import shards, store
+from nasbench_rl.build import selection, twins
+from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.task import GameTask, ImageTask, Task
 from nasbench_rl.training.workers import SUPERNET, Cell
 
@@ -35,6 +35,8 @@ def missing_cells(
     cells: list[Cell] = []
     for task in tasks:
         done = shards.trained_cells(folder, task)
+        if isinstance(task, ImageTask) and not archs:
+            done |= _spared(folder, task)
         if archs:
             chosen = list(dict.fromkeys(map(task.space.parse, archs)))
         elif isinstance(task, ImageTask):
@@ -49,6 +51,14 @@ def missing_cells(
             if (arch.name, seed) not in done and (seed == 0 or selection.is_repeated(arch, every))
         ]
     return cells
+
+
+def _spared(folder: Path, task: ImageTask) -> set[tuple[str, int]]:
+    """Cells that a build takes over from the table of chains before it trains (``twins.adopt``)."""
+    try:
+        return store.cells_of(twins.adoptable(folder, task))
+    except TableError:  # the build says so and trains them
+        return set()
 
 
 def missing_supernets(folder: Path, tasks: Sequence[Task], seeds: int, family: str = SUPERNET) -> list[Cell]:

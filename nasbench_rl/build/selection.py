@@ -74,11 +74,14 @@ def check_drawn(task: ImageTask, depth: int) -> None:
 def standing(task: ImageTask, trained: Iterable[tuple[str, int]], depth: int) -> list[Architecture]:
     """Every valid network of at most ``depth`` layers, and whatever is in the table already.
 
+    In a space with branches deeper chains of the table are left to the space of chains (``twins``).
+
     Raises:
         InvalidValueError: neither is anything, or ``depth`` is too large (``check_depth``).
     """
     check_depth(task, depth)
-    archs = {task.space.parse(name): None for name in sorted({name for name, _ in trained})}
+    known = map(task.space.parse, sorted({name for name, _ in trained}))
+    archs = {arch: None for arch in known if task.space.definition.chain or is_drawn(task, arch, 0)}
     archs.update((arch, None) for arch in task.space.up_to_depth(depth) if task.is_valid(arch))
     if not archs:
         raise InvalidValueError(
@@ -128,7 +131,9 @@ def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Archi
     missing = count - len(deeper(task, known, depth))
     last = np.flatnonzero(rows["fidelity"].to_numpy() == task.max_fidelity)
     scores = rows["validation_accuracy"].to_numpy(zero_copy_only=False)
-    best = list(dict.fromkeys(names[at] for at in last[np.argsort(-scores[last], kind="stable")]))[:PARENTS]
+    best = list(dict.fromkeys(names[at] for at in last[np.argsort(-scores[last], kind="stable")]))
+    best.sort(key=lambda name: not is_drawn(task, task.space.parse(name), 0))  # chains after all that have branches
+    best = best[:PARENTS]
     rng, found, vain = np.random.default_rng([len(known), depth]), dict[str, Architecture](), 0
     mdp = NscMdp(task.space, lambda arch: 0.0, task.is_valid)
     while len(found) < min(ROUND, missing) and vain < VAIN_DRAWS:
@@ -144,7 +149,8 @@ def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Archi
             vain += 1
     if missing > 0 and not found:
         raise InvalidValueError(
-            f"--drawn {count}: the table of {task.id} has {count - missing} with more than {depth} layers, and "
+            f"--drawn {count}: the table of {task.id} has {count - missing} with more than {depth} layers"
+            f"{'' if task.space.definition.chain else ', without chains'}, and "
             f"{VAIN_DRAWS:,} draws found no other network that exists for its images; allowed: --drawn up to "
             f"{count - missing}, or a smaller --depth"
         )

@@ -54,7 +54,7 @@ def status_command(arguments: Sequence[str]) -> int:
 
 def _coverage(folder: Path, task: Task, table: store.Tabled) -> tuple[str, ...]:
     """Status columns of a task's table, or of its supernets'; empty when it has no cell."""
-    rows = store.read_table(folder, table)
+    rows = store.read_even_unlisted(folder, table)
     points = Counter(zip(rows["arch"].to_pylist(), rows["seed"].to_pylist(), strict=True))
     cells = [cell for cell, count in points.items() if count == len(task.fidelities)]
     waiting = len(shards.trained_cells(folder, table) - points.keys())

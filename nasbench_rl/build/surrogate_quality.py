@@ -14,7 +14,7 @@ from nasbench_rl.errors import InvalidValueError, unknown
 from nasbench_rl.ranks import kendall_tau, sparse_kendall_tau
 from nasbench_rl.records import Split
 from nasbench_rl.spaces.nsc_graph import predecessors
-from nasbench_rl.surrogate import Surrogate, check_enough, image_task
+from nasbench_rl.surrogate import Surrogate, check_enough, image_task, not_chains
 from nasbench_rl.surrogate_info import SPLITS, SurrogateOptions
 from nasbench_rl.task import ImageTask, Task
 
@@ -197,7 +197,7 @@ def scores(predicted: Floats, true: Floats) -> tuple[float, float, float]:
 
 
 def quality(held_out: Sequence[HeldOut], rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """One row a grouping and split, at max fidelity.
+    """One row a grouping and split, at max fidelity. Spaces with branches are judged by the networks that have some.
 
     Columns: task, grouping, split, architectures, r2, tau, sparse_tau, mae (mean absolute error), within_1 and within_2
     (share of errors within one and two spreads; 0.68 and 0.95 when calibrated), and of ``noise_ceilings`` noise,
@@ -209,16 +209,18 @@ def quality(held_out: Sequence[HeldOut], rows: pd.DataFrame, rng: np.random.Gene
         rng: source of the ceilings' noise.
     """
     found: list[dict[str, Any]] = []
-    last = rows[rows["fidelity"] == held_out[0].task.max_fidelity]
+    task = held_out[0].task
+    last = rows[(rows["fidelity"] == task.max_fidelity) & rows["arch"].isin(not_chains(task, rows["arch"].unique()))]
     ceilings = {split: noise_ceilings(last, split, rng) for split in SPLITS}
     for one in held_out:
+        judged = np.isin(one.archs, not_chains(task, one.archs))
         for split in SPLITS:
-            mean, true = one.mean[split][:, -1], one.true[split][:, -1]
+            mean, true = one.mean[split][judged, -1], one.true[split][judged, -1]
             r2, tau, sparse = scores(mean, true)
-            ratios, ceiling = one.calibrated(split), ceilings[split]
+            ratios, ceiling = one.calibrated(split)[judged], ceilings[split]
             found.append(
                 {
-                    "task": one.task.id, "grouping": one.grouping, "split": split, "architectures": len(one.archs),
+                    "task": one.task.id, "grouping": one.grouping, "split": split, "architectures": int(judged.sum()),
                     "r2": r2, "tau": tau, "sparse_tau": sparse, "mae": float(np.abs(mean - true).mean()),
                     "within_1": float(np.mean(ratios <= 1)), "within_2": float(np.mean(ratios <= 2)),
                     "noise": ceiling["noise"],

@@ -16,7 +16,7 @@ from nasbench_rl import cli, files, shards, store
 from nasbench_rl.build import measure, selection, twins
 from nasbench_rl.build.estimate import core_hours, drawn_core_hours
 from nasbench_rl.build.missing import missing_cells, missing_supernets
-from nasbench_rl.errors import InvalidValueError, MissingExtraError
+from nasbench_rl.errors import InvalidValueError, MissingExtraError, TableError
 from nasbench_rl.task import ImageTask, Task, get_task
 from nasbench_rl.training import workers
 from nasbench_rl.training.workers import DARTS, SUPERNET, Cell
@@ -87,7 +87,8 @@ def _train_parser() -> cli.Parser:
     parser.add_argument("--depth", type=cli.positive, metavar="D",
                         help="NSC: every valid network of D layers or less (default: those in the table)")  # fmt: skip
     parser.add_argument("--drawn", type=cli.positive, metavar="N",
-                        help="NSC: deeper ones too, drawn as an agent would, until there are N")  # fmt: skip
+                        help="NSC: deeper ones too, drawn as an agent would, until there are N; in a space with "
+                             "branches chains do not count")  # fmt: skip
     parser.add_argument("--every", type=cli.positive, default=1, metavar="K",
                         help="NSC: train seeds above 0 for every K-th architecture only")  # fmt: skip
     whole = parser.add_mutually_exclusive_group()
@@ -137,9 +138,8 @@ def train_command(arguments: Sequence[str]) -> int:
     if not options.dry_run:
         for table in (table for task in tasks for table in task.tables):
             shards.fold(folder, table)  # what an earlier build finished and was killed before folding
-        for task in (task for task in tasks if isinstance(task, ImageTask)):
-            if adopted := twins.adopt(folder, task):
-                cli.say(f"taken over into {task.id}: {adopted} cells of chains, which were trained alike")
+        if not (options.archs or options.whole):
+            _adopt_chains(folder, tasks)
     if options.whole:
         cells = missing_supernets(folder, tasks, options.seeds, options.whole)
     else:
@@ -157,6 +157,16 @@ def train_command(arguments: Sequence[str]) -> int:
     if options.drawn and not lost:
         lost = _train_drawn(tasks, folder, options)
     return 1 if lost else 0
+
+
+def _adopt_chains(folder: Path, tasks: Sequence[Task]) -> None:
+    """What the table of chains spares a task with branches; without it, or with a broken one, they are trained."""
+    for task in (task for task in tasks if isinstance(task, ImageTask)):
+        try:
+            if adopted := twins.adopt(folder, task):
+                cli.say(f"taken over into {task.id}: {adopted} cells of chains, which were trained alike")
+        except TableError as error:
+            cli.say(f"no chains are taken over into {task.id}: {error}")
 
 
 def _train_and_say(cells: Sequence[Cell], folder: Path, options: Any) -> int:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+
 from nasbench_rl import shards, store
 from nasbench_rl.errors import InvalidArchitectureError
 from nasbench_rl.files import lock
+from nasbench_rl.schemas import SCHEMAS
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import ImageTask, get_task, task_ids
 
@@ -28,31 +31,41 @@ def chain_task(task: ImageTask) -> ImageTask | None:
     return None
 
 
-def adopt(folder: Path, task: ImageTask) -> int:
-    """Take the rows of chains from the table of ``chain_task`` into the task's; returns how many cells were new.
+def adoptable(folder: Path, task: ImageTask) -> pa.Table:
+    """The rows of ``chain_task``'s chains under the names that ``task`` has for them; no row where there is no table.
 
     Rows keep the code version and the machine that they were trained with. Chains with a layer that the space lacks, or
     whose parameters are counted otherwise, are left out.
 
     Raises:
-        TableError: a table is broken, or the two are of different images.
+        TableError: the table of the chains is broken or of another recipe.
     """
     source = chain_task(task)
     if source is None:
-        return 0
-    shards.fold(folder, source)
-    rows = store.read_table(folder, source)
+        return SCHEMAS[task.family].empty_table()
+    rows = store.read_even_unlisted(folder, source)
     names: dict[str, str] = {}
     for name in dict.fromkeys(rows["arch"].to_pylist()):
         chain = source.space.parse(name)
         mine = _same_network(task, chain)
         if mine is not None and task.size(mine) == source.size(chain):
             names[name] = mine.name
-    if not names:
+    return store.encode_rows(
+        task, [{**row, "arch": names[row["arch"]]} for row in rows.to_pylist() if row["arch"] in names]
+    )
+
+
+def adopt(folder: Path, task: ImageTask) -> int:
+    """Put the ``adoptable`` rows into the task's table; returns how many cells were new.
+
+    Raises:
+        TableError: a table is broken, or the two are of different images.
+    """
+    rows = adoptable(folder, task)
+    if store.cells_of(rows) <= shards.trained_cells(folder, task):
         return 0
-    adopted = [{**row, "arch": names[row["arch"]]} for row in rows.to_pylist() if row["arch"] in names]
     with lock(folder, store.FOLD_LOCK):
-        return store.write_table(folder, task, [store.encode_rows(task, adopted)])
+        return store.write_table(folder, task, [rows])
 
 
 def _same_network(task: ImageTask, chain: Architecture) -> Architecture | None:

@@ -186,8 +186,8 @@ def random_cautions(found: Answers) -> list[str]:
     without = [one.task for one in found.facts if one.task not in found.against]
     if without:
         lines.append(
-            f"There is no exact line for {_named(without)}: not every architecture of the space is trained. How methods "
-            "do on NSC tasks beside random search as it was run is in `baselines/README.md`."
+            f"There is no exact line for {_named(without)}: not every architecture of the space is trained. How "
+            "methods do on NSC tasks beside random search as it was run is in `baselines/README.md`."
         )
     return ["What to be careful about:", "", *(f"- {line}" for line in lines), ""] if lines else []
 

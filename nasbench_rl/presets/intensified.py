@@ -73,20 +73,20 @@ def missing(folder: Path, task: ImageTask, archs: Sequence[str], seeds: int = SE
     return cells, [seed for seed in range(seeds) if seed not in done]
 
 
-def within_memory(task: ImageTask, archs: Sequence[str], device: str = "cpu") -> tuple[list[str], list[str]]:
+def within_memory(task: ImageTask, archs: Sequence[str], device: str = "cpu") -> tuple[list[str], dict[str, str]]:
     """Which architectures ``device`` has the memory to train, and why it cannot train the others.
 
     Filters double with every convolution, so that a chain which is small in ``lite`` may have billions of weights here.
     """
     from nasbench_rl.training.process import check_memory
 
-    fitting, reasons = [], []
+    fitting, reasons = list[str](), dict[str, str]()
     for arch in archs:
         try:
             check_memory(task.size(arch).params, device)
             fitting.append(arch)
         except InvalidValueError as error:
-            reasons.append(f"{arch}: {error}")
+            reasons[arch] = str(error)
     return fitting, reasons
 
 

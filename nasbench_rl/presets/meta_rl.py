@@ -201,11 +201,10 @@ def best_networks(steps: pd.DataFrame, seed: int) -> dict[str, list[str]]:
 def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: int, train: Train, device: str) -> int:
     """Table 6: train what is asked for, print what there is and what is missing; returns how many trainings failed."""
     folder, failed, parts, hours = Path(tables) if tables else store.find_tables(), 0, [], 0.0
+    open_ones = False
     for id_, archs in best.items():
         task = intensified.intense_task(id_.split("/")[1].split("@")[0])
         trainable, too_large = intensified.within_memory(task, archs, device)
-        for reason in too_large:
-            _say(f"passed over on {task.id}: {reason}")
         if train == "yes":
             failed += intensified.train(folder, task, trainable, jobs, device)
         found = intensified.results(folder, task, archs)
@@ -214,6 +213,11 @@ def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: 
         found.insert(2, "stands_for", STANDS_FOR[id_])
         parts.append(found)
         cells, vgg_seeds = intensified.missing(folder, task, trainable)
+        untrained = set(found.loc[found["trainings"] == 0, "network"])
+        for arch, reason in too_large.items():
+            if arch in untrained:
+                _say(f"passed over on {task.id}: {arch}: {reason}")
+        open_ones |= bool(cells or vgg_seeds)
         if cells or vgg_seeds:
             _say(f"not trained: {len(cells)} of {len(trainable) * intensified.SEEDS} trainings of {task.id} "
                  f"and {len(vgg_seeds)} of {intensified.SEEDS} of {intensified.VGG}")  # fmt: skip
@@ -224,7 +228,7 @@ def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: 
     table = pd.concat(parts, ignore_index=True)
     if train == "estimate":
         _say(f"Table 6 needs about {hours:.2g} more core-hours")
-    elif (table["trainings"] < intensified.SEEDS).any():
+    elif open_ones:
         _say("the same command with --mode live trains all that memory holds (how long: and --dry-run); Ctrl-C keeps "
              "what is finished")  # fmt: skip
     files.replace_file(out / "table6.csv", table.to_csv(index=False).encode())

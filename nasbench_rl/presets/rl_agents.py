@@ -88,6 +88,7 @@ def unmoved_finalists(runs: pd.DataFrame) -> dict[str, float]:
         kept = [
             len(set(trained["arch"]) & set(still[still["seed"] == seed]["arch"])) / trained["arch"].nunique()
             for seed, trained in learned.groupby("seed")
+            if seed in set(still["seed"])
         ]
         if kept:
             shares[str(task)] = float(np.mean(kept))

@@ -317,8 +317,8 @@ def _two_digits(value: float) -> str:
 
 
 def _interval(values: pd.Series) -> tuple[float, float]:
-    """95 % of the mean, by Student's t, within what τ can be; NaN of fewer than ``FEWEST`` values."""
-    if len(values) < FEWEST:
+    """95 % of the mean, by Student's t, within what τ can be; NaN of fewer than ``FEWEST`` values, or with a NaN."""
+    if len(values) < FEWEST or values.isna().any():
         return math.nan, math.nan
     low, high = stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
     return max(-1.0, float(low)), min(1.0, float(high))
@@ -328,8 +328,9 @@ def _tau_notes(taus: pd.DataFrame, benches: Sequence[TabularBenchmark]) -> tuple
     """Whether the proxies of whole fits rank at all, and what sets a bound to every cheap score."""
     said = [
         "A proxy is the mean of a few games. Its reliability is the share of the proxies' variance over architectures "
-        "that is not the luck of these games (median over supernets): where it is near 0, τ says nothing of weight "
-        "sharing, and tabular ENAS hears little but luck. – stands where a supernet gives all architectures one proxy."
+        "that is not the luck of these games (median over the supernets that tell architectures apart): where it is "
+        "near 0, τ says nothing of weight sharing, and tabular ENAS hears little but luck. τ is – where a supernet "
+        "gives all architectures the same proxy."
     ]
     for bench in benches:
         rows = taus[(taus["task"] == bench.task.id) & (taus["what"] == PROXY)]
@@ -353,7 +354,8 @@ def _verdict(bench: TabularBenchmark, rows: pd.DataFrame) -> str:
         known += f" and their mean one of {mean_proxy_tau(bench):.2f}"
     low, high = _interval(end)
     if math.isnan(low):
-        return f"{known}: it takes {FEWEST} supernets for an interval."
+        why = f"it takes {FEWEST} supernets" if len(end) < FEWEST else "it takes τ of every supernet"
+        return f"{known}: {why} for an interval."
     verdict = (
         "they correlate with it" if low > 0
         else "they rank it the wrong way round" if high < 0
@@ -382,4 +384,4 @@ def _bound(bench: TabularBenchmark) -> list[str]:
     )
     if agreement.by_luck:
         return [f"{text}: no more than luck, so that these test scores are no ranking that a proxy could find."]
-    return [f"{text}: a cheap score can hardly be expected to do better."]
+    return [f"{text}, for comparison."]

@@ -121,6 +121,18 @@ def test_isomorphic_spellings_train_to_the_same_curve(digits: ImageData) -> None
 # -- training
 
 
+def test_a_chain_trains_alike_in_both_spaces(digits: ImageData) -> None:
+    """So that a table of networks with branches may take the rows of chains over (``build.twins``)."""
+    measured = [
+        [(point.validation_accuracy, point.test_accuracy, point.train_loss) for point in curve]
+        for curve in (
+            train(BRANCH, "conv3 | maxpool2", digits, SHORT, seed=1),
+            train(CHAIN, "conv3 maxpool2", digits, SHORT, seed=1),
+        )
+    ]
+    assert measured[0] == measured[1]
+
+
 def test_digits_end_to_end(digits: ImageData) -> None:
     recipe = ClassifierRecipe("smoke", dense=256)
     done: list[int] = []
