@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from nasbench_rl import plots
 from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.errors import missing_extra
 from nasbench_rl.ranks import kendall_tau
 from nasbench_rl.stats import Array
 
@@ -48,12 +49,31 @@ def proxy_taus(bench: TabularBenchmark) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["task", "what", "seed", "fidelity", "tau", "games", "reliability"])
 
 
-def mean_proxy_tau(bench: TabularBenchmark) -> float:
-    """τ of the proxies of whole fits, averaged over all stored supernets, with the true score; NaN without any."""
-    stored = bench.supernets()
+class MeanProxy(NamedTuple):
+    """τ of the proxies of whole fits, averaged over all stored supernets, with the true score, and its p.
+
+    ``p`` is that of Kendall's test, two-sided, of no association over the architectures. NaN where nothing ranks.
+    """
+
+    tau: float
+    p: float
+
+
+def mean_proxy(bench: TabularBenchmark) -> MeanProxy:
+    """See ``MeanProxy``.
+
+    Raises:
+        MissingExtraError: SciPy is not installed.
+    """
+    try:
+        from scipy import stats
+    except ImportError:
+        raise missing_extra("scipy", "report", "Kendall's test") from None
+    stored, true = bench.supernets(), bench.table.view("test").mean[:, -1]
     if not stored.seeds:
-        return math.nan
-    return _tau(stored.proxies[:, -1].mean(axis=0), bench.table.view("test").mean[:, -1])
+        return MeanProxy(math.nan, math.nan)
+    proxies = stored.proxies[:, -1].mean(axis=0)
+    return MeanProxy(_tau(proxies, true), float(stats.kendalltau(proxies, true).pvalue))
 
 
 def _reliability(proxies: Array, variances: Array) -> float:

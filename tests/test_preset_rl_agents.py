@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_tables import SINGLE_SEED, TWO_BY_SEED, made_rows
+from scipy import stats as scipy_stats
 
 from nasbench_rl import cli, compare, load, store
 from nasbench_rl.experiment import Search
 from nasbench_rl.pool import run_all
 from nasbench_rl.presets import rl_agents, rl_agents_page
 from nasbench_rl.presets.rl_agents import RANDOM_REPEATS
-from nasbench_rl.proxy_quality import PROXY, SHORT, _reliability, proxy_taus
+from nasbench_rl.proxy_quality import PROXY, SHORT, _reliability, mean_proxy, proxy_taus
 from nasbench_rl.task import get_task
 
 
@@ -175,6 +176,14 @@ def test_reliability_is_what_the_luck_of_games_leaves(made_tables: Path) -> None
     assert _reliability(np.array([1.0, 2.0, 3.0]), np.array([9.0, 9.0, 9.0])) == 0
     assert np.isnan(_reliability(np.array([2.0, 2.0]), np.array([1.0, 1.0])))
     assert np.isnan(_reliability(np.array([1.0, 2.0]), np.array([np.nan, 1.0])))
+
+
+def test_the_mean_of_all_proxies_is_ranked_too(made_tables: Path) -> None:
+    bench = load(TWO_BY_SEED, tables=made_tables)
+    found = mean_proxy(bench)
+    proxies, true = bench.supernets().proxies[:, -1].mean(axis=0), bench.table.view("test").mean[:, -1]
+    expected = scipy_stats.kendalltau(proxies, true)
+    assert (found.tau, found.p) == (pytest.approx(expected.statistic), pytest.approx(expected.pvalue))
 
 
 def made_taus(by_seed: dict[int, list[float]]) -> pd.DataFrame:

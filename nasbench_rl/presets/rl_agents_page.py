@@ -23,7 +23,7 @@ from nasbench_rl.presets.rl_agents_protocol import (
     UPDATES_A_BATCH,
 )
 from nasbench_rl.provenance import code_version, machine
-from nasbench_rl.proxy_quality import PROXY, games_of, mean_proxy_tau, mean_taus
+from nasbench_rl.proxy_quality import PROXY, games_of, mean_proxy, mean_taus
 from nasbench_rl.ranking_noise import splits_agreement
 from nasbench_rl.summary import table_note
 
@@ -351,7 +351,8 @@ def _verdict(bench: TabularBenchmark, rows: pd.DataFrame) -> str:
     count = f"{len(end)} supernet{'s' * (len(end) > 1)}"
     known = f"On {bench.task.id} the proxies of {count} have a mean τ of {end.mean():.2f} with the true ranking"
     if len(end) > 1:
-        known += f" and their mean one of {mean_proxy_tau(bench):.2f}"
+        together = mean_proxy(bench)
+        known += f"; the mean of their proxies has {together.tau:.2f} (Kendall's test: p = {together.p:.2g})"
     low, high = _interval(end)
     if math.isnan(low):
         why = f"it takes {FEWEST} supernets" if len(end) < FEWEST else "it takes τ of every supernet"
@@ -359,7 +360,7 @@ def _verdict(bench: TabularBenchmark, rows: pd.DataFrame) -> str:
     verdict = (
         "they correlate with it" if low > 0
         else "they rank it the wrong way round" if high < 0
-        else "no correlation is shown: the interval of the first holds 0"
+        else "over supernets no correlation is shown: the interval of the mean τ holds 0"
     )  # fmt: skip
     return f"{known}; {verdict} (Student's t over supernets, the true ranking taken as it is)."
 
