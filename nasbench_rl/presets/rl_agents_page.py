@@ -224,7 +224,7 @@ def _unmoved_notes(unmoved: Mapping[str, float], benches: Sequence[TabularBenchm
         if bench.task.id in unmoved
     )
     verdict = (
-        " Its rows are of its controllers' initial weights more than of what they heard."
+        " ENAS's rows are of its controllers' initial weights more than of what they heard."
         if min(unmoved.values()) > 0.5
         else ""
     )
