@@ -20,7 +20,7 @@ SPLITS: tuple[Split, ...] = ("validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class SurrogateOptions:
-    """How the members are fitted.
+    """How the members are fitted: the best of eight choices by τ on held-out groups of font-letters and of emoji.
 
     Attributes:
         members: of each split's ensemble.
@@ -33,9 +33,9 @@ class SurrogateOptions:
 
     members: int = 10
     trees: int = 300
-    leaves: int = 6
-    learning_rate: float = 0.08
-    feature_fraction: float = 0.5
+    leaves: int = 12
+    learning_rate: float = 0.1
+    feature_fraction: float = 0.3
     fewest_rows: int = 10
 
 
