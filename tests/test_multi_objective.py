@@ -226,6 +226,18 @@ def test_latencies_of_some_networks_make_a_front_of_these(nsc_tables: Path, tmp_
     assert shares.to_dict() == pytest.approx({"params": 0.0, "flops": 0.0, "latency": 0.4})
 
 
+def test_a_network_that_is_the_best_by_one_cost_alone_has_dashes_for_the_others() -> None:
+    """Where not every latency is measured, the best network of those that are is another one."""
+    rows = [
+        {"task": NSC, "method": method, "objective": "", "mode": "reference", "runs": 0, "resource": resource,
+         "hypervolume": 0.5, "low": math.nan, "high": math.nan, "left_out": math.nan}
+        for method, resource in (("best alone (a)", "flops"), ("best alone (b)", "latency"))
+    ]  # fmt: skip
+    header, cells = shown_cells(pd.DataFrame(rows))
+    assert header[2:4] == ["hypervolume, flops [95 %]", "hypervolume, latency [95 %]"]
+    assert [[cell.text for cell in row[2:4]] for row in cells] == [["0.500", "–"], ["–", "0.500"]]
+
+
 def test_text_and_figures_say_that_the_front_is_that_of_the_networks_trained(nsc_tables: Path, tables: Path) -> None:
     runs = nsc_runs(TRAINED, ["conv1", GUESSED])
     judged = judge_fronts(runs, str(nsc_tables))

@@ -59,13 +59,15 @@ def shown_cells(task: pd.DataFrame) -> tuple[list[str], list[list[Cell]]]:
         header.append(LEFT_OUT)
     rows = []
     for method, parts in task.groupby("method", sort=False):
-        by_resource = parts.set_index("resource")
+        by_resource, share = parts.set_index("resource"), float(parts["left_out"].min())
         weighs = str(parts["objective"].iloc[0])
         rows.append([Cell(str(method), str(method)), Cell(weighs or NONE, weighs)])
-        rows[-1] += [_cell(by_resource.loc[resource]) for resource in resources]
+        rows[-1] += [  # the best network alone may be another one where not every latency is measured
+            _cell(by_resource.loc[resource], share) if resource in by_resource.index else Cell(NONE, math.nan)
+            for resource in resources
+        ]
         if trained_alone(task):
-            share = float(parts["left_out"].max())
-            rows[-1].append(Cell(NONE if math.isnan(share) else f"{100 * share:.0f} %", share))
+            rows[-1].append(Cell(_percent(share), share))
     return header, rows
 
 
@@ -74,9 +76,15 @@ def trained_alone(task: pd.DataFrame) -> bool:
     return not get_task(str(task["task"].iloc[0])).exhaustive
 
 
-def _cell(row: pd.Series) -> Cell:
+def _percent(share: float) -> str:
+    return NONE if math.isnan(share) else f"{100 * share:.0f} %"
+
+
+def _cell(row: pd.Series, left_out: float) -> Cell:
+    """``left_out``: the share that the row's last column tells; latencies may be measured of fewer networks."""
     interval = "" if math.isnan(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
-    return Cell(f"{row['hypervolume']:.3f}{interval}", float(row["hypervolume"]))
+    more = f", {_percent(row['left_out'])} {LEFT_OUT}" if row["left_out"] > left_out else ""
+    return Cell(f"{row['hypervolume']:.3f}{interval}{more}", float(row["hypervolume"]))
 
 
 def in_brief(task: pd.DataFrame) -> pd.DataFrame:
