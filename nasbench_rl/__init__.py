@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nasbench_rl.benchmark import Benchmark as Benchmark
     from nasbench_rl.benchmark import load as load
     from nasbench_rl.benchmark import query as query
-    from nasbench_rl.benchmark import tasks as tasks
+    from nasbench_rl.coverage import tasks as tasks
     from nasbench_rl.errors import BudgetExhausted as BudgetExhausted
     from nasbench_rl.errors import NasbenchError as NasbenchError
     from nasbench_rl.method import get_method as get_method
@@ -33,7 +33,7 @@ _HOMES = {
     "load": "benchmark",
     "methods": "method",
     "query": "benchmark",
-    "tasks": "benchmark",
+    "tasks": "coverage",
 }
 _MODULES = ("errors", "records", "spaces", "stats")
 """Public modules, which need no import of their own."""

@@ -21,10 +21,10 @@ from nasbench_rl.errors import (
 )
 from nasbench_rl.latency_table import Latencies, read_latencies
 from nasbench_rl.records import RESOURCES, Evaluation, Resource, Split
-from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace, size_of
+from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.supernet_table import OneShot, SupernetScores, read_supernets
 from nasbench_rl.table import Table
-from nasbench_rl.task import GameTask, Task, get_task, task_ids
+from nasbench_rl.task import GameTask, Task, get_task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -372,43 +372,3 @@ def query(
         with contextlib.suppress(TypeError):  # a task of one's own that has no hash
             _loaded[task] = bench  # as it was given: a task of one's own does not answer for a registered one of its id
     return bench.query(arch, fidelity=fidelity, seed=seed, split=split, metric=metric)
-
-
-def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
-    """Every task with its coverage: one row a task, those with a table first.
-
-    Columns: task, architectures (of the space, missing where they are not counted), trained (architectures with a
-    complete cell), train_seeds, cells, metric, max_fidelity, unit, split (how validation and test are held apart).
-    """
-    import pandas as pd
-
-    from nasbench_rl import store
-
-    folder = store.find_tables(tables)
-    manifest = store.read_manifest(folder)
-    rows = []
-    for id_ in task_ids():
-        task = get_task(id_)
-        entry = manifest.get(store.table_name(task))
-        seeds = entry.train_seeds if entry else ()
-        if task.split_by == "column":
-            split = "validation and test images"
-        elif len(seeds) > 1 and not Table(task, store.read_table(folder, task)).single_seed:
-            split = "even and odd train seeds"
-        else:
-            split = "one seed: test = return_eval of fresh games" if entry else ""
-        rows.append(
-            {
-                "task": id_,
-                "architectures": None if size_of(task.space) == float("inf") else len(task.space),
-                "trained": entry.architectures if entry else 0,
-                "train_seeds": len(seeds),
-                "cells": entry.cells if entry else 0,
-                "metric": task.metric,
-                "max_fidelity": task.max_fidelity,
-                "unit": task.fidelity_unit,
-                "split": split,
-            }
-        )
-    frame = pd.DataFrame(rows).astype({"architectures": "Int64"})
-    return frame.sort_values("cells", ascending=False, kind="stable", ignore_index=True)

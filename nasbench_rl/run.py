@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from nasbench_rl.errors import (
     TestDataError,
     check_number,
 )
+from nasbench_rl.paid_trainings import PaidTrainings
 from nasbench_rl.records import Evaluation, Resource, Split, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.spaces.nsc import NscSpace
@@ -36,31 +37,6 @@ FREE_IN_A_ROW = 30_000
 than the steps of the longest trial of the meta-RL paper, whose agents may settle on one network."""
 _METHOD, _NOISE = 0, 1
 """Spawn keys: a method's own randomness and the order of the validation seeds never share a stream."""
-
-
-@dataclass
-class _Trainings:
-    """The trainings of one architecture that a run has paid for."""
-
-    seeds: list[int]
-    visit: int = -1
-    paid: dict[int, int] = field(default_factory=dict)
-    scores: dict[int, dict[int, float]] = field(default_factory=dict)
-    inherited: int = 0
-
-    def seed_for(self, fidelity: int) -> tuple[int, int]:
-        """(train seed, visit) of the next evaluation: the same training going on, or the next one."""
-        if self.visit >= 0 and self.paid[self.seeds[self.visit % len(self.seeds)]] < fidelity:
-            return self.seeds[self.visit % len(self.seeds)], self.visit
-        return self.seeds[(self.visit + 1) % len(self.seeds)], self.visit + 1
-
-    def standing(self) -> tuple[int, float]:
-        """(highest fidelity seen, mean validation score there)."""
-        scores = {f: s for f, s in self.scores.items() if s}
-        if not scores:
-            return (-1, -math.inf)
-        top = max(scores)
-        return top, math.fsum(scores[top].values()) / len(scores[top])
 
 
 class Run:
@@ -103,7 +79,7 @@ class Run:
         self.approximation = ""
         self.replays = 0
         self._free = 0
-        self._trainings: dict[str, _Trainings] = {}
+        self._trainings: dict[str, PaidTrainings] = {}
         self._incumbent: Architecture | None = None
         self._standing: tuple[int, float] = (-1, -math.inf)
         self._validation_seeds = benchmark.train_seeds("validation")
@@ -202,9 +178,9 @@ class Run:
         self._log(architecture, result, seed, mine)
         return result.score
 
-    def _known(self, arch: Architecture) -> _Trainings:
+    def _known(self, arch: Architecture) -> PaidTrainings:
         if arch.name not in self._trainings:
-            self._trainings[arch.name] = _Trainings(self._seed_order(arch))
+            self._trainings[arch.name] = PaidTrainings(self._seed_order(arch))
         return self._trainings[arch.name]
 
     def _evaluate_heir(self, arch: Architecture, parent: Architecture, fidelity: int) -> float:
@@ -266,7 +242,7 @@ class Run:
         if amount:
             self._free = 0
 
-    def _log(self, arch: Architecture, result: Evaluation, seed: int, mine: _Trainings) -> None:
+    def _log(self, arch: Architecture, result: Evaluation, seed: int, mine: PaidTrainings) -> None:
         if arch == self._incumbent:  # a further seed may have made it worse: look at all again
             self._standing, self._incumbent = max(
                 ((t.standing(), self.space.parse(name)) for name, t in self._trainings.items()), key=lambda p: p[0]
@@ -315,7 +291,7 @@ class Run:
         left = self.remaining // self.task.max_fidelity
         for arch in dict.fromkeys(map(self.space.parse, archs)):
             if len(cells) < left and self.task.is_valid(arch):
-                known = self._trainings.get(arch.name) or _Trainings(self._seed_order(arch))
+                known = self._trainings.get(arch.name) or PaidTrainings(self._seed_order(arch))
                 cells.append((arch, known.seed_for(self.task.max_fidelity)[0]))
         self._benchmark.prepare(cells)
 

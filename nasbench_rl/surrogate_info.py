@@ -20,7 +20,7 @@ SPLITS: tuple[Split, ...] = ("validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class SurrogateOptions:
-    """How the members are fitted: the best of eight choices by τ on held-out groups of font-letters and of emoji.
+    """How the members are fitted. Leaves, learning rate and features: ``tests/benchmarks/surrogate_options.py``.
 
     Attributes:
         members: of each split's ensemble.

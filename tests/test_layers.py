@@ -48,8 +48,9 @@ LAYERS: dict[str, int] = {
                 "surrogate",
                 "training",
             ),
-            ("benchmark", "live_benchmark", "surrogate_benchmark"),
+            ("benchmark", "live_benchmark", "surrogate_benchmark", "coverage"),
             ("ranking_noise",),
+            ("paid_trainings",),
             ("run", "envs", "weight_sharing", "method"),
             (
                 "cli",

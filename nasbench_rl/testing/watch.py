@@ -17,7 +17,8 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from nasbench_rl.benchmark import TabularBenchmark, load, tasks
+from nasbench_rl.benchmark import TabularBenchmark, load
+from nasbench_rl.coverage import tasks
 from nasbench_rl.errors import (
     BudgetExhausted,
     MissingExtraError,
