@@ -28,7 +28,9 @@ _POOLS = ("maxpool", "avgpool")
 class NscFeatures:
     """The features of one space's networks on images of one size; call it with architectures.
 
-    Lengths are in layers, areas in pixels of a map, logarithms to base 10. ``count.*`` counts layers; in a chain
+    Lengths are in layers, areas in pixels of a map, logarithms to base 10. ``count.*`` counts layers, ``wide.*``
+    convolutions whose kernel is wider than one pixel, and ``reach.*`` sums by how many pixels of their own maps kernels
+    are wider than that, each before, between or after the pools. A place counts from 1; 0 is none. In a chain
     ``layer3.conv5`` is 1 when the third layer is a convolution of 5x5, and ``height3`` is the height of its map (0 past
     the last layer). In other spaces ``end.*`` counts the layers that no other uses, ``path.*`` those on paths from the
     image to the prediction module, and ``merge.*`` the layers with two predecessors: all, those whose two are one,
@@ -89,6 +91,7 @@ class NscFeatures:
             "final_channels": channels,
             **_counts(vectors, definition),
             **_order(vectors, definition),
+            **_kernels(vectors, definition),
             **_convolution_maps(vectors, definition, shapes),
             **_paths(vectors, definition, image),
             **(_positions(vectors, definition, shapes) if definition.chain else _branches(vectors, definition, shapes)),
@@ -122,6 +125,37 @@ def _order(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
         "convs_after_last_pool": operations[last + 1 :].count("conv"),
         "ends_in_pool": bool(pools) and last == len(operations) - 1,
     }
+
+
+def _kernels(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
+    """How wide kernels are and where they stand to the pools, in canonical order."""
+    layers = [(definition.operation(kind), kernel) for _, kind, kernel, _, _ in vectors]
+    pools = [place for place, (operation, _) in enumerate(layers) if operation in _POOLS]
+    convs = [place for place, (operation, _) in enumerate(layers) if operation == "conv"]
+    wide = [place for place in convs if layers[place][1] > 1]
+    first, last = (pools[0], pools[-1]) if pools else (len(layers), -1)
+    parts = {
+        "before_first_pool": layers[:first],
+        "between_pools": layers[first:last] if pools else [],
+        "after_last_pool": layers[last + 1 :],
+    }
+    kernels = {name: [kernel for operation, kernel in part if operation == "conv"] for name, part in parts.items()}
+    return {
+        **{f"wide.{name}": sum(kernel > 1 for kernel in found) for name, found in kernels.items()},
+        **{f"reach.{name}": sum(kernel - 1 for kernel in found) for name, found in kernels.items()},
+        "wide_convs": len(wide),
+        "first_conv": convs[0] + 1 if convs else 0,
+        "last_conv": convs[-1] + 1 if convs else 0,
+        "first_wide_conv": wide[0] + 1 if wide else 0,
+        "first_kernel": layers[convs[0]][1] if convs else 0,
+        "last_kernel": layers[convs[-1]][1] if convs else 0,
+        "layers_after_wide": len(layers) - 1 - wide[-1] if wide else len(layers),
+        "pooled_before_conv": math.prod(kernel for operation, kernel in layers[: convs[0]] if operation in _POOLS)
+        if convs else 0,
+        "maxpools": sum(layers[place][0] == "maxpool" for place in pools),
+        "first_pool_is_max": bool(pools) and layers[first][0] == "maxpool",
+        "last_pool_is_max": bool(pools) and layers[last][0] == "maxpool",
+    }  # fmt: skip
 
 
 def _convolution_maps(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shape]) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """Guesses where no table reaches: an ensemble of LightGBM regressors on structural features, with its spread.
 
-Ten members a split, each fitted on another bootstrap sample of the table's architectures (NAS-Bench-301, Siems et al.
-2020, section 4). The epoch is a feature, so one member answers every fidelity. The members of ``validation`` never see
-a test accuracy: a search that asks them learns nothing of the test images. A surrogate lies beside the tables:
+Ten members a split, each fitted without another tenth of the table's architectures: an ensemble, as NAS-Bench-301 has
+(Siems et al. 2020, section 4). The epoch is a feature, so one member answers every fidelity; a row weighs as much as
+its epoch, because most is asked of the whole training. The members of ``validation`` never see a test accuracy: a
+search that asks them learns nothing of the test images. A surrogate lies beside the tables:
 
     surrogate/<space>.<data set>.<recipe>/surrogate.json      what it was fitted on, its quality, checksums
     surrogate/<space>.<data set>.<recipe>/validation-0.txt    LightGBM's own text format, one file a member
@@ -89,8 +90,10 @@ class Surrogate:
         members: dict[Split, list[Any]] = {}
         for split in SPLITS:
             scores = rows[f"{split}_accuracy"].to_numpy(dtype=np.float64)
+            part = rng.permutation(len(archs)) % options.members
             members[split] = [
-                _fit_member(lightgbm, inputs, scores, names, arch_of, rng, options) for _ in range(options.members)
+                _fit_member(lightgbm, inputs, scores, names, part[arch_of] != number, rng, options)
+                for number in range(options.members)
             ]
         factors = spread_factors or {split: (1.0,) * len(task.fidelities) for split in SPLITS}
         info = SurrogateInfo(
@@ -270,14 +273,11 @@ def _fit_member(
     inputs: Floats,
     scores: Floats,
     names: Sequence[str],
-    arch_of: np.ndarray[Any, Any],
+    kept: np.ndarray[Any, np.dtype[np.bool_]],
     rng: np.random.Generator,
     options: SurrogateOptions,
 ) -> Any:
-    """One booster on a bootstrap sample of architectures: all rows of one are in, as often as it was drawn, or out."""
-    count = int(arch_of.max()) + 1
-    drawn = np.bincount(rng.integers(count, size=count), minlength=count)
-    rows = np.repeat(np.arange(len(scores)), drawn[arch_of])
+    """One booster on the rows that are ``kept``; the last column of ``inputs`` is the epoch, and the rows' weight."""
     parameters = {
         "objective": "cross_entropy",  # for targets from 0 to 1, so near 1 small differences count
         "num_leaves": options.leaves,
@@ -290,5 +290,7 @@ def _fit_member(
         "num_threads": 1,
         "verbose": -1,
     }
-    data = lightgbm.Dataset(inputs[rows], scores[rows], feature_name=list(names), params={"verbose": -1})
+    data = lightgbm.Dataset(
+        inputs[kept], scores[kept], weight=inputs[kept, -1], feature_name=list(names), params={"verbose": -1}
+    )
     return lightgbm.train(parameters, data, options.trees)

@@ -23,7 +23,7 @@ class SurrogateOptions:
     """How the members are fitted. Leaves, learning rate and features: ``tests/benchmarks/surrogate_options.py``.
 
     Attributes:
-        members: of each split's ensemble.
+        members: of each split's ensemble, two or more; each is fitted without another equal part of the architectures.
         trees: boosting rounds of a member.
         leaves: of a tree.
         learning_rate: shrinkage of each tree.

@@ -109,6 +109,23 @@ def test_a_fit_depends_on_the_seed_alone(rows: pd.DataFrame, fitted: Surrogate) 
     assert len(set(texts(fitted))) == 2 * QUICK.members
 
 
+def test_one_member_in_turn_is_fitted_without_an_architecture(rows: pd.DataFrame, fitted: Surrogate) -> None:
+    for arch in rows["arch"].unique()[:5]:
+        altered = rows.assign(validation_accuracy=rows["validation_accuracy"].where(rows["arch"] != arch, 0.0))
+        changed = np.array(texts(fit(altered))) != np.array(texts(fitted))
+        assert changed[: QUICK.members].sum() == QUICK.members - 1
+        assert not changed[QUICK.members :].any()
+
+
+def test_a_row_weighs_as_much_as_its_epoch(rows: pd.DataFrame) -> None:
+    """A tree that may not split guesses the weighted mean of all rows."""
+    two = rows[rows["fidelity"].isin([1, 12])]
+    flat = two.assign(validation_accuracy=np.where(two["fidelity"] == 12, 0.9, 0.1))
+    whole = replace(QUICK, trees=1, learning_rate=1.0, fewest_rows=len(flat))
+    guesses, _ = fit(flat, options=whole).predict(DEEPER, split="validation")
+    np.testing.assert_allclose(guesses, (12 * 0.9 + 0.1) / 13, rtol=1e-3)
+
+
 def test_spread_factors_scale_the_spread_of_their_epoch(rows: pd.DataFrame, fitted: Surrogate) -> None:
     factors = {"validation": [1.0] * 12, "test": [1.0] * 11 + [3.0]}
     scaled = fit(rows, spread_factors=factors)
