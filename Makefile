@@ -15,7 +15,7 @@ TORCH_ARGS ?=
 ARGS ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-NSC_TASKS := $(patsubst %,nsc-chain/%@lite,fashion-mnist font-letters emoji animals wesnoth)
+NSC_TASKS := $(patsubst %,nsc-chain/%@lite,fashion-mnist font-letters emoji animals wesnoth) nsc-multibranch/font-letters@lite
 
 .PHONY: compare leaderboard live-runs live-nsc rl-agents findings speed test check lint format docs install clean
 
