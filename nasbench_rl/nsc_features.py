@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -32,9 +32,10 @@ class NscFeatures:
     convolutions whose kernel is wider than one pixel, and ``reach.*`` sums by how many pixels of their own maps kernels
     are wider than that, each before, between or after the pools. A place counts from 1; 0 is none. In a chain
     ``layer3.conv5`` is 1 when the third layer is a convolution of 5x5, and ``height3`` is the height of its map (0 past
-    the last layer). In other spaces ``end.*`` counts the layers that no other uses, ``path.*`` those on paths from the
-    image to the prediction module, and ``merge.*`` the layers with two predecessors: all, those whose two are one,
-    those that read the image, and the rows by which the smaller of their maps is padded.
+    the last layer). In other spaces ``end.*`` counts the layers that no other uses, ``inputs.*`` are means over what
+    these give to the prediction module, ``path.*`` counts layers on paths from the image to it, and ``merge.*`` the
+    layers with two predecessors: all, those whose two are one, those that read the image, and the rows by which the
+    smaller of their maps is padded.
 
     Attributes:
         space: the NSC space, of the package or of one's own.
@@ -94,7 +95,11 @@ class NscFeatures:
             **_kernels(vectors, definition),
             **_convolution_maps(vectors, definition, shapes),
             **_paths(vectors, definition, image),
-            **(_positions(vectors, definition, shapes) if definition.chain else _branches(vectors, definition, shapes)),
+            **(
+                _positions(vectors, definition, shapes)
+                if definition.chain
+                else _branches(vectors, definition, shapes) | _inputs(vectors, definition, shapes)
+            ),
         }
 
 
@@ -176,31 +181,54 @@ def _convolution_maps(vectors: Vectors, definition: NscDefinition, shapes: Seque
     }
 
 
-def _paths(vectors: Vectors, definition: NscDefinition, image: Shape) -> dict[str, float]:
-    """The longest and the shortest way from the image to the prediction module, and what its units see.
+@dataclass(frozen=True)
+class _Way:
+    """What lies between the image and a layer; of several ways the longest counts, for each attribute by itself."""
 
-    A layer's receptive field and stride are the largest over the ways that lead to it.
-    """
-    field, stride, most_convs, fewest_convs, length = [1], [1], [0], [0], [0]
+    length: int = 0
+    convs: int = 0
+    fewest_convs: int = 0  # here the shortest
+    wide: int = 0  # convolutions whose kernel is wider than one pixel
+    convs_since_pool: int = 0
+    field: int = 1
+    stride: int = 1
+
+
+def _ways(vectors: Vectors, definition: NscDefinition) -> list[_Way]:
+    """The way to the image, which is none, and to each layer."""
+    ways = [_Way()]
     for vector in vectors:
         _, kind, kernel, _, _ = vector
-        operation, sources = definition.operation(kind), nsc_graph.predecessors(vector, definition)
-        jump = max(stride[source] for source in sources)
-        field.append(max(field[source] for source in sources) + (max(kernel, 1) - 1) * jump)
-        stride.append(jump * kernel if operation in _POOLS else jump)
-        is_conv = operation == "conv"
-        most_convs.append(max(most_convs[source] for source in sources) + is_conv)
-        fewest_convs.append(min(fewest_convs[source] for source in sources) + is_conv)
-        length.append(max(length[source] for source in sources) + 1)
-    ends = nsc_graph.leaves(vectors, definition)
-    largest = max(field[end] for end in ends)
+        operation = definition.operation(kind)
+        sources = [ways[source] for source in nsc_graph.predecessors(vector, definition)]
+        is_conv, is_pool = operation == "conv", operation in _POOLS
+        jump = max(way.stride for way in sources)
+        ways.append(
+            _Way(
+                length=max(way.length for way in sources) + 1,
+                convs=max(way.convs for way in sources) + is_conv,
+                fewest_convs=min(way.fewest_convs for way in sources) + is_conv,
+                wide=max(way.wide for way in sources) + (is_conv and kernel > 1),
+                convs_since_pool=0 if is_pool else max(way.convs_since_pool for way in sources) + is_conv,
+                field=max(way.field for way in sources) + (max(kernel, 1) - 1) * jump,
+                stride=jump * kernel if is_pool else jump,
+            )
+        )
+    return ways
+
+
+def _paths(vectors: Vectors, definition: NscDefinition, image: Shape) -> dict[str, float]:
+    """The longest and the shortest way from the image to the prediction module, and what its units see."""
+    ways = _ways(vectors, definition)
+    ends = [ways[end] for end in nsc_graph.leaves(vectors, definition)]
+    largest = max(way.field for way in ends)
     return {
         "receptive_field": largest,
         "seen_share": min(1.0, largest / min(image[:2])),
-        "stride": max(stride[end] for end in ends),
-        "path.convs": max(most_convs[end] for end in ends),
-        "path.fewest_convs": min(fewest_convs[end] for end in ends),
-        "path.length": max(length[end] for end in ends),
+        "stride": max(way.stride for way in ends),
+        "path.convs": max(way.convs for way in ends),
+        "path.fewest_convs": min(way.fewest_convs for way in ends),
+        "path.length": max(way.length for way in ends),
     }
 
 
@@ -237,4 +265,40 @@ def _branches(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shap
         "ends": len(ends),
         "reads_of_image": sources.count(0),
         "forks": sum(sources.count(node) > 1 for node in set(sources)),
+    }
+
+
+def _inputs(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shape]) -> dict[str, float]:
+    """What the inputs of the prediction module have been through: means and shares over them, not over its layers.
+
+    A layer that is read at full size gives hundreds of times the inputs of one behind two pools.
+    """
+    ways, ends = _ways(vectors, definition), nsc_graph.leaves(vectors, definition)
+    counts = [math.prod(shapes[end]) for end in ends]
+    last = [definition.operation(vectors[end - 1][1]) for end in ends]
+    through = [ways[end] for end in ends]
+    heights = [shapes[end][0] for end in ends]
+    seen = [place for place, way in enumerate(through) if way.wide]
+
+    def mean(values: Iterable[float]) -> float:
+        return sum(count * value for count, value in zip(counts, values, strict=True)) / sum(counts)
+
+    operations = dict.fromkeys(layer.name for layer in definition.layers if layer.arity)
+    return {
+        **{f"inputs.{name}": mean(operation == name for operation in last) for name in operations},
+        "inputs.convs": mean(way.convs for way in through),
+        "inputs.wide": mean(way.wide for way in through),
+        "inputs.convs_since_pool": mean(way.convs_since_pool for way in through),
+        "inputs.receptive_field": mean(way.field for way in through),
+        "inputs.stride": mean(way.stride for way in through),
+        "inputs.without_convs": mean(not way.convs for way in through),
+        "inputs.without_wide": mean(not way.wide for way in through),
+        "inputs.log_wide": math.log10(1 + sum(counts[place] for place in seen)),
+        "inputs.height_wide": sum(heights[place] for place in seen) / len(seen) if seen else 0,
+        "inputs.largest_share": max(counts) / sum(counts),
+        "end.largest_height": max(heights),
+        "end.smallest_height": min(heights),
+        "end.smallest_field": min(way.field for way in through),
+        "end.channels": sum(shapes[end][2] for end in ends),
+        "end.wide": len(seen),
     }

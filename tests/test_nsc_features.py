@@ -119,6 +119,33 @@ def test_a_branched_network_by_hand() -> None:
     assert {name: found[name] for name in expected} == expected
 
 
+def test_what_the_prediction_module_reads_weighs_by_its_inputs() -> None:
+    found = of(BRANCH, "conv3 | conv5 | maxpool2@0 | add(2,3) | conv1@0")
+    merged, pointwise = 22 * 22 * 32, 28 * 28 * 32
+    share = merged / (merged + pointwise)
+    expected = {
+        "inputs.add": share,
+        "inputs.conv": 1 - share,
+        "inputs.maxpool": 0,
+        "inputs.convs": 2 * share + (1 - share),
+        "inputs.wide": 2 * share,
+        "inputs.convs_since_pool": 2 * share + (1 - share),
+        "inputs.receptive_field": 7 * share + (1 - share),
+        "inputs.stride": 2 * share + (1 - share),
+        "inputs.without_convs": 0,
+        "inputs.without_wide": 1 - share,
+        "inputs.log_wide": math.log10(1 + merged),
+        "inputs.height_wide": 22,
+        "inputs.largest_share": 1 - share,
+        "end.largest_height": 28,
+        "end.smallest_height": 22,
+        "end.smallest_field": 1,
+        "end.channels": 64,
+        "end.wide": 1,
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+
+
 def test_isomorphic_networks_have_the_same_features() -> None:
     one = of(BRANCH, "conv3 | maxpool2@0 | add(1,2)")
     assert one == of(BRANCH, "maxpool2 | conv3@0 | add(2,1)")
