@@ -190,12 +190,11 @@ seconds, the cheapest 1.
 
 The splits of emoji were mended since.
 
-Two cores train 1 190 to 1 410 chains an hour on an EPYC and 601 to 801 on a Xeon without bfloat16 instructions, by the
-mean CPU seconds of each ``machine`` in ``tables/nsc/nsc-chain.*.lite.parquet`` that trained 60 or more (5.1 to 6.1, and
-9.0 to 12). Multi-branch networks are far dearer, as their leaves are concatenated at full size: the 13 that
-``nsc-multibranch.font-letters.lite.parquet`` had when this was written took 20.6 CPU seconds in the mean, about 350 an
-hour; the nine of one layer 0.5 to 15, the three of five layers and more 28.5 to 97. What more of them cost, by the
-table as it is: ``python -m nasbench_rl.build nsc-multibranch/font-letters@lite --depth 1 --drawn 300 --dry-run``.
+Two cores train 1 170 to 1 520 chains an hour on an EPYC and 601 to 801 on a Xeon without bfloat16 instructions, by the
+mean CPU seconds of each ``machine`` in ``tables/nsc/nsc-chain.*.lite.parquet`` that trained 60 or more (4.7 to 6.1, and
+9.0 to 12). Networks with branches are dearer, as their leaves are concatenated at full size: the 302 of
+``nsc-multibranch.font-letters.lite.parquet`` took 14.1 CPU seconds in the mean on the faster EPYC, about 510 an hour;
+the dearest took 97. What more would cost: ``python -m nasbench_rl.build TASK --depth D --drawn N --dry-run``.
 """
 
 
