@@ -263,9 +263,17 @@ def test_networks_that_do_not_exist_are_counted_neither_as_multi_branch_nor_as_c
 
 @pytest.mark.parametrize(
     ("arch", "branched"),
-    [("conv3 maxpool2", False), ("conv3 | maxpool2", False), ("conv3 | conv1@0", True), ("conv3 | add(0,1)", True)],
+    [
+        ("conv3 maxpool2", False),
+        ("conv3 | maxpool2", False),
+        ("conv3 | conv1@0", True),
+        ("conv3 | add(0,1)", True),
+        ("conv3 | add(1,1)", False),
+        ("concat(0,0) | conv3", False),
+        ("conv3 | conv1 | concat(1,1)", True),
+    ],
 )
-def test_what_a_chain_is(arch: str, branched: bool) -> None:
+def test_what_has_branches(arch: str, branched: bool) -> None:
     assert is_multi_branch(arch) is branched
 
 

@@ -255,10 +255,12 @@ def _third(out: Path, tables: str | None, seeds: Sequence[int], jobs: int, proto
     meta_rl_tables.print_found(facts, episodes, tables, "Experiment 3: what each agent found")
     meta_rl_tables.print_times(facts, tables, STANDS_FOR, "7")
     met = existing(steps).drop_duplicates([*KEY, "arch"])
-    branched = int(met["arch"].map(is_multi_branch).sum())
+    branched = met["arch"].map(is_multi_branch)
+    doubled = ~branched & met["arch"].str.contains("(", regex=False)
     _say(
-        f"different networks met, all trials together: {branched:,} multi-branch and {len(met) - branched:,} chains "
-        "(the paper, section 7: 1:10, and not of what)"
+        f"different networks met, all trials together: {branched.sum():,} multi-branch, "
+        f"{(~branched & ~doubled).sum():,} chains and {doubled.sum():,} chains with a layer joined with itself, as in "
+        "add(2,2) (the paper, section 7: 1:10 multi-branch to chains, and not of what)"
     )
     _say_written(written)
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import multiprocessing as mp
 import os
+import re
 import signal
 import tempfile
 import time
@@ -173,7 +174,7 @@ def play_all(
 def episodes_of(steps: pd.DataFrame) -> pd.DataFrame:
     """One row a finished episode: ``KEY``, episode, best_reward, length, accumulated_reward, multi_branch.
 
-    ``multi_branch`` counts the episode's different networks that are no chains, without those that do not exist.
+    ``multi_branch`` counts the episode's different networks with branches, without those that do not exist.
     """
     first = existing(steps).drop_duplicates([*KEY, "episode", "arch"])
     branched = first[first["arch"].map(is_multi_branch)].groupby([*KEY, "episode"], sort=False).size()
@@ -192,8 +193,16 @@ def existing(steps: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_multi_branch(arch: str) -> bool:
-    """Whether a network is no chain: a layer has two predecessors, or one that is not the layer before it."""
-    return "@" in arch or "(" in arch
+    """Whether a network has branches: a layer reads two different layers, or another than the one before it.
+
+    A layer joined with itself, ``add(2,2)`` after the second, is one edge drawn twice and no branch. It comes of every
+    merge without a shift of a pointer before it.
+    """
+    for before, layer in enumerate(arch.split(" | ")):
+        operands = re.search(r"\((\d+),(\d+)\)", layer)
+        if "@" in layer or (operands and {int(operand) for operand in operands.groups()} != {before}):
+            return True
+    return False
 
 
 def windows_of(episodes: pd.DataFrame, column: str, size: int = WINDOW) -> pd.DataFrame:
