@@ -32,10 +32,10 @@ class NscFeatures:
     convolutions whose kernel is wider than one pixel, and ``reach.*`` sums by how many pixels of their own maps kernels
     are wider than that, each before, between or after the pools. A place counts from 1; 0 is none. In a chain
     ``layer3.conv5`` is 1 when the third layer is a convolution of 5x5, and ``height3`` is the height of its map (0 past
-    the last layer). In other spaces ``end.*`` counts the layers that no other uses, ``inputs.*`` are means over what
-    these give to the prediction module, ``path.*`` counts layers on paths from the image to it, and ``merge.*`` the
-    layers with two predecessors: all, those whose two are one, those that read the image, and the rows by which the
-    smaller of their maps is padded.
+    the last layer). In other spaces ``end.*`` tells of the layers that no other uses, ``inputs.*`` of the inputs that
+    these give to the prediction module, mostly means over them, ``path.*`` counts layers on paths from the image to it,
+    and ``merge.*`` the layers with two predecessors: all, those whose two are one, those that read the image, and the
+    rows by which the smaller of their maps is padded.
 
     Attributes:
         space: the NSC space, of the package or of one's own.
@@ -271,7 +271,8 @@ def _branches(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shap
 def _inputs(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shape]) -> dict[str, float]:
     """What the inputs of the prediction module have been through: means and shares over them, not over its layers.
 
-    A layer that is read at full size gives hundreds of times the inputs of one behind two pools.
+    A layer that is read at full size gives hundreds of times the inputs of one behind two pools. Heights, fields and
+    channels are of the layers that it reads.
     """
     ways, ends = _ways(vectors, definition), nsc_graph.leaves(vectors, definition)
     counts = [math.prod(shapes[end]) for end in ends]

@@ -192,9 +192,9 @@ The splits of emoji were mended since.
 
 Two cores train 1 170 to 1 520 chains an hour on an EPYC and 601 to 801 on a Xeon without bfloat16 instructions, by the
 mean CPU seconds of each ``machine`` in ``tables/nsc/nsc-chain.*.lite.parquet`` that trained 60 or more (4.7 to 6.1, and
-9.0 to 12). Networks with branches are dearer, as their leaves are concatenated at full size: the 302 of
-``nsc-multibranch.font-letters.lite.parquet`` took 14.1 CPU seconds in the mean on the faster EPYC, about 510 an hour;
-the dearest took 97. What more would cost: ``python -m nasbench_rl.build TASK --depth D --drawn N --dry-run``.
+9.0 to 12). Networks that are no chains are dearer, as their leaves are concatenated at full size: those of
+``nsc-multibranch.font-letters.lite.parquet`` took 14.1 CPU seconds in the mean on the faster EPYC, about 510 an hour,
+and the dearest 91. What more would cost: ``python -m nasbench_rl.build TASK --depth D --drawn N --dry-run``.
 """
 
 

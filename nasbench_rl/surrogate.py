@@ -239,7 +239,7 @@ def image_task(task: Task) -> ImageTask:
 
 
 def not_chains(task: Task, archs: Iterable[str]) -> list[str]:
-    """Architectures that have branches; all of them where the space has none."""
+    """Architectures that are no chains; all of them where the space has nothing else."""
     space = image_task(task).space
     if space.definition.chain:
         return list(archs)
@@ -249,11 +249,11 @@ def not_chains(task: Task, archs: Iterable[str]) -> list[str]:
 def check_enough(task: Task, rows: pd.DataFrame) -> None:
     """Raise InvalidValueError when a table has too few architectures to learn from.
 
-    In a space with branches those that have some count: chains alone teach nothing of branches.
+    In a space with branches those that are no chains count: chains alone teach nothing of branches.
     """
     count = len(not_chains(task, rows["arch"].unique()))
     if count < FEWEST_ARCHITECTURES:
-        kind = "" if image_task(task).space.definition.chain else " with branches"
+        kind = "" if image_task(task).space.definition.chain else " that are no chains"
         raise InvalidValueError(
             f"{task.id} has {count} trained architectures{kind}; a surrogate needs at least {FEWEST_ARCHITECTURES}. "
             f"Train more: python -m nasbench_rl.build {task.built_by}"

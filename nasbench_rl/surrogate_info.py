@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nasbench_rl.errors import TableError
+from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.records import Split
 
 FORMAT = 1
@@ -37,6 +37,11 @@ class SurrogateOptions:
     learning_rate: float = 0.1
     feature_fraction: float = 0.3
     fewest_rows: int = 10
+
+    def __post_init__(self) -> None:
+        """Raise InvalidValueError for an ensemble of one: it would be fitted on nothing."""
+        if self.members < 2:
+            raise InvalidValueError(f"members {self.members!r}: each is fitted without another part; allowed: 2, 3, …")
 
 
 @dataclass(frozen=True)

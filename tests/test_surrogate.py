@@ -117,6 +117,11 @@ def test_one_member_in_turn_is_fitted_without_an_architecture(rows: pd.DataFrame
         assert not changed[QUICK.members :].any()
 
 
+def test_an_ensemble_of_one_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="2, 3"):
+        replace(QUICK, members=1)
+
+
 def test_a_row_weighs_as_much_as_its_epoch(rows: pd.DataFrame) -> None:
     """A tree that may not split guesses the weighted mean of all rows."""
     two = rows[rows["fidelity"].isin([1, 12])]

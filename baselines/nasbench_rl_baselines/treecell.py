@@ -23,8 +23,9 @@ layers; new pools and larger kernels are not among them. With
 ``reinitialise`` all layers may be inserted, as in the paper, whose pools do not keep the function either (there the
 child first learns to mimic the parent): **then functions are lost**, and what no longer fits starts with fresh weights.
 
-In live mode a child begins with the weights of the trained start and trains for a part of a training. In tabular mode
-this is an **approximation**: its score is that of a training from scratch of that length, for the same charge.
+In live mode a child begins with the weights of the trained start and trains for a part of a training. In surrogate mode
+this is an **approximation**: its score is that of a training from scratch of that length, for the same charge. Tabular
+mode, the same approximation, ends at the first network that the table lacks.
 
 Changed for this space and for a default budget of ten trainings:
 

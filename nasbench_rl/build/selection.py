@@ -115,8 +115,8 @@ def is_drawn(task: ImageTask, arch: Architecture, depth: int) -> bool:
 def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Architecture]:
     """The next round of new valid networks that ``is_drawn`` counts, until a table has ``count``; empty when it has.
 
-    One half is drawn as an agent without knowledge would: chains from ``space.sample``, networks with branches from
-    episodes of random actions, in which pointers follow the newest layer, so that most have fewer branches than a draw
+    One half is drawn as an agent without knowledge would: chains from ``space.sample``, other networks from episodes
+    of random actions, in which pointers follow the newest layer, so that most have fewer branches than a draw
     from the space. The other half mutates the best found so far, where an agent that learns would look. A round depends
     on the rows alone.
 
@@ -132,7 +132,7 @@ def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Archi
     last = np.flatnonzero(rows["fidelity"].to_numpy() == task.max_fidelity)
     scores = rows["validation_accuracy"].to_numpy(zero_copy_only=False)
     best = list(dict.fromkeys(names[at] for at in last[np.argsort(-scores[last], kind="stable")]))
-    best.sort(key=lambda name: not is_drawn(task, task.space.parse(name), 0))  # chains after all that have branches
+    best.sort(key=lambda name: not is_drawn(task, task.space.parse(name), 0))  # chains after all others
     best = best[:PARENTS]
     rng, found, vain = np.random.default_rng([len(known), depth]), dict[str, Architecture](), 0
     mdp = NscMdp(task.space, lambda arch: 0.0, task.is_valid)

@@ -197,7 +197,7 @@ def scores(predicted: Floats, true: Floats) -> tuple[float, float, float]:
 
 
 def quality(held_out: Sequence[HeldOut], rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """One row a grouping and split, at max fidelity. Spaces with branches are judged by the networks that have some.
+    """One row a grouping and split, at max fidelity. Spaces with branches are judged by networks that are no chains.
 
     Columns: task, grouping, split, architectures, r2, tau, sparse_tau, mae (mean absolute error), within_1 and within_2
     (share of errors within one and two spreads; 0.68 and 0.95 when calibrated), and of ``noise_ceilings`` noise,

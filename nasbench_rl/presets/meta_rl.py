@@ -258,7 +258,7 @@ def _third(out: Path, tables: str | None, seeds: Sequence[int], jobs: int, proto
     branched = met["arch"].map(is_multi_branch)
     doubled = ~branched & met["arch"].str.contains("(", regex=False)
     _say(
-        f"different networks met, all trials together: {branched.sum():,} multi-branch, "
+        f"different networks of each trial, summed over the trials: {branched.sum():,} multi-branch, "
         f"{(~branched & ~doubled).sum():,} chains and {doubled.sum():,} chains with a layer joined with itself, as in "
         "add(2,2) (the paper, section 7: 1:10 multi-branch to chains, and not of what)"
     )
