@@ -1,5 +1,6 @@
 """What a build would cost: a probe stays short, whatever it is asked about."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,11 @@ def test_a_network_larger_than_the_memory_is_refused(monkeypatch: pytest.MonkeyP
     process.check_memory(1_000_000, "cpu")
     with pytest.raises(InvalidValueError, match=r"GB to train, and cpu has"):
         process.check_memory(10**13, "cpu")
+    has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    near = int(has * process.USABLE_MEMORY / (process.BYTES_A_PARAMETER + 2))
+    process.check_memory(near, "cpu")
+    with pytest.raises(InvalidValueError, match="a tenth of them for all else"):
+        process.check_memory(near, "cpu", autocast=True)  # copies in bfloat16 beside
     task = get_task("nsc-chain/digits@lite")
     monkeypatch.setattr(process, "BYTES_A_PARAMETER", 10**13)
     with pytest.raises(InvalidValueError, match="larger machine"):

@@ -83,7 +83,7 @@ def within_memory(task: ImageTask, archs: Sequence[str], device: str = "cpu") ->
     fitting, reasons = list[str](), dict[str, str]()
     for arch in archs:
         try:
-            check_memory(task.size(arch).params, device)
+            check_memory(task.size(arch).params, device, task.recipe.autocast == "bf16")
             fitting.append(arch)
         except InvalidValueError as error:
             reasons[arch] = str(error)

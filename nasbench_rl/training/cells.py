@@ -90,7 +90,7 @@ def _train_classifier(task: ImageTask, arch: Architecture, seed: int, device: st
     from nasbench_rl.training import classifier, datasets
     from nasbench_rl.training.process import check_memory
 
-    check_memory(task.size(arch).params, device)
+    check_memory(task.size(arch).params, device, task.recipe.autocast == "bf16")
     data = datasets.load_dataset(task.environment.name)
     curve = classifier.train(task.space, arch, data, task.recipe, seed, device, progress)
     return [

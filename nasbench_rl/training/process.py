@@ -12,10 +12,13 @@ import torch
 
 from nasbench_rl.errors import InvalidValueError
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _MIB = 1 << 20
-BYTES_A_PARAMETER = 16
-"""Of a training by Adam in single precision: the parameter, its gradient and two moments."""
+BYTES_A_PARAMETER, BYTES_A_ROUNDED_PARAMETER = 16, 4
+"""Of a training by Adam: the parameter, its gradient and two moments in single precision; with autocast, the parameter
+and its gradient in bfloat16 as well."""
+USABLE_MEMORY = 0.9
+"""Share of a machine's memory; activations, images and the system have the rest."""
 
 
 def tune_process(threads: int = 1) -> None:
@@ -23,15 +26,15 @@ def tune_process(threads: int = 1) -> None:
 
     One process a training with one thread each beats threads. glibc returns every block over 128 KiB to the kernel when
     it is freed, so that each activation is paged in anew at every step: on small convolutions that took up to 40 % of
-    an update. Elsewhere than on glibc the second half does nothing.
+    an update, and half of it where gradients have gigabytes. Elsewhere than on glibc the second half does nothing.
     """
     torch.set_num_threads(threads)
     if not sys.platform.startswith("linux"):
         return
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_MMAP_THRESHOLD, 32 * _MIB)  # the most that glibc takes
-        libc.mallopt(_M_TRIM_THRESHOLD, 2048 * _MIB - 1)
+        libc.mallopt(_M_MMAP_MAX, 0)  # no block of its own, which would go back when freed
+        libc.mallopt(_M_TRIM_THRESHOLD, -1)  # never
         libc.mallopt(_M_TOP_PAD, 64 * _MIB)
 
 
@@ -61,10 +64,10 @@ def check_device(device: str) -> None:
         )
 
 
-def check_memory(params: int, device: str) -> None:
+def check_memory(params: int, device: str, autocast: bool = False) -> None:
     """Raise InvalidValueError where a network of so many parameters cannot be trained for want of memory.
 
-    Without this the kernel would end the process, and on some machines others with it. Activations are not counted.
+    Without this the kernel would end the process, and on some machines others with it.
     """
     if torch.device(device).type == "cuda":
         has = torch.cuda.get_device_properties(device).total_memory
@@ -72,9 +75,10 @@ def check_memory(params: int, device: str) -> None:
         has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     else:
         return
-    needs = params * BYTES_A_PARAMETER
-    if needs > has:
+    needs = params * (BYTES_A_PARAMETER + (BYTES_A_ROUNDED_PARAMETER if autocast else 0))
+    if needs > USABLE_MEMORY * has:
         raise InvalidValueError(
-            f"{params:,} parameters take {needs / 1e9:.3g} GB to train, and {device} has {has / 1e9:.3g} GB; "
-            "train this architecture on a larger machine (python -m nasbench_rl.build merge takes its shards in)"
+            f"{params:,} parameters take {needs / 1e9:.3g} GB to train, and {device} has {has / 1e9:.3g} GB, a tenth "
+            "of them for all else; train it on a larger machine (python -m nasbench_rl.build merge takes "
+            "its shards in)"
         )
