@@ -17,7 +17,7 @@ from nasbench_rl import BudgetExhausted, Run
 from nasbench_rl_baselines._episodes import Episodes
 from nasbench_rl_baselines._policies import check_savable, load_policy, save_policy, save_tensors
 from nasbench_rl_baselines._searching import RewardScale
-from nasbench_rl_baselines._torch import generator_of, one_thread
+from nasbench_rl_baselines._torch import DTYPE, generator_of, one_thread
 
 if TYPE_CHECKING:
     from nasbench_rl_baselines.meta_a2c import MetaA2c
@@ -39,7 +39,7 @@ class ActorCritic(nn.Module):
         self.shared = shared
         self.actor = nn.Linear(units, actions, device="meta")
         self.critic = nn.Linear(units, 1, device="meta")
-        self.to_empty(device="cpu")
+        self.to(DTYPE).to_empty(device="cpu")
         gains = {"shared": 1.0 if recurrent else 2**0.5, "actor": 0.01, "critic": 1.0}
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
@@ -49,7 +49,7 @@ class ActorCritic(nn.Module):
 
     def begin(self) -> Memory:
         """The state of the LSTM at the start of a run; unused without memory."""
-        return torch.zeros(1, self.units), torch.zeros(1, self.units)
+        return torch.zeros(1, self.units, dtype=DTYPE), torch.zeros(1, self.units, dtype=DTYPE)
 
     def forward(self, inputs: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Memory]:
         """(inputs,) → logits (actions,), value (), the new state."""
@@ -99,7 +99,7 @@ def search(run: Run, method: MetaA2c, recurrent: bool) -> None:
         if method.save is not None:
             save_policy(worker.network, method.save, run)
         if method.trace is not None:
-            save_tensors({"entropy": torch.tensor(worker.entropies)}, method.trace, run, "trace")
+            save_tensors({"entropy": torch.tensor(worker.entropies, dtype=DTYPE)}, method.trace, run, "trace")
 
 
 class _Worker:
@@ -140,7 +140,7 @@ class _Worker:
         """With memory the state, the previous action and reward and the step in the episode; else the state alone."""
         if not self.recurrent:
             return self.episodes.observation
-        extra = torch.zeros(self.episodes.actions + 2)
+        extra = torch.zeros(self.episodes.actions + 2, dtype=DTYPE)
         extra[self.last_action] = 1.0
         extra[-2], extra[-1] = self.last_reward, self.episodes.position
         return torch.cat([self.episodes.observation, extra])
@@ -186,7 +186,7 @@ class _Worker:
     def _update(
         self, log_probs: list[tuple[int, Tensor]], values: list[Tensor], rewards: list[float], dones: list[bool]
     ) -> None:
-        returns, guesses = torch.tensor(self._returns(rewards, dones)), torch.stack(values)
+        returns, guesses = torch.tensor(self._returns(rewards, dones), dtype=DTYPE), torch.stack(values)
         advantages = returns - guesses.detach()
         chosen = torch.stack([log_prob[action] for action, log_prob in log_probs])
         every = torch.stack([log_prob for _, log_prob in log_probs])

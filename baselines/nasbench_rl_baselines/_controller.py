@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nasbench_rl import Run
 from nasbench_rl_baselines._choices import Choices, Tokens
 from nasbench_rl_baselines._searching import Purse
-from nasbench_rl_baselines._torch import log_prob_and_entropy
+from nasbench_rl_baselines._torch import DTYPE, log_prob_and_entropy
 
 States = list[tuple[Tensor, Tensor] | None]
 
@@ -34,7 +34,7 @@ class Controller(nn.Module):
         # Cells, because nn.LSTM takes three times as long for a single step.
         self.cells = nn.ModuleList(nn.LSTMCell(units, units, device="meta") for _ in range(layers))
         self.head = nn.Linear(units, choices.tokens, device="meta")
-        self.to_empty(device="cpu")
+        self.to(DTYPE).to_empty(device="cpu")
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.uniform_(-init_range, init_range, generator=generator)
@@ -128,4 +128,4 @@ def evaluated_batch(
             return None
         sequences.append(controller.sample(generator))
         advantages.append(advantage(run.evaluate(controller.choices.decode(sequences[-1]))))
-    return sequences, torch.tensor(advantages)
+    return sequences, torch.tensor(advantages, dtype=DTYPE)

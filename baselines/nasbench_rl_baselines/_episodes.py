@@ -11,10 +11,11 @@ from torch import Tensor
 from nasbench_rl import Run
 from nasbench_rl.spaces import KernelSpace
 from nasbench_rl_baselines._searching import FREE_LIMIT, Purse
+from nasbench_rl_baselines._torch import DTYPE
 
 
 class Episodes:
-    """``run.env()`` with flat float32 observations; a finished episode is followed by the next at once.
+    """``run.env()`` with flat observations; a finished episode is followed by the next at once.
 
     Attributes:
         observation: (features,) what the agent sees now.
@@ -76,4 +77,4 @@ class Episodes:
 
 def _flat(observation: np.ndarray[Any, Any]) -> Tensor:
     """A copy: an environment may fill the same array again."""
-    return torch.from_numpy(observation.astype(np.float32).ravel())
+    return torch.tensor(observation, dtype=DTYPE).ravel()

@@ -23,6 +23,7 @@ from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces import Architecture, size_of
 from nasbench_rl_baselines._fidelities import nearest_fidelity
 from nasbench_rl_baselines._searching import FREE_LIMIT, RewardScale
+from nasbench_rl_baselines._torch import DTYPE
 
 HIGHEST = 0.95
 """Rewards in [0, 1] are cut here before the tangent, which has no value at 1."""
@@ -118,7 +119,7 @@ class Heirs:
                 children.append(child)
                 episodes.append(episode)
             log_prob, entropy = judge(episodes)
-            gains = torch.tensor(self.advantages(children)) * log_prob
+            gains = torch.tensor(self.advantages(children), dtype=DTYPE) * log_prob
             if not log_prob.requires_grad:  # no child had a choice to make: there is nothing to learn
                 continue
             optimizer.zero_grad()

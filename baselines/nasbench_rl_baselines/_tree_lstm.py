@@ -12,6 +12,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from nasbench_rl_baselines._torch import DTYPE
+
 Vectors = tuple[tuple[int, int, int, int, int], ...]
 State = tuple[Tensor, Tensor]
 
@@ -77,9 +79,9 @@ class TreeController(nn.Module):
                 for name, choices in {"merge": 1 + len(merges), "insert": 2, "replace": len(tokens)}.items()
             }
         )
-        self.to_empty(device="cpu")
+        self.to(DTYPE).to_empty(device="cpu")
         self._draw_weights()
-        self._log_prob, self._entropy = torch.zeros(()), torch.zeros(())
+        self._log_prob, self._entropy = torch.zeros((), dtype=DTYPE), torch.zeros((), dtype=DTYPE)
 
     @torch.no_grad()
     def _draw_weights(self) -> None:
@@ -107,14 +109,14 @@ class TreeController(nn.Module):
     def told(self) -> tuple[Tensor, Tensor]:
         """Log-probability and summed entropy of the choices since the last call."""
         kept = self._log_prob, self._entropy
-        self._log_prob, self._entropy = torch.zeros(()), torch.zeros(())
+        self._log_prob, self._entropy = torch.zeros((), dtype=DTYPE), torch.zeros((), dtype=DTYPE)
         return kept
 
     def _encode(self, vectors: Vectors, focus: int) -> Tensor:
         """(1, 2 units) hidden states of a layer in both passes."""
         tokens = torch.tensor([self.tokens[kind, kernel] for _, kind, kernel, _, _ in vectors])
         embedded = self.embedding(tokens)[:, None]
-        empty = (torch.zeros(1, self.units), torch.zeros(1, self.units))
+        empty = (torch.zeros(1, self.units, dtype=DTYPE), torch.zeros(1, self.units, dtype=DTYPE))
         forth: list[State] = [empty]
         for at, (_, kind, _, first, second) in enumerate(vectors):
             if str(kind) in self.merge:

@@ -29,7 +29,7 @@ from nasbench_rl import BudgetExhausted, Run
 from nasbench_rl_baselines._episodes import Episodes
 from nasbench_rl_baselines._policies import check_savable, load_policy, save_policy
 from nasbench_rl_baselines._searching import RewardScale, check_positive
-from nasbench_rl_baselines._torch import generator_of, one_thread
+from nasbench_rl_baselines._torch import DTYPE, generator_of, one_thread
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class QNetwork(nn.Module):
         self.body = nn.Sequential(linear(features, 64), nn.Tanh(), linear(64, 64), nn.Tanh())
         self.advantage = nn.Sequential(linear(64, 256), nn.ReLU(), linear(256, actions))
         self.value = nn.Sequential(linear(64, 256), nn.ReLU(), linear(256, 1))
-        self.to_empty(device="cpu")
+        self.to(DTYPE).to_empty(device="cpu")
         for name, parameter in self.named_parameters():
             if parameter.ndim == 1:
                 nn.init.zeros_(parameter)
@@ -164,11 +164,11 @@ class _Agent:
         """One step on a batch drawn with replacement, towards double Q-learning's target."""
         at = torch.randint(len(self.buffer), (self.method.batch,), generator=self.generator).tolist()
         seen, actions, scores, led_to, goes_on = zip(*(self.buffer[i] for i in at), strict=True)
-        rewards = torch.tensor([0.0 if score != score else self.scale(score) for score in scores])
+        rewards = torch.tensor([0.0 if score != score else self.scale(score) for score in scores], dtype=DTYPE)
         values, values_after = self.online(torch.stack(seen + led_to)).chunk(2)
         with torch.no_grad():
             best = values_after.argmax(1, keepdim=True)
-            following = self.target(torch.stack(led_to)).gather(1, best)[:, 0] * torch.tensor(goes_on)
+            following = self.target(torch.stack(led_to)).gather(1, best)[:, 0] * torch.tensor(goes_on, dtype=DTYPE)
         now = values.gather(1, torch.tensor(actions)[:, None])[:, 0]
         loss = nn.functional.huber_loss(now, rewards + self.method.discount * following)
         for parameter, gradient in zip(self.weights, torch.autograd.grad(loss, self.weights), strict=True):

@@ -58,7 +58,7 @@ from nasbench_rl.spaces import Architecture
 from nasbench_rl_baselines._grown_chain import GrownChain, Layers, grown_chain
 from nasbench_rl_baselines._heirs import Heirs, is_small
 from nasbench_rl_baselines._searching import check_positive
-from nasbench_rl_baselines._torch import generator_of, log_prob_and_entropy, one_thread
+from nasbench_rl_baselines._torch import DTYPE, generator_of, log_prob_and_entropy, one_thread
 
 RECENT = 32
 """Networks the encoder was last asked about that it reads again, with new weights, beside another of their length: an
@@ -161,7 +161,7 @@ class MetaController(nn.Module):
         self.decoder = nn.LSTMCell(embedding, both, device="meta")
         self.where = nn.Linear(both, positions, device="meta")
         self.what = nn.Linear(both, chain.tokens, device="meta")
-        self.to_empty(device="cpu")
+        self.to(DTYPE).to_empty(device="cpu")
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 embedded = name.startswith(("layers", "positions"))
@@ -242,7 +242,7 @@ class MetaController(nn.Module):
         chains = sorted(dict.fromkeys(d.layers for episode in episodes for d in episode), key=len)
         encoded = self._encode(chains)
         self._recent = list(dict.fromkeys([*chains, *self._recent]))[:RECENT]
-        log_prob, entropy = torch.zeros(len(episodes)), torch.zeros(len(episodes))
+        log_prob, entropy = torch.zeros(len(episodes), dtype=DTYPE), torch.zeros(len(episodes), dtype=DTYPE)
         for actor in ("wider", "where", "what"):
             asked = [(n, d) for n, episode in enumerate(episodes) for d in episode if d.actor == actor]
             if not asked:

@@ -50,7 +50,7 @@ from nasbench_rl.spaces import Architecture, KernelSpace
 from nasbench_rl_baselines._choices import Tokens, choices_of
 from nasbench_rl_baselines._controller import Controller
 from nasbench_rl_baselines._searching import check_positive
-from nasbench_rl_baselines._torch import generator_of, one_thread
+from nasbench_rl_baselines._torch import DTYPE, generator_of, one_thread
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class _Learner:
             self._learn()
 
     def _learn(self) -> None:
-        rewards = torch.tensor([reward for _, reward in self.batch], dtype=torch.float32)
+        rewards = torch.tensor([reward for _, reward in self.batch], dtype=DTYPE)
         advantages, keep = rewards - self.baseline, self.method.baseline_momentum
         self.baseline = keep * self.baseline + (1 - keep) * float(rewards.mean())
         log_prob, entropy = self.controller.log_prob([child for child, _ in self.batch])
@@ -152,4 +152,4 @@ class _Learner:
         space = self.run.space
         assert isinstance(space, KernelSpace)  # Run.supernet() refuses the others
         sequences = [tuple(space.kernels.index(kernel) for kernel in arch.choices) for arch in space]
-        return self.controller.log_prob(sequences)[0].exp().double().numpy()
+        return self.controller.log_prob(sequences)[0].exp().numpy()

@@ -29,7 +29,7 @@ from nasbench_rl_baselines._controller import Controller
 from nasbench_rl_baselines._resources import Resources, check_objective
 from nasbench_rl_baselines._scores import Scores
 from nasbench_rl_baselines._searching import MovingAverage
-from nasbench_rl_baselines._torch import generator_of
+from nasbench_rl_baselines._torch import DTYPE, generator_of
 from nasbench_rl_baselines.ppo import Ppo
 
 
@@ -76,7 +76,7 @@ class Mnas(Ppo):
                 highest = 1.0 if scores.scale.as_is else max(highest, score) if score == score else highest
                 relative = max(0.0, score) / highest if score == score and highest > 0 else 0.0
                 advantages.append(baseline.advantage(self.reward(relative, resources(arch), target)))
-            self._update(controller, optimizer, sequences, torch.tensor(advantages))
+            self._update(controller, optimizer, sequences, torch.tensor(advantages, dtype=DTYPE))
 
     def reward(self, score: float, cost: float, target: float) -> float:
         """Equation 2: score x (cost / target)^w."""

@@ -36,7 +36,7 @@ from nasbench_rl.spaces import Architecture
 from nasbench_rl_baselines._resources import Resources, check_objective
 from nasbench_rl_baselines._scores import Scores
 from nasbench_rl_baselines._searching import MovingAverage, check_positive
-from nasbench_rl_baselines._torch import one_thread
+from nasbench_rl_baselines._torch import DTYPE, one_thread
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Rena:
         arch = run.space.sample(run.rng)
         while not run.task.is_valid(arch):
             arch = run.space.sample(run.rng)
-        weights = torch.zeros(run.space.encode(arch).size, dtype=torch.float64, requires_grad=True)
+        weights = torch.zeros(run.space.encode(arch).size, dtype=DTYPE, requires_grad=True)
         optimizer = torch.optim.Adam([weights], self.learning_rate)
         penalties[arch] = self.penalty(resources(arch), target)
         scores(arch)

@@ -36,6 +36,9 @@ SECONDS = 120
 """A search in tabular mode that takes longer counts as one that does not end."""
 FREE_VISITS = 400
 """So many evaluations an architecture in a row, none of them charged, count as a search that does not end."""
+OLDER_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "OPENBLAS_CORETYPE": "Prescott"}
+"""Environment in which torch, MKL and NumPy's BLAS leave out an x86 processor's newer instructions and round as on one
+without them; what does not know the names ignores them."""
 Made = TypeVar("Made")
 
 

@@ -27,7 +27,7 @@ from nasbench_rl_baselines._actor_critic import ActorCritic, TfRmsprop  # noqa: 
 from nasbench_rl_baselines._choices import Choices, Tokens, choices_of  # noqa: E402
 from nasbench_rl_baselines._controller import Controller  # noqa: E402
 from nasbench_rl_baselines._searching import MovingAverage, RewardScale  # noqa: E402
-from nasbench_rl_baselines._torch import one_thread  # noqa: E402
+from nasbench_rl_baselines._torch import DTYPE, one_thread  # noqa: E402
 from nasbench_rl_baselines.a2c import A2c  # noqa: E402
 from nasbench_rl_baselines.dqn import Dqn, QNetwork  # noqa: E402
 from nasbench_rl_baselines.meta_a2c import MetaA2c  # noqa: E402
@@ -180,9 +180,9 @@ def test_q_values_put_the_best_choices_first(tmp_path: Path) -> None:
     network = QNetwork(len(observation), 5, torch.Generator())
     network.load_state_dict(safetensors_torch.load_file(file))
     with torch.no_grad():
-        first = network(torch.from_numpy(observation))
+        first = network(torch.tensor(observation, dtype=DTYPE))
         env.reset()
-        second = network(torch.from_numpy(env.step(first.argmax().numpy())[0]))
+        second = network(torch.tensor(env.step(first.argmax().numpy())[0], dtype=DTYPE))
     assert (run.space.kernels[int(first.argmax())], run.space.kernels[int(second.argmax())]) == BEST
     for values in (first, second):
         assert float(values.max() - values.min()) > 0.1
@@ -208,7 +208,7 @@ def test_tensorflows_rmsprop() -> None:
 
 
 def test_meta_a2c_remembers_and_its_twin_does_not() -> None:
-    inputs, generator = torch.ones(4), torch.Generator().manual_seed(0)
+    inputs, generator = torch.ones(4, dtype=DTYPE), torch.Generator().manual_seed(0)
     outputs = {}
     for recurrent in (True, False):
         network = ActorCritic(4, 3, 8, recurrent, generator)

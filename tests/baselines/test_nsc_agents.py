@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,11 +21,12 @@ from made_images import TASK, made_folder, made_rows  # noqa: E402
 from toy_task import ToyBenchmark, searched  # noqa: E402
 
 from nasbench_rl import Run, get_method, load  # noqa: E402
-from nasbench_rl.benchmark import Benchmark  # noqa: E402
+from nasbench_rl.benchmark import Benchmark, TabularBenchmark  # noqa: E402
 from nasbench_rl.errors import InvalidValueError  # noqa: E402
 from nasbench_rl.method import Method  # noqa: E402
 from nasbench_rl.surrogate import Surrogate  # noqa: E402
 from nasbench_rl.surrogate_info import SurrogateOptions  # noqa: E402
+from nasbench_rl.testing.watch import OLDER_PROCESSOR  # noqa: E402
 from nasbench_rl_baselines._actor_critic import _Worker  # noqa: E402
 from nasbench_rl_baselines.a2c import A2c  # noqa: E402
 from nasbench_rl_baselines.dqn import Dqn  # noqa: E402
@@ -35,7 +38,7 @@ AGENTS = [MetaA2c, A2c, Dqn, RandomSearch]
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> TabularBenchmark:
     rows = made_rows(depth=2)
     folder = made_folder(tmp_path_factory.mktemp("tables"), rows)
     options = SurrogateOptions(members=2, trees=15)
@@ -88,6 +91,32 @@ def test_they_learn_to_add_convolutions(bench: Benchmark, method: Method) -> Non
     method(env)
     fifth = len(lengths) // 5
     assert np.mean(lengths[-fifth:]) > 1.3 * np.mean(lengths[:fifth])
+
+
+_CHILD = """
+import sys, torch
+from nasbench_rl import get_method, load
+folder, name, path = sys.argv[1:]
+run = load({task!r}, mode="surrogate", tables=folder).start({ample}, 0)
+get_method(name, t_max=400, save=path, **({{"learning_starts": 0.05}} if name == "dqn" else {{}}))(run)
+print([point.arch for point in run.points], torch.backends.cpu.get_cpu_capability())
+"""
+
+
+@pytest.mark.parametrize("name", ["meta_a2c", "dqn"])
+def test_another_kind_of_processor_learns_the_same_policy(bench: TabularBenchmark, name: str, tmp_path: Path) -> None:
+    """What rounds otherwise must not grow: in single precision weights part here by 1e-6, and actions later."""
+    found, weights = [], []
+    for kind, instructions in (("this", {}), ("older", OLDER_PROCESSOR)):
+        command = [sys.executable, "-c", _CHILD.format(task=TASK.id, ample=AMPLE), bench.folder, name, tmp_path / kind]
+        environment = {**os.environ, **instructions}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        found.append(done.stdout.rsplit(maxsplit=1))
+        weights.append(safetensors_torch.load_file(tmp_path / kind))
+    assert found[0][0] == found[1][0]
+    assert found[1][1] in ("DEFAULT", "NO")
+    for key, weight in weights[0].items():
+        assert torch.allclose(weight, weights[1][key], rtol=0, atol=1e-11), key
 
 
 def test_the_lstm_is_told_state_action_reward_and_step(bench: Benchmark) -> None:
