@@ -5,10 +5,10 @@
 'minatar-ss1/breakout@lite'
 """
 
-import sys
 from typing import TYPE_CHECKING
 
 from nasbench_rl._version import __version__ as __version__
+from nasbench_rl.after_gymnasium import register_environments
 
 if TYPE_CHECKING:
     from nasbench_rl.benchmark import Benchmark as Benchmark
@@ -56,5 +56,4 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-if sys.modules.get("gymnasium") is not None:  # it is there already: gymnasium.make is to find nasbench_rl/NSC-v0
-    import nasbench_rl.envs  # noqa: F401  (registers it, and loads none of the environments)
+register_environments()

@@ -1,6 +1,5 @@
 """What a build would cost: a probe stays short, whatever it is asked about."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,9 @@ from made_tables import write_made_accuracies  # noqa: E402
 from nasbench_rl import cli, store  # noqa: E402
 from nasbench_rl.build import estimate  # noqa: E402
 from nasbench_rl.build.command import main as build_main  # noqa: E402
-from nasbench_rl.errors import InvalidValueError  # noqa: E402
 from nasbench_rl.spaces.base import Architecture  # noqa: E402
 from nasbench_rl.task import ImageTask, Task, get_task  # noqa: E402
-from nasbench_rl.training import cells, process  # noqa: E402
+from nasbench_rl.training import cells  # noqa: E402
 from nasbench_rl.training.workers import Cell  # noqa: E402
 
 TASK = "nsc-chain/font-letters@intense"
@@ -82,18 +80,3 @@ def test_without_deeper_ones_the_middle_of_a_first_round_is_probed(
     count, hours, source = estimate.drawn_core_hours(task, 1, 300, tmp_path)
     assert (count, hours) == (300, pytest.approx(3.0)) and "probe" in source and "50 drawn" in source
     assert len(asked[0]) == 50 and all(len(task.space.parse(cell.arch).choices) > 1 for cell in asked[0])
-
-
-def test_a_network_larger_than_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    process.check_memory(1_000_000, "cpu")
-    with pytest.raises(InvalidValueError, match=r"GB to train, and cpu has"):
-        process.check_memory(10**13, "cpu")
-    has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    near = int(has * process.USABLE_MEMORY / (process.BYTES_A_PARAMETER + 2))
-    process.check_memory(near, "cpu")
-    with pytest.raises(InvalidValueError, match="a tenth of them for all else"):
-        process.check_memory(near, "cpu", autocast=True)  # copies in bfloat16 beside
-    task = get_task("nsc-chain/digits@lite")
-    monkeypatch.setattr(process, "BYTES_A_PARAMETER", 10**13)
-    with pytest.raises(InvalidValueError, match="larger machine"):
-        cells.train_rows(task, task.space.parse("conv1"), 0, "cpu", None)

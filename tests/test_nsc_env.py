@@ -404,6 +404,24 @@ def test_the_environment_of_a_run_charges_each_network_once(tmp_path: Path) -> N
         env.step(np.int64(MAX3))
 
 
+@pytest.mark.parametrize(
+    "both", ["gymnasium, nasbench_rl", "nasbench_rl, gymnasium", "nasbench_rl.task, gymnasium.spaces"]
+)
+def test_the_environment_is_known_in_either_order_of_imports(both: str) -> None:
+    code = f"import {both}, sys; print('nasbench_rl/NSC-v0' in sys.modules['gymnasium'].registry)"
+    code += "; assert 'GymnasiumFinder' not in repr(sys.meta_path)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
+
+
+def test_without_gymnasium_the_package_works_and_others_may_ask_for_it() -> None:
+    code = "import nasbench_rl, importlib.util; assert importlib.util.find_spec('gymnasium'); import gymnasium; "
+    code += "assert 'nasbench_rl/NSC-v0' in gymnasium.registry; gymnasium.spec('nasbench_rl/NSC-v0')"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    code = "import sys; sys.modules['gymnasium'] = None; import nasbench_rl; nasbench_rl.query"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_without_gymnasium_the_extra_is_named() -> None:
     code = "import sys; sys.modules['gymnasium'] = None; import nasbench_rl.envs.nsc_env"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

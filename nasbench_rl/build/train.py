@@ -18,7 +18,7 @@ from nasbench_rl.build.estimate import core_hours, drawn_core_hours
 from nasbench_rl.build.missing import missing_cells, missing_supernets
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, TableError
 from nasbench_rl.task import ImageTask, Task, get_task
-from nasbench_rl.training import workers
+from nasbench_rl.training import memory, workers
 from nasbench_rl.training.workers import DARTS, SUPERNET, Cell
 
 
@@ -28,6 +28,9 @@ def train_missing(cells: Sequence[Cell], folder: Path, jobs: int, device: str = 
     Each finished cell is folded into its table at once. Progress goes to the terminal, or a line a cell elsewhere.
     """
     tasks = {cell.task: get_task(cell.task) for cell in cells}
+    fitting = memory.side_by_side(cells, jobs, device)
+    if fitting < min(jobs, len(cells)):
+        cli.say(f"{fitting} at once instead of {jobs}: memory holds no more of the largest network's trainings")
     share = dict.fromkeys(cells, 0.0)
     finished, started = 0, time.monotonic()
     columns = (
@@ -37,7 +40,7 @@ def train_missing(cells: Sequence[Cell], folder: Path, jobs: int, device: str = 
     units = sorted({task.fidelity_unit.replace("_", " ") for task in tasks.values()})
     with (
         Progress(*columns, console=cli.console, disable=not cli.console.is_terminal, speed_estimate_period=600) as bar,
-        closing(workers.train(cells, folder, jobs, device)) as events,
+        closing(workers.train(cells, folder, fitting, device)) as events,
     ):
         row = bar.add_task(f"0/{len(cells)} cells", total=len(cells), rate="")
         for event in events:

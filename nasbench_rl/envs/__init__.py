@@ -1,8 +1,8 @@
 """Gymnasium views of a search: an episode designs an architecture, its validation score is the reward.
 
 ``ArchitectureEnv`` is for kernel-choice spaces, ``NscEnv`` and ``NscVectorEnv`` are Algorithm 1 of the meta-RL paper.
-Importing this package makes ``nasbench_rl/NSC-v0`` known to Gymnasium, which loads no plugins by itself; so does
-importing ``nasbench_rl`` behind ``gymnasium``.
+Importing this package makes ``nasbench_rl/NSC-v0`` known to Gymnasium; so do ``nasbench_rl`` and ``gymnasium``
+together, in either order (``after_gymnasium``).
 """
 
 from typing import TYPE_CHECKING

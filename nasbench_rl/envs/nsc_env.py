@@ -1,7 +1,6 @@
 """Gymnasium environment in which an agent designs NSC networks: Algorithm 1 of the meta-RL paper (section 4.2.3).
 
-The id is known to Gymnasium where ``nasbench_rl`` is imported behind it, and where ``nasbench_rl.envs`` is imported or
-named::
+The id is known to Gymnasium where ``nasbench_rl`` is imported too, and where ``nasbench_rl.envs`` is named::
 
     import gymnasium, nasbench_rl
     gymnasium.make("nasbench_rl/NSC-v0", task="nsc-chain/emoji@lite", mode="surrogate", sigma=0.1)

@@ -23,7 +23,7 @@ from nasbench_rl.build.missing import missing_cells
 from nasbench_rl.build.train import train_missing
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError
 from nasbench_rl.task import ImageTask, get_task
-from nasbench_rl.training import workers
+from nasbench_rl.training import memory, workers
 from nasbench_rl.training.workers import Cell
 
 SEEDS = 5
@@ -78,12 +78,10 @@ def within_memory(task: ImageTask, archs: Sequence[str], device: str = "cpu") ->
 
     Filters double with every convolution, so that a chain which is small in ``lite`` may have billions of weights here.
     """
-    from nasbench_rl.training.process import check_memory
-
     fitting, reasons = list[str](), dict[str, str]()
     for arch in archs:
         try:
-            check_memory(task.size(arch).params, device, task.recipe.autocast == "bf16")
+            memory.check(task, arch, device)
             fitting.append(arch)
         except InvalidValueError as error:
             reasons[arch] = str(error)
@@ -124,7 +122,7 @@ def train_vgg(folder: Path, task: ImageTask, seed: int, device: str = "cpu") -> 
     """Train the VGG network once and add its learning curve to the file; another process's work is waited for."""
     from nasbench_rl.training import classifier, datasets
     from nasbench_rl.training.cells import check_images
-    from nasbench_rl.training.process import tune_process
+    from nasbench_rl.training.process import give_back_memory, tune_process
 
     tune_process()
     data = datasets.load_dataset(task.environment.name)
@@ -138,6 +136,7 @@ def train_vgg(folder: Path, task: ImageTask, seed: int, device: str = "cpu") -> 
         origin = {"code_version": provenance.code_version(), "machine": provenance.machine(device)}
         with _progress(f"{VGG} on {task.id}, train seed {seed}", task.max_fidelity) as tell:
             curve = classifier.train_vgg(data, task.recipe, seed, device, tell)
+        give_back_memory()
         rows = [
             {
                 "seed": seed, "fidelity": point.epoch, "validation_accuracy": point.validation_accuracy,

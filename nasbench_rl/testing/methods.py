@@ -10,6 +10,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -147,7 +148,27 @@ class MethodContract:
         here = repr(search(method, bench, budget, 3).points)
         assert done.stdout.decode().strip() == here, (
             "another process searched otherwise with the same search seed; draw from run.rng alone, and go through no "
-            "set in its own order: sort it; networks in double precision round alike on every processor"
+            "set in its own order: sort it"
+        )
+
+    def test_networks_compute_in_double_precision(self) -> None:
+        """In single precision, what a kind of processor rounds otherwise becomes another search after a while."""
+        modules = pytest.importorskip("torch").nn.modules.module
+        bench, single = self._home(), set[str]()
+
+        def look(module: Any, inputs: object) -> None:
+            for name, parameter in module.named_parameters(recurse=False):
+                if parameter.is_floating_point() and parameter.dtype.itemsize < 8:
+                    single.add(f"{type(module).__name__}.{name} is {parameter.dtype}")
+
+        hook = modules.register_module_forward_pre_hook(look)
+        try:
+            self._search(bench, 5)
+        finally:
+            hook.remove()
+        assert not single, (
+            f"the method's networks are to be of float64 (module.double()), that a search may be the same on every "
+            f"kind of processor: {', '.join(sorted(single))}"
         )
 
     def test_budget_is_respected(self) -> None:

@@ -29,11 +29,16 @@ def train_cell(
     progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Train ``arch`` with train seed ``seed`` and write the cell's shard under ``folder``; returns its path."""
+    from nasbench_rl.training import process
+
     architecture = task.space.parse(arch)
     if isinstance(task, ImageTask):
         _check_same_images(task, folder)
     common = {**_origin(device), **_size(task, architecture), "seed": seed}
-    rows = [{**common, **point} for point in train_rows(task, architecture, seed, device, progress)]
+    try:
+        rows = [{**common, **point} for point in train_rows(task, architecture, seed, device, progress)]
+    finally:
+        process.give_back_memory()
     return shards.write_shard(folder, task, cell_name(architecture.name, seed), store.encode_rows(task, rows))
 
 
@@ -87,10 +92,9 @@ def _train_agent(task: GameTask, arch: Architecture, seed: int, device: str, pro
 
 
 def _train_classifier(task: ImageTask, arch: Architecture, seed: int, device: str, progress: Progress) -> Rows:
-    from nasbench_rl.training import classifier, datasets
-    from nasbench_rl.training.process import check_memory
+    from nasbench_rl.training import classifier, datasets, memory
 
-    check_memory(task.size(arch).params, device, task.recipe.autocast == "bf16")
+    memory.check(task, arch, device)
     data = datasets.load_dataset(task.environment.name)
     curve = classifier.train(task.space, arch, data, task.recipe, seed, device, progress)
     return [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +13,6 @@ from nasbench_rl.errors import InvalidValueError
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _MIB = 1 << 20
-BYTES_A_PARAMETER, BYTES_A_ROUNDED_PARAMETER = 16, 4
-"""Of a training by Adam: the parameter, its gradient and two moments in single precision; with autocast, the parameter
-and its gradient in bfloat16 as well."""
-USABLE_MEMORY = 0.9
-"""Share of a machine's memory; activations, images and the system have the rest."""
 
 
 def tune_process(threads: int = 1) -> None:
@@ -36,6 +30,12 @@ def tune_process(threads: int = 1) -> None:
         libc.mallopt(_M_MMAP_MAX, 0)  # no block of its own, which would go back when freed
         libc.mallopt(_M_TRIM_THRESHOLD, -1)  # never
         libc.mallopt(_M_TOP_PAD, 64 * _MIB)
+
+
+def give_back_memory() -> None:
+    """Return what a training has freed to the kernel; what comes next in this process may be small."""
+    if sys.platform.startswith("linux") and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 @contextmanager
@@ -61,24 +61,4 @@ def check_device(device: str) -> None:
         raise InvalidValueError(
             f"device {device!r}: torch {torch.__version__} sees {count} CUDA devices here; "
             "use cpu, or install a CUDA build of torch on a machine that has such a device"
-        )
-
-
-def check_memory(params: int, device: str, autocast: bool = False) -> None:
-    """Raise InvalidValueError where a network of so many parameters cannot be trained for want of memory.
-
-    Without this the kernel would end the process, and on some machines others with it.
-    """
-    if torch.device(device).type == "cuda":
-        has = torch.cuda.get_device_properties(device).total_memory
-    elif hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    else:
-        return
-    needs = params * (BYTES_A_PARAMETER + (BYTES_A_ROUNDED_PARAMETER if autocast else 0))
-    if needs > USABLE_MEMORY * has:
-        raise InvalidValueError(
-            f"{params:,} parameters take {needs / 1e9:.3g} GB to train, and {device} has {has / 1e9:.3g} GB, a tenth "
-            "of them for all else; train it on a larger machine (python -m nasbench_rl.build merge takes "
-            "its shards in)"
         )
