@@ -96,7 +96,7 @@ def _draw_entropy(axes: Axes, one: pd.DataFrame, offset: int, style: Mapping[str
 
 def _finish_entropy(axes: Axes, actions: int, title: str) -> None:
     axes.axhline(math.log(actions), color=plots.REFERENCE, linewidth=1, linestyle=(0, (6, 3)))
-    axes.annotate("uniform policy", (0.995, math.log(actions)), xycoords=("axes fraction", "data"), ha="right",
+    axes.annotate("uniform policy", (0.005, math.log(actions)), xycoords=("axes fraction", "data"), ha="left",
                   va="bottom", fontsize=8, color=plots.REFERENCE)  # fmt: skip
     axes.set_ylim(0, 1.12 * math.log(actions))
     axes.set_xlim(left=0)
