@@ -16,13 +16,17 @@ _MIB = 1 << 20
 
 
 def tune_process(threads: int = 1) -> None:
-    """One torch thread, and activations that are not given back to the kernel between steps.
+    """One torch thread, no denormal numbers, and activations that are not given back to the kernel between steps.
 
     One process a training with one thread each beats threads. glibc returns every block over 128 KiB to the kernel when
     it is freed, so that each activation is paged in anew at every step: on small convolutions that took up to 40 % of
-    an update, and half of it where gradients have gigabytes. Elsewhere than on glibc the second half does nothing.
+    an update, and half of it where gradients have gigabytes. Elsewhere than on glibc that does nothing.
+
+    Denormal numbers count as 0. Adam's mean of the gradients of a unit that is never active becomes one after some 800
+    updates, and its step took 13 times as long with them, on an Intel Xeon.
     """
     torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
     if not sys.platform.startswith("linux"):
         return
     libc = ctypes.CDLL(None)
