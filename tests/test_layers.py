@@ -51,7 +51,7 @@ LAYERS: dict[str, int] = {
             ("benchmark", "live_benchmark", "surrogate_benchmark", "coverage"),
             ("ranking_noise",),
             ("paid_trainings",),
-            ("run", "envs", "weight_sharing", "method"),
+            ("run", "envs", "after_gymnasium", "weight_sharing", "method"),
             (
                 "cli",
                 "entry",
