@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ.pop("COLUMNS", None)  # a worker of pytest-xdist has 80, and tables would be squeezed
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core: further threads would wait for each other in a loop
 
 from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_supernets, write_made_table  # noqa: E402
 
