@@ -23,7 +23,7 @@ def tune_process(threads: int = 1) -> None:
     an update, and half of it where gradients have gigabytes. Elsewhere than on glibc that does nothing.
 
     Denormal numbers count as 0. Adam's mean of the gradients of a unit that is never active becomes one after some 800
-    updates, and its step took 13 times as long with them, on an Intel Xeon.
+    updates, and its step takes many times as long with them on some CPUs.
     """
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)

@@ -92,7 +92,7 @@ def test_memory_goes_back_after_a_training() -> None:
 
 
 def test_denormal_numbers_count_as_none_while_training() -> None:
-    """They made a step of Adam 13 times as long."""
+    """They make a step of Adam many times as long."""
     import torch
 
     small = torch.tensor([1e-37])
