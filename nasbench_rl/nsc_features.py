@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from nasbench_rl.nsc_signals import POOLS, Signal, signals
 from nasbench_rl.recipes_nsc import ClassifierRecipe
 from nasbench_rl.spaces import nsc_cost, nsc_graph
 from nasbench_rl.spaces.base import ArchLike
@@ -21,8 +23,6 @@ from nasbench_rl.spaces.nsc_text import layer_name, layer_names
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-_POOLS = ("maxpool", "avgpool")
-
 
 @dataclass(frozen=True)
 class NscFeatures:
@@ -32,10 +32,10 @@ class NscFeatures:
     convolutions whose kernel is wider than one pixel, and ``reach.*`` sums by how many pixels of their own maps kernels
     are wider than that, each before, between or after the pools. A place counts from 1; 0 is none. In a chain
     ``layer3.conv5`` is 1 when the third layer is a convolution of 5x5, and ``height3`` is the height of its map (0 past
-    the last layer). In other spaces ``end.*`` tells of the layers that no other uses, ``inputs.*`` of the inputs that
-    these give to the prediction module, mostly means over them, ``path.*`` counts layers on paths from the image to it,
-    and ``merge.*`` the layers with two predecessors: all, those whose two are one, those that read the image, and the
-    rows by which the smaller of their maps is padded.
+    the last layer). In other spaces ``end.*`` tells of the layers that no other uses, ``inputs.*`` of what the inputs
+    of the prediction module carry and ``main.*`` of what most of them do (see ``nsc_signals``), ``path.*`` counts
+    layers on paths from the image to it, and ``merge.*`` the layers with two predecessors: all, those whose two are
+    one, those that read the image, and the rows by which the smaller of their maps is padded.
 
     Attributes:
         space: the NSC space, of the package or of one's own.
@@ -81,6 +81,8 @@ class NscFeatures:
             vectors, definition, image, self.classes, filters=filters, growth=growth, dense=recipe.dense
         )
         height, width, channels = shapes[-1]
+        carried = signals(vectors, definition, shapes)
+        ends = Counter(channel for leaf in nsc_graph.leaves(vectors, definition) for channel in carried[leaf])
         return {
             "depth": len(vectors),
             "density": nsc_graph.density(vectors, definition),
@@ -94,11 +96,11 @@ class NscFeatures:
             **_order(vectors, definition),
             **_kernels(vectors, definition),
             **_convolution_maps(vectors, definition, shapes),
-            **_paths(vectors, definition, image),
+            **_paths((signal for carried in ends for signal in carried), image),
             **(
                 _positions(vectors, definition, shapes)
                 if definition.chain
-                else _branches(vectors, definition, shapes) | _inputs(vectors, definition, shapes)
+                else _branches(vectors, definition, shapes) | _inputs(ends, shapes[-1])
             ),
         }
 
@@ -118,7 +120,7 @@ def _counts(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
 def _order(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
     """Where pools stand among the layers in canonical order; 0 and the whole length where there is none."""
     operations = [definition.operation(vector[1]) for vector in vectors]
-    pools = [place for place, operation in enumerate(operations) if operation in _POOLS]
+    pools = [place for place, operation in enumerate(operations) if operation in POOLS]
     first, last = (pools[0], pools[-1]) if pools else (len(operations), -1)
     return {
         "first_pool": first + 1 if pools else 0,
@@ -135,7 +137,7 @@ def _order(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
 def _kernels(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
     """How wide kernels are and where they stand to the pools, in canonical order."""
     layers = [(definition.operation(kind), kernel) for _, kind, kernel, _, _ in vectors]
-    pools = [place for place, (operation, _) in enumerate(layers) if operation in _POOLS]
+    pools = [place for place, (operation, _) in enumerate(layers) if operation in POOLS]
     convs = [place for place, (operation, _) in enumerate(layers) if operation == "conv"]
     wide = [place for place in convs if layers[place][1] > 1]
     first, last = (pools[0], pools[-1]) if pools else (len(layers), -1)
@@ -155,7 +157,7 @@ def _kernels(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
         "first_kernel": layers[convs[0]][1] if convs else 0,
         "last_kernel": layers[convs[-1]][1] if convs else 0,
         "layers_after_wide": len(layers) - 1 - wide[-1] if wide else len(layers),
-        "pooled_before_conv": math.prod(kernel for operation, kernel in layers[: convs[0]] if operation in _POOLS)
+        "pooled_before_conv": math.prod(kernel for operation, kernel in layers[: convs[0]] if operation in POOLS)
         if convs else 0,
         "maxpools": sum(layers[place][0] == "maxpool" for place in pools),
         "first_pool_is_max": bool(pools) and layers[first][0] == "maxpool",
@@ -181,54 +183,18 @@ def _convolution_maps(vectors: Vectors, definition: NscDefinition, shapes: Seque
     }
 
 
-@dataclass(frozen=True)
-class _Way:
-    """What lies between the image and a layer; of several ways the longest counts, for each attribute by itself."""
-
-    length: int = 0
-    convs: int = 0
-    fewest_convs: int = 0  # here the shortest
-    wide: int = 0  # convolutions whose kernel is wider than one pixel
-    convs_since_pool: int = 0
-    field: int = 1
-    stride: int = 1
-
-
-def _ways(vectors: Vectors, definition: NscDefinition) -> list[_Way]:
-    """The way to the image, which is none, and to each layer."""
-    ways = [_Way()]
-    for vector in vectors:
-        _, kind, kernel, _, _ = vector
-        operation = definition.operation(kind)
-        sources = [ways[source] for source in nsc_graph.predecessors(vector, definition)]
-        is_conv, is_pool = operation == "conv", operation in _POOLS
-        jump = max(way.stride for way in sources)
-        ways.append(
-            _Way(
-                length=max(way.length for way in sources) + 1,
-                convs=max(way.convs for way in sources) + is_conv,
-                fewest_convs=min(way.fewest_convs for way in sources) + is_conv,
-                wide=max(way.wide for way in sources) + (is_conv and kernel > 1),
-                convs_since_pool=0 if is_pool else max(way.convs_since_pool for way in sources) + is_conv,
-                field=max(way.field for way in sources) + (max(kernel, 1) - 1) * jump,
-                stride=jump * kernel if is_pool else jump,
-            )
-        )
-    return ways
-
-
-def _paths(vectors: Vectors, definition: NscDefinition, image: Shape) -> dict[str, float]:
+def _paths(ends: Iterable[Signal], image: Shape) -> dict[str, float]:
     """The longest and the shortest way from the image to the prediction module, and what its units see."""
-    ways = _ways(vectors, definition)
-    ends = [ways[end] for end in nsc_graph.leaves(vectors, definition)]
-    largest = max(way.field for way in ends)
+    length, convs, fewest_convs, field, stride = zip(
+        *((end.length, end.convs, end.fewest_convs, end.field, end.stride) for end in ends), strict=True
+    )
     return {
-        "receptive_field": largest,
-        "seen_share": min(1.0, largest / min(image[:2])),
-        "stride": max(way.stride for way in ends),
-        "path.convs": max(way.convs for way in ends),
-        "path.fewest_convs": min(way.fewest_convs for way in ends),
-        "path.length": max(way.length for way in ends),
+        "receptive_field": max(field),
+        "seen_share": min(1.0, max(field) / min(image[:2])),
+        "stride": max(stride),
+        "path.convs": max(convs),
+        "path.fewest_convs": min(fewest_convs),
+        "path.length": max(length),
     }
 
 
@@ -268,38 +234,65 @@ def _branches(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shap
     }
 
 
-def _inputs(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shape]) -> dict[str, float]:
-    """What the inputs of the prediction module have been through: means and shares over them, not over its layers.
+def _inputs(ends: Mapping[frozenset[Signal], int], shape: Shape) -> dict[str, float]:
+    """What the inputs of the prediction module carry, padding left out: means and shares over them.
 
-    A layer that is read at full size gives hundreds of times the inputs of one behind two pools. Heights, fields and
-    channels are of the layers that it reads.
+    An input that is a sum counts for each of its summands. The main signal is the one with the most inputs.
+
+    Args:
+        ends: number of channels that carry these signals.
+        shape: of the map that the prediction module reads.
     """
-    ways, ends = _ways(vectors, definition), nsc_graph.leaves(vectors, definition)
-    counts = [math.prod(shapes[end]) for end in ends]
-    last = [definition.operation(vectors[end - 1][1]) for end in ends]
-    through = [ways[end] for end in ends]
-    heights = [shapes[end][0] for end in ends]
-    seen = [place for place, way in enumerate(through) if way.wide]
+    counts: Counter[Signal] = Counter()
+    alive = mixed = 0
+    for carried, channels in ends.items():
+        for signal in carried:
+            counts[signal] += channels * signal.height * signal.width
+        largest = channels * max(signal.height * signal.width for signal in carried)
+        alive += largest
+        mixed += largest * (len(carried) > 1)
+    total = counts.total()
+    main = max(counts, key=lambda signal: (counts[signal], signal))
 
-    def mean(values: Iterable[float]) -> float:
-        return sum(count * value for count, value in zip(counts, values, strict=True)) / sum(counts)
+    def mean(value: Callable[[Signal], float]) -> float:
+        return sum(count * value(signal) for signal, count in counts.items()) / total
 
-    operations = dict.fromkeys(layer.name for layer in definition.layers if layer.arity)
+    def log_count(wanted: Callable[[Signal], bool]) -> float:
+        return math.log10(1 + sum(count for signal, count in counts.items() if wanted(signal)))
+
+    def largest_of(values: Iterable[int]) -> int:
+        return max(values, default=0)
+
+    wide = [signal for signal in counts if signal.wide]
     return {
-        **{f"inputs.{name}": mean(operation == name for operation in last) for name in operations},
-        "inputs.convs": mean(way.convs for way in through),
-        "inputs.wide": mean(way.wide for way in through),
-        "inputs.convs_since_pool": mean(way.convs_since_pool for way in through),
-        "inputs.receptive_field": mean(way.field for way in through),
-        "inputs.stride": mean(way.stride for way in through),
-        "inputs.without_convs": mean(not way.convs for way in through),
-        "inputs.without_wide": mean(not way.wide for way in through),
-        "inputs.log_wide": math.log10(1 + sum(counts[place] for place in seen)),
-        "inputs.height_wide": sum(heights[place] for place in seen) / len(seen) if seen else 0,
-        "inputs.largest_share": max(counts) / sum(counts),
-        "end.largest_height": max(heights),
-        "end.smallest_height": min(heights),
-        "end.smallest_field": min(way.field for way in through),
-        "end.channels": sum(shapes[end][2] for end in ends),
-        "end.wide": len(seen),
+        "inputs.log_alive": math.log10(alive),
+        "inputs.alive": alive / math.prod(shape),
+        "inputs.mixed": mixed / alive,
+        "inputs.signals": len(counts),
+        "inputs.convs": mean(lambda signal: signal.convs),
+        "inputs.wide": mean(lambda signal: signal.wide),
+        "inputs.convs_since_pool": mean(lambda signal: signal.convs_since_pool),
+        "inputs.receptive_field": mean(lambda signal: signal.field),
+        "inputs.stride": mean(lambda signal: signal.stride),
+        "inputs.height": mean(lambda signal: signal.height),
+        "inputs.without_convs": mean(lambda signal: not signal.convs),
+        "inputs.without_wide": mean(lambda signal: not signal.wide),
+        "inputs.log_image": log_count(lambda signal: not signal.convs),
+        "inputs.log_wide": log_count(lambda signal: signal.wide > 0),
+        "inputs.log_wide_pooled": log_count(lambda signal: signal.wide > 0 and signal.stride > 1),
+        "inputs.log_wide_unpooled": log_count(lambda signal: signal.wide > 0 and signal.stride == 1),
+        "inputs.image_height": largest_of(signal.height for signal in counts if not signal.convs),
+        "inputs.most_wide": largest_of(signal.wide for signal in wide),
+        "inputs.most_wide_pooled": largest_of(signal.wide for signal in wide if signal.stride > 1),
+        "inputs.most_wide_just_pooled": largest_of(
+            signal.wide for signal in wide if signal.stride > 1 and not signal.convs_since_pool
+        ),
+        "inputs.largest_wide_height": largest_of(signal.height for signal in wide),
+        "inputs.smallest_wide_height": min((signal.height for signal in wide), default=0),
+        "main.share": counts[main] / total,
+        "main.convs": main.convs,
+        "main.wide": main.wide,
+        "main.convs_since_pool": main.convs_since_pool,
+        "main.stride": main.stride,
+        "main.height": main.height,
     }

@@ -27,6 +27,7 @@ LAYERS: dict[str, int] = {
                 "recipes",
                 "recipes_nsc",
                 "nsc_features",
+                "nsc_signals",
                 "task",
                 "task_tables",
                 "stats",

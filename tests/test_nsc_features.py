@@ -121,27 +121,38 @@ def test_a_branched_network_by_hand() -> None:
 
 def test_what_the_prediction_module_reads_weighs_by_its_inputs() -> None:
     found = of(BRANCH, "conv3 | conv5 | maxpool2@0 | add(2,3) | conv1@0")
-    merged, pointwise = 22 * 22 * 32, 28 * 28 * 32
-    share = merged / (merged + pointwise)
+    # 32 channels of add(2,3), and in the middle one of them the pooled image too; 32 of conv1, all padded to 28 x 28.
+    convolved, pooled, pointwise = 22 * 22 * 32, 14 * 14, 28 * 28 * 32
+    total = convolved + pooled + pointwise
     expected = {
-        "inputs.add": share,
-        "inputs.conv": 1 - share,
-        "inputs.maxpool": 0,
-        "inputs.convs": 2 * share + (1 - share),
-        "inputs.wide": 2 * share,
-        "inputs.convs_since_pool": 2 * share + (1 - share),
-        "inputs.receptive_field": 7 * share + (1 - share),
-        "inputs.stride": 2 * share + (1 - share),
-        "inputs.without_convs": 0,
-        "inputs.without_wide": 1 - share,
-        "inputs.log_wide": math.log10(1 + merged),
-        "inputs.height_wide": 22,
-        "inputs.largest_share": 1 - share,
-        "end.largest_height": 28,
-        "end.smallest_height": 22,
-        "end.smallest_field": 1,
-        "end.channels": 64,
-        "end.wide": 1,
+        "inputs.log_alive": math.log10(convolved + pointwise),
+        "inputs.alive": (convolved + pointwise) / (28 * 28 * 64),
+        "inputs.mixed": 22 * 22 / (convolved + pointwise),
+        "inputs.signals": 3,
+        "inputs.convs": (2 * convolved + pointwise) / total,
+        "inputs.wide": 2 * convolved / total,
+        "inputs.convs_since_pool": (2 * convolved + pointwise) / total,
+        "inputs.receptive_field": (7 * convolved + 2 * pooled + pointwise) / total,
+        "inputs.stride": (convolved + 2 * pooled + pointwise) / total,
+        "inputs.height": (22 * convolved + 14 * pooled + 28 * pointwise) / total,
+        "inputs.without_convs": pooled / total,
+        "inputs.without_wide": (pooled + pointwise) / total,
+        "inputs.log_image": math.log10(1 + pooled),
+        "inputs.log_wide": math.log10(1 + convolved),
+        "inputs.log_wide_pooled": 0,
+        "inputs.log_wide_unpooled": math.log10(1 + convolved),
+        "inputs.image_height": 14,
+        "inputs.most_wide": 2,
+        "inputs.most_wide_pooled": 0,
+        "inputs.most_wide_just_pooled": 0,
+        "inputs.largest_wide_height": 22,
+        "inputs.smallest_wide_height": 22,
+        "main.share": pointwise / total,
+        "main.convs": 1,
+        "main.wide": 0,
+        "main.convs_since_pool": 1,
+        "main.stride": 1,
+        "main.height": 28,
     }
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
