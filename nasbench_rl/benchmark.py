@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,6 +16,7 @@ from nasbench_rl.errors import (
     InvalidValueError,
     MissingCellError,
     TableError,
+    tables_option,
     unknown,
 )
 from nasbench_rl.latency_table import Latencies, read_latencies
@@ -165,7 +165,7 @@ class TabularBenchmark(Benchmark):
         self._named = tables
         self._load()
         if not self.table.complete.any():
-            into = "" if tables is None else f" --tables {shlex.quote(str(tables))}"
+            into = tables_option(tables)
             raise TableError(
                 f"{task.id} has no table in {self.folder}. Train one: python -m nasbench_rl.build {task.built_by}{into}"
                 f"; what there is: python -m nasbench_rl.build status{into}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+import os
+import shlex
 from collections.abc import Iterable
 
 
@@ -96,6 +98,11 @@ def check_number(what: str, value: object, allowed: str, whole: bool = False) ->
         raise InvalidValueError(f"{what} {value!r} is not a{' whole' if whole else ''} number; allowed: {allowed}")
     if value != value or value in (math.inf, -math.inf):
         raise InvalidValueError(f"{what} {value!r} is not finite; allowed: {allowed}")
+
+
+def tables_option(folder: str | os.PathLike[str] | None) -> str:
+    """What a command in a message needs to reach the folder of tables that the user named; nothing when none was."""
+    return "" if folder is None else f" --tables {shlex.quote(str(folder))}"
 
 
 def missing_extra(module: str, extra: str, purpose: str) -> MissingExtraError:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasbench_rl.errors import InvalidValueError, MissingCellError
+from nasbench_rl.errors import InvalidValueError, MissingCellError, tables_option
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +27,7 @@ class Latencies:
         """``rows``: of the schema ``store.SCHEMAS["latency"]``; ``named``: as in ``read_latencies``."""
         columns = (rows[name].to_pylist() for name in ("arch", "batch", "latency_median"))
         self.task = task
-        self._into = "" if named is None else f" --tables {shlex.quote(str(named))}"
+        self._into = tables_option(named)
         self._seconds = {(arch, batch): median for arch, batch, median in zip(*columns, strict=True)}
         self.machine: str = rows["machine"][0].as_py() if len(rows) else ""
 

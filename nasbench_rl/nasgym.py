@@ -20,7 +20,7 @@ import pandas as pd
 
 from nasbench_rl import cli, store
 from nasbench_rl.errors import InvalidArchitectureError, TableError, nearest
-from nasbench_rl.spaces.nsc import NscSpace, nsc_space
+from nasbench_rl.spaces.nsc import NscSpace, load_space, nsc_space
 
 NASGYM_COLUMNS = (
     "dataset-nethash", "netstring", "reward", "accuracy", "density", "flops", "timestamp", "running_time", "is_valid",
@@ -64,6 +64,8 @@ def read_experiments(path: Path, space: NscSpace) -> tuple[pd.DataFrame, list[st
     rows, faults = [], []
     for line, text in enumerate(frame["netstring"].astype(str)):
         try:
+            if not keys[0][line]:
+                raise InvalidArchitectureError(f"{frame['dataset-nethash'][line]!r} names no data set before a hyphen")
             arch = space.parse(text).name
         except InvalidArchitectureError as error:
             faults.append(f"row {line + 1}: {error}")
@@ -95,17 +97,27 @@ def main(arguments: Sequence[str]) -> int:
         "python -m nasbench_rl.nasgym",
         "Read the experiments that the original nasgym kept in a CSV file, name their networks as this project does, "
         "and write them as Parquet. They stay apart from this project's tables: they are other trainings.",
-        ["python -m nasbench_rl.nasgym workspace/db_experiments.csv --out experiments.parquet"],
+        [
+            "python -m nasbench_rl.nasgym workspace/db_experiments.csv --out experiments.parquet",
+            "python -m nasbench_rl.nasgym db_experiments.csv --space resources/nasenv.yml --out experiments.parquet",
+        ],
     )
     parser.add_argument("file", type=Path, metavar="CSV", help="nasgym's db_experiments.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="PARQUET", help="the file to write")
     parser.add_argument(
-        "--space", default="nsc-multibranch", help="nsc-multibranch (default, holds chains) or nsc-chain"
-    )
+        "--space", default="nsc-multibranch",
+        help="nsc-multibranch (default, holds chains), nsc-chain, or the file of another, such as nasgym's nasenv.yml",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
-    experiments, faults = read_experiments(options.file, nsc_space(options.space))
+    own = Path(options.space).suffix in (".toml", ".yml", ".yaml")
+    experiments, faults = read_experiments(options.file, load_space(options.space) if own else nsc_space(options.space))
     for fault in faults:
         cli.errors.print(f"left out: {fault}", style="yellow", markup=False, highlight=False)
+    if experiments.empty and faults:
+        raise TableError(
+            f"{options.file} has no network of {options.space}, so {options.out} was not written. A space with other "
+            "layers: --space FILE, nasgym's own nasenv.yml among them"
+        )
     store.write_frame(experiments, options.out)
     counts = ", ".join(f"{name} {count}" for name, count in experiments["data"].value_counts(sort=False).items())
     cli.console.print(

@@ -14,6 +14,7 @@ Fit one: ``python -m nasbench_rl.build surrogate TASK``.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_rl import provenance, store
-from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError, missing_extra
+from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError, missing_extra, tables_option
 from nasbench_rl.files import replace_file
 from nasbench_rl.nsc_features import NscFeatures
 from nasbench_rl.records import Split
@@ -176,8 +177,13 @@ class Surrogate:
         return own
 
     @classmethod
-    def load(cls, folder: Path, task: Task) -> Surrogate:
+    def load(cls, folder: Path, task: Task, named: str | os.PathLike[str] | None = None) -> Surrogate:
         """Read a task's surrogate from a folder of tables.
+
+        Args:
+            folder: where it lies.
+            task: an NSC task.
+            named: the folder as the user named it, if so: messages that say how to fit one name it too.
 
         Raises:
             InvalidValueError: a task without image networks.
@@ -187,7 +193,7 @@ class Surrogate:
             MissingExtraError: LightGBM is not installed.
         """
         lightgbm, task = _import_lightgbm(), image_task(task)
-        own, remedy = surrogate_folder(folder, task), f"fit it: python -m nasbench_rl.build surrogate {task.id}"
+        own, remedy = surrogate_folder(folder, task), f"fit it: {_how_to_fit(folder, task, tables_option(named))}"
         content = store.read_checked(folder, (own / METADATA).relative_to(folder).as_posix())
         if content is None:
             raise TableError(f"{folder} has no surrogate of {task.id}; {remedy}")
@@ -246,17 +252,26 @@ def not_chains(task: Task, archs: Iterable[str]) -> list[str]:
     return [arch for arch in archs if not nsc_graph.is_chain(space.parse(arch).choices, space.definition)]
 
 
-def check_enough(task: Task, rows: pd.DataFrame) -> None:
+def _how_to_fit(folder: Path, task: Task, into: str) -> str:
+    """The command, after the one that trains a table where there is none to fit on."""
+    commands = [f"python -m nasbench_rl.build surrogate {task.id}{into}"]
+    if not (folder / store.table_name(task)).exists():
+        commands.insert(0, f"python -m nasbench_rl.build {task.built_by}{into}")
+    return " && ".join(commands)
+
+
+def check_enough(task: Task, rows: pd.DataFrame, named: str | os.PathLike[str] | None = None) -> None:
     """Raise InvalidValueError when a table has too few architectures to learn from.
 
-    In a space with branches those that are no chains count: chains alone teach nothing of branches.
+    In a space with branches those that are no chains count: chains alone teach nothing of branches. ``named`` is the
+    folder of tables as the user named it.
     """
     count = len(not_chains(task, rows["arch"].unique()))
     if count < FEWEST_ARCHITECTURES:
         kind = "" if image_task(task).space.definition.chain else " that are no chains"
         raise InvalidValueError(
             f"{task.id} has {count} trained architectures{kind}; a surrogate needs at least {FEWEST_ARCHITECTURES}. "
-            f"Train more: python -m nasbench_rl.build {task.built_by}"
+            f"Train more: python -m nasbench_rl.build {task.built_by}{tables_option(named)}"
         )
 
 

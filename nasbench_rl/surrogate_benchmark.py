@@ -34,8 +34,9 @@ class SurrogateBenchmark(TabularBenchmark):
             raise InvalidValueError(f"{task.id} is small enough for a table and has no surrogate; use mode='tabular'")
         self.task = task
         self.folder = store.find_tables(tables)
+        self._named = tables
         self._load()
-        self.surrogate = Surrogate.load(self.folder, task)
+        self.surrogate = Surrogate.load(self.folder, task, tables)
 
     def query(
         self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, check_number, describe_unknown, unknown
+from nasbench_rl.errors import (
+    InvalidValueError,
+    MissingCellError,
+    TableError,
+    check_number,
+    describe_unknown,
+    tables_option,
+    unknown,
+)
 from nasbench_rl.records import Cost, Evaluation, Source, Split
 
 if TYPE_CHECKING:
@@ -92,7 +99,7 @@ class Table:
         """
         self.task = task
         self._always_by_seed = always_by_seed
-        self._into = "" if folder is None else f" --tables {shlex.quote(str(folder))}"
+        self._into = tables_option(folder)
         for column in ("arch", "seed", "fidelity", "params", "flops"):
             if rows[column].null_count:
                 raise TableError(f"the table of {task.id} has rows without {column}; train it again, or restore it")

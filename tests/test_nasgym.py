@@ -14,6 +14,16 @@ from nasbench_rl.errors import TableError
 from nasbench_rl.nasgym import COLUMNS, main, read_experiments
 from nasbench_rl.spaces.nsc import nsc_space
 
+NASENV = """
+nasenv:
+    name: theirs
+    max_nlayers: 10
+    layers:
+        - convolution: {id: 1, kernel_size: [1, 3, 5], pred1: True, pred2: False}
+        - maxpooling: {id: 2, kernel_size: [1, 3], pred1: True, pred2: False}
+        - add: {id: 5, kernel_size: Null, pred1: True, pred2: True}
+        - terminal: {id: 7, kernel_size: Null, pred1: False, pred2: False}
+"""
 CHAIN = [[1, 1, 3, 0, 0], [2, 2, 2, 1, 0]]
 BRANCHED = [[1, 1, 3, 0, 0], [2, 2, 2, 0, 0], [3, 6, 0, 1, 2], [4, 7, 0, 0, 0]]
 
@@ -113,3 +123,27 @@ def test_the_command_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture
     assert cli.run(main, [str(path), "--out", str(tmp_path / "experiments.parquet")]) == 0
     assert len(store.read_frame(tmp_path / "experiments.parquet")) == 2
     assert "2 experiments on 2 networks (vgg-flower 2), 0 rows left out" in capsys.readouterr().out
+
+
+def test_a_space_of_its_own_file_reads_what_the_built_in_ones_lack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """nasgym's own nasenv.yml has pools of size 1, which neither space of this package has."""
+    pytest.importorskip("yaml")
+    space = tmp_path / "nasenv.yml"
+    space.write_text(NASENV)
+    path, out = nasgym_file(tmp_path / "db.csv", [[[1, 1, 3, 0, 0], [2, 2, 1, 1, 0]]]), tmp_path / "out.parquet"
+    assert cli.run(main, [str(path), "--out", str(out)]) == 2
+    shown = capsys.readouterr().err
+    assert "maxpool cannot have size 1" in shown and "no network of nsc-multibranch" in shown and not out.exists()
+    assert cli.run(main, [str(path), "--space", str(space), "--out", str(out)]) == 0
+    assert store.read_frame(out)["arch"].tolist() == ["conv3 | maxpool1"]
+
+
+def test_a_row_that_names_no_data_set_is_left_out(tmp_path: Path) -> None:
+    path = nasgym_file(tmp_path / "db.csv", [CHAIN, BRANCHED])
+    frame = pd.read_csv(path).astype({"dataset-nethash": object})
+    frame.loc[1, "dataset-nethash"] = "0123456789abcdef"
+    frame.to_csv(path, index=False)
+    found, faults = read_experiments(path, nsc_space("nsc-multibranch"))
+    assert len(found) == 1 and "row 2: '0123456789abcdef' names no data set" in faults[0]

@@ -170,9 +170,24 @@ def test_a_smaller_ensemble_leaves_nothing_of_a_larger_one(rows: pd.DataFrame, t
 
 def test_an_absent_surrogate_says_how_to_fit_one(tmp_path: Path) -> None:
     with pytest.raises(
-        TableError, match="has no surrogate of nsc-chain/digits@lite; fit it: python -m nasbench_rl.bui"
+        TableError, match="has no surrogate of nsc-chain/digits@lite; fit it: .*build surrogate nsc-chain/digits@lite"
     ):
         Surrogate.load(tmp_path, TASK)
+
+
+def test_commands_in_messages_name_the_folder_that_the_user_named(rows: pd.DataFrame, tmp_path: Path) -> None:
+    named = tmp_path / "my tables"
+    named.mkdir()
+    into = f" --tables '{named}'"
+    with pytest.raises(TableError) as caught:
+        Surrogate.load(named, TASK, named)
+    commands = str(caught.value).split("fit it: ")[1].split(" && ")
+    assert commands == [
+        f"python -m nasbench_rl.build {TASK.built_by}{into}",
+        f"python -m nasbench_rl.build surrogate {TASK.id}{into}",
+    ]
+    with pytest.raises(InvalidValueError, match="--tables mine$"):
+        check_enough(TASK, rows[:12], "mine")
 
 
 def edit(own: Path, change: Callable[[dict[str, object]], object]) -> None:
@@ -202,7 +217,7 @@ def test_metadata_that_does_not_fit_is_refused(
     message: str,
 ) -> None:
     edit(fitted.save(tmp_path), change)
-    with pytest.raises(error, match=message + ".*fit it: python -m nasbench_rl.build surrogate nsc-chain/digits@lite"):
+    with pytest.raises(error, match=message + ".*fit it: .*build surrogate nsc-chain/digits@lite"):
         Surrogate.load(tmp_path, TASK)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,18 @@ def test_calibrated_spreads_hold_two_thirds() -> None:
     assert found.factors("test")[-1] == pytest.approx(5, rel=0.05)
     assert np.mean(found.calibrated("test") <= 1) == pytest.approx(0.683, abs=0.03)
     assert np.mean(found.calibrated("test") <= 2) == pytest.approx(0.954, abs=0.02)
+
+
+def test_chains_do_not_calibrate_the_spread_of_what_is_no_chain() -> None:
+    task = get_task("nsc-multibranch/font-letters@lite")
+    merged = [
+        f"{first} | {second}@0 | add(1,2)" for first in ("conv1", "conv3", "conv5") for second in ("conv1", "maxpool2")
+    ]
+    names = tuple(task.space.parse(arch).name for arch in ["conv1", "conv3", "conv5 | conv1", *merged])
+    error = np.where(["add" in name for name in names], 0.3, 0.01)
+    found = replace(made_held_out(error, np.full(len(names), 0.1)), task=task, archs=names)
+    assert found.judged.sum() == len(merged)
+    assert found.factors("test")[-1] == pytest.approx(3)
 
 
 def test_a_fold_does_not_calibrate_itself() -> None:

@@ -23,6 +23,17 @@ def check_positive(**values: float) -> None:
             raise InvalidValueError(f"{name}={value!r} is not allowed; give a number above 0")
 
 
+def check_share(**values: float) -> None:
+    """Refuse a hyperparameter that is no share or probability, from 0 to 1.
+
+    Raises:
+        InvalidValueError: the message names it.
+    """
+    for name, value in values.items():
+        if not isinstance(value, Real) or not 0 <= value <= 1:
+            raise InvalidValueError(f"{name}={value!r} is not allowed; give a number from 0 to 1")
+
+
 class Purse:
     """Says whether a search should go on: budget is left, and the last evaluations were not all free."""
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from nasbench_rl import BudgetExhausted, Run
 from nasbench_rl_baselines._episodes import Episodes
 from nasbench_rl_baselines._policies import check_savable, load_policy, save_policy
-from nasbench_rl_baselines._searching import RewardScale, check_positive
+from nasbench_rl_baselines._searching import RewardScale, check_positive, check_share
 from nasbench_rl_baselines._torch import DTYPE, generator_of, one_thread
 
 
@@ -72,6 +72,9 @@ class Dqn:
         """Refuse sizes that allow no search."""
         check_positive(learning_rate=self.learning_rate, batch=self.batch, buffer=self.buffer, max_norm=self.max_norm)
         check_positive(exploration=self.exploration, t_max=1 if self.t_max is None else self.t_max)
+        check_positive(target_every=self.target_every)
+        check_share(epsilon_start=self.epsilon_start, epsilon_end=self.epsilon_end, discount=self.discount)
+        check_share(learning_starts=self.learning_starts)
 
     def __call__(self, run: Run) -> None:
         """Search; ends when the budget or ``t_max`` is spent, or when nothing was charged for long."""

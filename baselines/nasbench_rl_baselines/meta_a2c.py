@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from nasbench_rl import Run
 from nasbench_rl_baselines._actor_critic import search
-from nasbench_rl_baselines._searching import check_positive
+from nasbench_rl_baselines._searching import check_positive, check_share
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class MetaA2c:
         """Refuse sizes that allow no search."""
         check_positive(units=self.units, horizon=self.horizon, learning_rate=self.learning_rate, max_norm=self.max_norm)
         check_positive(t_max=1 if self.t_max is None else self.t_max)
+        check_share(discount=self.discount)
 
     def __call__(self, run: Run) -> None:
         """Search; ends when the budget or ``t_max`` is spent, or when nothing was charged for long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from nasbench_rl.surrogate_info import SPLITS, SurrogateOptions
 from nasbench_rl.task import ImageTask, Task
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 GROUPINGS = ("layers", "prefix", "random")
@@ -54,19 +56,24 @@ class HeldOut:
     deviation: Mapping[Split, Floats]
     true: Mapping[Split, Floats]
 
+    @cached_property
+    def judged(self) -> Bools:
+        """(n,) whether it is no chain, or the space has nothing else: only what its own space adds is judged."""
+        return np.isin(self.archs, not_chains(self.task, self.archs))
+
     def ratios(self, split: Split) -> Floats:
         """(n, fidelities) absolute error in deviations."""
         error = np.abs(self.true[split] - self.mean[split])
         return np.asarray(error / np.maximum(self.deviation[split], 1e-6))
 
     def factors(self, split: Split, without: int | None = None) -> Floats:
-        """(fidelities,) what to multiply the deviations by so that 68 % of the errors lie within one.
+        """(fidelities,) what to multiply the deviations by so that 68 % of the judged errors lie within one.
 
         Args:
             split: of the accuracies.
             without: a fold to leave out.
         """
-        return np.asarray(np.quantile(self.ratios(split)[self.fold != without], ONE_SIGMA, axis=0))
+        return np.asarray(np.quantile(self.ratios(split)[self.judged & (self.fold != without)], ONE_SIGMA, axis=0))
 
     def calibrated(self, split: Split) -> Floats:
         """(n,) errors at max fidelity in spreads, whose factor comes from the other folds alone."""
@@ -213,7 +220,7 @@ def quality(held_out: Sequence[HeldOut], rows: pd.DataFrame, rng: np.random.Gene
     last = rows[(rows["fidelity"] == task.max_fidelity) & rows["arch"].isin(not_chains(task, rows["arch"].unique()))]
     ceilings = {split: noise_ceilings(last, split, rng) for split in SPLITS}
     for one in held_out:
-        judged = np.isin(one.archs, not_chains(task, one.archs))
+        judged = one.judged
         for split in SPLITS:
             mean, true = one.mean[split][judged, -1], one.true[split][judged, -1]
             r2, tau, sparse = scores(mean, true)

@@ -15,7 +15,7 @@ from nasbench_rl import cli, plots, store
 from nasbench_rl.build.surrogate_quality import GROUPINGS, ONE_SIGMA, TWO_SIGMA, HeldOut, hold_out, quality, scores
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.records import Split
-from nasbench_rl.surrogate import Surrogate, image_task
+from nasbench_rl.surrogate import Surrogate, check_enough, image_task
 from nasbench_rl.surrogate_info import SPLITS
 from nasbench_rl.task import Task, get_task
 
@@ -63,7 +63,9 @@ def _draw_calibration(axes: Axes, held_out: HeldOut, split: Split) -> None:
     axes.set_ylabel("share observed (dashed: calibrated)")
 
 
-def build(task: Task, folder: Path, seed: int, folds: int, out: Path | None) -> tuple[Surrogate, pd.DataFrame]:
+def build(
+    task: Task, folder: Path, seed: int, folds: int, out: Path | None, named: str | None = None
+) -> tuple[Surrogate, pd.DataFrame]:
     """Measure a task's surrogate on held-out architectures, draw that, then fit it on the whole table.
 
     Args:
@@ -72,10 +74,12 @@ def build(task: Task, folder: Path, seed: int, folds: int, out: Path | None) -> 
         seed: fixes every draw.
         folds: of the cross-validation.
         out: where the pictures go, by grouping; None draws nothing.
+        named: the folder as the user named it, for messages.
     """
     task = image_task(task)
     entry = store.read_manifest(folder).get(store.table_name(task))  # before the rows: a fold may come between
     rows = store.read_table(folder, task).to_pandas(use_threads=False)
+    check_enough(task, rows, named)
     rng = np.random.default_rng(seed)
     found = [hold_out(task, rows, rng, grouping=grouping, folds=folds) for grouping in GROUPINGS]
     table = quality(found, rows, rng)
@@ -118,7 +122,7 @@ def surrogate_command(arguments: Sequence[str]) -> int:
     out = Path(options.out) if options.out else None
     tables = []
     for task in [image_task(get_task(name)) for name in dict.fromkeys(options.tasks)]:
-        surrogate, table = build(task, folder, options.seed, options.folds, out)
+        surrogate, table = build(task, folder, options.seed, options.folds, out, options.tables)
         cli.console.print(_shown(table))
         where = surrogate.save(folder)
         cli.console.print(f"{task.id}: fitted on {surrogate.info.architectures} architectures, {where}",

@@ -222,7 +222,7 @@ def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: 
             _say(f"not trained: {len(cells)} of {len(trainable) * intensified.SEEDS} trainings of {task.id} "
                  f"and {len(vgg_seeds)} of {intensified.SEEDS} of {intensified.VGG}")  # fmt: skip
         if cells:
-            _say(f"  the former alone: {intensified.command(task, trainable)} [--dry-run]")
+            _say(f"  the former alone: {intensified.command(task, trainable, tables)} [--dry-run]")
         if train == "estimate":
             hours += intensified.core_hours(folder, task, cells, vgg_seeds)
     table = pd.concat(parts, ignore_index=True)

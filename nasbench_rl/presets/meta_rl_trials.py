@@ -26,7 +26,7 @@ from rich.progress import Progress
 from nasbench_rl import cli, interrupts
 from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.envs.nsc_mdp import Action, actions_of
-from nasbench_rl.errors import TableError
+from nasbench_rl.errors import TableError, tables_option
 from nasbench_rl.method import get_method
 from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.task import get_task
@@ -245,9 +245,10 @@ def check_ready(tasks: Sequence[str], tables: str | None) -> None:
             faults.append((id_, str(error)))
     if not faults:
         return
-    grow = {id_: get_task(id_).built_by for id_, _ in faults}
+    grow, into = {id_: get_task(id_).built_by for id_, _ in faults}, tables_option(tables)
     commands = [
-        f"python -m nasbench_rl.build {grow[id_]} && python -m nasbench_rl.build surrogate {id_}" for id_ in grow
+        f"python -m nasbench_rl.build {grow[id_]}{into} && python -m nasbench_rl.build surrogate {id_}{into}"
+        for id_ in grow
     ]
     raise TableError(
         f"this experiment needs a table and a surrogate of each of {', '.join(tasks)}; {faults[0][1]}"

@@ -7,6 +7,7 @@ as an ``Architecture``; isomorphic networks are one architecture.
 
 from __future__ import annotations
 
+import operator
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -172,9 +173,9 @@ class NscChain(NscSpace):
 
     def __getitem__(self, index: int) -> Architecture:
         """The chain at ``index`` of the depth-lexicographic order."""
-        if not 0 <= index < len(self):
+        if not 0 <= operator.index(index) < len(self):
             raise IndexError(f"index {index} is outside 0 … {len(self) - 1} of {self.name!r}")
-        depth, rest = 1, int(index)
+        depth, rest = 1, operator.index(index)
         while rest >= self._of_depth(depth):
             rest -= self._of_depth(depth)
             depth += 1

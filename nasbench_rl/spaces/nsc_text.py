@@ -68,8 +68,7 @@ def from_rows(rows: Iterable[Sequence[Any]] | np.ndarray[Any, Any], definition: 
     vectors = sorted(_row(row) for row in rows)
     vectors = [vector for vector in vectors if vector != (0, 0, 0, 0, 0)]
     if vectors and definition.layer(vectors[-1][1]) is not None and definition.operation(vectors[-1][1]) == "terminal":
-        _check_index(vectors[-1], len(vectors))
-        vectors.pop()
+        _check_terminal(vectors.pop(), len(vectors) + 1)
     if not vectors:
         raise InvalidArchitectureError(
             f"an architecture needs at least one layer of: {', '.join(layer_names(definition))}"
@@ -99,6 +98,13 @@ def _check_index(vector: Vector, position: int) -> None:
         raise InvalidArchitectureError(
             f"layer {list(vector)} has index {vector[0]}; indices count 1, 2, … so {position}"
         )
+
+
+def _check_terminal(vector: Vector, position: int) -> None:
+    """It has neither size nor predecessors (Table 1); older files name the layers before it, which changes nothing."""
+    _check_index(vector, position)
+    if vector[2] != 0 or not all(0 <= source < position for source in vector[3:]):
+        raise InvalidArchitectureError(f"layer {list(vector)}: a terminal layer is [{position}, {vector[1]}, 0, 0, 0]")
 
 
 def _check(vector: Vector, position: int, definition: NscDefinition) -> Vector:
@@ -150,8 +156,16 @@ def _vector(index: int, word: str, definition: NscDefinition) -> Vector:
     return (index, layer.type, int(match["kernel"] or 0), first, second)
 
 
-def _printed_rows(text: str) -> list[tuple[int, ...]]:
-    if re.sub(r"[\d\s,.\[\]-]", "", text):
-        raise InvalidArchitectureError(f"{text!r} holds more than numbers and brackets")
-    numbers = [int(number) for number in re.findall(r"-?\d+", text)]
-    return [tuple(numbers[start : start + 5]) for start in range(0, len(numbers), 5)]
+def _printed_rows(text: str) -> list[list[float]]:
+    """Rows of numbers in brackets, with brackets around them or, where there is one row, without."""
+    flat = text.strip()
+    inner = flat[1:-1] if re.fullmatch(r"\[\s*\[.*\][\s,]*\]", flat, re.DOTALL) else flat
+    if not re.fullmatch(r"\s*(\[[^][]*\][\s,]*)*", inner):
+        raise InvalidArchitectureError(
+            f"{text!r} is no list of rows; write each in brackets of its own: [[1 1 3 0 0] [2 2 2 1 0]]"
+        )
+    rows = [re.split(r"[\s,]+", row.strip(" \t\r\n,")) for row in re.findall(r"\[([^][]*)\]", inner)]
+    try:
+        return [[float(number) for number in row if number] for row in rows]
+    except ValueError:
+        raise InvalidArchitectureError(f"{text!r} holds more than numbers and brackets") from None

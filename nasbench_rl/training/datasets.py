@@ -187,13 +187,15 @@ def _read(name: str, path: Path, modified: int) -> ImageData:
         classes, digest = tuple(str(label) for label in arrays["classes"]), str(arrays["digest"])
         if any(images[split].ndim != 4 or labels[split].ndim != 1 for split in SPLITS):
             raise ValueError("no images")
+        data = make_dataset(name, classes, images, labels)
+        if any(images[split].dtype != np.uint8 for split in SPLITS) or data.digest != digest:
+            raise ValueError("other images than were prepared")
     except (DatasetError, MemoryError):
         raise
     except Exception as error:  # what a damaged archive raises is in no list: NotImplementedError, RuntimeError, …
         raise DatasetError(f"{path} is damaged ({type(error).__name__}); {_remedy(name)}") from None
     for split in SPLITS:  # every caller gets the same arrays
         images[split].flags.writeable = labels[split].flags.writeable = False
-    data = ImageData(name, classes, images, labels, digest)
     check_dataset(data, get_dataset_info(name))
     return data
 

@@ -44,7 +44,8 @@ def collect(info: DatasetInfo, folder: Path | None) -> Collected:
     except OSError as error:
         raise DatasetError(f"{folder} cannot be read ({error.strerror or error}); make it readable") from None
     if len(classes) != info.classes:
-        raise DatasetError(f"{folder} has {len(classes)} sub-folders; {info.name!r} needs {layout}")
+        hint = "; a character of an alphabet is a class: one folder for each" if info.name == "omniglot" else ""
+        raise DatasetError(f"{folder} has {len(classes)} sub-folders; {info.name!r} needs {layout}{hint}")
     if not files:
         raise DatasetError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}); {info.name!r} needs {layout}")
     if len(files) < FEWEST * info.images:

@@ -176,3 +176,18 @@ def test_random_actions_serve_kernel_choice_tasks_too() -> None:
     assert len(run.points) == 25  # two steps an architecture
     with pytest.raises(InvalidValueError, match="give one"):
         RandomSearch(samples=3, t_max=5)
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "value"),
+    [
+        ("dqn", "epsilon_start", 5),
+        ("dqn", "discount", -5),
+        ("dqn", "target_every", -5),
+        ("dqn", "learning_starts", 2),
+        ("meta_a2c", "discount", 1.5),
+    ],
+)
+def test_hyperparameters_without_meaning_are_refused(method: str, name: str, value: float) -> None:
+    with pytest.raises(InvalidValueError, match=f"{name}={value} is not allowed"):
+        get_method(method, **{name: value})

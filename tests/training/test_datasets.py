@@ -294,7 +294,8 @@ def test_an_absent_data_set_says_what_to_run() -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["cut", "flipped", "empty", "text", "other arrays", "one array", "flat", "old format"]
+    "damage",
+    ["cut", "flipped", "empty", "text", "other arrays", "one array", "flat", "old format", "other label", "floats"],
 )
 def test_a_damaged_cache_says_what_to_run(damage: str) -> None:
     pytest.importorskip("sklearn")
@@ -311,6 +312,12 @@ def test_a_damaged_cache_says_what_to_run(damage: str) -> None:
     elif damage == "flat":
         with np.load(path) as held:
             np.savez(path, **{**held, "train_images": np.zeros(3)})
+    elif damage in ("other label", "floats"):
+        with np.load(path) as held:
+            labels, images = held["train_labels"].copy(), held["train_images"]
+            labels[0] = (labels[0] + 1) % 10
+            changed = {"train_labels": labels} if damage == "other label" else {"train_images": images.astype("f4")}
+            np.savez(path, **{**held, **changed})
     elif damage == "old format":
         np.savez(path, format=np.array(0))
     else:
@@ -405,6 +412,8 @@ def test_a_wrong_folder_is_explained(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "mine", classes=46, images=1)
     with pytest.raises(DatasetError, match="has 46 sub-folders; 'dtd' needs 47"):
         prepare("dtd", folder=folder)
+    with pytest.raises(DatasetError, match="needs 1623 sub-folders.*a character of an alphabet is a class"):
+        prepare("omniglot", folder=folder)
 
 
 @pytest.mark.usefixtures("few_textures")
