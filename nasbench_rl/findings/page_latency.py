@@ -34,8 +34,8 @@ def latency_section(found: Answers, image: str) -> list[str]:
         "",
         "What to be careful about:",
         "",
-        f"- All of it was measured on one kind of processor ({machines}) with one framework; a GPU or an inference "
-        "engine would order networks otherwise.",
+        f"- All networks of a task were measured on one processor, with one framework ({machines}); a GPU or an "
+        "inference engine would order them otherwise, and times of two tasks need not compare.",
         "- Of the NSC spaces these are the networks that were trained. A high τ is easily had where networks differ by "
         "many times in FLOPs; the table says by how many.",
         "",
