@@ -6,7 +6,6 @@ import difflib
 import math
 import numbers
 import os
-import shlex
 from collections.abc import Iterable
 
 
@@ -102,7 +101,11 @@ def check_number(what: str, value: object, allowed: str, whole: bool = False) ->
 
 def tables_option(folder: str | os.PathLike[str] | None) -> str:
     """What a command in a message needs to reach the folder of tables that the user named; nothing when none was."""
-    return "" if folder is None else f" --tables {shlex.quote(str(folder))}"
+    if folder is None:
+        return ""
+    import shlex  # late: `import nasbench_rl` brings this module along, and nothing else does that one
+
+    return f" --tables {shlex.quote(str(folder))}"
 
 
 def missing_extra(module: str, extra: str, purpose: str) -> MissingExtraError:

@@ -114,9 +114,10 @@ def main(arguments: Sequence[str]) -> int:
     for fault in faults:
         cli.errors.print(f"left out: {fault}", style="yellow", markup=False, highlight=False)
     if experiments.empty and faults:
+        hint = "" if own else ". A space with other layers: --space FILE, such as nasgym's nasenv.yml"
         raise TableError(
-            f"{options.file} has no network of {options.space}, so {options.out} was not written. A space with other "
-            "layers: --space FILE, nasgym's own nasenv.yml among them"
+            f"no row of {options.file} could be read as a network of {options.space}, for the reasons above; "
+            f"{options.out} was not written{hint}"
         )
     store.write_frame(experiments, options.out)
     counts = ", ".join(f"{name} {count}" for name, count in experiments["data"].value_counts(sort=False).items())

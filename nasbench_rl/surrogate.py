@@ -74,7 +74,8 @@ class Surrogate:
             rows: its table: columns arch, seed, fidelity, validation_accuracy and test_accuracy.
             rng: source of every draw; the order of the rows does not matter.
             options: how to fit.
-            spread_factors: per split and fidelity, from held-out architectures; 1 when not given.
+            spread_factors: per split and fidelity, from held-out architectures, of spaces with branches from those
+                that are no chains; 1 when not given.
             quality: measured on held-out architectures, kept with the surrogate.
             table_sha256: of the table's file.
 
@@ -117,7 +118,8 @@ class Surrogate:
 
         Returns:
             (n,) mean of the members, a share from 0 to 1, and (n,) spread: one standard deviation of what a training
-            is expected to measure, calibrated on held-out architectures. Both are 0 where the network's maps vanish.
+            is expected to measure, calibrated on held-out architectures, in a space with branches on those that are
+            no chains. Both are 0 where the network's maps vanish.
 
         Raises:
             InvalidArchitectureError: one is not in the space.

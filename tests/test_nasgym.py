@@ -135,7 +135,7 @@ def test_a_space_of_its_own_file_reads_what_the_built_in_ones_lack(
     path, out = nasgym_file(tmp_path / "db.csv", [[[1, 1, 3, 0, 0], [2, 2, 1, 1, 0]]]), tmp_path / "out.parquet"
     assert cli.run(main, [str(path), "--out", str(out)]) == 2
     shown = capsys.readouterr().err
-    assert "maxpool cannot have size 1" in shown and "no network of nsc-multibranch" in shown and not out.exists()
+    assert "maxpool cannot have size 1" in shown and "as a network of nsc-multibranch" in shown and not out.exists()
     assert cli.run(main, [str(path), "--space", str(space), "--out", str(out)]) == 0
     assert store.read_frame(out)["arch"].tolist() == ["conv3 | maxpool1"]
 

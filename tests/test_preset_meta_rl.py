@@ -202,6 +202,7 @@ def test_an_absent_table_gives_one_line_that_says_what_to_build(tmp_path: Path, 
     said = str(caught.value)
     assert "\n" not in said
     assert "build surrogate nsc-chain/emoji@lite" in said and "surrogate nsc-chain/fashion-mnist@lite" not in said
+    assert said.count("python -m nasbench_rl.build") == said.count(f" --tables {folder}")
 
 
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -12,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_images import QUICK, TASK, made_rows, true_accuracy
+from made_images import QUICK, TASK, made_folder, made_rows, true_accuracy
 
-from nasbench_rl import store
+from nasbench_rl import cli, load, store
+from nasbench_rl.build import measure, surrogate_report
 from nasbench_rl.errors import (
     InvalidArchitectureError,
     InvalidValueError,
@@ -182,12 +184,23 @@ def test_commands_in_messages_name_the_folder_that_the_user_named(rows: pd.DataF
     with pytest.raises(TableError) as caught:
         Surrogate.load(named, TASK, named)
     commands = str(caught.value).split("fit it: ")[1].split(" && ")
-    assert commands == [
-        f"python -m nasbench_rl.build {TASK.built_by}{into}",
-        f"python -m nasbench_rl.build surrogate {TASK.id}{into}",
-    ]
-    with pytest.raises(InvalidValueError, match="--tables mine$"):
-        check_enough(TASK, rows[:12], "mine")
+    train, fit_it = (f"python -m nasbench_rl.build {what}{into}" for what in (TASK.built_by, f"surrogate {TASK.id}"))
+    assert commands == [train, fit_it]
+    made_folder(named, rows[:12])
+    with pytest.raises(TableError, match=re.escape(f"fit it: {fit_it}") + "$"):
+        load(TASK.id, mode="surrogate", tables=named)
+    with pytest.raises(InvalidValueError, match=re.escape(train) + "$"):
+        surrogate_report.build(TASK, named, 0, 2, None, str(named))
+    with pytest.raises(TableError, match=re.escape(into)):
+        measure.networks(get_task("nsc-chain/emoji@lite"), named, str(named))
+
+
+def test_the_command_for_a_surrogate_of_too_few_says_how_to_train_more(
+    rows: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made_folder(tmp_path / "mine", rows[:12])
+    assert cli.run(surrogate_report.surrogate_command, [TASK.id, "--tables", str(folder)]) == 2
+    assert capsys.readouterr().err.strip().endswith(f"--tables {folder}")
 
 
 def edit(own: Path, change: Callable[[dict[str, object]], object]) -> None:

@@ -121,6 +121,9 @@ def test_chains_do_not_calibrate_the_spread_of_what_is_no_chain() -> None:
     found = replace(made_held_out(error, np.full(len(names), 0.1)), task=task, archs=names)
     assert found.judged.sum() == len(merged)
     assert found.factors("test")[-1] == pytest.approx(3)
+    in_one_fold = replace(found, fold=found.judged.astype(np.int64))
+    assert in_one_fold.factors("test", without=1)[-1] == pytest.approx(0.1)
+    assert np.isfinite(in_one_fold.calibrated("test")).all()
 
 
 def test_a_fold_does_not_calibrate_itself() -> None:

@@ -38,7 +38,7 @@ from nasbench_rl_baselines._choices import Tokens, choices_of
 from nasbench_rl_baselines._fidelities import nearest_fidelity
 from nasbench_rl_baselines._q_table import QTable, check_schedule, epsilon_at, progress_of
 from nasbench_rl_baselines._scores import Scores
-from nasbench_rl_baselines._searching import check_positive
+from nasbench_rl_baselines._searching import check_positive, check_share
 
 SCHEDULE = (
     (1.0, 95), (0.9, 7), (0.8, 7), (0.7, 7), (0.6, 10),
@@ -75,7 +75,8 @@ class BlockQnn:
 
     def __post_init__(self) -> None:
         """Refuse values that allow no search."""
-        check_positive(learning_rate=self.learning_rate, discount=self.discount, replay=self.replay)
+        check_positive(learning_rate=self.learning_rate, replay=self.replay)
+        check_share(discount=self.discount)
         check_positive(early_stop=self.early_stop, finalists=self.finalists)
         check_schedule(self.schedule)
 

@@ -30,7 +30,7 @@ from nasbench_rl.spaces import Architecture
 from nasbench_rl_baselines._choices import Tokens, choices_of
 from nasbench_rl_baselines._q_table import QTable, check_schedule, epsilon_at, progress_of
 from nasbench_rl_baselines._scores import Scores
-from nasbench_rl_baselines._searching import check_positive
+from nasbench_rl_baselines._searching import check_positive, check_share
 
 SCHEDULE = (
     (1.0, 1500), (0.9, 100), (0.8, 100), (0.7, 100), (0.6, 150),
@@ -59,7 +59,8 @@ class QLearning:
 
     def __post_init__(self) -> None:
         """Refuse values that allow no search."""
-        check_positive(learning_rate=self.learning_rate, discount=self.discount, replay=self.replay)
+        check_positive(learning_rate=self.learning_rate, replay=self.replay)
+        check_share(discount=self.discount)
         check_schedule(self.schedule)
 
     def __call__(self, run: Run) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from rich.progress import Progress, TaskID
 
 from nasbench_rl import cli, files, provenance, store
-from nasbench_rl.errors import TableError, missing_extra
+from nasbench_rl.errors import TableError, missing_extra, tables_option
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import Task
 
@@ -23,13 +23,14 @@ QUIET_LOAD = 0.5
 """Load average above which other processes are at work."""
 
 
-def measure_latencies(tasks: Sequence[Task], folder: Path, rounds: int | None = None) -> None:
+def measure_latencies(tasks: Sequence[Task], folder: Path, rounds: int | None = None, named: str | None = None) -> None:
     """Measure all networks of each task and put its table of latencies in place of the one that is there.
 
     Args:
         tasks: whose networks: the whole space, or those in its table where the space cannot be exhausted.
         folder: of tables.
         rounds: bursts of passes a network; None is ``training.latency.ROUNDS``.
+        named: the folder as the user named it, for messages.
 
     Raises:
         MissingExtraError: torch is not installed.
@@ -40,7 +41,7 @@ def measure_latencies(tasks: Sequence[Task], folder: Path, rounds: int | None = 
     except ImportError as error:
         raise missing_extra(error.name or "torch", "live", "measuring latencies") from error
     files.check_writable(folder)
-    chosen = [networks(task, folder) for task in tasks]
+    chosen = [networks(task, folder, named) for task in tasks]
     rounds = rounds or latency.ROUNDS
     _warn_when_busy()
     for task, archs in zip(tasks, chosen, strict=True):
@@ -53,8 +54,8 @@ def measure_latencies(tasks: Sequence[Task], folder: Path, rounds: int | None = 
             _say(task, batch, [timing for timing in timings if timing.batch == batch])
 
 
-def networks(task: Task, folder: Path) -> list[Architecture]:
-    """Which networks are measured.
+def networks(task: Task, folder: Path, named: str | None = None) -> list[Architecture]:
+    """Which networks are measured; ``named`` is the folder as the user named it.
 
     Raises:
         TableError: an NSC task without a table.
@@ -65,7 +66,7 @@ def networks(task: Task, folder: Path) -> list[Architecture]:
     if not names:
         raise TableError(
             f"{task.id} has no table in {folder}, which would tell what to measure; train one first: "
-            f"python -m nasbench_rl.build {task.built_by}"
+            f"python -m nasbench_rl.build {task.built_by}{tables_option(named)}"
         )
     return [task.space.parse(name) for name in sorted(names)]
 

@@ -69,11 +69,15 @@ class HeldOut:
     def factors(self, split: Split, without: int | None = None) -> Floats:
         """(fidelities,) what to multiply the deviations by so that 68 % of the judged errors lie within one.
 
+        Where all that is judged lies in the fold to leave out, the errors of the others stand for it.
+
         Args:
             split: of the accuracies.
             without: a fold to leave out.
         """
-        return np.asarray(np.quantile(self.ratios(split)[self.judged & (self.fold != without)], ONE_SIGMA, axis=0))
+        others = self.fold != without
+        judged = self.judged & others
+        return np.asarray(np.quantile(self.ratios(split)[judged if judged.any() else others], ONE_SIGMA, axis=0))
 
     def calibrated(self, split: Split) -> Floats:
         """(n,) errors at max fidelity in spreads, whose factor comes from the other folds alone."""

@@ -128,7 +128,7 @@ def train_command(arguments: Sequence[str]) -> int:
             raise InvalidValueError(
                 "--latency takes a minute (kernel spaces) to five (NSC) a task and trains nothing; leave --dry-run out"
             )
-        measure.measure_latencies(tasks, folder, options.repeats)
+        measure.measure_latencies(tasks, folder, options.repeats, options.tables)
         return 0
     if (options.depth or options.drawn or options.every > 1) and not all(isinstance(t, ImageTask) for t in tasks):
         raise InvalidValueError("--depth, --drawn and --every are for NSC tasks; agents are trained on whole spaces")

@@ -136,10 +136,10 @@ def _how() -> str:
         "are compared with the measured test accuracies of whole trainings: R², Kendall's τ, and sparse τ with the "
         "guesses rounded to 0.1 % accuracy. Within one spread, and two, is the share of the measured accuracies that "
         "lie no further from the guess than once, and twice, the standard deviation that comes with it: that over the "
-        "models, times a factor that the other folds gave. A ceiling is what a perfect guess would reach against "
-        "trainings that noise moves. For scale, NAS-Bench-301 (Siems et al., 2020) reports R² of "
-        "about 0.89 and a sparse τ of about 0.82 for its surrogate: their figures, on another space, from some 60,000 "
-        "trainings."
+        "models, times a factor that the other folds gave. In a space with branches all of it is of the networks that "
+        "are no chains. A ceiling is what a perfect guess would reach against trainings that noise moves. For scale, "
+        "NAS-Bench-301 (Siems et al., 2020) reports R² of about 0.89 and a sparse τ of about 0.82 for its surrogate: "
+        "their figures, on another space, from some 60,000 trainings."
     )
 
 

@@ -156,7 +156,7 @@ def _vector(index: int, word: str, definition: NscDefinition) -> Vector:
     return (index, layer.type, int(match["kernel"] or 0), first, second)
 
 
-def _printed_rows(text: str) -> list[list[float]]:
+def _printed_rows(text: str) -> list[list[int | float]]:
     """Rows of numbers in brackets, with brackets around them or, where there is one row, without."""
     flat = text.strip()
     inner = flat[1:-1] if re.fullmatch(r"\[\s*\[.*\][\s,]*\]", flat, re.DOTALL) else flat
@@ -166,6 +166,11 @@ def _printed_rows(text: str) -> list[list[float]]:
         )
     rows = [re.split(r"[\s,]+", row.strip(" \t\r\n,")) for row in re.findall(r"\[([^][]*)\]", inner)]
     try:
-        return [[float(number) for number in row if number] for row in rows]
+        return [[_number(word) for word in row] for row in rows if row != [""]]
     except ValueError:
         raise InvalidArchitectureError(f"{text!r} holds more than numbers and brackets") from None
+
+
+def _number(word: str) -> int | float:
+    value = float(word)
+    return int(value) if value.is_integer() else value
