@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -38,6 +39,11 @@ class Cost:
         return self.amount if self.unit == "epochs" else None
 
 
+def _same_nan(value: float) -> float:
+    """NaN as one object: records are compared as tuples, where it equals itself and no other NaN."""
+    return math.nan if value != value else value
+
+
 class Metrics(Mapping[str, float]):
     """A dictionary that cannot be changed, so that a cached record cannot; it is hashed, copied and pickled with it."""
 
@@ -45,7 +51,7 @@ class Metrics(Mapping[str, float]):
 
     def __init__(self, values: Mapping[str, float]) -> None:
         """``values``: score by metric."""
-        self._values = dict(values)
+        self._values = {name: _same_nan(value) for name, value in values.items()}
 
     def __getitem__(self, name: str) -> float:
         return self._values[name]
@@ -99,8 +105,10 @@ class Evaluation:
     metric: str = ""
 
     def __post_init__(self) -> None:
-        """Freeze the mapping too."""
+        """Freeze the mapping too, and make two answers of one cell equal where they have a NaN."""
         object.__setattr__(self, "metrics", Metrics(self.metrics))
+        object.__setattr__(self, "score", _same_nan(self.score))
+        object.__setattr__(self, "score_std", _same_nan(self.score_std))
 
     def __repr__(self) -> str:
         spread = "" if self.score_std != self.score_std else f" ± {self.score_std:.3g}"

@@ -53,6 +53,9 @@ def test_one_seed_is_that_seeds_score(bench: TabularBenchmark) -> None:
 @pytest.mark.parametrize("arch", [(2, 5), [2, 5], "k2-k5", np.array([2, 5])])
 def test_every_way_to_name_an_architecture_gives_the_same_row(bench: TabularBenchmark, arch: object) -> None:
     assert bench.query(arch) == bench.query(bench.space.parse((2, 5)))  # type: ignore[arg-type]
+    of_one_seed = bench.query(arch, seed=0, split="validation")  # type: ignore[arg-type]
+    same = bench.query(bench.space.parse((2, 5)), seed=0, split="validation")
+    assert np.isnan(of_one_seed.score_std) and of_one_seed == same and hash(of_one_seed) == hash(same)
 
 
 def test_fidelity_metric_and_cost(bench: TabularBenchmark) -> None:
