@@ -81,8 +81,8 @@ class NscFeatures:
             vectors, definition, image, self.classes, filters=filters, growth=growth, dense=recipe.dense
         )
         height, width, channels = shapes[-1]
-        carried = signals(vectors, definition, shapes)
-        ends = Counter(channel for leaf in nsc_graph.leaves(vectors, definition) for channel in carried[leaf])
+        nodes = signals(vectors, definition, shapes)
+        ends = Counter(carried for leaf in nsc_graph.leaves(vectors, definition) for carried in nodes[leaf])
         return {
             "depth": len(vectors),
             "density": nsc_graph.density(vectors, definition),

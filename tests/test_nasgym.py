@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,6 @@ from nasbench_rl.errors import TableError
 from nasbench_rl.nasgym import COLUMNS, main, read_experiments
 from nasbench_rl.spaces.nsc import nsc_space
 
-NASENV = """
-nasenv:
-    name: theirs
-    max_nlayers: 10
-    layers:
-        - convolution: {id: 1, kernel_size: [1, 3, 5], pred1: True, pred2: False}
-        - maxpooling: {id: 2, kernel_size: [1, 3], pred1: True, pred2: False}
-        - add: {id: 5, kernel_size: Null, pred1: True, pred2: True}
-        - terminal: {id: 7, kernel_size: Null, pred1: False, pred2: False}
-"""
 CHAIN = [[1, 1, 3, 0, 0], [2, 2, 2, 1, 0]]
 BRANCHED = [[1, 1, 3, 0, 0], [2, 2, 2, 0, 0], [3, 6, 0, 1, 2], [4, 7, 0, 0, 0]]
 
@@ -129,9 +120,9 @@ def test_a_space_of_its_own_file_reads_what_the_built_in_ones_lack(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """nasgym's own nasenv.yml has pools of size 1, which neither space of this package has."""
-    pytest.importorskip("yaml")
-    space = tmp_path / "nasenv.yml"
-    space.write_text(NASENV)
+    space = tmp_path / "theirs.toml"
+    built_in = (resources.files("nasbench_rl.spaces") / "nsc_multibranch.toml").read_text()
+    space.write_text(built_in.replace("[2, 3]", "[1, 3]").replace('"nsc-multibranch"', '"theirs"'))
     path, out = nasgym_file(tmp_path / "db.csv", [[[1, 1, 3, 0, 0], [2, 2, 1, 1, 0]]]), tmp_path / "out.parquet"
     assert cli.run(main, [str(path), "--out", str(out)]) == 2
     shown = capsys.readouterr().err
