@@ -157,7 +157,9 @@ def _vector(index: int, word: str, definition: NscDefinition) -> Vector:
 
 
 def _printed_rows(text: str) -> list[list[int | float]]:
-    """Rows of numbers in brackets, with brackets around them or, where there is one row, without."""
+    """Rows of numbers in brackets, with or without brackets around all of them."""
+    if re.search(r"[^\d\s,.\[\]-]", text):
+        raise InvalidArchitectureError(f"{text!r} holds more than numbers and brackets")
     flat = text.strip()
     inner = flat[1:-1] if re.fullmatch(r"\[\s*\[.*\][\s,]*\]", flat, re.DOTALL) else flat
     if not re.fullmatch(r"\s*(\[[^][]*\][\s,]*)*", inner):
@@ -168,7 +170,7 @@ def _printed_rows(text: str) -> list[list[int | float]]:
     try:
         return [[_number(word) for word in row] for row in rows if row != [""]]
     except ValueError:
-        raise InvalidArchitectureError(f"{text!r} holds more than numbers and brackets") from None
+        raise InvalidArchitectureError(f"{text!r} holds what is no number") from None
 
 
 def _number(word: str) -> int | float:
