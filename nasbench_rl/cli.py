@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from rich.console import Console
 
-from nasbench_rl.errors import NasbenchError, missing_extra
+from nasbench_rl.errors import InvalidValueError, NasbenchError, missing_extra
 
 WIDTH_OF_A_FILE = 200
 """Columns of output that goes to no terminal: wide enough that no table is squeezed."""
@@ -101,5 +101,12 @@ def path(text: str) -> str:
 
 
 def names(values: Sequence[str] | None) -> list[str]:
-    """Names given apart (``a b``) or with commas (``a,b``), each once; empty for None."""
-    return list(dict.fromkeys(part for value in values or () for part in value.split(",") if part))
+    """Return names given apart (``a b``) or with commas (``a,b``), each once; none for None.
+
+    Raises:
+        InvalidValueError: an option was given, and names nothing (``--tasks ""``).
+    """
+    found = list(dict.fromkeys(part for value in values or () for part in value.split(",") if part))
+    if values and not found:
+        raise InvalidValueError(f"{' '.join(map(repr, values))} names nothing; give a name, or leave the option out")
+    return found

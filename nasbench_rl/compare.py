@@ -109,7 +109,7 @@ def parse_method(text: str) -> tuple[str, dict[str, Any]]:
             raise InvalidValueError(f"{pair!r} in method {text!r} is not key=value, as in 'random_search:samples=3'")
         try:
             hyperparameters[key] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             hyperparameters[key] = value
     return name, hyperparameters
 

@@ -21,12 +21,12 @@ from nasbench_rl.surrogate import surrogate_name
 
 COLUMNS = (
     "task", "method", "method_version", "configuration", "objective", "mode", "approximation", "table", "budget",
-    "seed", "step", "spent", "cpu_seconds", "arch", "fidelity", "train_seed", "score", "source", "incumbent",
+    "seed", "step", "steps", "spent", "cpu_seconds", "arch", "fidelity", "train_seed", "score", "source", "incumbent",
     "test_score", "test_source", "regret", "search_seconds", "code_version", "machine",
 )  # fmt: skip
-"""One row an evaluation. ``test_score`` and ``regret`` are the incumbent's, on the test split at max fidelity. The two
-sources say of ``score`` and ``test_score`` whether they were measured (``table``, ``live``) or guessed (``surrogate``);
-``invalid`` is the 0 of an NSC network that does not exist.
+"""One row an evaluation: number ``step``, from 0 on, of the run's ``steps``. ``test_score`` and ``regret`` are the
+incumbent's, on the test split at max fidelity. The two sources say of ``score`` and ``test_score`` whether they were
+measured (``table``, ``live``) or guessed (``surrogate``); ``invalid`` is the 0 of an NSC network that does not exist.
 ``objective`` is the resource that a multi-objective method weighs against the score; empty for the others.
 ``approximation`` is ``Run.approximation``.
 """
@@ -145,6 +145,7 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
                     "seed": seed,
                     "approximation": run.approximation,
                     "step": step,
+                    "steps": len(run.points),
                     "spent": point.spent,
                     "cpu_seconds": point.cpu_seconds,
                     "arch": point.arch,

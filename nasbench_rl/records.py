@@ -9,6 +9,7 @@ from typing import Literal
 
 Split = Literal["validation", "test"]
 Source = Literal["table", "surrogate", "live", "invalid"]
+SOURCES: tuple[Source, ...] = ("table", "surrogate", "live", "invalid")
 Resource = Literal["params", "flops", "latency"]
 RESOURCES: tuple[Resource, ...] = ("params", "flops", "latency")
 """What an architecture costs to use: parameters, operations of a forward pass, seconds of one (batch 1, one core)."""

@@ -125,12 +125,24 @@ def read_manifest(folder: Path) -> dict[str, Entry]:
         version = content["schema_version"]
         if version != SCHEMA_VERSION:
             raise TableError(f"{path} has schema version {version!r}; this nasbench-rl reads {SCHEMA_VERSION}")
-        return {
-            name: Entry(**{**fields, "train_seeds": tuple(fields["train_seeds"])})
-            for name, fields in content["tables"].items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        return {name: _read_entry(name, fields) for name, fields in content["tables"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise TableError(f"{path} is no readable manifest ({error}); restore it") from error
+
+
+_ENTRY = {"sha256": str, "rows": int, "architectures": int, "train_seeds": list, "cells": int, "recipe": str,
+          "next_sha256": str}  # fmt: skip
+
+
+def _read_entry(name: str, fields: dict[str, Any]) -> Entry:
+    """Check the types of a table's fields; raises ValueError or TypeError for what is none of them."""
+    for key, value in fields.items():
+        numbers = value if key == "train_seeds" and isinstance(value, list) else [0]
+        if not isinstance(value, _ENTRY.get(key, object)) or not all(type(number) is int for number in numbers):
+            raise ValueError(f"{name}: {key} is {value!r}")
+        if type(value) is bool or (isinstance(value, int) and value < 0):
+            raise ValueError(f"{name}: {key} is {value!r}")
+    return Entry(**{**fields, "train_seeds": tuple(fields["train_seeds"])})
 
 
 def write_manifest(folder: Path, entries: Mapping[str, Entry]) -> None:

@@ -102,7 +102,7 @@ def read_info(content: bytes, path: Path, remedy: str) -> SurrogateInfo:
             "spread_factors": factors, "quality": tuple(raw["quality"]),
         }  # fmt: skip
         return SurrogateInfo(**{**raw, **changed})
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TableError(f"{path} does not describe a surrogate ({error}); {remedy}") from error
 
 

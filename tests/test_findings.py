@@ -407,6 +407,15 @@ def test_an_unknown_method_is_refused_before_anything_runs(
     assert "did you mean 'random_search'" in capsys.readouterr().err and not (tmp_path / "x.md").exists()
 
 
+@pytest.mark.parametrize("option", ["--runs", "--methods", "--budgets"])
+def test_an_option_that_names_nothing_is_refused(
+    option: str, tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(main, ["--tables", str(tables), "--out", str(tmp_path / "page.md"), option, ""]) == 2
+    error = capsys.readouterr().err
+    assert "names nothing" in error and error.count("\n") == 1
+
+
 def test_the_command_reads_runs(tables: Path, runs: pd.DataFrame, tmp_path: Path) -> None:
     store.write_frame(runs[runs["task"] == SINGLE_SEED], tmp_path / "runs.parquet")
     out = tmp_path / "findings.md"

@@ -242,11 +242,16 @@ BAD: dict[str, tuple[Change, str]] = {
     "fractions of a step": (changed("step", 0.5), "column 'step' must hold whole numbers"),
     "an unknown task": (changed("task", "minatar-ss1/breakot@lite"), "did you mean 'minatar-ss1/breakout@lite'"),
     "a score of its own": (changed("test_score", 99.0), "says test_score 99 of"),
+    "an evaluation of its own": (changed("score", 99.0), "column 'score': local_search on"),
     "a regret of its own": (changed("regret", -1.0), "says regret -1 of"),
     "an unknown architecture": (changed("incumbent", "k9-k9"), "k9-k9"),
     "overspent": (changed("spent", 10_000_001), "spent 10,000,001 of a budget of 10,000,000"),
-    "another result": (changed("arch", "k1-k1"), "is there twice with different results"),
-    "a run cut short": (lambda frame: frame[frame["step"] < 5], "is there twice with different results"),
+    "another result": (changed("cpu_seconds", 1.0), "is there twice with different results"),
+    "a run cut short": (lambda frame: frame[frame["step"] < 5], "has 5 of its "),
+    "an early file, cut short": (
+        lambda frame: frame[frame["step"] < 5].drop(columns="steps"),
+        "is there twice with different results",
+    ),
 }
 
 

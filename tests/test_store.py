@@ -378,11 +378,26 @@ def test_a_shard_of_another_recipe_is_refused_and_kept(tmp_path: Path, table: Pa
     assert path.exists() and table.read_bytes() == before
 
 
+MANIFEST = (
+    '{"schema_version": 1, "tables": {"a": {"sha256": "0", "rows": 1, "architectures": 1, "train_seeds": [0], '
+    '"cells": 1, "recipe": "r"}}}'
+)
+
+
+def test_a_plain_manifest_is_read(tmp_path: Path) -> None:
+    (tmp_path / store.MANIFEST).write_text(MANIFEST)
+    assert store.read_manifest(tmp_path)["a"] == store.Entry("0", 1, 1, (0,), 1, "r")
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", '{"schema_version": 1}', '{"schema_version": 1, "tables": {"a": {}}}',
      '{"schema_version": 1, "tables": []}', '{"schema_version": 1, "tables": {"a": 3}}',
-     '{"schema_version": 1, "tables": {"a": {"train_seeds": [], "what": 1}}}'],
+     '{"schema_version": 1, "tables": {"a": {"train_seeds": [], "what": 1}}}', "[" * 100_000,
+     *(MANIFEST.replace(right, wrong) for right, wrong in (
+         ('"0"', "7"), ('"rows": 1', '"rows": "1"'), ('"rows": 1', '"rows": -1'), ('"rows": 1', '"rows": true'),
+         ("[0]", "0"), ("[0]", "[0.5]"), ("[0]", '["0"]'), ('"r"', "null"), ('"r"', "[]"),
+     ))],
 )  # fmt: skip
 def test_a_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / store.MANIFEST).write_text(text)

@@ -21,7 +21,7 @@ from nasbench_rl import cli, load
 from nasbench_rl.compare import parse_method
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.experiment import Judge, Search, table_digest
-from nasbench_rl.leaderboard.runs import read_runs
+from nasbench_rl.leaderboard.runs_schema import read_runs
 from nasbench_rl.pool import run_all
 from nasbench_rl.summary import final_rows, summarise, table_note
 from nasbench_rl.task import get_task

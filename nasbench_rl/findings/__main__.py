@@ -23,7 +23,8 @@ from nasbench_rl.errors import TableError
 from nasbench_rl.findings import drawing, page
 from nasbench_rl.findings.answers import Answers, answers
 from nasbench_rl.findings.searches import Searches, digests, record, search, snapshot
-from nasbench_rl.leaderboard.runs import read_runs, runs_file
+from nasbench_rl.leaderboard.runs import runs_file
+from nasbench_rl.leaderboard.runs_schema import read_runs
 from nasbench_rl.method import get_method, method_names
 from nasbench_rl.task import get_task
 

@@ -92,7 +92,7 @@ class Searches:
             return cls(
                 content["code"], content["machine"], content["tables"], searches, tuple(content["left_out"])
             )  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise TableError(f"{path} holds no recorded searches ({error}); run without --redraw") from error
 
 

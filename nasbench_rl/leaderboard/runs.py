@@ -9,23 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import store
 from nasbench_rl.benchmark import TabularBenchmark
-from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError, nearest
+from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError
 from nasbench_rl.experiment import COLUMNS, Judge, table_digest
+from nasbench_rl.leaderboard.runs_schema import ADDED_LATER, RUN, read_runs
 from nasbench_rl.summary import judge_table
 from nasbench_rl.task import Task, get_task
 
 RUNS = "runs.parquet"
 MANY = 8
 """More methods than this are not named in a message."""
-_WHOLE = ("budget", "seed", "step", "spent", "fidelity", "train_seed")
-_REAL = ("cpu_seconds", "score", "test_score", "regret", "search_seconds")
-_MAKE = "make it again: python -m nasbench_rl.compare --out DIR"
-_RUN = ["task", "method", "method_version", "configuration", "seed"]
-_SINCE_THEN = ("approximation",)
-"""Columns that early files of runs lack; they are empty there."""
-_SAME = [name for name in COLUMNS if name not in ("search_seconds", "code_version", "machine", *_SINCE_THEN)]
+_RUN = list(RUN)
+_SAME = [name for name in COLUMNS if name not in ("search_seconds", "code_version", "machine", *ADDED_LATER)]
 """What two copies of a run must agree in: all but where it was made and how long the search happened to take."""
 
 
@@ -46,47 +41,6 @@ def runs_file(path: Path) -> Path:
         folder = path.parent if path.name == RUNS else path
         raise TableError(f"{path} is absent; make it: python -m nasbench_rl.compare --out {shlex.quote(str(folder))}")
     return path
-
-
-def read_runs(path: Path) -> pd.DataFrame:
-    """One file's rows as ``experiment.COLUMNS``; further columns are left out.
-
-    Raises:
-        TableError: unreadable, a column is missing or of another type, or there is no row.
-        InvalidValueError: a run that overspends or has no such budget.
-    """
-    frame = store.read_frame(path)
-    frame = frame.assign(**{name: "" for name in _SINCE_THEN if name not in frame.columns})
-    missing = [name for name in COLUMNS if name not in frame.columns]
-    if missing:
-        close = nearest(missing[0], frame.columns)
-        hint = f" (has {close!r})" if close else ""
-        raise TableError(f"{path} lacks {len(missing)} of {len(COLUMNS)} columns: {', '.join(missing)}{hint}; {_MAKE}")
-    if frame.empty:
-        raise TableError(f"{path} holds no run; {_MAKE}")
-    frame = frame[list(COLUMNS)].copy()
-    for name in COLUMNS:
-        frame[name] = frame[name].astype(str) if name not in (*_WHOLE, *_REAL) else _numbers(path, frame[name])
-    over = frame[frame["spent"] > frame["budget"]]
-    if len(over):
-        row = over.iloc[0]
-        raise InvalidValueError(
-            f"{path}: {row['method']} on {row['task']}, search seed {row['seed']}, spent {row['spent']:,} of a budget "
-            f"of {row['budget']:,}; charge through Run.evaluate and run it again"
-        )
-    return frame
-
-
-def _numbers(path: Path, column: pd.Series) -> pd.Series:
-    kind = "whole numbers" if column.name in _WHOLE else "numbers"
-    try:
-        values = pd.to_numeric(column).astype(np.float64 if kind == "numbers" else np.int64)
-        if (values != pd.to_numeric(column))[values.notna()].any():
-            raise ValueError(f"found {column[values != pd.to_numeric(column)].iloc[0]}")
-    except (ValueError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise TableError(f"{path}: column {column.name!r} must hold {kind} ({reason}); {_MAKE}") from error
-    return values
 
 
 def read_all(paths: Sequence[Path], tables: str | None = None) -> pd.DataFrame:
@@ -157,21 +111,39 @@ def _check_budget(path: Path, task: Task, rows: pd.DataFrame, first: dict[str, t
 
 
 def _check_scores(path: Path, rows: pd.DataFrame, bench: TabularBenchmark) -> None:
-    """Refuse test scores and regrets that are not the table's."""
+    """Refuse scores, test scores and regrets that are not the table's."""
     judge = Judge(bench)
     try:
         true = rows["incumbent"].map({arch: judge.test_score(arch)[0] for arch in rows["incumbent"].unique()})
+        seen = rows[rows["mode"] != "live"]
+        scores = _validation_scores(seen, bench)
     except NasbenchError as error:
         raise InvalidValueError(f"{path}: {error}") from error
-    for name, wanted in (("test_score", true), ("regret", judge.best - true)):
-        wrong = ~np.isclose(rows[name], wanted, rtol=1e-9, atol=1e-9, equal_nan=True)
+    for name, of, wanted in (
+        ("test_score", rows, true), ("regret", rows, judge.best - true), ("score", seen, scores)
+    ):  # fmt: skip
+        wrong = ~np.isclose(of[name], wanted, rtol=1e-9, atol=1e-9, equal_nan=True)
         if wrong.any():
-            row = rows[wrong].iloc[0]
+            row = of[wrong].iloc[0]
+            arch = row["arch"] if name == "score" else row["incumbent"]
             raise InvalidValueError(
-                f"{path}: {row['method']} on {bench.task.id}, search seed {row['seed']}, says {name} {row[name]:g} of "
-                f"{row['incumbent']}, the table {wanted[wrong].iloc[0]:g}; "
-                f"{_again(bench.task, rows[wrong], int(row['budget']))}"
+                f"{path}: row {of.index[wrong][0]}, column {name!r}: {row['method']} on {bench.task.id}, search seed "
+                f"{row['seed']}, says {name} {row[name]:g} of {arch}, the table {wanted[wrong].iloc[0]:g}; "
+                f"{_again(bench.task, of[wrong], int(row['budget']))}"
             )
+
+
+def _validation_scores(rows: pd.DataFrame, bench: TabularBenchmark) -> pd.Series:
+    """Return what the table says of each evaluation; 0 for a network that does not exist."""
+    asked = ["arch", "fidelity", "train_seed"]
+    once = rows.loc[rows["source"] != "invalid", asked].drop_duplicates()
+    if once.empty:
+        return pd.Series(0.0, index=rows.index)
+    columns = [once[name].tolist() for name in asked]
+    found = bench.query_many(columns[0], fidelities=columns[1], seeds=columns[2], split="validation")
+    known = pd.Series(found["score"], index=pd.MultiIndex.from_frame(once))
+    scores = pd.Series(known.reindex(pd.MultiIndex.from_frame(rows[asked])).to_numpy(), index=rows.index)
+    return scores.where(rows["source"] != "invalid", 0.0)
 
 
 def _merge(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
