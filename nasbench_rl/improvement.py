@@ -156,14 +156,14 @@ def improvement_draws(
     """
     if outcome.runs == 1 or (over_train_seeds and outcome.train_seeds < FEWEST_TRAIN_SEEDS):
         return np.full(resamples, np.nan)
-    chosen = _drawn(outcome.chosen, outcome.runs, rng, resamples)
+    chosen = drawn_shares(outcome.chosen, outcome.runs, rng, resamples)
     chances = reference.chances[np.newaxis]
     if reference.runs:
-        chances = _drawn(reference.chances, reference.runs, rng, resamples)
+        chances = drawn_shares(reference.chances, reference.runs, rng, resamples)
     if not over_train_seeds:
         worth = chances @ _better(outcome.scores.mean(axis=1)).T
         return np.asarray((chosen * worth).sum(axis=1))
-    means = _drawn(np.ones(outcome.train_seeds), outcome.train_seeds, rng, resamples) @ outcome.scores.T
+    means = drawn_shares(np.ones(outcome.train_seeds), outcome.train_seeds, rng, resamples) @ outcome.scores.T
     chances = np.broadcast_to(chances, means.shape)
     estimates = np.empty(resamples)
     step = max(1, _CHUNK // means.shape[1] ** 2)
@@ -183,8 +183,8 @@ def regret_draws(outcome: Outcome, rng: np.random.Generator, resamples: int) -> 
     """
     if outcome.runs == 1 or outcome.train_seeds < FEWEST_TRAIN_SEEDS:
         return np.full(resamples, np.nan)
-    chosen = _drawn(outcome.chosen, outcome.runs, rng, resamples)
-    seeds = _drawn(np.ones(outcome.train_seeds), outcome.train_seeds, rng, resamples)
+    chosen = drawn_shares(outcome.chosen, outcome.runs, rng, resamples)
+    seeds = drawn_shares(np.ones(outcome.train_seeds), outcome.train_seeds, rng, resamples)
     return np.asarray((seeds * (outcome.best - chosen @ outcome.scores)).sum(axis=1))
 
 
@@ -214,10 +214,13 @@ def train_seed_interval(estimate: float, draws: Array, train_seeds: int, level: 
     return estimate - reach, estimate + reach
 
 
-def _drawn(weights: npt.ArrayLike, size: int, rng: np.random.Generator, resamples: int) -> Array:
-    """(resamples, items) share of each item among ``size`` draws with replacement."""
+def drawn_shares(weights: npt.ArrayLike, size: int, rng: np.random.Generator, resamples: int) -> Array:
+    """(resamples, items) share of each item among ``size`` draws with replacement; without weight, none."""
     shares = np.asarray(weights, dtype=np.float64)
-    return rng.multinomial(size, shares / shares.sum(), size=resamples) / size
+    drawn = np.zeros((resamples, len(shares)))
+    held = shares > 0  # drawn alone: what nobody chose must not move the draws of the others
+    drawn[:, held] = rng.multinomial(size, shares[held] / shares.sum(), size=resamples) / size
+    return drawn
 
 
 def _better(scores: Array) -> Array:

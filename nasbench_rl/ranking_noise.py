@@ -10,12 +10,10 @@ import numpy as np
 from nasbench_rl import ranks
 from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.ranks import NoiseCeiling
-from nasbench_rl.stats import Array
+from nasbench_rl.stats import RESAMPLES, Array, percentile_interval
 
 FEWEST = 10
 """Architectures; fewer are not ranked."""
-RESAMPLES = 2000
-LEVEL = 0.95
 
 
 class Halves(NamedTuple):
@@ -95,7 +93,7 @@ def splits_agreement(bench: TabularBenchmark) -> SplitsAgreement | None:
     if known.sum() < FEWEST or np.ptp(search) == 0 or np.ptp(true) == 0:
         return None
     drawn = kendall_draws(search[np.newaxis], true, np.random.default_rng(0))
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = percentile_interval(drawn[~np.isnan(drawn)])
     return SplitsAgreement(ranks.kendall_tau(search, true), float(low), float(high))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasbench_rl.errors import InvalidValueError, missing_extra
-from nasbench_rl.stats import Array, as_scores, check_resampling
+from nasbench_rl.stats import LEVEL, RESAMPLES, Array, as_scores, check_resampling, percentile_interval
 
 
 class RankTest(NamedTuple):
@@ -260,7 +260,7 @@ def sparse_kendall_tau(predicted: npt.ArrayLike, true: npt.ArrayLike, resolution
 
 
 def kendall_tau_estimate(
-    x: npt.ArrayLike, y: npt.ArrayLike, rng: np.random.Generator, resamples: int = 1000, level: float = 0.95
+    x: npt.ArrayLike, y: npt.ArrayLike, rng: np.random.Generator, resamples: int = RESAMPLES, level: float = LEVEL
 ) -> TauEstimate:
     """Kendall's τ-b with its spread over a bootstrap of the items.
 
@@ -286,7 +286,7 @@ def kendall_tau_estimate(
     taus = taus[~np.isnan(taus)]
     if len(taus) < 2:
         return TauEstimate(tau, math.nan, math.nan, math.nan)
-    low, high = np.quantile(taus, [(1 - level) / 2, (1 + level) / 2])
+    low, high = percentile_interval(taus, level)
     return TauEstimate(tau, float(taus.std(ddof=1)), float(low), float(high))
 
 

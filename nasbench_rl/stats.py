@@ -8,6 +8,7 @@ Ranks, tests and rank correlations are in ``nasbench_rl.ranks``.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -18,6 +19,12 @@ from nasbench_rl.errors import InvalidValueError
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Statistic: TypeAlias = "Callable[[Array], float | Array]"
+LEVEL = 0.95
+"""Confidence level of every interval that is shown."""
+ALPHA = 0.05
+"""Below it an (adjusted) p-value is taken for a difference."""
+RESAMPLES = 4000
+"""Resamples of every bootstrap: enough for the tails that a correction for dozens of methods leaves."""
 _CHUNK = 2_000_000
 """Scores drawn at a time by a vectorised bootstrap."""
 
@@ -47,6 +54,27 @@ def as_scores(name: str, values: npt.ArrayLike, ndim: int | None = None) -> Arra
     return array
 
 
+def plain_name(method: str) -> str:
+    """The method itself: without hyperparameters, and without what a leaderboard adds to tell two versions apart."""
+    return method.split(":")[0].split(" ")[0]
+
+
+def resampling_rng(task: str, method: str, configuration: str, statistic: str) -> np.random.Generator:
+    """The generator of a bootstrap, fixed by what is estimated.
+
+    The same runs so have the same interval on every page, whichever methods stand beside them and whatever else was
+    estimated before.
+
+    Args:
+        task: its id, or what several tasks are called together.
+        method: its name, with or without hyperparameters.
+        configuration: the digest of its hyperparameters.
+        statistic: what is resampled; another one has draws of its own.
+    """
+    key = (task, plain_name(method), configuration, statistic)
+    return np.random.default_rng([zlib.crc32(text.encode()) for text in key])
+
+
 def check_resampling(rng: np.random.Generator, resamples: int, level: float) -> None:
     """Refuse a generator, number of resamples or confidence level that a bootstrap cannot use.
 
@@ -56,14 +84,19 @@ def check_resampling(rng: np.random.Generator, resamples: int, level: float) -> 
     if not isinstance(rng, np.random.Generator):
         raise InvalidValueError(f"rng is {rng!r}; pass a generator, such as numpy.random.default_rng(0)")
     if resamples < 1:
-        raise InvalidValueError(f"resamples is {resamples!r}; at least 1 is needed, 2000 is usual")
+        raise InvalidValueError(f"resamples is {resamples!r}; at least 1 is needed, {RESAMPLES} is usual")
     if not 0 < level < 1:
         raise InvalidValueError(f"level is {level!r}; a confidence level lies between 0 and 1, such as 0.95")
 
 
-def _percentiles(estimates: Sequence[float | Array] | Array, level: float) -> Array:
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    result: Array = np.quantile(np.asarray(estimates, dtype=np.float64), tails, axis=0)
+def tails(level: float = LEVEL) -> tuple[float, float]:
+    """The two quantiles between which a percentile interval lies."""
+    return (1 - level) / 2, (1 + level) / 2
+
+
+def percentile_interval(estimates: Sequence[float | Array] | Array, level: float = LEVEL) -> Array:
+    """(2, …) lower and upper bound from resampled estimates, (resamples, …); NaN where one of them is."""
+    result: Array = np.quantile(np.asarray(estimates, dtype=np.float64), tails(level), axis=0)
     return result
 
 
@@ -126,8 +159,8 @@ def bootstrap_interval(
     scores: npt.ArrayLike,
     statistic: Statistic,
     rng: np.random.Generator,
-    resamples: int = 2000,
-    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
     vectorised: bool = False,
 ) -> Array:
     """Percentile interval of a statistic from a bootstrap stratified by task.
@@ -162,12 +195,12 @@ def bootstrap_interval(
     columns = np.arange(tasks)
     if not vectorised:
         estimates = [statistic(values[rng.integers(runs, size=(runs, tasks)), columns]) for _ in range(resamples)]
-        return _percentiles(estimates, level)
+        return percentile_interval(estimates, level)
     many: Any = statistic
     step = max(1, _CHUNK // values.size)
     sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
     parts = [many(values[rng.integers(runs, size=(size, runs, tasks)), columns], axis=(1, 2)) for size in sizes]
-    return _percentiles(np.concatenate(parts), level)
+    return percentile_interval(np.concatenate(parts), level)
 
 
 def performance_profile(scores: npt.ArrayLike, thresholds: npt.ArrayLike, higher_is_better: bool = True) -> Array:
@@ -223,8 +256,8 @@ def probability_of_improvement_interval(
     scores_x: npt.ArrayLike,
     scores_y: npt.ArrayLike,
     rng: np.random.Generator,
-    resamples: int = 2000,
-    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
     higher_is_better: bool = True,
 ) -> Array:
     """Stratified percentile interval of ``probability_of_improvement``; both methods are resampled independently.
@@ -254,7 +287,7 @@ def probability_of_improvement_interval(
         drawn_x = rng.multinomial(runs_x, np.full(runs_x, 1 / runs_x), size=resamples)
         drawn_y = rng.multinomial(runs_y, np.full(runs_y, 1 / runs_y), size=resamples)
         estimates += ((drawn_x @ wins[task]) * drawn_y).sum(axis=1) / (runs_x * runs_y * tasks)
-    return _percentiles(estimates, level)
+    return percentile_interval(estimates, level)
 
 
 def expected_best_after(

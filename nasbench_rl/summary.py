@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.errors import TableError
 from nasbench_rl.improvement import random_search_choice
 from nasbench_rl.spaces import NATURE_CNN
+from nasbench_rl.stats import resampling_rng
 from nasbench_rl.table import SPLITS
 from nasbench_rl.task import get_task
 
@@ -34,21 +36,20 @@ GRID_POINTS = 201
 
 
 def final_rows(runs: pd.DataFrame) -> pd.DataFrame:
-    """The last evaluation of every run."""
-    return runs.sort_values("step").groupby(["task", "method", "seed"], sort=False).tail(1)
+    """The last evaluation of every run, by search seed."""
+    return runs.sort_values(["seed", "step"]).groupby(["task", "method", "seed"], sort=False).tail(1)
 
 
-def summarise(runs: pd.DataFrame, tables: str | None = None, seed: int = 0) -> pd.DataFrame:
+def summarise(runs: pd.DataFrame, tables: str | None = None) -> pd.DataFrame:
     """``COLUMNS``, one row a task and method in the order of rank, then the task's reference rows.
 
     Args:
         runs: rows of ``experiment.COLUMNS``.
         tables: folder of the tables that judge.
-        seed: of the bootstrap.
     """
     rows = []
     for task, of_task in final_rows(runs).groupby("task", sort=False):
-        found = [_method_row(group, str(method), seed) for method, group in of_task.groupby("method", sort=False)]
+        found = [_method_row(group, str(method)) for method, group in of_task.groupby("method", sort=False)]
         regrets = pd.Series([row["regret_mean"] for row in found])
         for row, rank in zip(found, regrets.rank(method="average"), strict=True):
             row["rank"] = rank
@@ -73,15 +74,15 @@ def judge_table(task: str, tables: str | None, modes: Iterable[str] = ()) -> Tab
         return None
 
 
-def _method_row(final: pd.DataFrame, method: str, seed: int) -> dict[str, Any]:
-    rng = np.random.default_rng(np.random.SeedSequence(seed))
+def _method_row(final: pd.DataFrame, method: str) -> dict[str, Any]:
+    first = final.iloc[0]
+    rng = partial(resampling_rng, first["task"], method, distinct(final["configuration"]))
     regret, score = final["regret"].to_numpy()[:, None], final["test_score"].to_numpy()[:, None]
     known = not np.isnan(regret).any()
     low = high = test_low = test_high = math.nan
     if known:
-        low, high = stats.bootstrap_interval(regret, stats.interquartile_mean, rng, vectorised=True)
-        test_low, test_high = stats.bootstrap_interval(score, np.mean, rng, vectorised=True)
-    first = final.iloc[0]
+        low, high = stats.bootstrap_interval(regret, stats.interquartile_mean, rng("regret"), vectorised=True)
+        test_low, test_high = stats.bootstrap_interval(score, np.mean, rng("test score"), vectorised=True)
     return {
         "task": first["task"], "method": method, "mode": first["mode"], "runs": len(final),
         "budget": int(first["budget"]), "regret_mean": float(regret.mean()),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 import numpy as np
@@ -105,15 +106,38 @@ def test_iqm_refuses_nothing() -> None:
 # Bootstrap
 
 
-@pytest.mark.filterwarnings("ignore:random_state is deprecated:FutureWarning")  # arch's, at rliable's call
+@contextmanager
+def seeded_global_state(seed: int) -> Iterator[None]:
+    """For rliable, which ignores its ``random_state``: findings/rliable_random_state.sh."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
+
+
+def test_rliable_repeats_under_a_seeded_global_state_alone(scores: np.ndarray) -> None:
+    library = rliable_library()
+
+    def interval(seed: int) -> list[float]:
+        with seeded_global_state(seed):
+            _, found = library.get_interval_estimates({"a": scores}, lambda x: np.array([x.mean()]), reps=20)
+        return found["a"].ravel().tolist()
+
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002
+    assert interval(1) == interval(1) != interval(2)
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+
+
 def test_bootstrap_matches_rliable(scores: np.ndarray) -> None:
     library = rliable_library()
-    _, expected = library.get_interval_estimates(
-        {"a": scores},
-        lambda x: np.array([stats.interquartile_mean(x)]),
-        reps=4000,
-        random_state=np.random.RandomState(1),  # noqa: NPY002
-    )
+    with seeded_global_state(1):
+        _, expected = library.get_interval_estimates(
+            {"a": scores},
+            lambda x: np.array([stats.interquartile_mean(x)]),
+            reps=4000,
+        )
     interval = stats.bootstrap_interval(scores, stats.interquartile_mean, np.random.default_rng(1), resamples=4000)
     # Two Monte Carlo estimates of the same bounds: 4000 resamples leave about 3 % of the width.
     np.testing.assert_allclose(interval, expected["a"][:, 0], atol=0.06 * np.ptp(interval))
@@ -239,16 +263,15 @@ def test_probability_of_improvement_interval_is_the_bootstraps(scores: np.ndarra
     np.testing.assert_allclose(interval, np.quantile(estimates, [0.025, 0.975]), atol=0.01)
 
 
-@pytest.mark.filterwarnings("ignore:random_state is deprecated:FutureWarning")  # arch's, at rliable's call
 def test_probability_of_improvement_interval_matches_rliable(scores: np.ndarray, others: np.ndarray) -> None:
     library = rliable_library()
     metrics = pytest.importorskip("rliable.metrics", exc_type=ImportError)
-    _, expected = library.get_interval_estimates(
-        {"a,b": (scores, others)},
-        lambda x, y: np.array([metrics.probability_of_improvement(x, y)]),
-        reps=1000,
-        random_state=np.random.RandomState(1),  # noqa: NPY002
-    )
+    with seeded_global_state(1):
+        _, expected = library.get_interval_estimates(
+            {"a,b": (scores, others)},
+            lambda x, y: np.array([metrics.probability_of_improvement(x, y)]),
+            reps=1000,
+        )
     interval = stats.probability_of_improvement_interval(scores, others, np.random.default_rng(0), resamples=4000)
     np.testing.assert_allclose(interval, expected["a,b"][:, 0], atol=0.015)
 

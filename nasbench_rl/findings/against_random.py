@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -18,18 +18,16 @@ from nasbench_rl.improvement import (
     FEWEST_TRAIN_SEEDS,
     Outcome,
     Reference,
+    drawn_shares,
     improvement,
     improvement_draws,
     train_seed_interval,
 )
 from nasbench_rl.leaderboard.certainty import Difference, difference, pooled, pvalue
 from nasbench_rl.leaderboard.report import ALL, is_random_search
-from nasbench_rl.stats import Array
+from nasbench_rl.stats import ALPHA, LEVEL, RESAMPLES, Array, percentile_interval, resampling_rng
 from nasbench_rl.summary import random_search_chances
 
-ALPHA = 0.05
-LEVEL = 0.95
-RESAMPLES = 4000
 NORMALISED = "normalised"
 Verdict = Literal["better", "worse", "mixed", "open"]
 EVEN = 0.5
@@ -185,20 +183,20 @@ def _against(task: str, one: Chosen, outcome: Outcome, chances: Array) -> Agains
     """
     spent = _shares_spent(one, len(chances))
     reference = Reference(spent @ chances)
-    rng = np.random.default_rng([zlib.crc32(text.encode()) for text in (task, one.method)])
+    rng = partial(resampling_rng, task, one.method, one.configuration)
     means, runs = outcome.scores.mean(axis=1), outcome.runs
     regrets = means.max() - means
     shares, exact = outcome.chosen / runs, float(reference.chances @ regrets)
     mean = float(shares @ regrets)
-    drawn = rng.multinomial(runs, shares, size=RESAMPLES) / runs
+    drawn = drawn_shares(outcome.chosen, runs, rng("regret at equal cost"), RESAMPLES)
     seeds = outcome.train_seeds
-    weights = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES) / seeds
+    weights = drawn_shares(np.ones(seeds), seeds, rng("train seeds"), RESAMPLES)
     unknown, told = np.full(RESAMPLES, math.nan), runs > 1 and seeds >= FEWEST_TRAIN_SEEDS
     draws = (
         drawn @ regrets - exact if runs > 1 else unknown,
         # The best architecture's score is in both regrets and cancels.
         ((reference.chances - drawn) * (weights @ outcome.scores.T)).sum(axis=1) if told else unknown,
-        improvement_draws(outcome, reference, rng, RESAMPLES),
+        improvement_draws(outcome, reference, rng("improvement"), RESAMPLES),
     )
     test = difference(outcome.chosen, reference, regrets)
     over_seeds = train_seed_interval(mean - exact, draws[1], seeds, LEVEL)
@@ -210,7 +208,7 @@ def _against(task: str, one: Chosen, outcome: Outcome, chances: Array) -> Agains
 
 
 def _interval(draws: Array) -> tuple[float, float]:
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = percentile_interval(draws)
     return float(low), float(high)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from nasbench_rl import ranks
 from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.ranking_noise import FEWEST, Halves, halves, is_luck, kendall_draws
-from nasbench_rl.stats import Array
+from nasbench_rl.stats import Array, tails
 from nasbench_rl.task import GameTask
 
 HOLDS = 0.9
@@ -139,8 +139,8 @@ def _ranking(scores: Array, true: Array, rng: np.random.Generator | None = None)
     if rng is not None and not np.isnan(found["tau"][-1]):
         drawn = kendall_draws(scores, true, rng)
         with_tau = ~np.isnan(drawn).all(axis=0)
-        found["low"][with_tau], found["high"][with_tau] = np.nanquantile(drawn[:, with_tau], (0.025, 0.975), axis=0)
-        found["behind"][with_tau] = np.nanquantile((drawn - drawn[:, -1:])[:, with_tau], 0.975, axis=0)
+        found["low"][with_tau], found["high"][with_tau] = np.nanquantile(drawn[:, with_tau], tails(), axis=0)
+        found["behind"][with_tau] = np.nanquantile((drawn - drawn[:, -1:])[:, with_tau], tails()[1], axis=0)
     return Ranking(**found)
 
 

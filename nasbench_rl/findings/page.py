@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nasbench_rl.findings import drawing
-from nasbench_rl.findings.against_random import ALPHA, LEVEL
 from nasbench_rl.findings.answers import Answers
 from nasbench_rl.findings.fidelity import TOP
 from nasbench_rl.findings.page_fidelity import fidelity_answer, fidelity_cautions, fidelity_section
@@ -17,6 +16,7 @@ from nasbench_rl.findings.page_sources import sources_section
 from nasbench_rl.findings.page_spread import spread_answer, spread_cautions, spread_section
 from nasbench_rl.findings.page_surrogates import surrogates_section
 from nasbench_rl.leaderboard.report import ALL
+from nasbench_rl.stats import ALPHA, LEVEL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

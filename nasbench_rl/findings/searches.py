@@ -39,6 +39,7 @@ class Chosen:
         approximation: ``Run.approximation``.
         spent: number of searches by the whole trainings that they paid for, one that was begun counted whole; empty
             when every search spent all.
+        configuration: digest of its hyperparameters.
     """
 
     task: str
@@ -48,6 +49,7 @@ class Chosen:
     chosen: dict[str, int]
     approximation: str = ""
     spent: dict[str, int] = field(default_factory=dict)
+    configuration: str = ""
 
     @property
     def runs(self) -> int:
@@ -140,8 +142,9 @@ def record(runs: pd.DataFrame, folder: Path, left_out: Sequence[str] = ()) -> Se
         final = final_rows(of_key)
         chosen = _counts(final["incumbent"])
         spent = _counts(np.ceil(final["spent"] / get_task(task).max_fidelity).astype(int))
-        versions, approximation = (distinct(of_key[name]) for name in ("method_version", "approximation"))
-        found.append(Chosen(task, budget, method, versions, chosen, approximation, spent))
+        told = (distinct(of_key[name]) for name in ("method_version", "approximation", "configuration"))
+        versions, approximation, configuration = told
+        found.append(Chosen(task, budget, method, versions, chosen, approximation, spent, configuration))
     return Searches(provenance.code_version(), provenance.machine(), tables, tuple(found), tuple(left_out))
 
 

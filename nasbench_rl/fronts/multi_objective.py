@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import MissingCellError
 from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.stats import Array
-from nasbench_rl.summary import judge_table
+from nasbench_rl.summary import distinct, judge_table
 
 MARGIN = 0.1
 """How far beyond the worst of the table the reference point lies, on the scale of either objective."""
@@ -270,13 +270,12 @@ def declared(runs: pd.DataFrame) -> dict[str, str]:
     return {str(method): str(objective) for method, objective in known.itertuples(index=False, name=None)}
 
 
-def judge_fronts(runs: pd.DataFrame, tables: str | None = None, seed: int = 0) -> pd.DataFrame:
+def judge_fronts(runs: pd.DataFrame, tables: str | None = None) -> pd.DataFrame:
     """``COLUMNS``: every method on every task that ``objectives`` knows, the best mean over the resources first.
 
     Args:
         runs: rows of ``experiment.COLUMNS``, by run and step.
         tables: folder of the tables that judge.
-        seed: of the bootstrap.
 
     Returns:
         No rows where no method among ``runs`` declares an objective.
@@ -293,22 +292,24 @@ def judge_fronts(runs: pd.DataFrame, tables: str | None = None, seed: int = 0) -
                 "task": task, "method": method, "objective": weighed.get(str(method), ""),
                 "mode": of_method["mode"].iloc[0], "runs": of_method["seed"].nunique(),
             }  # fmt: skip
-            found.append([{**same, **part} for part in _method_rows(of_method, known, seed)])
+            found.append([{**same, **part} for part in _method_rows(of_method, known)])
         found.sort(key=lambda parts: -sum(part["hypervolume"] for part in parts))
         rows += [part for parts in found for part in parts]
         rows += [{"task": task, "objective": "", "mode": "reference", "runs": 0, **r} for r in _references(known)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _method_rows(runs: pd.DataFrame, known: Sequence[Objectives], seed: int) -> list[dict[str, Any]]:
+def _method_rows(runs: pd.DataFrame, known: Sequence[Objectives]) -> list[dict[str, Any]]:
     """A row a resource, of one method's runs on one task."""
     scores: dict[Members, list[dict[str, float]]] = {}  # latency may be known of fewer networks than the others
+    first = runs.iloc[0]
+    rng = partial(stats.resampling_rng, first["task"], first["method"], distinct(runs["configuration"]))
     rows = []
     for of in known:
         names = tuple(of.names)
         if names not in scores:
             scores[names] = final_scores(runs, of)
-        rows.append({**_row(scores[names], of, seed), "left_out": _left_out(runs, of)})
+        rows.append({**_row(scores[names], of, rng(f"hypervolume of {of.resource}")), "left_out": _left_out(runs, of)})
     return rows
 
 
@@ -322,9 +323,8 @@ def _left_out(runs: pd.DataFrame, of: Objectives) -> float:
     return float((~seen["arch"].isin(of.at)).groupby(seen["seed"]).mean().mean())
 
 
-def _row(scores: Sequence[Mapping[str, float]], of: Objectives, seed: int) -> dict[str, Any]:
+def _row(scores: Sequence[Mapping[str, float]], of: Objectives, rng: np.random.Generator) -> dict[str, Any]:
     shares = np.array([[of.share(of.front_of(of_run))] for of_run in scores])
-    rng = np.random.default_rng(seed)
     low, high = stats.bootstrap_interval(shares, np.mean, rng, vectorised=True)
     return {
         "resource": of.resource, "hypervolume": float(shares.mean()), "low": float(low), "high": float(high),

@@ -13,11 +13,11 @@ import numpy as np
 from nasbench_rl import plots, stats
 from nasbench_rl.fronts.front_report import Draw, front_figure, hypervolume_figure
 from nasbench_rl.fronts.multi_objective import declared, objectives
-from nasbench_rl.improvement import FEWEST_TRAIN_SEEDS
+from nasbench_rl.improvement import FEWEST_TRAIN_SEEDS, drawn_shares
 from nasbench_rl.leaderboard.judged import JudgedTask, counted_tasks
-from nasbench_rl.leaderboard.report import ALL, LEVEL, Report, is_random_search, methods_of
+from nasbench_rl.leaderboard.report import ALL, Report, is_random_search, methods_of
 from nasbench_rl.records import Resource
-from nasbench_rl.stats import Array
+from nasbench_rl.stats import LEVEL, RESAMPLES, Array, percentile_interval, resampling_rng
 from nasbench_rl.summary import exact_random_search, references
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ COLOURED = 5
 PAGE_SIZE: plots.Size = (5.0, 3.5)
 """In inches: text of this size stays legible at the width of a phone."""
 GRID_POINTS = 101
-PROFILE_RESAMPLES = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,14 +101,18 @@ def _improvement(report: Report, family: str) -> list[PageFigure]:
 
 def _profiles(report: Report, family: str, tasks: Sequence[JudgedTask], coloured: Sequence[str]) -> list[PageFigure]:
     rows = report.rows(family)
-    names = [str(name) for name in rows[(rows["mode"] != "reference") & rows["regret_mean"].notna()]["method"]]
+    judged_rows = rows[(rows["mode"] != "reference") & rows["regret_mean"].notna()]
+    of_configuration = {str(row["method"]): str(row["configuration"]) for _, row in judged_rows.iterrows()}
     counted = counted_tasks(tasks)
-    regrets = {name: [judged.regrets(name) / judged.gap for judged in counted] for name in names}
-    if not names:
+    regrets = {name: [judged.regrets(name) / judged.gap for judged in counted] for name in of_configuration}
+    if not regrets:
         return []
     highest = max(float(np.quantile(np.concatenate(one), 0.98)) for one in regrets.values())
     thresholds = np.linspace(0, max(highest, 0.05), GRID_POINTS)
-    shares = {name: _profile(one, thresholds, name in coloured) for name, one in regrets.items()}
+    shares = {}
+    for name, one in regrets.items():
+        rngs = [resampling_rng(judged.task.id, name, of_configuration[name], "profile") for judged in counted]
+        shares[name] = _profile(one, thresholds, rngs if name in coloured else None)
     caption = (
         "Performance profile: how often a run ends at or below a regret, every task that counts counting the same. "
         "Higher is better; at 0 it is the share of runs that found the best architecture. Bands: 95 % over search "
@@ -123,16 +126,17 @@ def _profiles(report: Report, family: str, tasks: Sequence[JudgedTask], coloured
     return [PageFigure(plots.file_name("profile", family), family, caption, draw)]
 
 
-def _profile(regrets: Sequence[Array], thresholds: Array, with_band: bool) -> Array:
-    """(3, points): share, lower and upper bound; no bounds where tasks have different numbers of runs."""
+def _profile(regrets: Sequence[Array], thresholds: Array, rngs: Sequence[np.random.Generator] | None) -> Array:
+    """(3, points): share, lower and upper bound; no bounds without generators (one a task) or with a single run."""
     parts = [stats.performance_profile(one[:, np.newaxis], thresholds, higher_is_better=False) for one in regrets]
-    share = np.mean(parts, axis=0)
     bounds = np.full((2, len(thresholds)), np.nan)
-    if with_band and len({len(one) for one in regrets}) == 1:
-        profile = partial(stats.performance_profile, thresholds=thresholds, higher_is_better=False)
-        rng = np.random.default_rng(0)
-        bounds = stats.bootstrap_interval(np.stack(regrets, axis=1), profile, rng, PROFILE_RESAMPLES)
-    return np.vstack([share, bounds])
+    if rngs is not None and all(len(one) > 1 for one in regrets):
+        draws = [
+            drawn_shares(np.ones(len(one)), len(one), rng, RESAMPLES) @ (one[:, np.newaxis] <= thresholds)
+            for one, rng in zip(regrets, rngs, strict=True)
+        ]
+        bounds = percentile_interval(np.mean(draws, axis=0))
+    return np.vstack([np.mean(parts, axis=0), bounds])
 
 
 def _regret(judged: JudgedTask, coloured: Sequence[str]) -> PageFigure:

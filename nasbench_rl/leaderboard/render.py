@@ -15,8 +15,9 @@ from nasbench_rl.leaderboard.checklist import Item
 from nasbench_rl.leaderboard.columns import UNKNOWN, columns_of, show, table_cells
 from nasbench_rl.leaderboard.facts import TableFacts
 from nasbench_rl.leaderboard.judged import RANKS_BY_LUCK, JudgedTask, counted_tasks
-from nasbench_rl.leaderboard.report import ALL, ALPHA, Ranking, Report
+from nasbench_rl.leaderboard.report import ALL, Ranking, Report
 from nasbench_rl.leaderboard.verdict import Verdict
+from nasbench_rl.stats import ALPHA
 from nasbench_rl.summary import approximate_note
 
 

@@ -6,9 +6,9 @@ Every number is rounded here, once, so that all the files written from it agree 
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from nasbench_rl import ranks, stats
 from nasbench_rl.errors import TableError
 from nasbench_rl.improvement import improvement, improvement_draws, regret_draws, train_seed_interval
 from nasbench_rl.leaderboard.judged import RANDOM_SEARCH, JudgedTask, counted_tasks, family_of, judge
-from nasbench_rl.stats import Array
+from nasbench_rl.stats import ALPHA, LEVEL, RESAMPLES, Array, percentile_interval, plain_name, resampling_rng
 from nasbench_rl.summary import EXACT, references
 from nasbench_rl.task import task_ids
 
@@ -45,9 +45,6 @@ surrogate's guess. ``approximation`` is ``Run.approximation``. Rows of mode ``re
 known is missing.
 """
 DIGITS = 3
-LEVEL = 0.95
-RESAMPLES = 4000
-ALPHA = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +168,7 @@ def _family_rows(family: str, tasks: Sequence[JudgedTask]) -> list[dict[str, Any
         for id_, row in rows.items():
             of_task[id_].append(row)
         if any(method in judged.methods for judged in counted):
-            overall.append(_overall_row(method, counted, rows, draws, level))
+            overall.append(_overall_row(family, method, counted, rows, draws, level))
     for found in of_task.values():
         _rank(found)
     complete = [row for row in overall if not math.isnan(row["regret_mean"])]
@@ -193,23 +190,24 @@ def _task_row(judged: JudgedTask, method: str, level: float) -> tuple[dict[str, 
         return row, draws
     outcome, reference = judged.outcome(method)
     draws.train_seeds = outcome.train_seeds
-    key = [zlib.crc32(text.encode()) for text in (judged.task.id, method)]
-    rng = np.random.default_rng(key)  # of its own: a method's intervals do not depend on which others are there
+    rng = partial(resampling_rng, judged.task.id, method, row["configuration"])
     if reference is not None:
         row["improvement"] = improvement(outcome, reference)
-        draws.improvement = improvement_draws(outcome, reference, rng, RESAMPLES)
-        draws.improvement_table = improvement_draws(outcome, reference, rng, RESAMPLES, over_train_seeds=True)
-    draws.regret_table = regret_draws(outcome, rng, RESAMPLES)
-    regrets = judged.regrets(method)
-    row |= _regret_cells(regrets[:, np.newaxis], rng)
+        draws.improvement = improvement_draws(outcome, reference, rng("improvement"), RESAMPLES)
+        draws.improvement_table = improvement_draws(
+            outcome, reference, rng("improvement over train seeds"), RESAMPLES, over_train_seeds=True
+        )
+    draws.regret_table = regret_draws(outcome, rng("regret over train seeds"), RESAMPLES)
+    row |= _regret_cells(judged.regrets(method)[:, np.newaxis], rng("regret"))
     row |= _interval_cells(row, draws, level)
     row["test_score"] = float(final["test_score"].mean())
     return row, draws
 
 
 def _overall_row(
-    method: str, tasks: Sequence[JudgedTask], rows: dict[str, dict[str, Any]], draws: dict[str, _Draws], level: float
-) -> dict[str, Any]:
+    family: str, method: str, tasks: Sequence[JudgedTask], rows: dict[str, dict[str, Any]], draws: dict[str, _Draws],
+    level: float,
+) -> dict[str, Any]:  # fmt: skip
     """A method over the tasks of a family that count; numbers are missing unless it has a result on each."""
     ids = [judged.task.id for judged in tasks if method in judged.methods]
     rows, draws = {id_: rows[id_] for id_ in ids}, {id_: draws[id_] for id_ in ids}
@@ -231,7 +229,8 @@ def _overall_row(
     regrets = [judged.regrets(method) / gap for judged, gap in zip(tasks, gaps, strict=True)]
     row["regret_mean"] = float(np.mean([one.mean() for one in regrets]))
     if len({len(one) for one in regrets}) == 1:  # the interquartile mean pools tasks, which must weigh the same
-        row |= _regret_cells(np.stack(regrets, axis=1), np.random.default_rng(zlib.crc32(method.encode())))
+        rng = resampling_rng(family, method, row["configuration"], "regret")
+        row |= _regret_cells(np.stack(regrets, axis=1), rng)
     return row | _interval_cells(row, mean, level)
 
 
@@ -265,7 +264,7 @@ def _regret_cells(regrets: Array, rng: np.random.Generator) -> dict[str, float]:
 
 def _interval_cells(row: dict[str, Any], draws: _Draws, level: float) -> dict[str, float]:
     """Intervals of the estimates that the row has."""
-    low, high = np.quantile(draws.improvement, [(1 - level) / 2, (1 + level) / 2])
+    low, high = percentile_interval(draws.improvement, level)
     chance = train_seed_interval(row.get("improvement", math.nan), draws.improvement_table, draws.train_seeds, level)
     table_low, table_high = np.clip(chance, 0.0, 1.0)
     regret_low, regret_high = train_seed_interval(row["regret_mean"], draws.regret_table, draws.train_seeds, LEVEL)
@@ -356,4 +355,4 @@ def _groups(names: Sequence[str], alike: np.ndarray[Any, np.dtype[np.bool_]]) ->
 
 def is_random_search(method: str) -> bool:
     """Whether a row is random search itself, whatever its hyperparameters."""
-    return method.split(":")[0].split(" ")[0] == RANDOM_SEARCH
+    return plain_name(method) == RANDOM_SEARCH

@@ -13,7 +13,8 @@ from nasbench_rl.improvement import FEWEST_TRAIN_SEEDS
 from nasbench_rl.leaderboard.certainty import difference, pooled, pvalue
 from nasbench_rl.leaderboard.columns import show
 from nasbench_rl.leaderboard.judged import RANDOM_SEARCH, RANKS_BY_LUCK, JudgedTask, counted_tasks
-from nasbench_rl.leaderboard.report import ALPHA, Report, is_random_search, methods_of
+from nasbench_rl.leaderboard.report import Report, is_random_search, methods_of
+from nasbench_rl.stats import ALPHA
 from nasbench_rl.summary import EXACT
 
 Level = Literal["better", "here", "none", "unknown"]
