@@ -4,8 +4,9 @@ Sections 6 and 7 of the paper, at its numbers of steps. Rewards are looked up wh
 guessed where they have not; how many were guessed is printed. What the paper reports beside is set next to ours:
 
 1. a policy is carried over three environments; DeepQN and random search begin anew in each (Figures 9-11, Table 4);
-2. that policy, fixed, in two environments it has not seen (Figures 12 and 13, Table 5, the Wilcoxon test), and an
-   intensified training of the two best networks against a two-block VGG-19 (Table 6);
+2. that policy, fixed, in two environments it has not seen (Figures 12 and 13, Table 5, the Wilcoxon test
+   and one that can find a difference), and an intensified training of the two best networks against a two-block VGG-19
+   (Table 6);
 3. multi-branch networks (Figures 14-16, Table 7).
 """
 
@@ -20,7 +21,7 @@ from typing import Literal
 import pandas as pd
 
 from nasbench_rl import cli, files, plots, store
-from nasbench_rl.presets import intensified, meta_rl_figures, meta_rl_tables
+from nasbench_rl.presets import intensified, meta_rl_figures, meta_rl_tables, strategies
 from nasbench_rl.presets.meta_rl_trials import (
     KEY,
     Trial,
@@ -179,13 +180,13 @@ def _second(
     }
     for name, figure in figures.items():
         written += plots.save(figure, out / name)
-    tests = meta_rl_tables.strategies_differ(steps)
-    files.replace_file(out / "wilcoxon.csv", tests.to_csv(index=False).encode())
+    tests = strategies.strategies_differ(steps)
+    files.replace_file(out / "strategies.csv", tests.to_csv(index=False).encode())
     meta_rl_tables.print_found(facts, episodes, tables, "Experiment 2: what the fixed policy found")
     meta_rl_tables.print_times(facts, tables, STANDS_FOR, "5")
-    meta_rl_tables.print_strategies(tests)
+    strategies.print_strategies(tests)
     failed = _intensify(best_networks(steps, seeds[0]), out, tables, jobs, train, device)
-    _say_written([*written, out / "wilcoxon.csv", out / "table6.csv"])
+    _say_written([*written, out / "strategies.csv", out / "table6.csv"])
     return 1 if failed else 0
 
 

@@ -1,22 +1,18 @@
-"""What the presets of the meta-RL paper print: tables beside the published ones, where rewards come from, the test."""
+"""What the presets of the meta-RL paper print: tables beside the published ones, and where rewards come from."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from rich.table import Table as RichTable
 
 from nasbench_rl import cli
 from nasbench_rl.benchmark import load
-from nasbench_rl.errors import missing_extra
-from nasbench_rl.presets.meta_rl_trials import WINDOW, action_shares
+from nasbench_rl.presets.meta_rl_trials import WINDOW
 from nasbench_rl.published import published
 
-PUBLISHED_P = 0.48
-"""Section 7, Experiment 2: p of the Wilcoxon test between the strategies on the two held-out data sets."""
 _PUBLISHED_COLUMN = {"meta_a2c": "Deep meta-RL", "dqn": "DQN"}
 
 
@@ -103,39 +99,6 @@ def _hours(printed: pd.DataFrame, table: str, data: str, method: str) -> float:
         column = "Runtime" if table == "5" else _PUBLISHED_COLUMN.get(method, "")
         mine = printed[(printed["row"] == data) & (printed["column"] == column)]
     return float(mine["value"].iloc[0]) if len(mine) else math.nan
-
-
-def strategies_differ(steps: pd.DataFrame) -> pd.DataFrame:
-    """Wilcoxon's signed-rank test, per search seed, between the shares of the actions on two tasks.
-
-    The paper's null hypothesis: the pairs, one for each action, come from one distribution.
-
-    Returns:
-        Columns seed, statistic, p; p is 1 where all shares are equal.
-    """
-    try:
-        from scipy.stats import wilcoxon
-    except ImportError as error:
-        raise missing_extra("scipy", "report", "Wilcoxon's test") from error
-    rows: list[dict[str, Any]] = []
-    for seed, one in steps.groupby("seed"):
-        first, second = action_shares(one).to_numpy()
-        same = bool((first == second).all())
-        found = None if same else wilcoxon(first, second)
-        rows.append(
-            {"seed": seed, "statistic": float(found.statistic) if found else 0.0,
-             "p": float(found.pvalue) if found else 1.0}
-        )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def print_strategies(tests: pd.DataFrame) -> None:
-    """One line on whether the fixed policy acts differently on the two data sets."""
-    each = ", ".join(f"{row.p:.2f} (seed {row.seed})" for row in tests.itertuples())
-    cli.console.print(
-        f"same strategy on both data sets? Wilcoxon's signed-rank test on the shares of the actions: p = {each}; "
-        f"the paper: {PUBLISHED_P}", highlight=False, soft_wrap=True,
-    )  # fmt: skip
 
 
 def print_table_six(table: pd.DataFrame, tables: str | None) -> None:
