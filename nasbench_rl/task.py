@@ -21,8 +21,10 @@ from nasbench_rl.recipes_nsc import (
     CLASSIFIER_PROTOCOL,
     DATASETS,
     INTENSE,
+    INTENSE_AUTHORS,
     LITE,
     STAND_IN_INTENSE,
+    STAND_IN_INTENSE_AUTHORS,
     STAND_INS,
     ClassifierRecipe,
     DatasetInfo,
@@ -296,9 +298,10 @@ for _suite, _environments, _recipes in (("minatar", _MINATAR, MINATAR_RECIPES), 
 for _name in ("nsc-chain", "nsc-multibranch"):
     _nsc = nsc_space(_name)
     for _data in DATASETS.values():
-        _named = nsc_recipes(_name)
-        for _classifier in (LITE, STAND_IN_INTENSE) if _data.name in STAND_INS else (_named["paper"], INTENSE):
-            register(ImageTask(_nsc, _data, _classifier))
+        _stands_in, _paper = _data.name in STAND_INS, nsc_recipes(_name)["paper"]
+        register(ImageTask(_nsc, _data, LITE if _stands_in else _paper))
+        register(ImageTask(_nsc, _data, STAND_IN_INTENSE if _stands_in else INTENSE))
+        register(ImageTask(_nsc, _data, STAND_IN_INTENSE_AUTHORS if _stands_in else INTENSE_AUTHORS))
 
 
 def task_ids() -> tuple[str, ...]:

@@ -321,7 +321,7 @@ def test_the_recipe_is_the_papers_on_small_images() -> None:
     recipe = task.recipe
     assert (recipe.epochs, recipe.dense, recipe.filters, recipe.filter_growth) == (100, 4096, 32, 2)
     assert recipe.image_size is None and recipe.train_images == 2000
-    rates = [recipe.learning_rate_at(epoch) for epoch in (1, 2, 3)]
+    rates = [recipe.learning_rate_at(epoch, step=0) for epoch in (1, 2, 3)]
     assert rates[1] / rates[0] == pytest.approx(rates[2] / rates[1]) and rates[1] < rates[0], "exponential decay"
 
 

@@ -163,6 +163,8 @@ class _Worker:
                 self.entropies.append(-float(probabilities @ log_prob.detach()))
             action = int(torch.multinomial(probabilities, 1, generator=self.generator))
             done = self._act(action)
+            if done and self.method.forget:
+                self.memory = self.network.begin()
             log_probs.append((action, log_prob))
             values.append(value)
             rewards.append(self.last_reward)

@@ -6,8 +6,11 @@ come the value's weight, the clipping, TensorFlow's RMSprop (decay 0.99, epsilon
 the paper does not mention. The learning rate stays as it is: section 8 proposes decay as future work, and the authors'
 settings (https://github.com/gomerudo/nas-dmrl, ``configs/meta-rl``) say ``constant``.
 
-A run is one trial: the state of the LSTM is zero at its start and lives on over its episodes; the first action is drawn
-uniformly (section 4.2.4) and nothing is learned from it. To carry a policy over tasks, run them in turn with ``save``
+A run is one trial: the state of the LSTM is zero at its start and lives on over its episodes (section 4.2: h is "set to
+zeros" at the start of a trial, in which the agent performs n episodes). The authors' code
+(https://github.com/gomerudo/openai-baselines, ``meta_a2c``) zeros it at every episode's end as well, so that only the
+last action and reward are carried over; ``forget=True`` does that. The first action is drawn uniformly (section 4.2.4)
+and nothing is learned from it. To carry a policy over tasks, run them in turn with ``save``
 and then ``policy``; ``learn=False`` evaluates it with frozen weights. Each trial has an optimizer of its own, as each
 was a program of its own.
 
@@ -37,6 +40,7 @@ class MetaA2c:
         value: weight of the value's squared error.
         learning_rate: RMSprop's, α.
         anneal: lower the learning rate linearly to 0 over the run, as Baselines does by default.
+        forget: zero the state of the LSTM at the end of every episode, as the authors' code does.
         max_norm: gradients are scaled down to this norm.
         t_max: environment steps; None goes on until the budget is spent.
         policy: a file to start from; ``{seed}`` in it becomes the search seed.
@@ -52,6 +56,7 @@ class MetaA2c:
     value: float = 0.5
     learning_rate: float = 1e-3
     anneal: bool = False
+    forget: bool = False
     max_norm: float = 0.5
     t_max: int | None = None
     policy: str | None = None

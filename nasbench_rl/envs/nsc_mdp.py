@@ -11,7 +11,11 @@
 - Reward of a shift out of bounds: sigma x accuracy, as lines 10 and 11 of Algorithm 1 have it for every shift. The
   authors' nasgym gives 0 for it (``nasgym/envs/default_nas_env.py``: "If the predecessors were out of boundaries, the
   reward is 0").
-- The terminal action: the network's accuracy once more (line 13). On an empty design there is no network: 0.
+- The terminal action: the network's accuracy once more (line 13). On an empty design there is no network: 0. In nasgym
+  the prediction module alone, on the image, is a network there (``net_builder.sequence_to_net``); no point of the space
+  is so empty, and no table has a row for it.
+- A merge with the image, index 0, which Table 1 has among the predecessors: a network like any other. nasgym refuses
+  it ("Two predecessors are needed"), with reward 0 and the end of the episode.
 - An invalid network has accuracy 0.
 - τ. "Higher than a given number τ" (case d) and "the maximum length of an episode" (section 6.1) differ by one; the
   latter holds here, as in nasgym.

@@ -4,6 +4,8 @@ Section 5.3 and 5.4: ENAS and SPOS search with 4 seeds and train their top 3 fro
 architectures from scratch and is repeated 1000 times; Nature-CNN is trained as it is. What is returned is the best of
 the three by the *true performance*, which is the *reward mean* (``return_all``) or the *total reward*
 (``return_last100``): each has a choice, and a row of Table 1, of its own. Figure 4 and Tables 6 to 9 go by reward mean.
+That a reward mean is over all games so far is how the authors' code has it; the caption of Table 1 says that each score
+is the mean of the last 100 episodes, and section 5.1 does not tell the two scores apart.
 """
 
 from __future__ import annotations

@@ -185,6 +185,9 @@ def notes(table: pd.DataFrame, unmoved: Mapping[str, float], benches: Sequence[T
         "0.25); the tables here are of recipe 'lite' (ALE: a quarter of the width, 500 k env steps, no sticky actions; "
         "MinAtar: 1 M env steps), so figures are set beside each other, not compared. Nature-CNN is its kernels, 4 and "
         "3 behind the stem, in the width of the recipe.",
+        "A reward mean is taken over all games of a training (return_all), as in the authors' code; the caption of the "
+        "paper's Table 1 says that each score is the mean of the last 100 episodes, which here the total reward is "
+        "(return_last100).",
         f"Each row has a choice of its own, as in the paper: of the {TOP_K} architectures that a run trains from "
         "scratch it takes the one with the best reward mean, or the best total reward. The paper prints the very "
         "figure that the choice was made by, which flatters it; here the choice is made in the trainings of the "

@@ -60,7 +60,11 @@ class Conv:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """All layers of one agent: stem, choice convolutions, fit to ``fit`` x ``fit``, linear, policy and value heads."""
+    """All layers of one agent: stem, choice convolutions, linear, policy and value heads.
+
+    Before the linear layer maps are zero-padded or cropped at the centre to ``fit`` x ``fit``. On ALE, SS1's 10x10 are
+    padded to 11x11, and SS2's 20x20 are cropped to it: the outer rows and columns, 279 places of 400, are not used.
+    """
 
     stem: Conv
     choices: tuple[Conv, ...]

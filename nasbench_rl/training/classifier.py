@@ -169,9 +169,7 @@ def fit_network(
     cpu, wall = time.process_time(), time.perf_counter()
     curve = []
     for epoch in recipe.fidelities:
-        for group in adam.param_groups:
-            group["lr"] = recipe.learning_rate_at(epoch)
-        loss = _train_epoch(network, adam, training, recipe, generators.order)
+        loss = _train_epoch(network, adam, training, recipe, generators.order, epoch)
         on_validation, on_test = (accuracy(network, split, recipe) for split in (validation, test))
         cpu_seconds, wall_seconds = time.process_time() - cpu, time.perf_counter() - wall
         curve.append(EpochPoint(epoch, loss, on_validation, on_test, cpu_seconds, wall_seconds))
@@ -186,12 +184,14 @@ def _train_epoch(
     data: Pixels,
     recipe: ClassifierRecipe,
     order: torch.Generator,
+    epoch: int,
 ) -> float:
-    """One pass in a new order; returns the mean loss."""
+    """One pass in a new order, the ``epoch``-th; returns the mean loss."""
     network.train()
     rows = torch.randperm(len(data.labels), generator=order).to(data.labels.device)
     total = torch.zeros((), device=data.labels.device)
-    for chosen in rows.split(recipe.batch):
+    batches = rows.split(recipe.batch)
+    for step, chosen in enumerate(batches, (epoch - 1) * len(batches)):
         if len(chosen) == 1:  # batch norm has no variance of a single image whose map is 1x1
             continue
         images, labels = data.batch(chosen)
@@ -200,6 +200,8 @@ def _train_epoch(
         loss = functional.cross_entropy(logits.float(), labels)
         adam.zero_grad(set_to_none=True)
         loss.backward()
+        for group in adam.param_groups:
+            group["lr"] = recipe.learning_rate_at(epoch, step)
         adam.step()
         total += loss.detach() * len(chosen)  # no .item() in the loop: it would wait for the device
     return float(total) / len(rows)

@@ -51,7 +51,7 @@ def fit_to(x: Tensor, size: int) -> Tensor:
 
 
 class Agent(nn.Module):
-    """Policy and value heads over stem → choice convolutions → fit → linear.
+    """Policy and value heads over stem → choice convolutions → padded or cropped (``fit_to``) → linear.
 
     Observations are uint8 with channels last, as they are stored: (batch, 10, 10, channels) on MinAtar; on ALE
     (batch, 21, 21, 64), the stacked 84x84 frames cut into 4x4 blocks (``atari.to_blocks``). On blocks the stem's

@@ -27,7 +27,11 @@ LAST = 100
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """A learning curve at one fidelity. Returns are NaN before a first game has finished."""
+    """A learning curve at one fidelity. Returns are NaN before a first game has finished.
+
+    ``return_all`` is the mean over all games so far: *reward mean* by the authors' code (``utils/summarizer.py`` of
+    https://github.com/NinaMaz/NAS_RL_torch), and not by the paper's caption, which says the last 100 episodes.
+    """
 
     fidelity: int
     return_last100: float

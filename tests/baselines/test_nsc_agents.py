@@ -138,6 +138,27 @@ def test_the_lstm_is_told_state_action_reward_and_step(bench: Benchmark) -> None
     assert float(again[-2]) == pytest.approx(made)
 
 
+@pytest.mark.parametrize("forget", [False, True])
+def test_the_state_of_the_lstm_lives_through_a_trial_or_is_zeroed_with_every_episode(
+    bench: Benchmark, forget: bool
+) -> None:
+    worker = _Worker(bench.start(AMPLE, 0), MetaA2c(t_max=60, forget=forget), recurrent=True)
+    seen: list[tuple[int, bool]] = []
+    forward = worker.network.forward
+
+    def watched(inputs: torch.Tensor, memory: tuple[torch.Tensor, torch.Tensor]) -> object:
+        seen.append((worker.episodes.position, any(bool(part.any()) for part in memory)))
+        return forward(inputs, memory)
+
+    worker.network.forward = watched  # type: ignore[method-assign, assignment]
+    worker.begin()
+    while worker.rollout():
+        pass
+    assert not seen[0][1], "the first action of a trial is drawn without the network"
+    assert {remembers for position, remembers in seen[1:] if position == 0} == {not forget}
+    assert all(remembers for position, remembers in seen[1:] if position > 0)
+
+
 def test_the_first_action_of_a_trial_is_uniform_whatever_the_policy(bench: Benchmark, tmp_path: Path) -> None:
     file = tmp_path / "policy.safetensors"
     finished(bench, MetaA2c(t_max=5, save=str(file)))

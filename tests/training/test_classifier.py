@@ -251,7 +251,7 @@ def test_bad_input_is_explained_before_training(
 
 def test_the_learning_rate_falls_fivefold_every_five_epochs() -> None:
     paper = nsc_recipes("nsc-chain")["paper"]
-    rates = [paper.learning_rate_at(epoch) for epoch in paper.fidelities]
+    rates = [paper.learning_rate_at(epoch, step=7 * epoch) for epoch in paper.fidelities]
     assert rates == pytest.approx([1e-3] * 5 + [2e-4] * 5 + [4e-5] * 2)
     assert (paper.epochs, paper.batch, paper.filters, paper.dense, paper.dropout) == (12, 128, 32, 1024, 0.4)
     assert (paper.adam_betas, paper.adam_eps, paper.image_size) == ((0.9, 0.999), 1e-7, 84)
@@ -265,11 +265,40 @@ def test_the_multibranch_experiment_has_batches_of_64() -> None:
 def test_the_intensified_training_is_experiment_2_s() -> None:
     intense = nsc_recipes("nsc-chain")["intense"]
     assert (intense.epochs, intense.dense, intense.filters, intense.filter_growth) == (100, 4096, 32, 2)
-    rates = [intense.learning_rate_at(epoch) for epoch in intense.fidelities]
+    rates = [intense.learning_rate_at(epoch, step=0) for epoch in intense.fidelities]
     assert np.allclose(np.diff(np.log(rates)), np.log(rates[1] / rates[0]))  # exponential
     assert rates[0] > rates[-1]
     network = build(CHAIN, "conv3 conv3 conv1", (8, 8, 1), dataclasses.replace(intense, dense=8))
     assert [layer[1].out_channels for layer in network.layers] == [32, 64, 128]
+
+
+def test_the_authors_reading_of_it_has_a_name_of_its_own(digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, ours = nsc_recipes("nsc-chain")["intense-authors"], nsc_recipes("nsc-chain")["intense"]
+    assert (theirs.epochs, theirs.dense, theirs.filters, theirs.filter_growth) == (100, 4096, 16, 2)
+    network = build(CHAIN, "conv3 conv3 conv1", (8, 8, 1), dataclasses.replace(theirs, dense=8))
+    assert [layer[1].out_channels for layer in network.layers] == [16, 32, 64]
+    assert [theirs.learning_rate_at(1, step) for step in (0, 50, 100, 200)] == pytest.approx(
+        [1e-3, 1e-3 * 0.9**0.5, 9e-4, 8.1e-4]
+    )
+    others = {"name", "decay", "decay_every", "filters", "decay_unit"}
+    same = {field.name for field in dataclasses.fields(theirs)} - others
+    assert all(getattr(theirs, name) == getattr(ours, name) for name in same)
+
+    rates: list[float] = []
+    step = torch.optim.Adam.step
+
+    def told(adam: torch.optim.Adam, *given: object) -> object:
+        rates.append(adam.param_groups[0]["lr"])
+        return step(adam, *given)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", told)
+    short = dataclasses.replace(theirs, image_size=None, epochs=2, dense=8, train_images=300, held_out_images=20)
+    train(CHAIN, "maxpool2", digits, short, 0)
+    assert rates == pytest.approx([1e-3 * 0.9 ** (step / 100) for step in range(6)])
+    rates.clear()
+    falling = dataclasses.replace(SHORT, decay=0.5, decay_every=1)
+    train(CHAIN, "maxpool2", digits, falling, 0)
+    assert rates == [1e-3] * 3 + [5e-4] * 3
 
 
 def test_the_vgg_baseline_has_two_blocks(digits: ImageData) -> None:
