@@ -5,10 +5,10 @@
 'minatar-ss1/breakout@lite'
 """
 
+import sys
 from typing import TYPE_CHECKING
 
 from nasbench_rl._version import __version__ as __version__
-from nasbench_rl.after_gymnasium import register_environments
 
 if TYPE_CHECKING:
     from nasbench_rl.benchmark import Benchmark as Benchmark
@@ -56,4 +56,5 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-register_environments()
+if sys.modules.get("gymnasium") is not None:  # importing it from here takes ten times as long as all of this
+    import nasbench_rl.envs as _envs  # noqa: F401  (registers the environments, and loads none)

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_rl import provenance, store
-from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError, missing_extra, tables_option
+from nasbench_rl.boosters import booster_text, import_lightgbm, read_booster
+from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError, tables_option
 from nasbench_rl.files import replace_file
 from nasbench_rl.nsc_features import NscFeatures
 from nasbench_rl.records import Split
@@ -55,6 +56,16 @@ class Surrogate:
         self._members = members
         self._features = features_of(task)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle or a copy keeps: the members as text, since LightGBM's own pickle begins threads."""
+        texts = {split: [*map(booster_text, members)] for split, members in self._members.items()}
+        return {**self.__dict__, "_members": texts}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The surrogate again, its members made of their texts."""
+        members = {split: [*map(read_booster, texts)] for split, texts in state["_members"].items()}
+        self.__dict__.update(state, _members=members)
+
     @classmethod
     def fit(
         cls,
@@ -83,7 +94,7 @@ class Surrogate:
             InvalidValueError: a task without image networks.
             MissingExtraError: LightGBM is not installed.
         """
-        lightgbm, task, options = _import_lightgbm(), image_task(task), options or SurrogateOptions()
+        lightgbm, task, options = import_lightgbm(), image_task(task), options or SurrogateOptions()
         rows = rows.sort_values(list(store.KEY), ignore_index=True)
         archs, arch_of = np.unique(rows["arch"].to_numpy(dtype=str), return_inverse=True)
         features = features_of(task)
@@ -167,7 +178,7 @@ class Surrogate:
         own, models = surrogate_folder(folder, self.task), {}
         for split, members in self._members.items():
             for number, member in enumerate(members):
-                content = member.model_to_string().encode()
+                content = booster_text(member).encode()
                 models[f"{split}-{number}.txt"] = hashlib.sha256(content).hexdigest()
                 replace_file(own / f"{split}-{number}.txt", content)
         self.info = replace(self.info, models=models)
@@ -194,7 +205,8 @@ class Surrogate:
             RecipeMismatchError: it was fitted on trainings of another recipe.
             MissingExtraError: LightGBM is not installed.
         """
-        lightgbm, task = _import_lightgbm(), image_task(task)
+        import_lightgbm()
+        task = image_task(task)
         own, remedy = surrogate_folder(folder, task), f"fit it: {_how_to_fit(folder, task, tables_option(named))}"
         content = store.read_checked(folder, (own / METADATA).relative_to(folder).as_posix())
         if content is None:
@@ -213,7 +225,7 @@ class Surrogate:
             for number in range(info.options.members):
                 path = own / f"{split}-{number}.txt"
                 text = read_model(path, info.models.get(path.name, ""), remedy)
-                members[split].append(lightgbm.Booster(model_str=text))
+                members[split].append(read_booster(text))
         return cls(task, members, info)
 
 
@@ -275,14 +287,6 @@ def check_enough(task: Task, rows: pd.DataFrame, named: str | os.PathLike[str] |
             f"{task.id} has {count} trained architectures{kind}; a surrogate needs at least {FEWEST_ARCHITECTURES}. "
             f"Train more: python -m nasbench_rl.build {task.built_by}{tables_option(named)}"
         )
-
-
-def _import_lightgbm() -> Any:
-    try:
-        import lightgbm
-    except ImportError:
-        raise missing_extra("lightgbm", "surrogate", "a surrogate") from None
-    return lightgbm
 
 
 def _fit_member(

@@ -1,8 +1,9 @@
 """Gymnasium views of a search: an episode designs an architecture, its validation score is the reward.
 
 ``ArchitectureEnv`` is for kernel-choice spaces, ``NscEnv`` and ``NscVectorEnv`` are Algorithm 1 of the meta-RL paper.
-Importing this package makes ``nasbench_rl/NSC-v0`` known to Gymnasium; so do ``nasbench_rl`` and ``gymnasium``
-together, in either order (``after_gymnasium``).
+Importing this package makes ``nasbench_rl/NSC-v0`` known to Gymnasium, and so does naming it in the id,
+``nasbench_rl.envs:nasbench_rl/NSC-v0``. ``nasbench_rl`` imports it where Gymnasium is imported already. Nothing does
+that for a Gymnasium that comes later: since 1.0 it looks for no entry points of plugins.
 """
 
 from typing import TYPE_CHECKING

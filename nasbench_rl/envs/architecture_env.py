@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nasbench_rl.envs.render_mode import check_render_mode
+from nasbench_rl.envs.scores import RunScores
 from nasbench_rl.errors import InvalidValueError, missing_extra
 from nasbench_rl.spaces.kernels import KernelSpace
 
@@ -26,21 +28,42 @@ class ArchitectureEnv(gymnasium.Env[Observation, np.int64]):
 
     Observation: (depth * (kernels + 1),) float32, one-hot a layer with a last slot for "not chosen yet". The reward of
     all steps but the last is 0. Spending goes to the run; ``BudgetExhausted`` ends a search from inside ``step``.
+    Copies of an environment, deep ones too, go on from its choices and charge the same run; it cannot be pickled.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium's own attribute)
 
-    def __init__(self, run: Run, fidelity: int | None = None) -> None:
-        """``fidelity``: training effort of each evaluation; None is the whole training."""
+    def __init__(self, run: Run, fidelity: int | None = None, *, render_mode: str | None = None) -> None:
+        """Begin no episode yet.
+
+        Args:
+            run: a run on a kernel-choice space.
+            fidelity: training effort of each evaluation; None is the whole training.
+            render_mode: None; a design is not drawn.
+
+        Raises:
+            InvalidValueError: another space, or a fidelity or render_mode outside what is allowed.
+        """
+        check_render_mode(render_mode)
         if not isinstance(run.space, KernelSpace):
             raise InvalidValueError(f"{run.space.name} has an environment of its own: nasbench_rl/NSC-v0")
-        self.run, self.fidelity, self.space = run, fidelity, run.space
+        self._scores, self.space = RunScores(run, fidelity), run.space
         self.observation_space = gymnasium.spaces.Box(
             0.0, 1.0, (self.space.depth * (len(self.space.kernels) + 1),), np.float32
         )
         self.action_space = gymnasium.spaces.Discrete(len(self.space.kernels))
-        self._choices: list[int] = []
+        self._choices: tuple[int, ...] = ()
         self._going = False
+
+    @property
+    def run(self) -> Run:
+        """The run that pays."""
+        return self._scores.run
+
+    @property
+    def fidelity(self) -> int | None:
+        """Training effort of each evaluation; None is the whole training."""
+        return self._scores.fidelity
 
     def _observe(self) -> Observation:
         view = np.zeros((self.space.depth, len(self.space.kernels) + 1), dtype=np.float32)
@@ -55,7 +78,7 @@ class ArchitectureEnv(gymnasium.Env[Observation, np.int64]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin with no layer chosen."""
         super().reset(seed=seed)
-        self._choices, self._going = [], True
+        self._choices, self._going = (), True
         return self._observe(), {}
 
     def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -67,15 +90,14 @@ class ArchitectureEnv(gymnasium.Env[Observation, np.int64]):
         """
         if not self._going:
             raise InvalidValueError("no episode is going on; call reset() before the first step and after the last")
-        self._choices.append(self._kernel(action))
+        self._choices = (*self._choices, self._kernel(action))
         done = len(self._choices) == self.space.depth
         info: dict[str, Any] = {}
         reward = 0.0
         if done:
             self._going = False  # before the run is asked: its refusal ends the episode too
-            arch = tuple(self._choices)
-            reward = self.run.evaluate(arch, self.fidelity)
-            info = {"arch": self.space.parse(arch).name, "spent": self.run.spent}
+            reward = self.run.evaluate(self._choices, self.fidelity)
+            info = {"arch": self.space.parse(self._choices).name, "spent": self.run.spent}
         return self._observe(), reward, done, False, info
 
     def _kernel(self, action: object) -> int:

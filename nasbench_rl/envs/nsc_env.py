@@ -1,8 +1,8 @@
 """Gymnasium environment in which an agent designs NSC networks: Algorithm 1 of the meta-RL paper (section 4.2.3).
 
-The id is known to Gymnasium where ``nasbench_rl`` is imported too, and where ``nasbench_rl.envs`` is named::
+The id is known to Gymnasium where ``nasbench_rl.envs`` is imported, or named in the id::
 
-    import gymnasium, nasbench_rl
+    import gymnasium, nasbench_rl.envs
     gymnasium.make("nasbench_rl/NSC-v0", task="nsc-chain/emoji@lite", mode="surrogate", sigma=0.1)
     gymnasium.make_vec("nasbench_rl/NSC-v0", num_envs=256, task="nsc-chain/emoji@lite", mode="surrogate")
 
@@ -14,18 +14,16 @@ The id is known to Gymnasium where ``nasbench_rl`` is imported too, and where ``
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_rl.benchmark import Mode, load
-from nasbench_rl.envs import ENV_ID
+from nasbench_rl.benchmark import Mode
 from nasbench_rl.envs.nsc_mdp import Design, Evaluate, IsValid, NscMdp, Termination
+from nasbench_rl.envs.render_mode import check_render_mode
+from nasbench_rl.envs.scores import RunScores, TaskScores
 from nasbench_rl.errors import InvalidValueError, missing_extra
-from nasbench_rl.records import Evaluation, TrajectoryPoint
-from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc import NscSpace
-from nasbench_rl.task import Task, get_task, task_ids
 
 try:
     import gymnasium
@@ -34,6 +32,7 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from nasbench_rl.run import Run
+    from nasbench_rl.task import Task
 
 Observation = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -49,6 +48,9 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
     ``"live"`` (trained for it), ``"surrogate"`` (a guess) or ``"invalid"`` (no such network: 0), ``terminated_by`` at
     the end (one of ``TERMINATIONS``), and in a space with pointers ``p1`` and ``p2``.
 
+    Copies of an environment, deep ones too, go on from its design with the same rules and memory of accuracies, and
+    charge the same run.
+
     Args:
         space: an NSC space.
         evaluate: accuracy of a network in [0, 1], a number or, with its source, the ``Evaluation``; called once for
@@ -56,16 +58,19 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
         is_valid: whether a network can be built; an invalid one is not evaluated, has reward 0 and ends the episode.
         sigma: share of the accuracy that rewards a shift.
         tau: the most actions of an episode; None: d for chains, 2 d otherwise.
+        render_mode: None; a design is not drawn.
 
     Raises:
-        InvalidValueError: no NSC space, or sigma or tau outside what is allowed.
+        InvalidValueError: no NSC space, or sigma, tau or render_mode outside what is allowed.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium's own attribute)
 
     def __init__(
-        self, space: NscSpace, evaluate: Evaluate, is_valid: IsValid, *, sigma: float = 0.0, tau: int | None = None
-    ) -> None:
+        self, space: NscSpace, evaluate: Evaluate, is_valid: IsValid, *, sigma: float = 0.0, tau: int | None = None,
+        render_mode: str | None = None,
+    ) -> None:  # fmt: skip
+        check_render_mode(render_mode)
         self.mdp = NscMdp(space, evaluate, is_valid, sigma, tau)
         self.observation_space = gymnasium.spaces.Box(0.0, 1.0, self.mdp.shape, np.float32)
         self.action_space = gymnasium.spaces.Discrete(len(self.mdp.actions))
@@ -73,29 +78,21 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
         self._steps = 0
 
     @classmethod
-    def of_run(cls, run: Run, fidelity: int | None = None, *, sigma: float = 0.0, tau: int | None = None) -> NscEnv:
+    def of_run(
+        cls, run: Run, fidelity: int | None = None, *, sigma: float = 0.0, tau: int | None = None,
+        render_mode: str | None = None,
+    ) -> NscEnv:  # fmt: skip
         """The environment of a run on an NSC task; each network is charged to the run once, an invalid one too.
 
-        ``BudgetExhausted`` ends a search from inside ``step``. Steps that meet known networks cost nothing, so a method
-        bounds the number of steps itself (the paper's t_max).
+        So it is over all copies of the environment together. It cannot be pickled. ``BudgetExhausted`` ends a search
+        from inside ``step``. Steps that meet known networks cost nothing, so a method bounds the number of steps itself
+        (the paper's t_max).
 
         Raises:
             InvalidValueError: a fidelity that the task has not, or as in ``NscEnv``.
         """
-        run.task.fidelity_at(fidelity)  # raises before an episode begins
-
-        def evaluate(arch: Architecture) -> TrajectoryPoint:
-            run.evaluate(arch, fidelity)
-            return run.points[-1]
-
-        def is_valid(arch: Architecture) -> bool:
-            valid = bool(run.task.is_valid(arch))
-            if not valid:
-                run.evaluate(arch, fidelity)  # 0.0; a network that cannot be built costs what the run says
-            return valid
-
-        space = cast(NscSpace, run.space)  # NscMdp refuses another kind
-        return cls(space, evaluate, is_valid, sigma=sigma, tau=tau)
+        scores = RunScores(run, fidelity)
+        return cls(scores.space, scores.evaluate, scores.is_valid, sigma=sigma, tau=tau, render_mode=render_mode)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -130,34 +127,14 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
         return {} if self.mdp.space.definition.chain else {"p1": design.p1, "p2": design.p2}
 
 
-def scores_of(
-    task: str | Task | None, mode: Mode, tables: str | os.PathLike[str] | None, device: str, fidelity: int | None
-) -> tuple[NscSpace, Evaluate, IsValid]:
-    """Space, validation accuracy and validity of a task, for an environment without a run.
-
-    Raises:
-        UnknownNameError, InvalidValueError, TableError: no such task or mode, a task of another kind, a fidelity that
-            it has not, no table.
-    """
-    known = None if task is None else get_task(task)
-    if known is None or not isinstance(known.space, NscSpace):
-        ids = ", ".join(id_ for id_ in task_ids() if isinstance(get_task(id_).space, NscSpace))
-        missing = "no task is named" if known is None else f"{known.id!r} designs no NSC networks"
-        raise InvalidValueError(f"{ENV_ID}: {missing}; allowed: {ids}")
-    known.fidelity_at(fidelity)
-    bench = load(known, mode, tables, device)
-
-    def evaluate(arch: Architecture) -> Evaluation:
-        return bench.query(arch, fidelity=fidelity, split="validation")
-
-    return known.space, evaluate, known.is_valid
-
-
 def make_env(
     task: str | Task | None = None, mode: Mode = "tabular", tables: str | os.PathLike[str] | None = None,
     device: str = "cpu", fidelity: int | None = None, sigma: float = 0.0, tau: int | None = None,
+    render_mode: str | None = None,
 ) -> NscEnv:  # fmt: skip
     """What ``gymnasium.make`` calls: the environment of a task, its rewards the mean over the validation seeds.
+
+    It can be pickled; the task is loaded again where the pickle is read.
 
     Args:
         task: id of an NSC task.
@@ -167,8 +144,11 @@ def make_env(
         fidelity: epochs of a training; None is the whole training.
         sigma: see ``NscEnv``.
         tau: see ``NscEnv``.
+        render_mode: see ``NscEnv``.
 
     Raises:
         UnknownNameError, InvalidValueError, TableError: no such task or mode, a task of another kind, no table.
     """
-    return NscEnv(*scores_of(task, mode, tables, device, fidelity), sigma=sigma, tau=tau)
+    check_render_mode(render_mode)  # before a table is read
+    scores = TaskScores(task, mode, tables, device, fidelity)
+    return NscEnv(scores.space, scores.evaluate, scores.is_valid, sigma=sigma, tau=tau)

@@ -174,6 +174,10 @@ class NscMdp:
         self._evaluate, self._is_valid = evaluate, is_valid
         self._known: dict[str, tuple[float, Source | None, bool]] = {}
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> NscMdp:
+        """Itself: copies of an environment share what was asked, and pay for each network once together."""
+        return self
+
     @property
     def shape(self) -> tuple[int, int]:
         """Of an observation: (d, width of Figure 5's encoding)."""

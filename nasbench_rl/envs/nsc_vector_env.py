@@ -13,6 +13,8 @@ import numpy as np
 
 from nasbench_rl.benchmark import Mode
 from nasbench_rl.envs.nsc_mdp import TERMINATIONS, Design, Evaluate, IsValid, NscMdp
+from nasbench_rl.envs.render_mode import check_render_mode
+from nasbench_rl.envs.scores import TaskScores
 from nasbench_rl.errors import InvalidValueError, check_number, missing_extra, unknown
 from nasbench_rl.records import Source
 from nasbench_rl.spaces.nsc import NscSpace
@@ -52,6 +54,10 @@ class _Tree:
         self.named = np.zeros(capacity, dtype=np.bool_)  # whether there is an arch
         self.pointers = np.zeros((capacity, 2), dtype=np.int64)
         self.view[0] = mdp.observe(Design())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Tree:
+        """Itself: it only grows, and copies of an environment share what was met."""
+        return self
 
     def follow(self, nodes: Array, actions: Array) -> Array:
         """The node behind each (node, action), worked out where it is new."""
@@ -97,15 +103,18 @@ class NscVectorEnv(gymnasium.vector.VectorEnv[Observations, Array, Array]):
         autoreset_mode: ``NEXT_STEP``, Gymnasium's default: the step after an episode's last ignores its action and
             begins anew, with reward 0. ``SAME_STEP``: the last step already returns the new episode's observation, and
             ``info`` the last one as ``final_obs`` and ``final_info``; no step is lost.
+        render_mode: see ``NscEnv``.
 
     Raises:
-        InvalidValueError: no NSC space; num_envs, sigma, tau or autoreset_mode outside what is allowed.
+        InvalidValueError: no NSC space; num_envs, sigma, tau, autoreset_mode or render_mode outside what is allowed.
     """
 
     def __init__(
         self, space: NscSpace, evaluate: Evaluate, is_valid: IsValid, num_envs: int = 1, *, sigma: float = 0.0,
         tau: int | None = None, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
     ) -> None:  # fmt: skip
+        check_render_mode(render_mode)
         check_number("num_envs", num_envs, "1, 2, 3, …", whole=True)
         if num_envs < 1:
             raise InvalidValueError(f"num_envs {num_envs} is no number of environments; allowed: at least 1")
@@ -123,12 +132,45 @@ class NscVectorEnv(gymnasium.vector.VectorEnv[Observations, Array, Array]):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Begin every environment anew; nothing here is random, and ``options`` has no meaning."""
+        """Begin environments anew; nothing here is random.
+
+        Args:
+            seed: of Gymnasium's ``np_random``, which nothing here draws from.
+            options: under ``reset_mask`` booleans (n,), True where an environment begins anew; the others stay as they
+                are. Without them all begin anew. Other options have no meaning.
+
+        Returns:
+            Observations (n, d, width) of all environments, info of those that begin anew.
+
+        Raises:
+            InvalidValueError: ``reset_mask`` is none, resets nothing, or leaves out some before the first reset.
+        """
+        mask = self._reset_mask(options)
         super().reset(seed=seed if isinstance(seed, int) else None)
-        self._nodes = np.zeros(self.num_envs, dtype=np.int64)
-        self._steps = np.zeros(self.num_envs, dtype=np.int64)
-        self._over = np.zeros(self.num_envs, dtype=np.bool_)
-        return self._observe(self._nodes), self._pointers(self._nodes, ~self._over)
+        root = np.zeros(self.num_envs, dtype=np.int64)
+        if self._nodes is None:
+            self._nodes, self._steps, self._over = root, root.copy(), np.zeros(self.num_envs, dtype=np.bool_)
+        self._nodes, self._steps = np.where(mask, root, self._nodes), np.where(mask, 0, self._steps)
+        self._over = self._over & ~mask
+        return self._observe(self._nodes), self._pointers(root, mask)
+
+    def _reset_mask(self, options: dict[str, Any] | None) -> Array:
+        """(n,) which environments begin anew; ``options`` stay whole, for the wrappers around this one."""
+        if options is None or "reset_mask" not in options:
+            return np.ones(self.num_envs, dtype=np.bool_)
+        mask = options["reset_mask"]
+        allowed = f"an array of {self.num_envs} booleans, one an environment, at least one of them True"
+        if not isinstance(mask, np.ndarray):
+            raise InvalidValueError(f"reset_mask {mask!r} is no NumPy array; allowed: {allowed}")
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
+            raise InvalidValueError(f"reset_mask is {mask.dtype} {mask.shape}; allowed: {allowed}")
+        if not mask.any():
+            raise InvalidValueError(f"reset_mask is False everywhere and resets nothing; allowed: {allowed}")
+        if self._nodes is None and not mask.all():
+            raise InvalidValueError(
+                "reset_mask leaves out environments that never began; call reset() without it first"
+            )
+        return mask.copy()
 
     def step(self, actions: Array) -> tuple[Observations, Array, Array, Array, dict[str, Any]]:
         """Take one action in each environment.
@@ -222,9 +264,11 @@ def make_vector_env(
     num_envs: int = 1, task: str | Task | None = None, mode: Mode = "tabular",
     tables: str | os.PathLike[str] | None = None, device: str = "cpu", fidelity: int | None = None,
     sigma: float = 0.0, tau: int | None = None, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+    render_mode: str | None = None,
 ) -> NscVectorEnv:  # fmt: skip
     """What ``gymnasium.make_vec`` calls; arguments as in ``nsc_env.make_env`` and ``NscVectorEnv``."""
-    from nasbench_rl.envs.nsc_env import scores_of
-
-    scores = scores_of(task, mode, tables, device, fidelity)
-    return NscVectorEnv(*scores, num_envs, sigma=sigma, tau=tau, autoreset_mode=autoreset_mode)
+    check_render_mode(render_mode)
+    scores = TaskScores(task, mode, tables, device, fidelity)
+    return NscVectorEnv(
+        scores.space, scores.evaluate, scores.is_valid, num_envs, sigma=sigma, tau=tau, autoreset_mode=autoreset_mode
+    )
