@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED
+from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_accuracies
 
 pytest.importorskip("gymnasium")
 
+import gymnasium  # noqa: E402
 from gymnasium.utils.env_checker import check_env  # noqa: E402
 
 from nasbench_rl import BudgetExhausted, Run, load  # noqa: E402
-from nasbench_rl.errors import InvalidValueError  # noqa: E402
+from nasbench_rl.errors import InvalidValueError, NasbenchError  # noqa: E402
 
 
 def start(tables: Path, task: str = TWO_BY_SEED, trainings: float = 10.0) -> Run:
@@ -136,6 +139,92 @@ def test_an_unknown_action_is_named_and_the_episode_goes_on(made_tables: Path, a
         env.step(action)
     env.step(np.int64(0))
     assert env.step(np.int64(4))[4]["arch"] == "k1-k5"
+
+
+COPIES = [copy.copy, copy.deepcopy]
+
+
+@pytest.mark.parametrize("copied", COPIES)
+@pytest.mark.parametrize("task", [TWO_BY_SEED, DEEP])
+def test_a_copy_looks_ahead_on_the_one_budget(made_tables: Path, task: str, copied: Any) -> None:
+    """The best last choice by copies costs what each of them evaluates, and the original goes on where it was."""
+    run = start(made_tables, task)
+    env, last = run.env(), run.space.depth - 1
+    env.reset()
+    for _ in range(last):
+        env.step(np.int64(0))
+    ahead = []
+    for action in range(len(run.space.kernels)):
+        twin = copied(env)
+        assert twin is not env and twin.run is run
+        ahead.append(twin.step(np.int64(action))[1])
+        assert run.spent == len(ahead) * run.task.max_fidelity == len(run.points) * run.task.max_fidelity
+    assert ahead == [point.score for point in run.points] and len(set(ahead)) > 1
+    arch = (*[run.space.kernels[0]] * last, run.space.kernels[-1])
+    assert env.step(np.int64(len(ahead) - 1))[4] == {"arch": run.space.parse(arch).name, "spent": run.spent}
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_copies_cannot_spend_more_than_the_budget(made_tables: Path, copied: Any) -> None:
+    run = start(made_tables, trainings=3)
+    env = run.env()
+    env.reset()
+    env.step(np.int64(0))
+    with pytest.raises(BudgetExhausted):
+        max(range(5), key=lambda action: copied(env).step(np.int64(action))[1])
+    assert run.spent == 3 * run.task.max_fidelity and len(run.points) == 3
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_copies_of_an_nsc_environment_pay_for_each_network_once(tmp_path: Path, copied: Any) -> None:
+    id_, texts = "nsc-chain/digits@lite", ["conv3 conv1", "conv3 conv3", "conv3 conv5", "conv3 maxpool2"]
+    write_made_accuracies(tmp_path, id_, ["conv3", *texts], seeds=2)
+    run = load(id_, tables=tmp_path).start(12 * 4, 0)
+    env = run.env()
+    env.reset()
+    env.step(np.int64(1))
+    ahead = [copied(env).step(np.int64(action))[1] for action in range(3)]
+    assert run.spent == 12 * 4 and [point.arch for point in run.points] == ["conv3", *texts[:3]]
+    assert [point.score for point in run.points[1:]] == ahead
+    assert copied(env).step(np.int64(2))[1] == env.step(np.int64(2))[1] == ahead[2] and run.spent == 12 * 4
+    env.reset()
+    env.step(np.int64(1))
+    with pytest.raises(BudgetExhausted):
+        copied(env).step(np.int64(3))
+
+
+def test_a_wrapped_copy_charges_the_run_too(made_tables: Path) -> None:
+    run = start(made_tables)
+    env = gymnasium.wrappers.RecordEpisodeStatistics(gymnasium.wrappers.TimeLimit(run.env(), 10))
+    env.reset()
+    env.step(np.int64(0))
+    twin = copy.deepcopy(env)
+    assert twin.unwrapped.run is run
+    twin.step(np.int64(0))
+    assert run.spent == run.task.max_fidelity and env.step(np.int64(1))[4]["spent"] == 2 * run.task.max_fidelity
+
+
+@pytest.mark.parametrize("task", [TWO_BY_SEED, "nsc-chain/digits@lite"])
+def test_an_environment_of_a_run_is_not_pickled(made_tables: Path, tmp_path: Path, task: str) -> None:
+    write_made_accuracies(tmp_path, "nsc-chain/digits@lite", ["conv3"], seeds=2)
+    env = start(made_tables if task == TWO_BY_SEED else tmp_path, task).env()
+    for each in (env, gymnasium.wrappers.TimeLimit(env, 10)):
+        with pytest.raises(NasbenchError, match=r"environment of a run cannot be pickled: .*load\(task\)\.start"):
+            pickle.dumps(each)
+
+
+@pytest.mark.parametrize("task", [TWO_BY_SEED, "nsc-chain/digits@lite"])
+def test_it_draws_nothing(made_tables: Path, tmp_path: Path, task: str) -> None:
+    write_made_accuracies(tmp_path, "nsc-chain/digits@lite", ["conv3"], seeds=2)
+    run = start(made_tables if task == TWO_BY_SEED else tmp_path, task)
+    assert run.env(render_mode=None).render_mode is None
+    with pytest.raises(InvalidValueError, match="render_mode 'human': .*; allowed: None"):
+        run.env(render_mode="human")
+
+
+def test_an_unknown_fidelity_is_refused_before_an_episode(made_tables: Path) -> None:
+    with pytest.raises(InvalidValueError, match="fidelity 7 .*allowed"):
+        start(made_tables).env(fidelity=7)
 
 
 def test_another_kind_of_space_is_refused(made_tables: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 import zlib
@@ -11,6 +13,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from made_images import QUICK, made_folder, made_rows
 
 pytest.importorskip("gymnasium")
 
@@ -18,13 +21,16 @@ import gymnasium  # noqa: E402
 from gymnasium.utils.env_checker import check_env  # noqa: E402
 from gymnasium.wrappers import FlattenObservation  # noqa: E402
 
-from nasbench_rl.envs.nsc_env import ENV_ID, NscEnv  # noqa: E402
-from nasbench_rl.envs.nsc_mdp import TERMINATIONS, Termination, actions_of  # noqa: E402
+from nasbench_rl.envs import ENV_ID  # noqa: E402
+from nasbench_rl.envs.nsc_env import NscEnv  # noqa: E402
+from nasbench_rl.envs.nsc_mdp import TERMINATIONS, NscMdp, Termination, actions_of  # noqa: E402
 from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnknownNameError  # noqa: E402
 from nasbench_rl.records import Cost, Evaluation  # noqa: E402
 from nasbench_rl.spaces.base import Architecture  # noqa: E402
 from nasbench_rl.spaces.kernels import KERNEL_SPACES  # noqa: E402
 from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace, load_space  # noqa: E402
+from nasbench_rl.surrogate import Surrogate  # noqa: E402
+from nasbench_rl.task import get_task  # noqa: E402
 
 CHAIN, BRANCH = NscChain(), NscMultiBranch()
 CONV1, CONV3, CONV5, MAX2, MAX3, AVG2, AVG3, TERMINAL, ADD, CONCAT, P1_UP, P1_DOWN, P2_UP, P2_DOWN = range(14)
@@ -34,6 +40,10 @@ DIGITS = "nsc-chain/digits@lite"
 def accuracy_of(arch: Architecture) -> float:
     """Some number in [0, 1) that the name fixes."""
     return zlib.crc32(arch.name.encode()) / 2**32
+
+
+def is_valid(arch: Architecture) -> bool:
+    return True
 
 
 def accuracy(space: NscSpace, text: str) -> float:
@@ -64,6 +74,16 @@ def ends(env: NscEnv, *actions: int) -> list[str | None]:
     for _, _, terminated, truncated, info in steps:
         assert terminated == ("terminated_by" in info) and not truncated
     return [step[4].get("terminated_by") for step in steps]
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of short chains, and a surrogate for the others."""
+    pytest.importorskip("lightgbm")
+    rows = made_rows(depth=2)
+    folder = made_folder(tmp_path_factory.mktemp("tables"), rows)
+    Surrogate.fit(get_task(DIGITS), rows, np.random.default_rng(0), options=QUICK).save(folder)
+    return folder
 
 
 # -- Table 2
@@ -244,6 +264,13 @@ def test_gymnasiums_own_check(space: NscSpace, side: int) -> None:
     check_env(make(space, side=side, sigma=0.1), skip_render_check=True)
 
 
+def test_gymnasiums_own_check_of_what_it_makes(tables: Path) -> None:
+    """Rendering and closing, too, which it asks of environments with a ``spec`` alone."""
+    env = gymnasium.make(ENV_ID, task=DIGITS, mode="surrogate", tables=tables, render_mode=None)
+    check_env(env.unwrapped)
+    assert env.render_mode is None and gymnasium.make(env.spec).reset()[0].shape == (10, 25)
+
+
 @pytest.mark.parametrize("space", [CHAIN, BRANCH])
 def test_the_same_actions_give_the_same_episode(space: NscSpace) -> None:
     def episode(seed: int) -> list[Any]:
@@ -277,6 +304,77 @@ def test_stable_baselines3_trains_on_it_unchanged(algorithm: str, space: NscSpac
     assert len(agent.ep_info_buffer) > 0
 
 
+# -- copies and pickles
+
+
+GO_ON = """
+import pickle, sys
+env = pickle.load(open(sys.argv[1], "rb"))
+steps = [env.step(int(action)) for action in sys.argv[2:]]
+print([(view.tobytes().hex(), *rest) for view, *rest in steps], env.spec, env.np_random.random())
+env.close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("named", "mode"), [(DIGITS, "tabular"), (get_task(DIGITS), "tabular"), (DIGITS, "surrogate"), (DIGITS, "live")]
+)
+def test_a_pickle_goes_on_in_another_process(
+    named: Any, mode: str, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From its design, with its random state, and where a relative folder of tables would be another one."""
+    actions = (MAX2, CONV1, TERMINAL) if mode == "surrogate" else (MAX2, TERMINAL)  # live: all of these are stored
+    monkeypatch.chdir(tables.parent)
+    env = gymnasium.make(ENV_ID, task=named, mode=mode, tables=tables.name, sigma=0.1, render_mode=None)
+    env.reset(seed=5)
+    env.step(np.int64(CONV3))
+    (tmp_path / "env.pickle").write_bytes(pickle.dumps(env))
+    assert (tmp_path / "env.pickle").stat().st_size < 50_000, "of a table or surrogate nothing is in it"
+    script = [sys.executable, "-c", GO_ON, str(tmp_path / "env.pickle"), *map(str, actions)]
+    done = subprocess.run(script, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    steps = [env.step(np.int64(action)) for action in actions]
+    assert steps[1][4]["source"] == ("surrogate" if mode == "surrogate" else "table")
+    told = [(view.tobytes().hex(), *rest) for view, *rest in steps]
+    assert done.stdout.strip() == f"{told} {env.spec} {env.np_random.random()}"
+
+
+def test_a_pickle_remembers_what_it_was_told() -> None:
+    env = make(BRANCH, sigma=0.1)
+    env.mdp = pickle.loads(pickle.dumps(NscMdp(BRANCH, accuracy_of, is_valid)))
+    play(env, CONV3, MAX2)
+    again = pickle.loads(pickle.dumps(env))
+    again.mdp._evaluate = None  # nothing is asked anew
+    assert [step[1] for step in play(again, CONV3, MAX2)] == rewards(env, CONV3, MAX2)
+
+
+def test_an_environment_of_functions_that_cannot_be_pickled_says_so() -> None:
+    with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
+        pickle.dumps(make())
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("space", [CHAIN, BRANCH])
+def test_a_copy_looks_ahead(space: NscSpace, copied: Callable[[NscEnv], NscEnv]) -> None:
+    called: list[str] = []
+    env = make(space, evaluate=lambda arch: called.append(arch.name) or accuracy_of(arch))
+    play(env, CONV3)
+    twin = copied(env)
+    ahead = [twin.step(np.int64(action)) for action in (MAX2, CONV1, TERMINAL)]
+    assert ahead[-1][2] and len(called) == 3
+    behind = [env.step(np.int64(action)) for action in (MAX2, CONV1, TERMINAL)]
+    assert [step[1:] for step in behind] == [step[1:] for step in ahead]
+    assert len(called) == 3, "each network is asked for once"
+
+
+def test_a_deep_copy_draws_for_itself() -> None:
+    env = make()
+    env.reset(seed=1), env.action_space.seed(1)
+    twin = copy.deepcopy(env)
+    assert twin.np_random.random() == env.np_random.random() and twin.action_space is not env.action_space
+    assert [twin.action_space.sample() for _ in range(9)] == [env.action_space.sample() for _ in range(9)]
+
+
 # -- bad input
 
 
@@ -301,7 +399,8 @@ def test_a_step_outside_an_episode() -> None:
 @pytest.mark.parametrize(
     "options",
     [{"sigma": bad} for bad in (-0.1, 1.5, float("nan"), "a", None, True, [0.1])]
-    + [{"tau": bad} for bad in (0, 2.5, 3.0, "3", True)],
+    + [{"tau": bad} for bad in (0, 2.5, 3.0, "3", True)]
+    + [{"render_mode": bad} for bad in ("human", "rgb_array", "", False)],
 )
 def test_options_outside_what_is_allowed(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidValueError, match=f"{next(iter(options))}.*allowed"):
@@ -348,6 +447,7 @@ def test_an_error_of_evaluate_changes_nothing() -> None:
         ({"task": DIGITS, "fidelity": 13}, InvalidValueError, "fidelity 13 .* did you mean 12.*allowed: 1, 2, "),
         ({"task": DIGITS, "fidelity": 2.5}, InvalidValueError, "fidelity 2.5 .* did you mean 2.*allowed: 1, 2, "),
         ({"task": DIGITS, "fidelity": "2"}, InvalidValueError, "fidelity .* '2' is not a number; allowed: 1"),
+        ({"task": DIGITS, "render_mode": "human"}, InvalidValueError, "render_mode 'human': .*; allowed: None"),
     ],
 )
 def test_make_refuses_what_it_cannot_make(
@@ -404,22 +504,48 @@ def test_the_environment_of_a_run_charges_each_network_once(tmp_path: Path) -> N
         env.step(np.int64(MAX3))
 
 
+def python(code: str) -> str:
+    """What a process of its own prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+KNOWN_THERE = "import sys; print('nasbench_rl/NSC-v0' in sys.modules['gymnasium'].registry)"
+
+
 @pytest.mark.parametrize(
-    "both", ["gymnasium, nasbench_rl", "nasbench_rl, gymnasium", "nasbench_rl.task, gymnasium.spaces"]
+    "imports",
+    [
+        "gymnasium, nasbench_rl",
+        "gymnasium.spaces, nasbench_rl.task",
+        "gymnasium, nasbench_rl.envs",
+        "nasbench_rl.envs, gymnasium",
+        "nasbench_rl, gymnasium, nasbench_rl.envs",
+        "nasbench_rl.envs.nsc_vector_env",
+    ],
 )
-def test_the_environment_is_known_in_either_order_of_imports(both: str) -> None:
-    code = f"import {both}, sys; print('nasbench_rl/NSC-v0' in sys.modules['gymnasium'].registry)"
-    code += "; assert 'GymnasiumFinder' not in repr(sys.meta_path)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"
+def test_the_environment_is_known_behind_these_imports(imports: str) -> None:
+    assert python(f"import {imports}; {KNOWN_THERE}") == "True"
 
 
-def test_without_gymnasium_the_package_works_and_others_may_ask_for_it() -> None:
-    code = "import nasbench_rl, importlib.util; assert importlib.util.find_spec('gymnasium'); import gymnasium; "
-    code += "assert 'nasbench_rl/NSC-v0' in gymnasium.registry; gymnasium.spec('nasbench_rl/NSC-v0')"
-    subprocess.run([sys.executable, "-c", code], check=True)
-    code = "import sys; sys.modules['gymnasium'] = None; import nasbench_rl; nasbench_rl.query"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_an_import_of_the_package_alone_changes_no_other_import() -> None:
+    code = "import sys; finders = [*sys.meta_path]; import nasbench_rl; print(sys.meta_path == finders); "
+    code += "import gymnasium; print(sys.meta_path == finders, 'nasbench_rl.envs' in sys.modules)"
+    assert python(code).split() == ["True", "True", "False"]
+
+
+@pytest.mark.parametrize("first", ["nasbench_rl", "gymnasium, nasbench_rl", "nasbench_rl.envs"])
+def test_the_package_can_be_reloaded(first: str) -> None:
+    """Whichever comes first, and registers once: a second registration warns."""
+    code = f"import warnings; warnings.simplefilter('error'); import {first}, importlib; "
+    code += "importlib.reload(nasbench_rl); import gymnasium; importlib.reload(nasbench_rl); "
+    code += f"importlib.reload(__import__('nasbench_rl.envs').envs); {KNOWN_THERE}"
+    assert python(code) == "True"
+
+
+def test_without_gymnasium_the_package_works() -> None:
+    python("import sys; sys.modules['gymnasium'] = None; import nasbench_rl; nasbench_rl.query")
 
 
 def test_without_gymnasium_the_extra_is_named() -> None:
@@ -430,15 +556,14 @@ def test_without_gymnasium_the_extra_is_named() -> None:
 
 def test_the_module_in_the_id_registers_it() -> None:
     code = (
-        "import sys, gymnasium\n"
+        "import nasbench_rl, gymnasium\n"
         "try:\n    gymnasium.make('nasbench_rl.envs:nasbench_rl/NSC-v0')\n"
         "except Exception as error:\n    print(type(error).__name__, error)\n"
         "print(gymnasium.spec('nasbench_rl/NSC-v0').id)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("InvalidValueError nasbench_rl/NSC-v0: no task is named")
-    assert done.stdout.splitlines()[-1] == ENV_ID
+    told = python(code)
+    assert told.startswith("InvalidValueError nasbench_rl/NSC-v0: no task is named")
+    assert told.splitlines()[-1] == ENV_ID
 
 
 def test_the_id_is_known_where_nasbench_rl_is_imported_behind_gymnasium() -> None:

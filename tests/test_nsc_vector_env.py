@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import time
 import zlib
 from collections.abc import Callable
@@ -16,7 +18,8 @@ pytest.importorskip("gymnasium")
 import gymnasium  # noqa: E402
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv  # noqa: E402
 
-from nasbench_rl.envs.nsc_env import ENV_ID, NscEnv  # noqa: E402
+from nasbench_rl.envs import ENV_ID  # noqa: E402
+from nasbench_rl.envs.nsc_env import NscEnv  # noqa: E402
 from nasbench_rl.envs.nsc_mdp import TERMINATIONS  # noqa: E402
 from nasbench_rl.envs.nsc_vector_env import NscVectorEnv  # noqa: E402
 from nasbench_rl.errors import InvalidValueError, MissingCellError, UnknownNameError  # noqa: E402
@@ -32,6 +35,10 @@ MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP)
 def accuracy_of(arch: Architecture) -> float:
     """Some number in [0, 1) that the name fixes."""
     return zlib.crc32(arch.name.encode()) / 2**32
+
+
+def is_valid(arch: Architecture) -> bool:
+    return len(arch.choices) < 7
 
 
 def evaluation_of(arch: Architecture) -> Evaluation:
@@ -58,6 +65,10 @@ def singles(
         return NscEnv(space, evaluate, lambda arch: space.is_valid(arch, side, side), **options)
 
     return SyncVectorEnv([single] * num_envs, autoreset_mode=mode)
+
+
+def singles_in(space: NscSpace, num_envs: int, autoreset_mode: AutoresetMode, **options: Any) -> SyncVectorEnv:
+    return singles(space, num_envs, autoreset_mode, **options)
 
 
 def assert_same_info(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
@@ -122,6 +133,74 @@ def test_every_answer_says_where_it_came_from(mode: AutoresetMode) -> None:
     assert seen == {None, "table", "surrogate", "invalid"}
 
 
+@pytest.mark.parametrize("space", [CHAIN, BRANCH])
+@pytest.mark.parametrize("mode", MODES)
+def test_some_of_them_begin_anew_by_reset_mask(space: NscSpace, mode: AutoresetMode) -> None:
+    """As ``SyncVectorEnv`` has it, between steps of any kind, the one after an episode's end among them."""
+    ours, theirs = (make_one(space, 5, autoreset_mode=mode, tau=4) for make_one in (make, singles_in))
+    ours.reset(), theirs.reset()
+    rng, met = np.random.default_rng(2), 0
+    for _ in range(80):
+        actions = rng.choice(ours.single_action_space.n, size=5, p=probabilities(ours.single_action_space.n))
+        last, their_last = ours.step(actions), theirs.step(actions)
+        for mine, other in zip(last[:4], their_last[:4], strict=True):
+            np.testing.assert_array_equal(mine, other)
+        assert_same_info(last[4], their_last[4])
+        mask = rng.random(5) < 0.4
+        if mask.any():
+            met += bool((last[2] & mask).any() and (last[2] & ~mask).any())
+            options = {"reset_mask": mask.copy()}
+            (views, info), (their_views, their_info) = ours.reset(options=options), theirs.reset(options=dict(options))
+            np.testing.assert_array_equal(views, their_views)
+            assert_same_info(info, their_info)
+            np.testing.assert_array_equal(views[~mask], last[0][~mask])
+            assert options["reset_mask"].tolist() == mask.tolist(), "wrappers around it need the option, too"
+    assert met > 3
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ([True, False, True], r"reset_mask \[True, False, True\] is no NumPy array"),
+        (None, "reset_mask None is no NumPy array"),
+        (np.array([True, False]), r"reset_mask is bool \(2,\)"),
+        (np.array([[True, False, True]]), r"reset_mask is bool \(1, 3\)"),
+        (np.array(True), r"reset_mask is bool \(\)"),
+        (np.array([1, 0, 1]), r"reset_mask is int64 \(3,\)"),
+        (np.array([True, None, True], dtype=object), r"reset_mask is object \(3,\)"),
+        (np.zeros(3, dtype=bool), "reset_mask is False everywhere"),
+    ],
+)
+def test_a_wrong_reset_mask_changes_nothing(mask: Any, message: str) -> None:
+    env = make()
+    env.reset()
+    env.step(np.array([CONV1, CONV3, TERMINAL]))
+    with pytest.raises(InvalidValueError, match=message + ".*; allowed: an array of 3 booleans"):
+        env.reset(options={"reset_mask": mask})
+    info = env.step(np.array([CONV1, CONV1, CONV1]))[4]
+    assert info["arch"].tolist() == ["conv1 conv1", "conv3 conv1", None]
+
+
+def test_the_first_reset_is_of_all() -> None:
+    env = make()
+    with pytest.raises(InvalidValueError, match=r"never began; call reset\(\) without it first"):
+        env.reset(options={"reset_mask": np.array([True, False, True])})
+    env.reset(options={"reset_mask": np.ones(3, dtype=bool)})
+    assert env.step(np.array([CONV1, CONV3, TERMINAL]))[2].tolist() == [False, False, True]
+    env.reset(options={"another": 1})
+    assert env.step(np.array([CONV1] * 3))[4]["arch"].tolist() == ["conv1"] * 3
+
+
+def test_statistics_of_episodes_heed_a_reset_mask() -> None:
+    """They read the option after the environment, which must leave it there."""
+    env = gymnasium.wrappers.vector.RecordEpisodeStatistics(make(num_envs=2))
+    env.reset()
+    env.step(np.array([CONV1, CONV3]))
+    env.reset(options={"reset_mask": np.array([True, False])})
+    *_, info = env.step(np.array([TERMINAL, TERMINAL]))
+    assert info["episode"]["l"].tolist() == [1, 2]
+
+
 def test_more_sequences_than_it_has_room_for_at_first() -> None:
     ours, theirs = make(BRANCH, 64, sigma=0.1), singles(BRANCH, 64, AutoresetMode.NEXT_STEP, sigma=0.1)
     ours.reset(), theirs.reset()
@@ -139,8 +218,8 @@ def test_what_was_returned_stays_as_it_was() -> None:
     kept = [part.copy() for part in first[:4]], {key: value.copy() for key, value in first[4].items()}
     env.step(np.array([CONV3, TERMINAL]))
     env.step(np.array([P1_DOWN, CONV1]))
-    for part, copy in zip(first[:4], kept[0], strict=True):
-        assert np.array_equal(part, copy)
+    for part, then in zip(first[:4], kept[0], strict=True):
+        assert np.array_equal(part, then)
     assert_same_info(first[4], kept[1])
 
 
@@ -197,6 +276,59 @@ def test_options_outside_what_is_allowed() -> None:
     with pytest.raises(UnknownNameError, match="'Disabled'.*allowed: NextStep, SameStep"):
         make(autoreset_mode=AutoresetMode.DISABLED)
     assert make(autoreset_mode="SameStep").metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+
+
+# -- copies and pickles
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_copy_goes_on_by_itself(copied: Callable[[NscVectorEnv], NscVectorEnv], mode: AutoresetMode) -> None:
+    env = NscVectorEnv(BRANCH, accuracy_of, is_valid, 4, sigma=0.1, autoreset_mode=mode)
+    env.reset(seed=3)
+    rng = np.random.default_rng(0)
+    before, after = rng.integers(14, size=(10, 4)), rng.integers(14, size=(30, 4))
+    for actions in before:
+        env.step(actions)
+    twin = copied(env)
+    ahead = [twin.step(actions) for actions in after]
+    twin.close()
+    assert not env.closed
+    for got, actions in zip(ahead, after, strict=True):
+        expected = env.step(actions)
+        for mine, other in zip(got[:4], expected[:4], strict=True):
+            np.testing.assert_array_equal(mine, other)
+        assert_same_info(got[4], expected[4])
+    assert twin.np_random.random() == env.np_random.random() or copied is copy.copy
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_copies_ask_for_each_network_once(copied: Callable[[NscVectorEnv], NscVectorEnv]) -> None:
+    called: list[str] = []
+    env = make(num_envs=2, evaluate=lambda arch: called.append(arch.name) or accuracy_of(arch))
+    env.reset()
+    copied(env).step(np.array([CONV1, CONV3]))
+    env.step(np.array([CONV3, CONV1]))
+    assert sorted(called) == ["conv1", "conv3"]
+
+
+def test_what_make_vec_made_can_be_pickled(tmp_path: Path) -> None:
+    options = {"task": "nsc-multibranch/digits@lite", "mode": "live", "tables": tmp_path, "render_mode": None}
+    env = gymnasium.make_vec(ENV_ID, num_envs=3, **options)
+    env.reset()
+    env.step(np.array([TERMINAL, P1_DOWN, P1_DOWN]))
+    again = pickle.loads(pickle.dumps(env))
+    assert again.spec == env.spec and again.num_envs == 3
+    for mine, other in zip(again.step(np.full(3, TERMINAL))[:4], env.step(np.full(3, TERMINAL))[:4], strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_it_draws_nothing(tmp_path: Path) -> None:
+    options = {"task": "nsc-chain/digits@lite", "mode": "live", "tables": tmp_path}
+    for build in (make, lambda **more: gymnasium.make_vec(ENV_ID, **options, **more)):
+        assert build(render_mode=None).render_mode is None
+        with pytest.raises(InvalidValueError, match="render_mode 'human': .*; allowed: None"):
+            build(render_mode="human")
 
 
 # -- gymnasium.make_vec
