@@ -162,8 +162,8 @@ class PathUpdate:
         games: games played in it; one that several updates played counts for each by its share of the game's steps. 1
             in tabular mode.
         return_mean: raw reward earned in the update over ``games``: the mean undiscounted, unclipped return of its own
-            play. In tabular mode the stored proxy score of the architecture at this stage of a uniformly fitted
-            supernet, an approximation.
+            play. In tabular mode the stored proxy score of the architecture at the last fidelity that the fit has
+            reached, of a uniformly fitted supernet, an approximation.
     """
 
     index: int

@@ -29,7 +29,8 @@ class WeightSharing:
 
     Fitting with uniform paths depends on nothing that it finds, so in tabular mode it is replayed exactly: search seed
     s takes the stored supernet s modulo their number. Fitting with a controller's paths cannot be replayed: in tabular
-    mode the controller is told the stored proxies instead, an approximation that reports have to name.
+    mode the controller is told the stored proxies instead, and nothing before the fit has reached the first of them: an
+    approximation that reports have to name.
 
     The fit's env steps are charged. Proxies are inference alone, which the RL-agents paper calls "negligible to the
     time of training" (section 5.3), and charged no env steps as there; ``docs/budget.md`` has how many they take. The
@@ -66,7 +67,8 @@ class WeightSharing:
         Args:
             sample_path: which path an update trains; None draws uniformly (SPOS).
             told: called with what an update brought, in the updates' order. Live that is once the games that it played
-                in are over, so some updates later and for the last ones never.
+                in are over, so some updates later and for the last ones never. In tabular mode the first ones are never
+                told: no proxy is stored of a fit that has not reached the first fidelity.
             listed: measure every architecture at the end. False, for spaces too large to list and for controllers that
                 need no proxies, leaves that to ``proxies_of``, and a live supernet is not stored.
 
@@ -115,19 +117,20 @@ class WeightSharing:
         return np.array([proxy.mean for proxy in measured])
 
     def _pretend(self, sample_path: SamplePath, told: Callable[[PathUpdate], None] | None, proxies: Floats) -> None:
-        """Run a controller against the stored proxies of the last fidelity that a fit would have passed."""
+        """Run a controller against the stored proxies of the last fidelity that a fit has reached by then."""
         self.run.approximation = (
             f"the controller hears proxies of one of {len(self._bench.supernets().seeds)} stored supernets whose paths "
-            "were drawn uniformly; live it would hear what its children earned in the supernet that it steers"
+            "were drawn uniformly, and nothing before their first fidelity; live it would hear what its children "
+            "earned in the supernet that it steers"
         )
         recipe, space = self.task.recipe, self.task.space
         steps = recipe.num_envs * recipe.rollout * np.arange(1, recipe.updates + 1)
-        passed = np.maximum(0, np.searchsorted(self.task.fidelities, steps, side="right") - 1)
+        reached = np.searchsorted(self.task.fidelities, steps, side="right")  # how many fidelities
         scores = [dict(zip((arch.name for arch in space), row, strict=True)) for row in proxies.tolist()]
-        for i, (step, row) in enumerate(zip(steps.tolist(), passed.tolist(), strict=True)):
+        for i, (step, count) in enumerate(zip(steps.tolist(), reached.tolist(), strict=True)):
             arch = space.parse(sample_path(i, self.run.rng)).name
-            if told is not None:
-                told(PathUpdate(i, arch, step, 1.0, scores[row][arch]))
+            if told is not None and count:
+                told(PathUpdate(i, arch, step, 1.0, scores[count - 1][arch]))
 
     def _fit_live(
         self, sample_path: SamplePath | None, told: Callable[[PathUpdate], None] | None, listed: bool

@@ -60,8 +60,8 @@ def test_the_page_counts_what_of_enas_is_its_initial_weights(reproduced: Path) -
     unmoved = rl_agents.unmoved_finalists(runs)
     assert set(unmoved) == {TWO_BY_SEED, SINGLE_SEED} and all(0 <= share <= 1 for share in unmoved.values())
     page = (reproduced / "report.md").read_text()
-    assert f"{3 * unmoved[TWO_BY_SEED]:.1f} on {TWO_BY_SEED} (9 updates of the controller)" in page
-    assert f"on {SINGLE_SEED} (4 updates of the controller)" in page
+    assert f"{3 * unmoved[TWO_BY_SEED]:.1f} on {TWO_BY_SEED} (31 updates of the controller)" in page
+    assert f"on {SINGLE_SEED} (15 updates of the controller)" in page
 
 
 def test_finalists_of_a_controller_that_never_learns_are_counted_by_seed() -> None:

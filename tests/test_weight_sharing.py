@@ -86,10 +86,25 @@ def test_a_controller_is_told_the_proxies_of_the_stage_it_is_at(made_tables: Pat
     bench = load(TWO_BY_SEED, tables=made_tables)
     run, told = bench.start(WHOLE, 0), list[PathUpdate]()
     run.supernet().fit(lambda index, rng: (5, 5), told.append)
-    assert len(told) == 977 and told[-1].env_steps == 977 * 1024
-    assert told[0].return_mean == pytest.approx(made_return(bench.task, "k5-k5", 1000, 0))
-    assert told[500].return_mean == pytest.approx(made_return(bench.task, "k5-k5", 1000, 9))
-    assert told[-1].return_mean == pytest.approx(made_return(bench.task, "k5-k5", 1000, 19))
+    assert [update.index for update in told] == list(range(48, 977)) and told[-1].env_steps == 977 * 1024
+    reached = [sum(fidelity <= update.env_steps for fidelity in bench.task.fidelities) for update in told]
+    assert reached[0] == 1 and reached[-1] == 20
+    expected = [made_return(bench.task, "k5-k5", 1000, count - 1) for count in range(1, 21)]
+    assert [update.return_mean for update in told] == pytest.approx([expected[count - 1] for count in reached])
+
+
+def test_no_proxy_is_heard_of_before_the_fit_has_reached_it(made_tables: Path) -> None:
+    """The first of 20 fidelities is 50,000 env steps, which the 49th update of 1,024 reaches."""
+    run, sampled, told = load(TWO_BY_SEED, tables=made_tables).start(WHOLE, 0), list[int](), list[PathUpdate]()
+
+    def sample_path(index: int, rng: np.random.Generator) -> tuple[int, int]:
+        sampled.append(index)
+        return 1, 1
+
+    run.supernet().fit(sample_path, told.append)
+    assert sampled == list(range(977)), "every update has its path, heard of or not"
+    assert min(update.env_steps for update in told) == 49 * 1024 >= run.task.fidelities[0] > 48 * 1024
+    assert "nothing before their first fidelity" in run.approximation
 
 
 def test_spos_trains_its_top_three_and_charges_supernet_and_trainings(made_tables: Path) -> None:
@@ -179,11 +194,92 @@ def test_enas_hears_of_a_child_after_others_have_begun_and_rewards_the_right_one
     sampled = []
     for i in range(6):
         learner.sample_path(i, np.random.default_rng(0))
-        sampled.append(learner.playing[-1])
+        sampled.append(learner.playing[i // 2])
     for i, (games, mean) in enumerate([(1.0, 8.0), (3.0, 4.0), (2.0, 7.0), (2.0, 9.0)]):
         learner.told(PathUpdate(i, "", 1024 * (i + 1), games, mean))
     assert learner.batch == [(sampled[0], pytest.approx(5.0)), (sampled[2], pytest.approx(8.0))]
-    assert list(learner.playing) == [sampled[4]]
+    assert list(learner.playing.values()) == [sampled[4]]
+
+
+def test_enas_updates_its_controller_every_three_children_of_ten_updates(
+    made_tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Table 5: 10 child network epochs, 3 NAS runner timesteps; of 97 children the first four end before any proxy."""
+    pytest.importorskip("torch")
+    from nasbench_rl_baselines import enas
+
+    batches: list[list[float]] = []
+    rates: list[float] = []
+    before = enas._Learner._learn
+
+    def counted(self: enas._Learner) -> None:
+        batches.append([reward for _, reward in self.batch])
+        rates.append(self.optimizer.param_groups[0]["lr"])
+        before(self)
+
+    monkeypatch.setattr(enas._Learner, "_learn", counted)
+    enas.Enas()(load(TWO_BY_SEED, tables=made_tables).start(4 * WHOLE, 0))
+    assert [len(batch) for batch in batches] == [3] * 31
+    assert rates == pytest.approx([0.5e-3 * (1 + np.cos(np.pi * i / 32)) for i in range(31)])
+
+
+def test_a_child_that_ends_before_any_proxy_is_left_out_and_moves_no_other_s_reward(made_tables: Path) -> None:
+    pytest.importorskip("torch")
+    from nasbench_rl_baselines.enas import Enas, _Learner
+
+    learner = _Learner(Enas(child_updates=2), load(TWO_BY_SEED, tables=made_tables).start(4 * WHOLE, 0), 100)
+    for i in range(6):
+        learner.sample_path(i, np.random.default_rng(0))
+    sampled = dict(learner.playing)
+    for i, mean in [(3, 4.0), (4, 7.0), (5, 9.0)]:  # the first child is not heard of, the second in part
+        learner.told(PathUpdate(i, "", 1024 * (i + 1), 1.0, mean))
+    assert learner.batch == [(sampled[1], 4.0), (sampled[2], pytest.approx(8.0))]
+
+
+def test_enas_s_controller_is_told_of_the_last_child_and_its_reward(made_tables: Path) -> None:
+    """Section 4.2: what it writes next depends on the previous architecture and on its reward."""
+    torch = pytest.importorskip("torch")
+    from nasbench_rl_baselines.enas import Enas, _Learner
+
+    def learner_told(*rewards: float, rate: float = 0.0) -> _Learner:
+        run = load(TWO_BY_SEED, tables=made_tables).start(4 * WHOLE, 0)
+        learner = _Learner(Enas(child_updates=1, learning_rate=rate), run, 100)
+        for i, reward in enumerate(rewards):
+            learner.sample_path(i, np.random.default_rng(0))
+            learner.told(PathUpdate(i, "", 1024 * (i + 1), 1, reward))
+        return learner
+
+    first = learner_told()
+    assert not first.heard.any(), "nothing was heard of yet"
+    low, high = learner_told(5.0, 9.0, 5.0), learner_told(5.0, 9.0, 9.0)
+    assert torch.equal(low.heard[:-1], high.heard[:-1]) and (low.heard[-1], high.heard[-1]) == (0.0, 1.0)
+    assert low.heard[:-1].view(2, 5).sum(1).tolist() == [1.0, 1.0], "one-hot, a choice a layer"
+    written = [learner.probabilities() for learner in (first, low, high)]
+    assert all(p.sum() == pytest.approx(1.0) for p in written)
+    assert np.abs(written[1] - written[2]).max() > 1e-6, "by the reward alone"
+    other = learner_told(5.0, 9.0, 9.0)
+    other.heard = other.heard.clone()
+    other.heard[:5] = other.heard[:5].roll(1)
+    assert np.abs(written[2] - other.probabilities()).max() > 1e-6, "by the architecture alone"
+    learned, kept = learner_told(5.0, 9.0, 1.0, rate=0.1), learner_told(5.0, 9.0, 1.0)
+    assert learned.controller.told is not None and kept.controller.told is not None
+    assert not torch.equal(learned.controller.told.weight, kept.controller.told.weight), (
+        "a batch teaches it to use them"
+    )
+
+
+def test_enas_learns_from_a_child_as_it_was_told_before_it(made_tables: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from nasbench_rl_baselines.enas import Enas, _Learner
+
+    learner = _Learner(Enas(child_updates=1), load(TWO_BY_SEED, tables=made_tables).start(4 * WHOLE, 0), 100)
+    before = []
+    for i, reward in enumerate([3.0, 8.0]):
+        before.append(learner.heard)
+        learner.sample_path(i, np.random.default_rng(0))
+        learner.told(PathUpdate(i, "", 1024 * (i + 1), 1, reward))
+    assert all(torch.equal(child.told, told) for (child, _), told in zip(learner.batch, before, strict=True))
+    assert not torch.equal(*before)
 
 
 def test_reports_name_what_a_stored_table_stands_in_for(made_tables: Path, tmp_path: Path) -> None:

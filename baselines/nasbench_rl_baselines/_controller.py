@@ -23,9 +23,12 @@ class Controller(nn.Module):
     """An LSTM over the tokens of ``Choices``, with one embedding and one softmax for all steps."""
 
     def __init__(
-        self, choices: Choices, units: int, layers: int, init_range: float, generator: torch.Generator
+        self, choices: Choices, units: int, layers: int, init_range: float, generator: torch.Generator, told: int = 0
     ) -> None:
-        """Weights are uniform in ±``init_range``, drawn from ``generator``."""
+        """Weights are uniform in ±``init_range``, drawn from ``generator``; ``told``: numbers told with each sequence.
+
+        What is told goes through a linear layer and is added to the first input.
+        """
         super().__init__()
         self.choices = choices
         self._known: dict[Tokens, tuple[Tensor, States]] = {}
@@ -34,54 +37,64 @@ class Controller(nn.Module):
         # Cells, because nn.LSTM takes three times as long for a single step.
         self.cells = nn.ModuleList(nn.LSTMCell(units, units, device="meta") for _ in range(layers))
         self.head = nn.Linear(units, choices.tokens, device="meta")
+        self.told = nn.Linear(told, units, bias=False, device="meta") if told else None
         self.to(DTYPE).to_empty(device="cpu")
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.uniform_(-init_range, init_range, generator=generator)
 
-    def _step(self, token: Tensor, states: States) -> tuple[Tensor, States]:
-        """Feed one token a sequence, (n,); returns logits (n, tokens) and the cells' states."""
-        out, after = self.embedding(token), []
+    def _first(self, count: int, told: Tensor | None) -> Tensor:
+        """(n, units) the input before the first choice."""
+        begin: Tensor = self.embedding(torch.full((count,), self.choices.tokens))
+        if self.told is not None and told is not None:
+            begin = begin + self.told(told)
+        return begin
+
+    def _step(self, out: Tensor, states: States) -> tuple[Tensor, States]:
+        """Feed one input a sequence, (n, units); returns logits (n, tokens) and the cells' states."""
+        after = []
         for cell, state in zip(self.cells, states, strict=True):
             after.append(cell(out, state))
             out = after[-1][0]
         return self.head(out), after
 
     @torch.no_grad()
-    def sample(self, generator: torch.Generator) -> Tokens:
-        """Draw one architecture."""
+    def sample(self, generator: torch.Generator, told: Tensor | None = None) -> Tokens:
+        """Draw one architecture, for a controller that is ``told`` (numbers,) before it."""
+        if told is not None:
+            self._known.clear()
         sequence: Tokens = ()
         while (allowed := self.choices.allowed(sequence)) is not None:
-            weights = self._behind(sequence, allowed)
+            weights = self._behind(sequence, allowed, told)
             sequence = (*sequence, int(torch.multinomial(weights, 1, generator=generator)) + allowed.start)
         return sequence
 
-    def _behind(self, prefix: Tokens, allowed: range) -> Tensor:
+    def _behind(self, prefix: Tokens, allowed: range, told: Tensor | None) -> Tensor:
         """(allowed,) the probabilities of the token behind ``prefix``, whose beginnings were asked for before.
 
         Remembered until ``log_prob``, behind which the weights change: architectures drawn in between begin alike.
         """
         if prefix not in self._known:
-            token = prefix[-1] if prefix else self.choices.tokens
             states: States = self._known[prefix[:-1]][1] if prefix else [None] * len(self.cells)
-            logits, after = self._step(torch.tensor([token]), states)
+            out = self.embedding(torch.tensor([prefix[-1]])) if prefix else self._first(1, told)
+            logits, after = self._step(out, states)
             self._known[prefix] = logits[0, allowed.start : allowed.stop].softmax(0), after
         return self._known[prefix][0]
 
-    def log_prob(self, sequences: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+    def log_prob(self, sequences: Sequence[Tokens], told: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Log-probability of whole sequences, and the entropy summed over the steps of each; both (n,).
 
-        An optimizer's step is expected to follow.
+        ``told``: (n, numbers) what was told before each. An optimizer's step is expected to follow.
         """
         self._known.clear()
-        length, begin = max(map(len, sequences)), self.choices.tokens
+        length = max(map(len, sequences))
         padded = [[*sequence, *[0] * (length - len(sequence))] for sequence in sequences]
         tokens = torch.tensor(padded).T  # (steps, n)
         states: States = [None] * len(self.cells)
         logits = []
-        for token in (torch.full((len(sequences),), begin), *tokens[:-1]):
-            out, states = self._step(token, states)
-            logits.append(out)
+        for out in (self._first(len(sequences), told), *map(self.embedding, tokens[:-1])):
+            step, states = self._step(out, states)
+            logits.append(step)
         allowed, within = self._masks(sequences, length)
         chosen, entropy = log_prob_and_entropy(torch.stack(logits), allowed, tokens)
         return torch.where(within, chosen, 0.0).sum(0), torch.where(within, entropy, 0.0).sum(0)

@@ -76,8 +76,8 @@ REASONS = {
     ),
     "enas": (
         "10 M env steps of fitting",
-        "a fit as long as one training: one update of the controller for a hundred of the network, so that most of "
-        "what it trains its initial weights chose ([counted](rl_agents/index.md)), and the proxies of the next section",
+        "a fit as long as one training, with time for 32 updates of the controller on MinAtar: how much of what it "
+        "trains its initial weights chose is [counted](rl_agents/index.md); and the proxies of the next section",
     ),
     "darts": ("50 epochs of search", "a search is the price of one training, and gives one architecture"),
 }

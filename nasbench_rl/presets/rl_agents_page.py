@@ -14,18 +14,20 @@ from scipy import stats
 from nasbench_rl import cli
 from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.presets.rl_agents_protocol import (
+    CHILD_UPDATES,
+    CHILDREN,
     METRICS,
     ONE_SHOT,
     PUBLISHED_ROWS,
     RANDOM_REPEATS,
     SEARCH_SEEDS,
     TOP_K,
-    UPDATES_A_BATCH,
 )
 from nasbench_rl.provenance import code_version, machine
 from nasbench_rl.proxy_quality import PROXY, games_of, mean_proxy, mean_taus
 from nasbench_rl.ranking_noise import splits_agreement
 from nasbench_rl.summary import table_note
+from nasbench_rl.task import GameTask, Task
 
 FEWEST = 3
 """Values; of fewer no interval is given: Student's t of two is wider than all that τ can be."""
@@ -216,13 +218,21 @@ def _proxy_steps(benches: Sequence[TabularBenchmark]) -> str:
     )
 
 
+def _controller_updates(task: Task) -> int:
+    """How often tabular ENAS updates its controller: children that end before the first proxy are not heard of."""
+    assert isinstance(task, GameTask)
+    steps = task.recipe.num_envs * task.recipe.rollout
+    unheard = (math.ceil(task.fidelities[0] / steps) - 1) // CHILD_UPDATES
+    return (task.recipe.updates // CHILD_UPDATES - unheard) // CHILDREN
+
+
 def _unmoved_notes(unmoved: Mapping[str, float], benches: Sequence[TabularBenchmark]) -> tuple[str, ...]:
     """How far ENAS's choice is that of a controller which learned nothing."""
     if not unmoved:
         return ()
     each = ", ".join(
         f"{unmoved[bench.task.id] * TOP_K:.1f} on {bench.task.id} "
-        f"({bench.task.recipe.updates // UPDATES_A_BATCH} updates of the controller)"
+        f"({_controller_updates(bench.task)} updates of the controller)"
         for bench in benches
         if bench.task.id in unmoved
     )

@@ -24,5 +24,5 @@ TOP_K = 3
 """Architectures that a run trains from scratch, random search's too."""
 
 ONE_SHOT = ("enas", "spos")
-UPDATES_A_BATCH = 100
-"""PPO updates of the supernet for one update of ENAS's controller: ten children of ten updates each (section 5.3)."""
+CHILD_UPDATES, CHILDREN = 10, 3
+"""PPO updates that a child of ENAS's controller is trained for, and children an update of the controller (Table 5)."""

@@ -137,6 +137,21 @@ def test_what_the_controller_remembers_ends_with_an_update(space: SearchSpace) -
         assert drawn(controller) == drawn(fresh) != before
 
 
+@pytest.mark.parametrize("space", [SPACES[0], SPACES[2]], ids=lambda space: space.name)
+def test_a_controller_that_is_told_something_samples_by_it(space: SearchSpace) -> None:
+    generator = torch.Generator().manual_seed(1)
+    controller = Controller(choices_of(space), 16, 1, 2.0, generator, told=3)
+    sequences = whole_sequences(controller.choices)
+    for told in torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, -1.0], [0.0, 2.0, 1.0]], dtype=DTYPE):
+        probabilities = controller.log_prob(sequences, told.expand(len(sequences), -1))[0].exp().detach().numpy()
+        assert probabilities.sum() == pytest.approx(1.0)
+        drawn = Counter(controller.sample(generator, told) for _ in range(500))
+        counts, expected = np.array([drawn[sequence] for sequence in sequences]), 500 * probabilities
+        assert (np.abs(counts - expected) < 4.5 * np.sqrt(expected) + 4).all()
+    nothing = controller.log_prob(sequences)[0]
+    assert torch.equal(nothing, controller.log_prob(sequences, torch.zeros(len(sequences), 3, dtype=DTYPE))[0])
+
+
 # -- rewards
 
 
