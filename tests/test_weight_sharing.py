@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,27 @@ def test_enas_s_baseline_is_that_before_the_batch(made_tables: Path) -> None:
         learner.told(PathUpdate(i, learner.arch.name, 1024 * (i + 1), 1, reward))
         seen.append(learner.baseline)
     assert seen == pytest.approx([0.0, 16.0, 16.0, 0.2 * 16 + 0.8 * 50])
+
+
+def test_enas_rewards_the_entropy_of_its_controller(made_tables: Path) -> None:
+    """With rewards that are the baseline nothing but the bonus has a gradient."""
+    torch = pytest.importorskip("torch")
+    from nasbench_rl_baselines.enas import Enas, _Learner
+
+    method = Enas(child_updates=1, entropy_coef=2.0, init_range=1.0, max_grad_norm=1e6)
+    learner = _Learner(method, load(TWO_BY_SEED, tables=made_tables).start(4 * WHOLE, 0), 100)
+    before, learner.baseline = copy.deepcopy(learner.controller), 5.0
+    children = []
+    for i in range(3):
+        learner.sample_path(i, np.random.default_rng(0))
+        children.append(learner.playing[i])
+        learner.told(PathUpdate(i, "", 1024 * (i + 1), 1, 5.0))
+    told = torch.stack([child.told for child in children])
+    _, entropy = before.log_prob([child.tokens for child in children], told)
+    expected = torch.autograd.grad(-2.0 * entropy.mean(), list(before.parameters()))
+    for parameter, gradient in zip(learner.controller.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
+    assert Enas().entropy_coef == 1e-4, "Table 5"
 
 
 def test_enas_hears_of_a_child_after_others_have_begun_and_rewards_the_right_one(made_tables: Path) -> None:

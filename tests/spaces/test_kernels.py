@@ -178,6 +178,19 @@ def test_maps_are_fitted_by_zeros_around_or_a_cut_in_the_centre(size: int) -> No
         assert torch.equal(out, x[..., lead : lead + 11, lead : lead + 11])
 
 
+@pytest.mark.parametrize(
+    ("size", "before", "after"), [(9, 1, 1), (10, 0, 1), (8, 1, 2), (5, 3, 3), (12, -1, 0), (13, -1, -1), (20, -5, -4)]
+)
+def test_the_centre_of_a_map_stays_in_the_centre(size: int, before: int, after: int) -> None:
+    """Rows and columns padded (or, below 0, cut) on each side; 10 and 20 are the spaces' own maps."""
+    x = torch.arange(1.0, size * size + 1).view(1, 1, size, size)
+    expected = torch.zeros(11, 11)
+    inner = x[0, 0, max(0, -before) : size - max(0, -after), max(0, -before) : size - max(0, -after)]
+    start, stop = max(0, before), 11 - max(0, after)
+    expected[start:stop, start:stop] = inner
+    assert torch.equal(fit_to(x, 11)[0, 0], expected)
+
+
 def test_nature_cnn_has_the_layers_of_table_2() -> None:
     network = SS1.network(NATURE_CNN, channels=4, actions=4)
     assert (network.stem.size_out, network.choices[0].size_out, network.choices[1].size_out) == (20, 10, 10)

@@ -120,6 +120,30 @@ def test_a_return_is_the_sum_of_raw_rewards_over_a_whole_game(breakout: dict[str
     assert len(seen) >= 3 and max(seen) > 0
 
 
+def test_an_observation_is_the_maximum_of_its_last_two_frames() -> None:
+    """As in ale-py with ``maxpool``, and not as without: some games draw a sprite in every other frame alone."""
+    games, seeds, recipe = atari(ATARI, 2), np.random.SeedSequence(3), ATARI.recipe
+    pooled, single = (
+        AtariVectorEnv(
+            ATARI.environment.name, 2, num_threads=1, noop_max=recipe.no_ops, repeat_action_probability=recipe.sticky,
+            frameskip=4, maxpool=maxpool, life_loss_info=True, reward_clipping=False, autoreset_mode="SameStep",
+        )
+        for maxpool in (True, False)
+    )  # fmt: skip
+    games.reset(seeds)
+    for env in (pooled, single):
+        env.reset(seed=(seeds.generate_state(2) >> 1).astype(np.int64))
+    alike = {"pooled": True, "single": True}
+    for chosen in random_actions(40, 2):
+        actions = np.where(games.forced, games.fire, chosen)
+        seen = games.step(chosen).observation
+        for name, env in (("pooled", pooled), ("single", single)):
+            alike[name] &= np.array_equal(to_blocks(env.step(actions)[0]), seen)
+    for env in (games, pooled, single):
+        env.close()
+    assert alike == {"pooled": True, "single": False}
+
+
 def test_rewards_are_not_clipped() -> None:
     pacman = atari(dataclasses.replace(ATARI, environment=Environment("ms_pacman", "atari", 4, 9)), 1)
     reward = stack(play(pacman, random_actions(80, 1, 9)), "reward")

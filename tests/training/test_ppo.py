@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from nasbench_rl import store
 from nasbench_rl.recipes import PPORecipe
 from nasbench_rl.task import Task, get_task
-from nasbench_rl.training import ppo
+from nasbench_rl.training import darts, ppo, supernet
 from nasbench_rl.training.atari import to_blocks
 from nasbench_rl.training.cells import train_cell
 from nasbench_rl.training.games import Step
@@ -243,6 +243,54 @@ def test_values_are_clipped_around_the_old_ones() -> None:
     assert float(loss.detach()) == pytest.approx(((0.1 - 1) ** 2 + (0.05 - 1) ** 2) / 2)
     loss.backward()
     assert value.grad is not None and value.grad[0] == 0.0 and value.grad[1] < 0.0
+
+
+def loss_of(recipe: PPORecipe, logits: Tensor, advantage: Tensor) -> float:
+    zeros, taken = torch.zeros(len(logits)), torch.zeros(len(logits), dtype=torch.int64)
+    old = torch.log_softmax(logits, -1)[:, 0]
+    return float(ppo._loss(logits, zeros, taken, advantage, zeros, old, zeros, recipe))
+
+
+def test_the_policy_s_entropy_is_rewarded() -> None:
+    logits = torch.log(torch.tensor([[0.5, 0.25, 0.25], [0.2, 0.3, 0.5], [1 / 3, 1 / 3, 1 / 3]]))
+    advantage = torch.tensor([1.0, -1.0, 0.0])
+    entropy = float(-(logits.exp() * logits).sum(1).mean())
+    for weight in (0.01, 2.0):
+        with_bonus, without = (dataclasses.replace(SMALL, entropy_coef=coef) for coef in (weight, 0.0))
+        found = loss_of(with_bonus, logits, advantage) - loss_of(without, logits, advantage)
+        assert found == pytest.approx(-weight * entropy, rel=1e-4)
+    assert SMALL.entropy_coef == 0.01, "Table 4"
+
+
+def test_advantages_are_normalised_over_a_minibatch() -> None:
+    """Neither their scale nor their mean matters: with the policy unchanged the gain is that of z-scores."""
+    recipe = dataclasses.replace(SMALL, entropy_coef=0.0, value_coef=0.0)
+    advantage = torch.tensor([0.5, -2.0, 3.0, 1.0])
+
+    def gradient(advantage: Tensor) -> Tensor:
+        logits = torch.zeros(4, 2, requires_grad=True)
+        zeros, old = torch.zeros(4), torch.full((4,), math.log(0.5))
+        ppo._loss(logits, zeros, torch.zeros(4, dtype=torch.int64), advantage, zeros, old, zeros, recipe).backward()
+        assert logits.grad is not None
+        return logits.grad[:, 0]
+
+    scaled = (advantage - advantage.mean()) / advantage.std()
+    torch.testing.assert_close(gradient(advantage), -scaled / 8)  # the mean of 4 rows, and d log π / d logit = 1/2
+    torch.testing.assert_close(gradient(10 * advantage - 7), -scaled / 8)
+
+
+def test_every_training_anneals_its_learning_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+
+    def spy(policy: Any, optimizer: torch.optim.Optimizer, *rest: Any) -> None:
+        rates.append(optimizer.param_groups[0]["lr"])
+
+    for module, fit in ((ppo, lambda: train(TINY, (1, 1), 0)), (supernet, lambda: supernet.fit_supernet(
+        TINY, 0, fidelities=[])), (darts, lambda: darts.fit_darts(TINY, 0))):  # fmt: skip
+        rates.clear()
+        monkeypatch.setattr(module, "update", spy)
+        fit()
+        assert rates == pytest.approx([TINY.recipe.learning_rate * cosine(i / 3) for i in range(3)]), module.__name__
 
 
 def test_the_learning_rate_falls_by_a_cosine_to_zero() -> None:
