@@ -48,6 +48,15 @@ def test_a_block_is_the_weighted_sum_of_its_candidates() -> None:
         torch.testing.assert_close(network.run_choices(start), x)
 
 
+def test_the_temperature_multiplies_the_alphas() -> None:
+    network = make_network(tiny())
+    assert network.temperature == 1.0, "the official code's"
+    network.temperature = 2.0
+    with torch.no_grad():
+        network.alphas.copy_(torch.tensor([[0.0, math.log(3.0)], [math.log(4.0), 0.0]]))
+    assert network.mixture().detach().flatten().tolist() == pytest.approx([0.1, 0.9, 16 / 17, 1 / 17])
+
+
 def test_one_backward_pass_reaches_every_block_and_every_alpha() -> None:
     task = get_task("minatar-ss1/breakout@lite")
     network = make_network(task)
