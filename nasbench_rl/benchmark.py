@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from nasbench_rl.advice import how_to_train
 from nasbench_rl.errors import (
     InvalidArchitectureError,
     InvalidValueError,
@@ -63,7 +64,8 @@ class Benchmark(ABC):
         Args:
             arch: a tuple of choices ``(3, 3)``, a canonical string ``"k3-k3"`` or an Architecture.
             fidelity: training effort in the task's unit; None is the whole training.
-            seed: one train seed of the split; None averages over all of them.
+            seed: one train seed of the split; None is the mean over those that every architecture has, and train
+                seed 0 while none is complete (``Table.seeds_behind``).
             split: ``"test"`` (what reports use) or ``"validation"`` (what searches see).
             metric: a stored metric; None is the task's.
 
@@ -74,6 +76,10 @@ class Benchmark(ABC):
 
     def prepare(self, cells: Sequence[tuple[Architecture, int]]) -> None:  # noqa: B027 (nothing to do but in live mode)
         """Hear which (architecture, train seed) will be asked for next; live mode trains them side by side."""
+
+    def how_to_train(self, options: str) -> str:
+        """What trains what this benchmark lacks, in the folder that it was told; ``options`` of ``build``."""
+        return how_to_train(self.task, options)
 
     def turn(self) -> AbstractContextManager[None]:
         """Held while something trains; live mode waits for its turn among all that train on the machine."""
@@ -153,6 +159,7 @@ class TabularBenchmark(Benchmark):
 
     mode: Mode = "tabular"
     _measured: Latencies | None = None
+    _sha256 = ""
     _named: str | os.PathLike[str] | None = None
     """The folder of tables that the caller named, if any."""
 
@@ -165,18 +172,27 @@ class TabularBenchmark(Benchmark):
         self._named = tables
         self._load()
         if not self.table.complete.any():
-            into = tables_option(tables)
             raise TableError(
-                f"{task.id} has no table in {self.folder}. Train one: python -m nasbench_rl.build {task.built_by}{into}"
-                f"; what there is: python -m nasbench_rl.build status{into}"
+                f"{task.id} has no table in {self.folder}. Train one: {how_to_train(task, tables=tables)}"
+                f"; what there is: python -m nasbench_rl.build status{tables_option(tables)}"
             )
 
     def _load(self) -> None:
         from nasbench_rl import store
 
-        self.table = Table(self.task, store.read_table(self.folder, self.task), folder=self._named)
+        rows, self._sha256 = store.read_with_digest(self.folder, self.task)
+        self.table = Table(self.task, rows, folder=self._named)
         self._cache: dict[Any, Evaluation] = {}
         self._supernets: dict[OneShot, SupernetScores] = {}
+
+    def how_to_train(self, options: str) -> str:
+        """See ``Benchmark.how_to_train``."""
+        return how_to_train(self.task, options, self._named)
+
+    @property
+    def digest(self) -> str:
+        """12 hex digits of the table that was read, whatever lies in its folder by now; empty when there was none."""
+        return self._sha256[:12]
 
     def query(
         self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
@@ -276,20 +292,32 @@ class TabularBenchmark(Benchmark):
         """
         row = self.table.row(self.space.parse(arch))
         view = self.table.view(split, metric)
-        self.table.check_measured(view, np.arange(len(self.table.fidelities)))
         at = self.table.seeds_at(row, view, seed, split)
+        self.table.check_measured(view, np.arange(len(self.table.fidelities)), seed)
         return self.table.fidelities.copy(), view.values[row, at].mean(axis=0)
 
-    def optimum(self, split: Split = "test", metric: str | None = None) -> Evaluation:
-        """The best architecture by its mean score over the split's seeds; of a table in the making, of those trained.
+    def optimum(self, split: Split = "test", metric: str | None = None, partial: bool = False) -> Evaluation:
+        """The best architecture by its mean score over the split's seeds; of an NSC space, of those trained.
+
+        Args:
+            split: as in ``query``.
+            metric: as in ``query``.
+            partial: of a table in the making, take the best of those that have a score.
 
         Raises:
-            MissingCellError: nothing was trained to the end yet.
+            MissingCellError: nothing was trained to the end yet, or a table in the making and not ``partial``.
             UnknownNameError, InvalidValueError: no such split or metric.
         """
         scores = self.table.view(split, metric).mean[:, -1]
+        known = self.table.scored(split)
         if np.isnan(scores).all():
             raise MissingCellError(f"{self.task.id} has no {split} score at {self.task.max_fidelity:,} yet")
+        if self.task.exhaustive and known < len(scores) and not partial:
+            raise MissingCellError(
+                f"{self.task.id} has {split} scores of {known} of {len(scores)} architectures, so that the best is not "
+                f"known; that of those trained: optimum(partial=True). Train the others: "
+                f"{self.how_to_train('--seeds 1')}"
+            )
         return self.query(self.table.names[int(np.nanargmax(scores))], split=split, metric=metric)
 
     def coverage(self) -> pd.DataFrame:
@@ -312,10 +340,8 @@ class TabularBenchmark(Benchmark):
         return self._measured
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
-        """The split's train seeds that every architecture has, or all of them when none is complete."""
-        seeds = self.table.split_seeds(split)
-        full = set(self.table.seeds[self.table.full_seeds].tolist())
-        return tuple(seed for seed in seeds if seed in full) or seeds
+        """The split's train seeds that every architecture has; train seed 0, if it is there, while none is complete."""
+        return tuple(seed for seed in self.table.seeds_behind(split) if seed in self.table.seeds)
 
 
 def load(

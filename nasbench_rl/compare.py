@@ -61,7 +61,7 @@ PRESETS = ("rl-agents-paper", "meta-rl-paper")
 
 
 def shipped_tasks(tables: str | None = None) -> list[str]:
-    """Ids of the tasks whose table is complete over the space for at least one train seed."""
+    """Ids of the tasks of whose space every architecture has a validation and a test score."""
     folder = store.find_tables(tables)
     manifest = store.read_manifest(folder)
     ready = []
@@ -69,7 +69,7 @@ def shipped_tasks(tables: str | None = None) -> list[str]:
         task = get_task(id_)
         entry = manifest.get(store.table_name(task))
         if entry is not None and task.exhaustive and entry.architectures == len(task.space):
-            if load(id_, tables=folder).table.full_seeds.any():
+            if load(id_, tables=folder).table.whole:
                 ready.append(id_)
     return ready
 

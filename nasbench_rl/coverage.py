@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasbench_rl import store
+from nasbench_rl.errors import TableError
 from nasbench_rl.spaces.base import size_of
 from nasbench_rl.table import Table
-from nasbench_rl.task import get_task, task_ids
+from nasbench_rl.task import Task, get_task, task_ids
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def split_rules(folder: Path, tasks: Iterable[Task]) -> dict[str, str]:
+    """How validation and test scores are held apart, in words (``Table.rule``), of every task of agents with a table.
+
+    A table that cannot be read is left out: whoever needs its rows says so.
+    """
+    rules = {}
+    for task in (task for task in tasks if task.split_by == "seed"):
+        with suppress(TableError):
+            table = Table(task, store.read_table(folder, task))
+            if table.complete.any():
+                rules[task.id] = table.rule()
+    return rules
 
 
 def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:

@@ -11,13 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_rl import provenance, store
+from nasbench_rl import provenance
 from nasbench_rl.benchmark import Mode, TabularBenchmark, load
 from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, SmallBudgetError, TableError
 from nasbench_rl.live_benchmark import LiveBenchmark
 from nasbench_rl.method import Method, configuration, get_method, method_version, objective_of
 from nasbench_rl.run import Run
-from nasbench_rl.surrogate import surrogate_name
 
 COLUMNS = (
     "task", "method", "method_version", "configuration", "objective", "mode", "approximation", "table", "budget",
@@ -60,16 +59,13 @@ def configuration_digest(method: Method) -> str:
 
 def table_digest(bench: TabularBenchmark) -> str:
     """12 hex digits of the table a benchmark reads, and 12 of its surrogate; empty when there is no table yet."""
-    manifest = store.read_manifest(bench.folder)
-    entry = manifest.get(store.table_name(bench.task))
-    digest = entry.sha256[:12] if entry else ""
-    if bench.mode == "surrogate":
-        digest += "+" + manifest[surrogate_name(bench.task)].sha256[:12]
-    return digest
+    return bench.digest
 
 
 class Judge:
     """Test scores for reports: of a chosen architecture, and its distance from the best. A search never sees it.
+
+    Of a table in the making the best is that of the architectures that have a score (``summary.table_note`` says so).
 
     In live mode the shipped table judges too, where there is one: training the test seeds of every architecture to
     know the best would be the exhaustive search that a table is for.
@@ -80,10 +76,10 @@ class Judge:
         self.table: TabularBenchmark | None = bench
         if bench.mode == "live":
             try:
-                self.table = load(bench.task.id)
+                self.table = load(bench.task)
             except TableError:
                 self.table = None
-        self.best = self.table.optimum().score if self.table is not None else float("nan")
+        self.best = self.table.optimum(partial=True).score if self.table is not None else float("nan")
         # A search that found no NSC network that exists has classified nothing.
         nothing = 0.0 if bench.task.split_by == "column" else float("nan")
         self._known: dict[str, tuple[float, str]] = {"": (nothing, "")}

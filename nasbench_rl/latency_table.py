@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasbench_rl.errors import InvalidValueError, MissingCellError, tables_option
+from nasbench_rl.advice import how_to_make
+from nasbench_rl.errors import InvalidValueError, MissingCellError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +28,7 @@ class Latencies:
         """``rows``: of the schema ``store.SCHEMAS["latency"]``; ``named``: as in ``read_latencies``."""
         columns = (rows[name].to_pylist() for name in ("arch", "batch", "latency_median"))
         self.task = task
-        self._into = tables_option(named)
+        self._named = named
         self._seconds = {(arch, batch): median for arch, batch, median in zip(*columns, strict=True)}
         self.machine: str = rows["machine"][0].as_py() if len(rows) else ""
 
@@ -51,7 +52,7 @@ class Latencies:
             self.task.size(arch)  # raises for a network that does not exist
             raise MissingCellError(
                 f"no latency of {arch} was measured for {self.task.id}; nothing is imputed. Measure {self._all()}: "
-                f"python -m nasbench_rl.build {self.task.id} --latency{self._into}"
+                f"{how_to_make(self.task, self.task.id, '--latency', tables=self._named)}"
             )
         return float(found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import os
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
@@ -18,7 +19,6 @@ from nasbench_rl.errors import InvalidValueError, check_number, missing_extra
 from nasbench_rl.records import Evaluation, Source, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.supernet_table import OneShot, SupernetScores
-from nasbench_rl.table import Table
 from nasbench_rl.task import GameTask, Task, get_task, task_ids
 from nasbench_rl.training import workers
 
@@ -58,13 +58,12 @@ class LiveBenchmark(TabularBenchmark):
             workers.check_device(device)
         self.searches = 1
         self.folder = user_tables() if tables is None else store.table_folders(tables)[0]
+        self._named = self.folder
         self._fresh: set[tuple[str, int]] = set()
         self._load()
 
     def _load(self) -> None:
-        rows = store.read_table(self.folder, self.task)
-        self.table = Table(self.task, rows, always_by_seed=True, folder=self.folder)
-        self._supernets = {}
+        super()._load()
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         """Live training has as many seeds as one asks for; ten of each split are offered."""
@@ -76,18 +75,20 @@ class LiveBenchmark(TabularBenchmark):
         self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
         metric: str | None = None,
     ) -> Evaluation:  # fmt: skip
-        """See ``Benchmark.query``; a missing cell is trained, with the split's first seed when ``seed`` is None.
+        """See ``Benchmark.query``; a missing cell is trained, with train seed 0 when ``seed`` is None.
 
-        It is trained to its end, whatever the fidelity, so that it answers every later question.
+        It is trained to its end, whatever the fidelity, so that it answers every later question, and the answer is what
+        tabular mode gives on the same folder. A warning says when a training completes a train seed over the space
+        and changes by that what scores are made of (``Table.rule``).
         """
         architecture = self.space.parse(arch)
         view, at = self.table.view(split, metric), self.task.fidelity_at(fidelity)  # all that is wrong, before training
-        self.table.check_measured(view, at)
-        seed = self._seed_of(architecture, seed, split)
+        wanted = self._seed_of(seed, split)
+        self.table.check_measured(view, at, seed)
         self.task.size(architecture)  # raises for a network that does not exist
-        if not self.table.has(architecture, seed):
-            self._train(architecture, seed, self.task.fidelities[at])
-        cell = (architecture.name, seed)
+        if not self.table.has(architecture, wanted):
+            self._train(architecture, wanted, self.task.fidelities[at])
+        cell = (architecture.name, wanted)
         source: Source = "live" if cell in self._fresh else "table"
         self._fresh.discard(cell)  # trained once, it is an answer from the table from now on
         return self.table.evaluation(architecture, fidelity, seed, split, metric, source)
@@ -97,14 +98,13 @@ class LiveBenchmark(TabularBenchmark):
         seeds: Sequence[int] | int | None = None, split: Split = "test", metric: str | None = None,
     ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
         """See ``TabularBenchmark.query_many``; missing cells are trained first, side by side."""
+        view = self.table.view(split, metric)
         for fidelity in np.unique(np.asarray([] if fidelities is None else fidelities)).tolist():
-            self.task.fidelity_at(fidelity)
-        self.table.view(split, metric)
+            self.table.check_measured(view, self.task.fidelity_at(fidelity), seeds)
         named = [self.space[int(row)] for row in self._rows(archs)] if self.task.exhaustive else self.parse_many(archs)
         asked = [None] * len(named) if seeds is None else np.broadcast_to(np.asarray(seeds), len(named)).tolist()
-        cells = [(arch, self._seed_of(arch, seed, split)) for arch, seed in zip(named, asked, strict=True)]
-        self.prepare(cells)
-        for arch, seed in cells:
+        self.prepare([(arch, self._seed_of(seed, split)) for arch, seed in zip(named, asked, strict=True)])
+        for arch, seed in zip(named, asked, strict=True):
             self.query(arch, seed=seed, split=split)
         return super().query_many(named, fidelities, seeds, split, metric)
 
@@ -112,18 +112,19 @@ class LiveBenchmark(TabularBenchmark):
         self, arch: ArchLike, seed: int | None = None, split: Split = "test", metric: str | None = None
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """See ``TabularBenchmark.curve``; a missing cell is trained first, as by ``query``."""
+        self.table.check_measured(self.table.view(split, metric), 0, seed)
         self.query(arch, seed=seed, split=split, metric=metric)
         return super().curve(arch, seed, split, metric)
 
-    def _seed_of(self, arch: Architecture, seed: int | None, split: Split) -> int:
-        """The train seed that is meant; None is one that is trained already, or the first of the split."""
+    def _seed_of(self, seed: int | None, split: Split) -> int:
+        """The train seed that has to be there; None is the first that the score is made of."""
         if seed is None:
-            known = [s for s in self.table.split_seeds(split) if self.table.has(arch, s)]
-            return known[0] if known else self.train_seeds(split)[0]
+            return self.table.seeds_behind(split)[0]
         check_number("train seed", seed, "0, 1, 2, …", whole=True)
         if seed < 0:
             raise InvalidValueError(f"train seed {seed} is negative; allowed: 0, 1, 2, …")
-        if self.task.split_by == "seed" and seed % 2 != (split == "test"):
+        fresh = self.table.single_seed and split == "test"  # an even seed's fresh games, an odd seed's own score
+        if self.task.split_by == "seed" and seed % 2 != (split == "test") and not fresh:
             raise InvalidValueError(f"train seed {seed} is not of the {split} split (validation: even, test: odd)")
         return int(seed)
 
@@ -150,8 +151,15 @@ class LiveBenchmark(TabularBenchmark):
         return workers.turn(self.folder, self.jobs)
 
     def _take_in(self) -> None:
+        before = self.table.rule()
         shards.fold(self.folder, self.task)
         self._load()
+        if self.table.rule() != before:
+            warnings.warn(
+                f"{self.task.id} in {self.folder}: a train seed is complete over the space, from now on "
+                f"{self.table.rule()}",
+                stacklevel=2,
+            )
 
     def prepare(self, cells: Sequence[tuple[Architecture, int]]) -> None:
         """Train those that are missing side by side, a process each; a single one is left to ``query``.

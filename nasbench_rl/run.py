@@ -85,8 +85,8 @@ class Run:
         self._validation_seeds = benchmark.train_seeds("validation")
         if not self._validation_seeds:
             raise MissingCellError(
-                f"{self.task.id} has no validation train seed (even numbers) to search on; train one: "
-                f"python -m nasbench_rl.build {self.task.id} --seeds 1"
+                f"{self.task.id} has no validation train seed to search on (train seed 0, or one that every "
+                f"architecture has); train one: {benchmark.how_to_train('--seeds 1')}"
             )
         self._networks: Networks | None = None
 

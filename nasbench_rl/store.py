@@ -102,9 +102,14 @@ def folder_to_fill(tables: str | os.PathLike[str] | None = None) -> Path:
     return folders[0] if len(folders) == 1 else find_tables(tables)
 
 
+def is_packaged(folder: Path) -> bool:
+    """Whether a folder of tables belongs to the installed package."""
+    return folder == Path(__file__).resolve().parent / "_tables"
+
+
 def check_kept(folder: Path) -> None:
     """Raise TableError for the tables inside an installed package: the next ``pip install`` would delete new cells."""
-    if folder == Path(__file__).resolve().parent / "_tables":
+    if is_packaged(folder):
         raise TableError(
             f"{folder} belongs to the installed package, and the next pip install would delete what is added; name a "
             f"folder of your own with --tables or ${ENVIRONMENT_VARIABLE}, a copy of this one where its rows are needed"
@@ -188,13 +193,21 @@ def read_table(folder: Path, task: Tabled) -> pa.Table:
         TableError: the file is absent though listed, its checksum is wrong, it is truncated or of another schema.
         RecipeMismatchError: it was trained by another recipe.
     """
+    return read_with_digest(folder, task)[0]
+
+
+def read_with_digest(folder: Path, task: Tabled) -> tuple[pa.Table, str]:
+    """As ``read_table``, and the sha-256 of the bytes that these rows were read from; empty when there is no table.
+
+    The manifest may name another file by now: a build goes on, or one was killed before it wrote the manifest.
+    """
     schema, path = SCHEMAS[task.family], folder / table_name(task)
     content = read_checked(folder, table_name(task))
     if content is None:
-        return schema.empty_table()
+        return schema.empty_table(), ""
     table = read_parquet(path, schema, content)
     check_recipe(table, task, path)
-    return table
+    return table, hashlib.sha256(content).hexdigest()
 
 
 def is_unlisted(folder: Path, task: Tabled) -> bool:
@@ -229,6 +242,18 @@ def read_checked(folder: Path, name: str) -> bytes | None:
                 "The file was changed or cut short; restore it"
             )
     return None
+
+
+def present_sha256(folder: Path, name: str) -> str:
+    """Of a listed file as it lies there: the manifest's, but where a fold was killed between the file and the manifest.
+
+    Raises:
+        TableError: as ``read_checked``.
+    """
+    entry = read_manifest(folder)[name]
+    if not entry.next_sha256:
+        return entry.sha256
+    return hashlib.sha256(read_checked(folder, name) or b"").hexdigest()
 
 
 def check_recipe(table: pa.Table, task: Tabled, path: Path) -> None:

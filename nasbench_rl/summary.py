@@ -106,8 +106,10 @@ def approximate_note(rows: pd.DataFrame) -> str:
 
 def references(bench: TabularBenchmark, budget: int) -> list[dict[str, Any]]:
     """Best and mean architecture, Nature-CNN where the space has it, and the exact expectation of random search."""
-    best, scores = bench.optimum(), bench.table.view("test").mean[:, -1]
-    named = {f"best architecture ({best.arch})": best.score, "mean architecture": float(np.nanmean(scores))}
+    best, scores = bench.optimum(partial=True), bench.table.view("test").mean[:, -1]
+    covered = _covered(bench)
+    of = f" of {covered}" if covered else ""
+    named = {f"best architecture{of} ({best.arch})": best.score, f"mean architecture{of}": float(np.nanmean(scores))}
     if NATURE_CNN in bench.space and not math.isnan(nature := scores[bench.space.index(NATURE_CNN)]):
         named[f"Nature-CNN ({bench.space.parse(NATURE_CNN)})"] = nature
     _, expected = exact_random_search(bench, budget)
@@ -201,11 +203,19 @@ def table_note(bench: TabularBenchmark) -> str:
         held = f"validation and test images are apart, train seeds {validation}"
         held += "; what the table lacks is guessed by a surrogate" if bench.mode == "surrogate" else ""
     elif table.single_seed:
-        seeds = ", ".join(map(str, table.split_seeds("validation")))
+        seeds = validation or "0"
         held = f"single train seed ({seeds}): searches see {known.metric}, reports {table.view('test').column}"
     else:
         held = f"validation train seeds {validation}; test train seeds {test}"
-    return f"{known.metric} at {known.max_fidelity:,} {known.fidelity_unit.replace('_', ' ')}; {held}"
+    covered = _covered(bench)
+    covered = f"; regret is to the best of the {covered} architectures that have a test score" if covered else ""
+    return f"{known.metric} at {known.max_fidelity:,} {known.fidelity_unit.replace('_', ' ')}; {held}{covered}"
+
+
+def _covered(bench: TabularBenchmark) -> str:
+    """``7 of 25`` architectures with a test score; empty where all have one, or no table can hold them all."""
+    known, every = bench.table.scored("test"), len(bench.table.names)
+    return f"{known} of {every}" if bench.task.exhaustive and known < every else ""
 
 
 def print_summary(summary: pd.DataFrame, tables: str | None, console: Console) -> None:

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_rl import provenance, store
+from nasbench_rl.advice import how_to_make, how_to_train
 from nasbench_rl.boosters import booster_text, import_lightgbm, read_booster
-from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError, tables_option
+from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError
 from nasbench_rl.files import replace_file
 from nasbench_rl.nsc_features import NscFeatures
 from nasbench_rl.records import Split
@@ -47,7 +48,10 @@ class Surrogate:
     Attributes:
         task: the task it answers for.
         info: where it comes from and how good it is.
+        sha256: of the description that ``load`` read, which names every model's checksum; empty when just fitted.
     """
+
+    sha256 = ""
 
     def __init__(self, task: ImageTask, members: Mapping[Split, Sequence[Any]], info: SurrogateInfo) -> None:
         """``members``: per split, LightGBM boosters."""
@@ -207,7 +211,7 @@ class Surrogate:
         """
         import_lightgbm()
         task = image_task(task)
-        own, remedy = surrogate_folder(folder, task), f"fit it: {_how_to_fit(folder, task, tables_option(named))}"
+        own, remedy = surrogate_folder(folder, task), f"fit it: {_how_to_fit(folder, task, named)}"
         content = store.read_checked(folder, (own / METADATA).relative_to(folder).as_posix())
         if content is None:
             raise TableError(f"{folder} has no surrogate of {task.id}; {remedy}")
@@ -226,7 +230,9 @@ class Surrogate:
                 path = own / f"{split}-{number}.txt"
                 text = read_model(path, info.models.get(path.name, ""), remedy)
                 members[split].append(read_booster(text))
-        return cls(task, members, info)
+        found = cls(task, members, info)
+        found.sha256 = hashlib.sha256(content).hexdigest()
+        return found
 
 
 def surrogate_folder(folder: Path, task: Task) -> Path:
@@ -266,11 +272,11 @@ def not_chains(task: Task, archs: Iterable[str]) -> list[str]:
     return [arch for arch in archs if not nsc_graph.is_chain(space.parse(arch).choices, space.definition)]
 
 
-def _how_to_fit(folder: Path, task: Task, into: str) -> str:
+def _how_to_fit(folder: Path, task: Task, named: str | os.PathLike[str] | None) -> str:
     """The command, after the one that trains a table where there is none to fit on."""
-    commands = [f"python -m nasbench_rl.build surrogate {task.id}{into}"]
+    commands = [how_to_make(task, "surrogate", task.id, tables=named)]
     if not (folder / store.table_name(task)).exists():
-        commands.insert(0, f"python -m nasbench_rl.build {task.built_by}{into}")
+        commands.insert(0, how_to_train(task, tables=named))
     return " && ".join(commands)
 
 
@@ -285,7 +291,7 @@ def check_enough(task: Task, rows: pd.DataFrame, named: str | os.PathLike[str] |
         kind = "" if image_task(task).space.definition.chain else " that are no chains"
         raise InvalidValueError(
             f"{task.id} has {count} trained architectures{kind}; a surrogate needs at least {FEWEST_ARCHITECTURES}. "
-            f"Train more: python -m nasbench_rl.build {task.built_by}{tables_option(named)}"
+            f"Train more: {how_to_train(task, tables=named)}"
         )
 
 

@@ -38,6 +38,11 @@ class SurrogateBenchmark(TabularBenchmark):
         self._load()
         self.surrogate = Surrogate.load(self.folder, task, tables)
 
+    @property
+    def digest(self) -> str:
+        """12 hex digits of the table that was read, a plus, and 12 of the surrogate."""
+        return f"{super().digest}+{self.surrogate.sha256[:12]}"
+
     def query(
         self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
         metric: str | None = None,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nasbench_rl.advice import how_to_train
 from nasbench_rl.errors import (
     InvalidValueError,
     MissingCellError,
     TableError,
     check_number,
     describe_unknown,
-    tables_option,
     unknown,
 )
 from nasbench_rl.records import Cost, Evaluation, Source, Split
@@ -45,11 +45,13 @@ class View:
         values: (architectures, seeds, fidelities), NaN where missing.
         used: (architectures, seeds) bool, the seeds that a query without ``seed`` averages over.
         column: the stored column the values come from.
+        by_number: the column of the odd seeds where it is another one; they are read when asked for by number alone.
     """
 
     values: Floats
     used: Bools
     column: str
+    by_number: str = ""
 
     @cached_property
     def mean(self) -> Floats:
@@ -73,33 +75,31 @@ def _check_column(name: str, given: Any, count: int) -> None:
 class Table:
     """Rows of one task, indexed by (architecture, train seed, fidelity).
 
-    Validation and test never mix. Games: validation is the even train seeds and test the odd ones. A table in which no
-    odd seed is complete (``single_seed``) has nothing to hold apart but the games: its validation score is the learning
-    curve's ``return_last100`` and its test score ``return_eval``, fresh games of the final policy. Images: every
-    training is measured on validation and on test images, and each is a column.
+    Validation and test never mix, and the rule is the table's, whichever mode reads it. Games: validation is the even
+    train seeds and test the odd ones. While no odd seed is complete over the space (``single_seed``) there is nothing
+    to hold apart but the games: the validation score is the learning curve's ``return_last100`` and the test score
+    ``return_eval``, fresh games of the final policy. Images: every training is measured on validation and on test
+    images, and each is a column. Which train seeds a score is the mean of, tells ``seeds_behind``: it changes when a
+    seed completes, and at no other cell.
 
     Attributes:
         names: the architecture of each row: the whole space, or what was trained where the space is too large.
         row_of: the row of each name.
     """
 
-    def __init__(
-        self, task: Task, rows: pa.Table, always_by_seed: bool = False, folder: str | os.PathLike[str] | None = None
-    ) -> None:
+    def __init__(self, task: Task, rows: pa.Table, folder: str | os.PathLike[str] | None = None) -> None:
         """Index the rows.
 
         Args:
             task: whose rows they are.
             rows: as ``store.read_table`` gives them.
-            always_by_seed: never fall back to the single-seed rule.
             folder: of tables, where the user named one: messages that say how to train what lacks name it too.
 
         Raises:
             TableError: rows without an architecture, seed or fidelity of the task.
         """
         self.task = task
-        self._always_by_seed = always_by_seed
-        self._into = tables_option(folder)
+        self._folder = folder
         for column in ("arch", "seed", "fidelity", "params", "flops"):
             if rows[column].null_count:
                 raise TableError(f"the table of {task.id} has rows without {column}; train it again, or restore it")
@@ -155,21 +155,55 @@ class Table:
         """Whether test scores have to come from fresh games, for want of a complete odd train seed."""
         if self.task.split_by == "column":
             return False
-        return not self._always_by_seed and not bool((self.full_seeds & (self.seeds % 2 == 1)).any())
+        return not bool((self.full_seeds & (self.seeds % 2 == 1)).any())
 
-    def split_seeds(self, split: Split) -> tuple[int, ...]:
-        """The train seeds behind a split.
+    def seeds_behind(self, split: Split) -> tuple[int, ...]:
+        """The train seeds of a score that no seed was named for, in the table or not.
+
+        Those of the split that are complete over the space, and train seed 0 while none is: seeds that only some
+        architectures have would compare means over different seeds, and would move a score with every cell. So it is
+        in a space that no table can hold, whose seeds are never complete.
 
         Raises:
             InvalidValueError: no such split.
         """
         if split not in SPLITS:
             raise InvalidValueError(describe_unknown("split", split, SPLITS, "Searches see validation, reports test."))
+        if not self.task.exhaustive:
+            return (0,)
+        full = tuple(int(seed) for seed in self.seeds[self.full_seeds])
         if self.task.split_by == "column":
+            return full or (0,)
+        return tuple(seed for seed in full if seed % 2 == (split == "test" and not self.single_seed)) or (0,)
+
+    def split_seeds(self, split: Split) -> tuple[int, ...]:
+        """The table's train seeds that may be asked for by number.
+
+        Of the test split of a table that tests on fresh games those are the even seeds, by their fresh games, and the
+        odd ones by what they are once complete: their own metric.
+
+        Raises:
+            InvalidValueError: no such split.
+        """
+        self.seeds_behind(split)
+        if self.task.split_by == "column" or (self.single_seed and split == "test"):
             return tuple(int(seed) for seed in self.seeds)
-        if self.single_seed:
-            return tuple(int(seed) for seed in self.seeds if seed % 2 == 0)
         return tuple(int(seed) for seed in self.seeds if seed % 2 == (split == "test"))
+
+    def scored(self, split: Split) -> int:
+        """How many architectures have a score in a split."""
+        return int(self.view(split).used.any(axis=1).sum())
+
+    @property
+    def whole(self) -> bool:
+        """Whether every architecture of the space has a validation and a test score."""
+        return self.task.exhaustive and all(self.scored(split) == len(self.names) for split in SPLITS)
+
+    def rule(self) -> str:
+        """How validation and test scores are held apart, in words; it changes when a train seed completes."""
+        seeds = {split: ", ".join(map(str, self.seeds_behind(split))) for split in SPLITS}
+        found = {split: self.view(split).column for split in SPLITS}
+        return "; ".join(f"{split}: {found[split]} of train seed {seeds[split]}" for split in SPLITS)
 
     def view(self, split: Split, metric: str | None = None) -> View:
         """The values behind a split and metric.
@@ -181,23 +215,21 @@ class Table:
         metric = self.task.metric if metric is None else metric
         if metric not in self.task.metrics:
             raise unknown("metric", metric, self.task.metrics)
-        seeds = self.split_seeds(split)
+        behind = self.seeds_behind(split)
         key = (split, metric)
         if key not in self._views:
-            chosen = np.isin(self.seeds, seeds)
             column = self.column(metric, split)
+            values, by_number = self.columns[column], ""
             if self.single_seed and split == "validation" and metric == "return_eval":
                 raise InvalidValueError(
                     f"return_eval is the test score of {self.task.id} while no odd train seed is complete, so no "
                     "validation metric; allowed: return_last100, return_all"
                 )
             if self.single_seed and split == "test" and metric == self.task.metric:
-                column = "return_eval"
-            # Seeds that only some architectures have would compare means over different seeds; they are used only
-            # where no seed is complete, or when asked for by number.
-            even_handed = chosen & self.full_seeds
-            used = self.complete & (even_handed if even_handed.any() else chosen)
-            self._views[key] = View(self.columns[column], used, column)
+                column, by_number = "return_eval", column
+                values = np.where((self.seeds % 2 == 1)[:, None], values, self.columns[column])
+            used = self.complete & np.isin(self.seeds, behind)
+            self._views[key] = View(values, used, column, by_number)
         return self._views[key]
 
     def column(self, metric: str, split: Split) -> str:
@@ -213,7 +245,7 @@ class Table:
         row = self.row_of.get(arch.name)
         if row is None:
             self.task.size(arch)  # raises for a network that does not exist
-            raise MissingCellError(self._absent(arch.name, "row", None))
+            raise MissingCellError(self._absent(arch.name, "row", None, 1))
         return row
 
     def has(self, arch: Architecture, seed: int) -> bool:
@@ -230,7 +262,7 @@ class Table:
             used = np.flatnonzero(view.used[row]).tolist()
             if used:
                 return used
-            raise MissingCellError(self._absent(name, f"{split} train seed", row))
+            raise self._unscored(row, split)
         at = int(np.searchsorted(self.seeds, seed))
         if at == len(self.seeds) or self.seeds[at] != seed or not self.complete[row, at]:
             raise MissingCellError(self._absent(name, f"train seed {seed}", row, int(seed) + 1))
@@ -242,26 +274,26 @@ class Table:
         check_number(f"train seed of {self.task.id}", seed, allowed, whole=True)
         if seed < 0:
             raise InvalidValueError(f"train seed {seed} of {self.task.id} is negative; allowed: {allowed}")
-        odd = split == "test" and not self.single_seed
-        if self.task.split_by == "seed" and seed % 2 != odd:
-            why = ""
-            if self.single_seed and split == "test":
-                why = (
-                    ": test scores are those of fresh games until an odd train seed is complete over the space. Train "
-                    f"one: python -m nasbench_rl.build {self.task.id} --seeds {max(2, seed + 1)}{self._into}"
-                )
+        odd = split == "test"
+        if self.task.split_by == "seed" and seed % 2 != odd and not (odd and self.single_seed):
             raise InvalidValueError(
-                f"train seed {seed} is not of the {split} split of {self.task.id}; allowed: {allowed}{why}"
+                f"train seed {seed} is not of the {split} split of {self.task.id}; allowed: {allowed}"
             )
 
-    def _absent(self, name: str, what: str, row: int | None, count: int | None = None) -> str:
-        """Why there is no such cell; ``count``: train seeds that have it, where one was asked for."""
+    def _unscored(self, row: int, split: Split) -> MissingCellError:
+        """For an architecture that has no score of a split, though it may have train seeds to ask for by number."""
+        have = [str(seed) for seed in self.seeds[self.complete[row]] if seed in self.split_seeds(split)]
+        what = f"{split} score, which is that of train seed {', '.join(map(str, self.seeds_behind(split)))},"
+        error = self._absent(self.names[row], what, row, 1)
+        return MissingCellError(error + (f". Or ask by number: seed={have[0]}" if have else ""))
+
+    def _absent(self, name: str, what: str, row: int | None, count: int) -> str:
+        """Why there is no such cell; ``count``: train seeds that have it, from 0 on."""
         have = [] if row is None else [str(self.seeds[i]) for i in np.flatnonzero(self.complete[row])]
-        count = count or (1 if row is None or self.single_seed else max(2, len(self.seeds) + 1))
         guess = ""
         if not self.task.exhaustive:
             guess = ", ask for a guess: load(…, mode='surrogate'), or let a search train what it meets: mode='live'"
-        command = f"python -m nasbench_rl.build {self.task.id} --seeds {count} --archs '{name}'{self._into}"
+        command = how_to_train(self.task, f"--seeds {count} --archs '{name}'", self._folder)
         return (
             f"{self.task.id} has no {what} of {name} (train seeds there: {', '.join(have) or 'none'}); nothing is "
             f"imputed. Train it: {command}{guess}"
@@ -276,7 +308,8 @@ class Table:
         view, at = self.view(split, metric), self.task.fidelity_at(fidelity)
         seeds = self.seeds_at(row, view, seed, split)
         values = view.values[row, seeds, at]
-        self.check_measured(view, at)
+        self.check_measured(view, at, seed)
+        column = view.by_number if view.by_number and seed is not None and seed % 2 else view.column
         columns = {name: self.column(name, split) for name in self.task.metrics}
         if self.single_seed and split == "validation":
             del columns["return_eval"]  # it is the test score here
@@ -295,15 +328,18 @@ class Table:
             params=int(self.params[row]),
             flops=int(self.flops[row]),
             source=source,
-            metric=view.column if self.task.split_by == "seed" else (metric or self.task.metric),
+            metric=column if self.task.split_by == "seed" else (metric or self.task.metric),
         )
 
-    def check_measured(self, view: View, at: Any) -> None:
+    def check_measured(self, view: View, at: Any, seeds: Any = None) -> None:
         """Raise InvalidValueError where fresh games are asked for that were played at the end alone.
 
-        ``at``: positions of fidelities.
+        ``at``: positions of fidelities; ``seeds``: as in ``gather``.
         """
-        if view.column == "return_eval" and np.any(at != len(self.fidelities) - 1):
+        early = np.asarray(at) != len(self.fidelities) - 1
+        if view.by_number and seeds is not None:
+            early = early & (np.asarray(seeds) % 2 == 0)
+        if view.column == "return_eval" and np.any(early):
             raise InvalidValueError(
                 f"{self.task.id} has {view.column} at {self.fidelities[-1]:,} {self.task.fidelity_unit} only"
                 + ("; its test scores come from there, as no odd train seed is complete" if self.single_seed else "")
@@ -326,7 +362,7 @@ class Table:
             wrong |= self.fidelities[np.where(wrong, 0, at)] != fidelities
             if wrong.any():
                 self.task.fidelity_at(np.asarray(fidelities)[wrong][0].item())
-        self.check_measured(view, at)
+        self.check_measured(view, at, seeds)
         if seeds is None:
             flat = rows * depth + at
             score, cpu = view.mean.ravel().take(flat), self._cpu_of(split).ravel().take(flat)
@@ -362,6 +398,6 @@ class Table:
         if len(gone):
             row = int(np.atleast_1d(rows)[gone[0]])
             if seeds is None:
-                raise MissingCellError(self._absent(self.names[row], f"{split} train seed", row))
+                raise self._unscored(row, split)
             seed = int(np.broadcast_to(seeds, len(rows))[gone[0]])
             raise MissingCellError(self._absent(self.names[row], f"train seed {seed}", row, seed + 1))

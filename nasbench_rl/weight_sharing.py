@@ -190,8 +190,8 @@ def _stored(run: Run, benchmark: Benchmark, family: OneShot) -> _Stored:
     if not len(table.seeds):
         what = "supernet" if family == "supernet" else "differentiable search"
         raise MissingCellError(
-            f"no {what} of {run.task.id} is stored; make one: python -m nasbench_rl.build {run.task.id} --{family} "
-            "--seeds 1, or search in live mode"
+            f"no {what} of {run.task.id} is stored; make one: {benchmark.how_to_train(f'--{family} --seeds 1')}, "
+            "or search in live mode"
         )
     run.replays = 0 if live else len(table.seeds)
     at = table.seeds.index(run.seed) if live else run.seed % len(table.seeds)

@@ -194,9 +194,7 @@ def test_many_at_a_fidelity_that_is_not_stored_are_refused(bench: TabularBenchma
 
 
 def test_a_test_seed_of_a_table_without_one_names_what_it_takes(made_tables: Path) -> None:
-    with pytest.raises(
-        InvalidValueError, match=r"allowed: 0: test scores are those of fresh games.* --seeds 2 --tables"
-    ):
+    with pytest.raises(MissingCellError, match=r"no train seed 1 of k3-k3 .* --seeds 2 --archs 'k3-k3' --tables"):
         load(SINGLE_SEED, tables=made_tables).query((3, 3), seed=1)
 
 

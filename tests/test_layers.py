@@ -44,6 +44,7 @@ LAYERS: dict[str, int] = {
                 "published",
                 "supernet_table",
                 "latency_table",
+                "advice",
                 "table",
                 "surrogate_info",
                 "boosters",

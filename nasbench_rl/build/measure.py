@@ -12,7 +12,8 @@ import numpy as np
 from rich.progress import Progress, TaskID
 
 from nasbench_rl import cli, files, provenance, store
-from nasbench_rl.errors import TableError, missing_extra, tables_option
+from nasbench_rl.advice import how_to_train
+from nasbench_rl.errors import TableError, missing_extra
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import Task
 
@@ -66,7 +67,7 @@ def networks(task: Task, folder: Path, named: str | None = None) -> list[Archite
     if not names:
         raise TableError(
             f"{task.id} has no table in {folder}, which would tell what to measure; train one first: "
-            f"python -m nasbench_rl.build {task.built_by}{tables_option(named)}"
+            f"{how_to_train(task, tables=named)}"
         )
     return [task.space.parse(name) for name in sorted(names)]
 

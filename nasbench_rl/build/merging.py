@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nasbench_rl import cli, store
+from nasbench_rl.build.train import say_new_rules
+from nasbench_rl.coverage import split_rules
 from nasbench_rl.merge import merge
+from nasbench_rl.task import get_task, task_ids
 
 
 def merge_command(arguments: Sequence[str]) -> int:
@@ -26,9 +29,11 @@ def merge_command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     folder = store.folder_to_fill(options.tables)
     store.check_kept(folder)
+    before = split_rules(folder, map(get_task, task_ids()))
     merged, aside = merge(Path(options.source), folder)
     for path in aside:
         cli.say(f"{path} holds no trainings, left aside")
     for one in merged:
         cli.say(f"{one.task}: {one.added} cells taken in, {one.duplicates} identical duplicates skipped")
+    say_new_rules(before, split_rules(folder, map(get_task, before)))
     return 0

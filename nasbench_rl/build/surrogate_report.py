@@ -77,8 +77,8 @@ def build(
         named: the folder as the user named it, for messages.
     """
     task = image_task(task)
-    entry = store.read_manifest(folder).get(store.table_name(task))  # before the rows: a fold may come between
-    rows = store.read_table(folder, task).to_pandas(use_threads=False)
+    stored, sha256 = store.read_with_digest(folder, task)
+    rows = stored.to_pandas(use_threads=False)
     check_enough(task, rows, named)
     rng = np.random.default_rng(seed)
     found = [hold_out(task, rows, rng, grouping=grouping, folds=folds) for grouping in GROUPINGS]
@@ -86,7 +86,7 @@ def build(
     by_layers = found[GROUPINGS.index("layers")]
     kept = table.astype(object).where(table.notna(), None).to_dict("records")
     surrogate = Surrogate.fit(
-        task, rows, rng, quality=kept, table_sha256=entry.sha256 if entry else "",
+        task, rows, rng, quality=kept, table_sha256=sha256,
         spread_factors={split: by_layers.factors(split).tolist() for split in SPLITS},
     )  # fmt: skip
     if out is not None:

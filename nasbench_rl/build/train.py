@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from nasbench_rl import cli, files, shards, store
 from nasbench_rl.build import measure, selection, twins
 from nasbench_rl.build.estimate import core_hours, drawn_core_hours
 from nasbench_rl.build.missing import missing_cells, missing_supernets
+from nasbench_rl.coverage import split_rules
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, TableError
 from nasbench_rl.task import ImageTask, Task, get_task
 from nasbench_rl.training import memory, workers
@@ -156,10 +157,19 @@ def train_command(arguments: Sequence[str]) -> int:
         return 0
     workers.check_ready(tasks, options.device)
     files.check_writable(folder)
+    before = split_rules(folder, tasks)
     lost = _train_and_say(cells, folder, options)
     if options.drawn and not lost:
         lost = _train_drawn(tasks, folder, options)
+    say_new_rules(before, split_rules(folder, tasks))
     return 1 if lost else 0
+
+
+def say_new_rules(before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """Say whose scores are made of other trainings than before, because a train seed is complete."""
+    for id_, rule in after.items():
+        if before.get(id_, rule) != rule:
+            cli.say(f"{id_}: a train seed is complete over the space, from now on {rule}")
 
 
 def _adopt_chains(folder: Path, tasks: Sequence[Task]) -> None:

@@ -118,7 +118,7 @@ def digests(folder: Path) -> dict[str, str]:
     entries = store.read_manifest(folder)
     family = {name: name.split("/")[0] for name in entries}
     read = [name for name, e in entries.items() if e.cells or family[name] in WITHOUT_CELLS]
-    return {name: entries[name].sha256[:12] for name in sorted(read) if family[name] in FAMILIES}
+    return {name: store.present_sha256(folder, name)[:12] for name in sorted(read) if family[name] in FAMILIES}
 
 
 def record(runs: pd.DataFrame, folder: Path, left_out: Sequence[str] = ()) -> Searches:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nasbench_rl import store
+from nasbench_rl.advice import how_to_make
 from nasbench_rl.errors import RecipeMismatchError
 from nasbench_rl.supernet_table import SupernetScores
 from nasbench_rl.surrogate import surrogate_name
@@ -64,7 +65,7 @@ def surrogate_infos(folder: Path) -> tuple[SurrogateInfo, ...]:
         content = store.read_checked(folder, surrogate_name(task)) if isinstance(task, ImageTask) else None
         if content is None:
             continue
-        path, remedy = folder / surrogate_name(task), f"fit it: python -m nasbench_rl.build surrogate {task.id}"
+        path, remedy = folder / surrogate_name(task), f"fit it: {how_to_make(task, 'surrogate', task.id)}"
         info = read_info(content, path, remedy)
         if info.task_digest != task.digest:
             raise RecipeMismatchError(f"{path} is of recipe {info.task_digest}; {task.id} is {task.digest}: {remedy}")

@@ -76,7 +76,7 @@ def _facts(bench: TabularBenchmark) -> TableFacts:
     return TableFacts(
         task=task.id,
         metric=task.metric,
-        digest=store.read_manifest(bench.folder)[store.table_name(task)].sha256[:12],
+        digest=bench.digest,
         recipe=task.digest,
         train_seeds=tuple(int(seed) for seed in table.seeds),
         covered=np.asarray(table.complete.T, dtype=np.bool_),
