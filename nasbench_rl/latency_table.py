@@ -52,7 +52,7 @@ class Latencies:
             self.task.size(arch)  # raises for a network that does not exist
             raise MissingCellError(
                 f"no latency of {arch} was measured for {self.task.id}; nothing is imputed. Measure {self._all()}: "
-                f"{how_to_make(self.task, self.task.id, '--latency', tables=self._named)}"
+                f"{how_to_make(self.task, f'{self.task.id} --latency', self._named)}"
             )
         return float(found)
 

@@ -274,10 +274,7 @@ def not_chains(task: Task, archs: Iterable[str]) -> list[str]:
 
 def _how_to_fit(folder: Path, task: Task, named: str | os.PathLike[str] | None) -> str:
     """The command, after the one that trains a table where there is none to fit on."""
-    commands = [how_to_make(task, "surrogate", task.id, tables=named)]
-    if not (folder / store.table_name(task)).exists():
-        commands.insert(0, how_to_train(task, tables=named))
-    return " && ".join(commands)
+    return how_to_make(task, f"surrogate {task.id}", named, train=not (folder / store.table_name(task)).exists())
 
 
 def check_enough(task: Task, rows: pd.DataFrame, named: str | os.PathLike[str] | None = None) -> None:

@@ -65,7 +65,7 @@ def surrogate_infos(folder: Path) -> tuple[SurrogateInfo, ...]:
         content = store.read_checked(folder, surrogate_name(task)) if isinstance(task, ImageTask) else None
         if content is None:
             continue
-        path, remedy = folder / surrogate_name(task), f"fit it: {how_to_make(task, 'surrogate', task.id)}"
+        path, remedy = folder / surrogate_name(task), f"fit it: {how_to_make(task, f'surrogate {task.id}')}"
         info = read_info(content, path, remedy)
         if info.task_digest != task.digest:
             raise RecipeMismatchError(f"{path} is of recipe {info.task_digest}; {task.id} is {task.digest}: {remedy}")

@@ -18,10 +18,11 @@ import pandas as pd
 from rich.progress import Progress
 
 from nasbench_rl import cli, files, provenance, store
+from nasbench_rl.advice import how_to_train
 from nasbench_rl.build import estimate
 from nasbench_rl.build.missing import missing_cells
 from nasbench_rl.build.train import train_missing
-from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, tables_option
+from nasbench_rl.errors import InvalidValueError, RecipeMismatchError
 from nasbench_rl.task import ImageTask, get_task
 from nasbench_rl.training import memory, workers
 from nasbench_rl.training.workers import Cell
@@ -186,4 +187,4 @@ def results(folder: Path, task: ImageTask, archs: Sequence[str]) -> pd.DataFrame
 def command(task: ImageTask, archs: Sequence[str], tables: str | None) -> str:
     """What trains the architectures alone; ``tables`` as the user named the folder."""
     quoted = " ".join(f'"{arch}"' for arch in archs)
-    return f"python -m nasbench_rl.build {task.id} --archs {quoted} --seeds {SEEDS}{tables_option(tables)}"
+    return how_to_train(task, f"--archs {quoted} --seeds {SEEDS}", tables)
