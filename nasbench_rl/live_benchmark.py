@@ -62,9 +62,6 @@ class LiveBenchmark(TabularBenchmark):
         self._fresh: set[tuple[str, int]] = set()
         self._load()
 
-    def _load(self) -> None:
-        super()._load()
-
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         """Live training has as many seeds as one asks for; ten of each split are offered."""
         if self.task.split_by == "column":
@@ -99,11 +96,14 @@ class LiveBenchmark(TabularBenchmark):
     ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
         """See ``TabularBenchmark.query_many``; missing cells are trained first, side by side."""
         view = self.table.view(split, metric)
-        for fidelity in np.unique(np.asarray([] if fidelities is None else fidelities)).tolist():
-            self.table.check_measured(view, self.task.fidelity_at(fidelity), seeds)
+        efforts = np.unique(np.asarray([] if fidelities is None else fidelities)).tolist()
+        positions = [self.task.fidelity_at(fidelity) for fidelity in efforts]
         named = [self.space[int(row)] for row in self._rows(archs)] if self.task.exhaustive else self.parse_many(archs)
         asked = [None] * len(named) if seeds is None else np.broadcast_to(np.asarray(seeds), len(named)).tolist()
-        self.prepare([(arch, self._seed_of(seed, split)) for arch, seed in zip(named, asked, strict=True)])
+        cells = [(arch, self._seed_of(seed, split)) for arch, seed in zip(named, asked, strict=True)]
+        for at in positions:
+            self.table.check_measured(view, at, seeds)
+        self.prepare(cells)
         for arch, seed in zip(named, asked, strict=True):
             self.query(arch, seed=seed, split=split)
         return super().query_many(named, fidelities, seeds, split, metric)
@@ -112,7 +112,8 @@ class LiveBenchmark(TabularBenchmark):
         self, arch: ArchLike, seed: int | None = None, split: Split = "test", metric: str | None = None
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """See ``TabularBenchmark.curve``; a missing cell is trained first, as by ``query``."""
-        self.table.check_measured(self.table.view(split, metric), 0, seed)
+        view, _ = self.table.view(split, metric), self._seed_of(seed, split)
+        self.table.check_measured(view, 0, seed)
         self.query(arch, seed=seed, split=split, metric=metric)
         return super().curve(arch, seed, split, metric)
 

@@ -202,8 +202,9 @@ class Table:
     def rule(self) -> str:
         """How validation and test scores are held apart, in words; it changes when a train seed completes."""
         seeds = {split: ", ".join(map(str, self.seeds_behind(split))) for split in SPLITS}
-        found = {split: self.view(split).column for split in SPLITS}
-        return "; ".join(f"{split}: {found[split]} of train seed {seeds[split]}" for split in SPLITS)
+        scores: dict[str, str] = {split: self.column(self.task.metric, split) for split in SPLITS}
+        scores |= {"test": "return_eval"} if self.single_seed else {}
+        return "; ".join(f"{split}: {scores[split]} of train seed {seeds[split]}" for split in SPLITS)
 
     def view(self, split: Split, metric: str | None = None) -> View:
         """The values behind a split and metric.

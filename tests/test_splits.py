@@ -143,6 +143,14 @@ def test_live_test_scores_by_number_are_those_that_stay_once_the_seed_is_complet
     assert load(SINGLE_SEED, tables=tmp_path).query(ALL[-2]) == same(early)
 
 
+def test_a_live_curve_of_no_train_seed_is_refused_before_it_trains(tmp_path: Path) -> None:
+    live = load(SINGLE_SEED, "live", tables=tmp_path, jobs=1)
+    for ask in (lambda: live.curve("k1-k1", seed="a"), lambda: live.query_many([0], live.task.fidelities[0], "a")):  # type: ignore[arg-type]
+        with pytest.raises(InvalidValueError, match="train seed 'a'"):
+            ask()
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
 def test_no_answer_changes_with_a_cell_unless_it_completes_a_seed() -> None:
     task = get_task(SINGLE_SEED)
     rows = {cell: store.encode_rows(task, made_rows(task, *cell)) for cell in every(ALL, 0, 1, 2)}
