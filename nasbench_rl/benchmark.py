@@ -21,6 +21,7 @@ from nasbench_rl.errors import (
     unknown,
 )
 from nasbench_rl.latency_table import Latencies, read_latencies
+from nasbench_rl.numeric import EXACT, as_int, as_integers
 from nasbench_rl.records import RESOURCES, Evaluation, Resource, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.supernet_table import OneShot, SupernetScores, read_supernets
@@ -36,10 +37,20 @@ if TYPE_CHECKING:
 Mode = Literal["tabular", "surrogate", "live"]
 MODES: tuple[Mode, ...] = ("tabular", "surrogate", "live")
 CACHE_LIMIT = 200_000
+_KEYS = EXACT | {Architecture}
+
+
+def _is_exact(arch: object) -> bool:
+    """Whether an architecture, as a key of the memo, equals no other: (True, 1.0) equals (1, 1), a tensor changes."""
+    return type(arch) is tuple and (_KEYS.issuperset(map(type, arch)) or all(map(_is_exact, arch)))
 
 
 class Benchmark(ABC):
-    """A task's scores, whatever they come from. Made by ``load``."""
+    """A task's scores, whatever they come from. Made by ``load``.
+
+    Numbers may be of any integer type of Python and NumPy; True, 1.0 and "1" are refused. Arrays and frames that a call
+    returns are the caller's own.
+    """
 
     task: Task
     mode: Mode
@@ -201,7 +212,9 @@ class TabularBenchmark(Benchmark):
         """See ``Benchmark.query``."""
         key = (arch, fidelity, seed, split, metric)
         try:
-            return self._cache[key]
+            known = self._cache[key]
+            if type(fidelity) in _KEYS and type(seed) in _KEYS and (type(arch) in _KEYS or _is_exact(arch)):
+                return known
         except (KeyError, TypeError):  # TypeError: a list or array, or a tuple of them, which has no hash
             pass
         evaluation = self.table.evaluation(self.space.parse(arch), fidelity, seed, split, metric)
@@ -209,8 +222,8 @@ class TabularBenchmark(Benchmark):
         return evaluation
 
     def _remember(self, key: tuple[object, ...], evaluation: Evaluation) -> None:
-        """So that the same question is answered in a microsecond; what has no hash is looked up each time."""
-        if len(self._cache) < CACHE_LIMIT:
+        """So that the same question is answered in a microsecond; what may change is looked up each time."""
+        if len(self._cache) < CACHE_LIMIT and (type(key[0]) in _KEYS or _is_exact(key[0])):
             with contextlib.suppress(TypeError):
                 self._cache[key] = evaluation
 
@@ -222,7 +235,7 @@ class TabularBenchmark(Benchmark):
 
         Args:
             archs: (n,) integer indices into the space, (n, depth) rows of choices, or a list of anything ``query``
-                takes.
+                takes. Indices and rows may be an array, series or frame of any integer type.
             fidelities: one for all or (n,); None is the whole training.
             seeds: one train seed for all or (n,); None averages over the split's.
             split: as in ``query``.
@@ -240,45 +253,36 @@ class TabularBenchmark(Benchmark):
     def parse_many(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> list[Architecture]:
         """The architectures of indices into the space, or of anything ``query`` takes."""
         self._check_many(archs)
-        try:
-            return [self.space[int(a)] if isinstance(a, (int, np.integer)) else self.space.parse(a) for a in archs]
-        except IndexError as error:
-            raise InvalidArchitectureError(str(error)) from None
+        rows: Any = np.asarray(archs) if hasattr(archs, "__array__") else archs  # a frame would give its columns
+        places = [as_int(one) for one in rows]
+        return [self.space.parse(one) if at is None else self.space[at] for one, at in zip(rows, places, strict=True)]
 
     def _check_many(self, archs: Any) -> None:
         """Raise InvalidArchitectureError for a single architecture, which a tuple of integers is, or none."""
         if (
             isinstance(archs, (str, Architecture))
-            or (isinstance(archs, tuple) and archs and all(isinstance(one, (int, np.integer)) for one in archs))
+            or (isinstance(archs, tuple) and archs and all(as_int(one) is not None for one in archs))
             or not hasattr(archs, "__len__")
-            or (isinstance(archs, np.ndarray) and not archs.ndim)
+            or getattr(archs, "ndim", 1) == 0
         ):
             raise InvalidArchitectureError(
                 f"query_many takes a list or array of architectures, not {archs!r}; one alone: [{archs!r}]"
             )
-        if isinstance(archs, (tuple, list)) and any(isinstance(one, bool) for one in archs):
-            raise InvalidArchitectureError("query_many takes architectures or their indices, not True and False")
 
     def _rows(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
         self._check_many(archs)
-        if not self.task.exhaustive:  # a row is not an index into the space
-            rows = [self.table.row(arch) for arch in self.parse_many(archs)]
-            return np.array(rows, dtype=np.int64)
-        if not isinstance(archs, np.ndarray):
-            parsed = (int(a) if isinstance(a, (int, np.integer)) else self.space.index(a) for a in archs)
-            archs = np.fromiter(parsed, dtype=np.int64, count=len(archs))
-        if archs.dtype.kind not in "iu":
-            raise InvalidArchitectureError(f"architectures are given as integers, not {archs.dtype}")
-        if archs.ndim == 2 and isinstance(self.task, GameTask):
-            return self.task.space.indices(archs)
-        if archs.ndim != 1:
+        given = as_integers(archs) if self.task.exhaustive else None
+        if given is None:  # names, a list of choices, or a space in which a row is not an index
+            return np.array([self.table.row(arch) for arch in self.parse_many(archs)], dtype=np.int64)
+        if given.ndim == 2 and isinstance(self.task, GameTask):
+            return self.task.space.indices(given)
+        if given.ndim != 1:
             raise InvalidArchitectureError(
-                f"architectures of shape {archs.shape} are neither (n,) indices nor (n, depth) rows of choices"
+                f"architectures of shape {given.shape} are neither (n,) indices nor (n, depth) rows of choices"
             )
-        if archs.size and not 0 <= archs.min() <= archs.max() < len(self.space):
-            bad = archs[(archs < 0) | (archs >= len(self.space))][0]
-            raise InvalidArchitectureError(f"index {bad} is outside {self.space.name}: 0 … {len(self.space) - 1}")
-        return archs
+        if given.size and not 0 <= given.min() <= given.max() < len(self.space):
+            self.space[int(given[(given < 0) | (given >= len(self.space))][0])]  # raises
+        return given
 
     def curve(
         self, arch: ArchLike, seed: int | None = None, split: Split = "test", metric: str | None = None
@@ -324,7 +328,8 @@ class TabularBenchmark(Benchmark):
         """Architectures x train seeds: True where a cell is complete at max fidelity."""
         import pandas as pd  # late: a query does without it, and it takes most of a second's start
 
-        return pd.DataFrame(self.table.complete, index=self.table.names, columns=self.table.seeds)
+        # A copy by hand: pandas before 3 keeps the array that it is given.
+        return pd.DataFrame(self.table.complete.copy(), index=self.table.names, columns=self.table.seeds)
 
     def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
         """See ``Benchmark.supernets``."""

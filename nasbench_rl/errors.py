@@ -21,6 +21,10 @@ class InvalidArchitectureError(NasbenchError, ValueError):
     """An architecture that is not a point of the search space."""
 
 
+class IndexOutsideError(InvalidArchitectureError, IndexError):
+    """A position that a search space has not."""
+
+
 class NotEnumerableError(NasbenchError, TypeError):
     """A search space whose architectures are not counted or indexed."""
 
@@ -59,6 +63,10 @@ class MissingExtraError(NasbenchError, ImportError):
 
 class BudgetExhausted(NasbenchError):  # noqa: N818  (a signal that ends a search, as StopIteration is)
     """A search asked for more than its budget holds. Nothing was charged."""
+
+
+class UncopiedError(NasbenchError, TypeError):
+    """A run, which is neither copied nor pickled: its copy would search for free."""
 
 
 class TestDataError(NasbenchError):

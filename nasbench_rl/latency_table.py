@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nasbench_rl.advice import how_to_make
 from nasbench_rl.errors import InvalidValueError, MissingCellError
+from nasbench_rl.numeric import whole_number
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,8 +45,9 @@ class Latencies:
             MissingCellError: not measured.
         """
         batches = self.task.latency.batches
+        allowed = ", ".join(map(str, batches))
+        batch = whole_number("batch", batch, allowed)
         if batch not in batches:
-            allowed = ", ".join(map(str, batches))
             raise InvalidValueError(f"latency is not measured at batch {batch}; allowed: {allowed}")
         found = self._seconds.get((arch.name, batch))
         if found is None:

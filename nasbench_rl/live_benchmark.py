@@ -15,7 +15,8 @@ import numpy as np
 
 from nasbench_rl import files, shards, store
 from nasbench_rl.benchmark import Mode, TabularBenchmark
-from nasbench_rl.errors import InvalidValueError, check_number, missing_extra
+from nasbench_rl.errors import InvalidValueError, missing_extra
+from nasbench_rl.numeric import whole_column, whole_number
 from nasbench_rl.records import Evaluation, Source, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.supernet_table import OneShot, SupernetScores
@@ -50,9 +51,7 @@ class LiveBenchmark(TabularBenchmark):
         ``searches`` is how many such searches there are: they share the processes that ``prepare`` starts.
         """
         if jobs is not None:
-            check_number("jobs", jobs, "1, 2, 3, …", whole=True)
-        if jobs is not None and jobs < 1:
-            raise InvalidValueError(f"jobs {jobs}: nothing would ever be trained; allowed: 1, 2, 3, …")
+            jobs = whole_number("jobs", jobs, "1, 2, 3, …", least=1)
         self.task, self.device, self.jobs = task, device, jobs or os.cpu_count() or 1
         if device != "cpu":  # which alone needs no torch to be told
             workers.check_device(device)
@@ -96,13 +95,14 @@ class LiveBenchmark(TabularBenchmark):
     ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
         """See ``TabularBenchmark.query_many``; missing cells are trained first, side by side."""
         view = self.table.view(split, metric)
-        efforts = np.unique(np.asarray([] if fidelities is None else fidelities)).tolist()
-        positions = [self.task.fidelity_at(fidelity) for fidelity in efforts]
         named = [self.space[int(row)] for row in self._rows(archs)] if self.task.exhaustive else self.parse_many(archs)
-        asked = [None] * len(named) if seeds is None else np.broadcast_to(np.asarray(seeds), len(named)).tolist()
+        efforts = whole_column("fidelities", "fidelity", fidelities, len(named))
+        chosen = whole_column("seeds", "train seed", seeds, len(named))
+        positions = [self.task.fidelity_at(f) for f in ([] if efforts is None else np.unique(efforts).tolist())]
+        asked = [None] * len(named) if chosen is None else np.broadcast_to(chosen, len(named)).tolist()
         cells = [(arch, self._seed_of(seed, split)) for arch, seed in zip(named, asked, strict=True)]
         for at in positions:
-            self.table.check_measured(view, at, seeds)
+            self.table.check_measured(view, at, chosen)
         self.prepare(cells)
         for arch, seed in zip(named, asked, strict=True):
             self.query(arch, seed=seed, split=split)
@@ -121,13 +121,11 @@ class LiveBenchmark(TabularBenchmark):
         """The train seed that has to be there; None is the first that the score is made of."""
         if seed is None:
             return self.table.seeds_behind(split)[0]
-        check_number("train seed", seed, "0, 1, 2, …", whole=True)
-        if seed < 0:
-            raise InvalidValueError(f"train seed {seed} is negative; allowed: 0, 1, 2, …")
+        seed = whole_number("train seed", seed, "0, 1, 2, …", least=0)
         fresh = self.table.single_seed and split == "test"  # an even seed's fresh games, an odd seed's own score
         if self.task.split_by == "seed" and seed % 2 != (split == "test") and not fresh:
             raise InvalidValueError(f"train seed {seed} is not of the {split} split (validation: even, test: odd)")
-        return int(seed)
+        return seed
 
     def _train(self, arch: Architecture, seed: int, asked: int) -> None:
         """Train a cell in this process, unless another that is training it finishes it first.
@@ -187,6 +185,7 @@ class LiveBenchmark(TabularBenchmark):
     def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
         """See ``TabularBenchmark.supernets``."""
         known = super().supernets(family=family)
+        seed = None if seed is None else whole_number("search seed", seed, "0, 1, 2, …", least=0)
         if seed is None or seed in known.seeds or not isinstance(self.task, GameTask):
             return known
         cells, darts = self._ready(), family == "darts"

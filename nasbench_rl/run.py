@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from nasbench_rl.errors import (
     MissingCellError,
     NotEnumerableError,
     TestDataError,
-    check_number,
+    UncopiedError,
 )
+from nasbench_rl.numeric import whole_number
 from nasbench_rl.paid_trainings import PaidTrainings
 from nasbench_rl.records import Evaluation, Resource, Split, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
@@ -42,6 +43,9 @@ _METHOD, _NOISE = 0, 1
 class Run:
     """One search on one task, as a method sees it.
 
+    A run is neither copied nor pickled, because its copy would search for free. Arrays and frames that it returns are
+    the caller's own.
+
     Attributes:
         task: the task.
         space: its search space.
@@ -64,16 +68,12 @@ class Run:
             InvalidValueError: a budget below 1 or a negative seed.
         """
         unit, whole = benchmark.task.fidelity_unit, f"one whole training is {benchmark.task.max_fidelity:,}"
-        check_number("budget", budget, f"{unit}, {whole}")
-        check_number("search seed", seed, "0, 1, 2, …", whole=True)
-        if budget < 1:
-            raise InvalidValueError(f"budget {budget} buys nothing; allowed: at least 1 of {unit}, {whole}")
-        if seed < 0:
-            raise InvalidValueError(f"search seed {seed} is negative; allowed: 0, 1, 2, …")
+        budget = whole_number("budget", budget, f"at least 1 of {unit}, {whole}", least=1)
+        seed = whole_number("search seed", seed, "0, 1, 2, …", least=0)
         self._benchmark = benchmark
         self.task: Task = benchmark.task
         self.space: SearchSpace = benchmark.space
-        self.seed, self.budget, self.spent, self.cpu_seconds = seed, int(budget), 0, 0.0
+        self.seed, self.budget, self.spent, self.cpu_seconds = seed, budget, 0, 0.0
         self.rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_METHOD,)))
         self.points: list[TrajectoryPoint] = []
         self.approximation = ""
@@ -141,8 +141,8 @@ class Run:
         if split != "validation":
             raise TestDataError(f"a search sees the validation split only, not {split!r}; reports read the test split")
         architecture = self.space.parse(arch)
-        fidelity = self.task.max_fidelity if fidelity is None else fidelity
-        self.task.fidelity_at(fidelity)  # before anything is charged: no wrong fidelity ends a search as a spent budget
+        # Before anything is charged: no wrong fidelity ends a search as a spent budget.
+        fidelity = self.task.fidelities[self.task.fidelity_at(fidelity)]
         if not self.task.is_valid(architecture):
             self.charge(self.task.fidelities[0])
             incumbent = self._incumbent.name if self._incumbent else ""
@@ -229,15 +229,13 @@ class Run:
         """Spend budget on something else than an evaluation (a supernet); the only place that charges.
 
         Raises:
-            InvalidValueError: less than nothing.
+            InvalidValueError: less than nothing, or no whole number.
             BudgetExhausted: more than ``remaining``; nothing was charged.
         """
-        check_number("charge", amount, f"0 … {self.remaining:,} {self.task.fidelity_unit}")
-        if amount < 0:
-            raise InvalidValueError(f"charge {amount} would give budget back; allowed: at least 0")
+        amount = whole_number("charge", amount, f"0 … {self.remaining:,} {self.task.fidelity_unit}", least=0)
         if amount > self.remaining:
             raise BudgetExhausted(f"{amount:,} {self.task.fidelity_unit} asked for, {self.remaining:,} remain")
-        self.spent += int(amount)
+        self.spent += amount
         self.cpu_seconds += cpu_seconds
         if amount:
             self._free = 0
@@ -371,6 +369,17 @@ class Run:
 
         names = [f.name for f in fields(TrajectoryPoint)]
         return pd.DataFrame([[getattr(p, name) for name in names] for p in self.points], columns=names)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuse; ``copy.copy``, ``copy.deepcopy`` and ``pickle`` all come here.
+
+        Raises:
+            UncopiedError: always.
+        """
+        raise UncopiedError(
+            f"{self!r} is neither copied nor pickled, because its copy would search for free; share this run, or begin "
+            "another search with a budget of its own: load(task).start(budget, seed)"
+        )
 
     def __repr__(self) -> str:
         best = f"incumbent {self._incumbent}" if self._incumbent else "no incumbent yet"

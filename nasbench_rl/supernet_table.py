@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from nasbench_rl.numeric import read_only
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -21,7 +23,7 @@ _SCORE: dict[OneShot, str] = {"supernet": "proxy", "darts": "probability"}
 
 
 class SupernetScores:
-    """The stored supernets of a task, or its differentiable searches, as dense arrays.
+    """The stored supernets of a task, or its differentiable searches, as dense arrays, which are read-only.
 
     Attributes:
         seeds: those that are complete.
@@ -55,13 +57,14 @@ class SupernetScores:
             variances[seed_at, fidelity_at, arch_at] = rows["proxy_std"].to_numpy() ** 2 / games
             steps[seed_at, fidelity_at, arch_at] = rows["proxy_env_steps"].to_numpy()
         whole = ~np.isnan(proxies).any(axis=(1, 2))
-        self.seeds: list[int] = [int(seed) for seed in seeds[whole]]
-        self.proxies: Floats = proxies[whole]
-        self.variances: Floats = variances[whole]
-        self.final_env_steps: Counts = steps[whole, -1].sum(axis=1)
-        self.fit_seconds: Floats = fit[whole, -1]
-        self.final_seconds: Floats = proxy[whole, -1]
-        self.cpu_seconds: Floats = self.fit_seconds + proxy[whole].sum(axis=1)
+        self.seeds: tuple[int, ...] = tuple(int(seed) for seed in seeds[whole])
+        self.proxies: Floats = read_only(proxies[whole])
+        self.variances: Floats = read_only(variances[whole])
+        self.final_env_steps: Counts = read_only(steps[whole, -1].sum(axis=1))
+        self.fit_seconds: Floats = read_only(fit[whole, -1])
+        self.final_seconds: Floats = read_only(proxy[whole, -1])
+        self.cpu_seconds: Floats = read_only(self.fit_seconds + proxy[whole].sum(axis=1))
+        read_only(self.games)
 
 
 def read_supernets(folder: Path, task: GameTask, family: OneShot = "supernet") -> SupernetScores:

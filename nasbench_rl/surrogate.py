@@ -140,10 +140,7 @@ class Surrogate:
             InvalidArchitectureError: one is not in the space.
             InvalidValueError: no such fidelity or split.
         """
-        wanted = self.task.max_fidelity if fidelity is None else fidelity
-        if wanted not in self.task.fidelities:
-            allowed = ", ".join(map(str, self.task.fidelities))
-            raise InvalidValueError(f"{self.task.id} has no fidelity {fidelity!r} (epochs); allowed: {allowed}")
+        wanted = self.task.fidelities[self.task.fidelity_at(fidelity)]
         mean, spread = self._guess(archs, split, (wanted,))
         return mean[:, 0], spread[:, 0]
 

@@ -12,6 +12,7 @@ import numpy as np
 from nasbench_rl import store
 from nasbench_rl.benchmark import Mode, TabularBenchmark
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, MissingCellError
+from nasbench_rl.numeric import Integers, whole_column, whole_number
 from nasbench_rl.records import Cost, Evaluation, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.surrogate import Surrogate
@@ -57,7 +58,7 @@ class SurrogateBenchmark(TabularBenchmark):
             return super().query(arch, fidelity=fidelity, seed=seed, split=split, metric=metric)
         except (MissingCellError, InvalidArchitectureError):
             architecture = self.space.parse(arch)  # raises for what is no point of the space
-        self._check(seed, split, metric)
+        self._check([] if seed is None else [whole_number("train seed", seed, "0, 1, 2, …")], split, metric)
         answer = self._answer(architecture, fidelity, split)
         self._remember((arch, fidelity, seed, split, metric), answer)
         return answer
@@ -84,7 +85,7 @@ class SurrogateBenchmark(TabularBenchmark):
         )
 
     def _is_measured(
-        self, archs: Sequence[Architecture], seeds: Sequence[int] | int | None, split: Split, metric: str | None
+        self, archs: Sequence[Architecture], seeds: Integers | int | None, split: Split, metric: str | None
     ) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """(n,) whether the table answers; raises for a train seed that it lacks and no guess may stand for."""
         view = self.table.view(split, metric)
@@ -92,18 +93,16 @@ class SurrogateBenchmark(TabularBenchmark):
             answered = np.asarray(view.used.any(axis=1))
             rows = [self.table.row_of.get(arch.name) for arch in archs]
             return np.array([row is not None and answered[row] for row in rows], dtype=np.bool_)
-        if np.ndim(seeds) and np.shape(seeds) != (len(archs),):
-            raise InvalidValueError(f"seeds of shape {np.shape(seeds)} for {len(archs)} architectures; give one each")
-        asked = np.broadcast_to(np.asarray(seeds), len(archs)).tolist()
+        asked = np.broadcast_to(seeds, len(archs)).tolist()
         known = np.array([self.table.has(arch, seed) for arch, seed in zip(archs, asked, strict=True)], dtype=np.bool_)
         self._check([seed for seed, measured in zip(asked, known, strict=True) if not measured], split, metric)
         return known
 
-    def _check(self, seeds: Sequence[int] | int | None, split: Split, metric: str | None) -> None:
+    def _check(self, seeds: Sequence[int], split: Split, metric: str | None) -> None:
         """Raise for a metric or train seed that there is not: a guess would hide the mistake."""
         self.table.view(split, metric)
         allowed = self.train_seeds(split)
-        wrong = [seed for seed in np.atleast_1d([] if seeds is None else seeds).tolist() if seed not in allowed]
+        wrong = [seed for seed in seeds if seed not in allowed]
         if wrong:
             known = ", ".join(map(str, allowed))
             raise InvalidValueError(
@@ -121,12 +120,13 @@ class SurrogateBenchmark(TabularBenchmark):
         """
         named = self.parse_many(archs)
         at = self._fidelities_at(fidelities, len(named))
-        measured = self._is_measured(named, seeds, split, metric)
+        train_seeds = whole_column("seeds", "train seed", seeds, len(named))
+        measured = self._is_measured(named, train_seeds, split, metric)
         source = np.where(measured, "table", "surrogate")
         score, cpu = np.zeros(len(named)), np.full(len(named), np.nan)
         if measured.any():
             known = [named[place] for place in np.flatnonzero(measured)]
-            of_known = seeds if seeds is None or not np.ndim(seeds) else np.asarray(seeds)[measured]
+            of_known = train_seeds[measured] if isinstance(train_seeds, np.ndarray) else train_seeds
             found = super().query_many(known, self.table.fidelities[at[measured]], of_known, split, metric)
             score[measured], cpu[measured] = found["score"], found["cpu_seconds"]
         for effort in np.unique(at[~measured]):
@@ -142,16 +142,10 @@ class SurrogateBenchmark(TabularBenchmark):
 
     def _fidelities_at(self, fidelities: Sequence[int] | int | None, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         """(count,) positions of the fidelities; raises as ``TabularBenchmark.query_many`` does."""
-        try:
-            given = list(fidelities)  # type: ignore[arg-type]
-        except TypeError:  # None, or one for all
-            return np.full(count, self.task.fidelity_at(fidelities), dtype=np.int64)  # type: ignore[arg-type]
-        if len(given) != count:
-            raise InvalidValueError(
-                f"{len(given)} fidelities for {count} architectures; give one number for all, or {count} for as many "
-                "rows"
-            )
-        return np.array([self.task.fidelity_at(fidelity) for fidelity in given], dtype=np.int64)
+        given = whole_column("fidelities", "fidelity", fidelities, count)
+        if isinstance(given, np.ndarray):
+            return np.array([self.task.fidelity_at(fidelity) for fidelity in given.tolist()], dtype=np.int64)
+        return np.full(count, self.task.fidelity_at(given), dtype=np.int64)
 
     def curve(
         self, arch: ArchLike, seed: int | None = None, split: Split = "test", metric: str | None = None
@@ -161,6 +155,7 @@ class SurrogateBenchmark(TabularBenchmark):
         ``query(arch).source`` says which.
         """
         architecture = self.space.parse(arch)
+        seed = None if seed is None else whole_number("train seed", seed, "0, 1, 2, …")
         if self._is_measured([architecture], seed, split, metric)[0]:
             return super().curve(architecture, seed, split, metric)
         return self.table.fidelities.copy(), self.surrogate.curves([architecture], split)[0][0]

@@ -15,10 +15,10 @@ from nasbench_rl.errors import (
     InvalidValueError,
     MissingCellError,
     TableError,
-    check_number,
     describe_unknown,
     unknown,
 )
+from nasbench_rl.numeric import read_only, whole_column, whole_number
 from nasbench_rl.records import Cost, Evaluation, Source, Split
 
 if TYPE_CHECKING:
@@ -58,22 +58,11 @@ class View:
         """(architectures, fidelities) mean over the used seeds, NaN where there is none."""
         counts = self.used.sum(axis=1)
         total = np.where(self.used[:, :, None], self.values, 0.0).sum(axis=1)
-        return np.where(counts[:, None] > 0, total / np.maximum(counts, 1)[:, None], np.nan)
-
-
-def _check_column(name: str, given: Any, count: int) -> None:
-    """Raise InvalidValueError unless ``given`` is None, a number for all architectures, or one for each."""
-    try:
-        values = np.asarray(0 if given is None else given)
-    except ValueError:  # rows of different lengths
-        values = np.asarray("ragged")
-    if values.dtype.kind not in "iuf" or values.shape not in ((), (count,)):
-        shown = repr(given) if values.ndim == 0 or values.size <= 5 else f"of shape {values.shape}"
-        raise InvalidValueError(f"{name}={shown} does not fit; give one number for all, or {count:,} for as many rows")
+        return read_only(np.where(counts[:, None] > 0, total / np.maximum(counts, 1)[:, None], np.nan))
 
 
 class Table:
-    """Rows of one task, indexed by (architecture, train seed, fidelity).
+    """Rows of one task, indexed by (architecture, train seed, fidelity). Its arrays are read-only.
 
     Validation and test never mix, and the rule is the table's, whichever mode reads it. Games: validation is the even
     train seeds and test the odd ones. While no odd seed is complete over the space (``single_seed``) there is nothing
@@ -142,13 +131,15 @@ class Table:
         self.complete: Bools = np.asarray(stored.all(axis=2))
         self.params, self.flops = (np.zeros(shape[0], dtype=np.int64) for _ in range(2))
         self.params[arch_at], self.flops[arch_at] = rows["params"].to_numpy(), rows["flops"].to_numpy()
+        for array in (*self.columns.values(), self.fidelities, self.seeds, self.complete, self.params, self.flops):
+            read_only(array)
         self._views: dict[tuple[str, str], View] = {}
         self._mean_cpu: dict[str, Floats] = {}
 
     @cached_property
     def full_seeds(self) -> Bools:
         """(seeds,) bool: trained on every architecture of the space."""
-        return np.asarray(self.complete.all(axis=0))
+        return read_only(np.asarray(self.complete.all(axis=0)))
 
     @cached_property
     def single_seed(self) -> bool:
@@ -230,7 +221,7 @@ class Table:
                 column, by_number = "return_eval", column
                 values = np.where((self.seeds % 2 == 1)[:, None], values, self.columns[column])
             used = self.complete & np.isin(self.seeds, behind)
-            self._views[key] = View(values, used, column, by_number)
+            self._views[key] = View(read_only(values), read_only(used), column, by_number)
         return self._views[key]
 
     def column(self, metric: str, split: Split) -> str:
@@ -257,22 +248,21 @@ class Table:
     def seeds_at(self, row: int, view: View, seed: int | None, split: Split) -> list[int]:
         """Positions of the train seeds to average over."""
         name = self.names[row]
-        if seed is not None:
-            self._check_seed(seed, split)
         if seed is None:
             used = np.flatnonzero(view.used[row]).tolist()
             if used:
                 return used
             raise self._unscored(row, split)
+        seed = self._check_seed(seed, split)
         at = int(np.searchsorted(self.seeds, seed))
         if at == len(self.seeds) or self.seeds[at] != seed or not self.complete[row, at]:
-            raise MissingCellError(self._absent(name, f"train seed {seed}", row, int(seed) + 1))
+            raise MissingCellError(self._absent(name, f"train seed {seed}", row, seed + 1))
         return [at]
 
-    def _check_seed(self, seed: int, split: Split) -> None:
-        """Raise InvalidValueError for what is no train seed of the split, trained or not."""
+    def _check_seed(self, seed: int, split: Split) -> int:
+        """A train seed as a Python int; raises InvalidValueError for none of the split, trained or not."""
         allowed = ", ".join(map(str, self.split_seeds(split))) or "none"
-        check_number(f"train seed of {self.task.id}", seed, allowed, whole=True)
+        seed = whole_number(f"train seed of {self.task.id}", seed, allowed)
         if seed < 0:
             raise InvalidValueError(f"train seed {seed} of {self.task.id} is negative; allowed: {allowed}")
         odd = split == "test"
@@ -280,6 +270,7 @@ class Table:
             raise InvalidValueError(
                 f"train seed {seed} is not of the {split} split of {self.task.id}; allowed: {allowed}"
             )
+        return seed
 
     def _unscored(self, row: int, split: Split) -> MissingCellError:
         """For an architecture that has no score of a split, though it may have train seeds to ask for by number."""
@@ -353,16 +344,16 @@ class Table:
     ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
         """Columns ``score``, ``fidelity``, ``cpu_seconds`` for many architectures; see ``query_many``."""
         view, depth = self.view(split, metric), len(self.fidelities)
-        for name, given in (("fidelities", fidelities), ("seeds", seeds)):
-            _check_column(name, given, len(rows))
-        if fidelities is None or np.ndim(fidelities) == 0:
-            at: Any = self.task.fidelity_at(fidelities.item() if isinstance(fidelities, np.ndarray) else fidelities)  # type: ignore[arg-type]
+        efforts = whole_column("fidelities", "fidelity", fidelities, len(rows))
+        seeds = whole_column("seeds", "train seed", seeds, len(rows))
+        if efforts is None or isinstance(efforts, int):
+            at: Any = self.task.fidelity_at(efforts)
         else:
-            at = np.searchsorted(self.fidelities, fidelities)
+            at = np.searchsorted(self.fidelities, efforts)
             wrong = at == depth
-            wrong |= self.fidelities[np.where(wrong, 0, at)] != fidelities
+            wrong |= self.fidelities[np.where(wrong, 0, at)] != efforts
             if wrong.any():
-                self.task.fidelity_at(np.asarray(fidelities)[wrong][0].item())
+                self.task.fidelity_at(int(efforts[wrong][0]))
         self.check_measured(view, at, seeds)
         if seeds is None:
             flat = rows * depth + at
@@ -373,8 +364,8 @@ class Table:
             score, cpu = view.values.ravel().take(flat), self.columns["cpu_seconds"].ravel().take(flat)
         if np.isnan(score.sum()):
             self._refuse_missing(rows, np.broadcast_to(cpu, score.shape), split, seeds)
-        fidelity = self.fidelities[at]
-        return {"score": score, "fidelity": np.broadcast_to(fidelity, score.shape), "cpu_seconds": cpu}
+        fidelity = np.full(score.shape, self.fidelities[at])
+        return {"score": score, "fidelity": fidelity, "cpu_seconds": cpu}
 
     def _seed_positions(self, rows: np.ndarray[Any, Any], seeds: Any, split: Split) -> np.ndarray[Any, Any]:
         """Positions of train seeds, one for all rows or one each; raises what ``query`` does for the first wrong."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
 
 from nasbench_rl.errors import InvalidValueError, UnknownNameError, check_number, describe_unknown
+from nasbench_rl.numeric import as_int
 from nasbench_rl.recipes import (
     ATARI_RECIPES,
     MINATAR_RECIPES,
@@ -123,15 +124,21 @@ class Task(ABC):
         stored = self.fidelities
         if fidelity is None:
             return len(stored) - 1
-        check_number(f"fidelity of {self.id}", fidelity, f"{stored[0]:,} … {stored[-1]:,}")
-        if fidelity not in stored:
-            near = min(stored, key=lambda other: abs(other - fidelity))
+        wanted = as_int(fidelity)
+        if wanted not in stored:
+            given = fidelity if wanted is None else wanted
+            check_number(f"fidelity of {self.id}", given, f"{stored[0]:,} … {stored[-1]:,}")
+            near = min(stored, key=lambda other: abs(other - given))
             first = ", ".join(f"{one:,}" for one in stored[:3])
-            raise InvalidValueError(
-                f"fidelity {fidelity:,} of {self.id} is not stored; did you mean {near:,}? allowed: {first}, … "
-                f"{stored[-1]:,} {self.fidelity_unit}"
+            why = (
+                f"{given!r} of {self.id} is not a whole number"
+                if wanted is None
+                else f"{wanted:,} of {self.id} is not stored"
             )
-        return stored.index(fidelity)
+            raise InvalidValueError(
+                f"fidelity {why}; did you mean {near:,}? allowed: {first}, … {stored[-1]:,} {self.fidelity_unit}"
+            )
+        return stored.index(wanted)
 
     @property
     def tables(self) -> tuple[Task | SupernetTable | DartsTable, ...]:

@@ -35,7 +35,7 @@ class WeightSharing:
     The fit's env steps are charged. Proxies are inference alone, which the RL-agents paper calls "negligible to the
     time of training" (section 5.3), and charged no env steps as there; ``docs/budget.md`` has how many they take. The
     CPU seconds of those that the search reads are counted, and no others, whether they are measured now or were when
-    the table was made (which also has those of earlier fidelities).
+    the table was made (which also has those of earlier fidelities). Arrays that a call returns are the caller's own.
     """
 
     def __init__(self, run: Run, benchmark: Benchmark) -> None:
@@ -96,7 +96,7 @@ class WeightSharing:
                 "the supernet is not fitted yet; call fit() first" if self._fitted is None and self._unread is None
                 else "the supernet was fitted with listed=False; ask for proxies_of() some architectures"
             )  # fmt: skip
-        return self._proxies
+        return self._proxies.copy()
 
     def proxies_of(self, archs: Sequence[ArchLike]) -> Floats:
         """(n,) proxy scores of some architectures; a supernet that measured none yet measures these alone."""
@@ -119,7 +119,7 @@ class WeightSharing:
     def _pretend(self, sample_path: SamplePath, told: Callable[[PathUpdate], None] | None, proxies: Floats) -> None:
         """Run a controller against the stored proxies of the last fidelity that a fit has reached by then."""
         self.run.approximation = (
-            f"the controller hears proxies of one of {len(self._bench.supernets().seeds)} stored supernets whose paths "
+            f"the controller hears proxies of one of {self.run.replays} stored supernets whose paths "
             "were drawn uniformly, and nothing before their first fidelity; live it would hear what its children "
             "earned in the supernet that it steers"
         )
@@ -164,7 +164,7 @@ def search_by_gradient(run: Run, benchmark: Benchmark) -> Floats:
     stored = _stored(run, benchmark, "darts")
     run.charge(whole, stored.fit_seconds)
     final: Floats = stored.proxies[-1]
-    return final
+    return final.copy()
 
 
 def _price(run: Run, what: str) -> int:

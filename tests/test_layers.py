@@ -21,7 +21,7 @@ LAYERS: dict[str, int] = {
     name: layer
     for layer, names in enumerate(
         (
-            ("_version", "errors", "interrupts", "records", "provenance"),
+            ("_version", "errors", "interrupts", "numeric", "records", "provenance"),
             (
                 "spaces",
                 "recipes",

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nasbench_rl.errors import InvalidArchitectureError, NotEnumerableError
+from nasbench_rl.errors import IndexOutsideError, InvalidArchitectureError, NotEnumerableError
+from nasbench_rl.numeric import whole_number
 
 ArchLike: TypeAlias = "Architecture | str | tuple[Any, ...] | list[Any] | np.ndarray[Any, Any]"
 
@@ -47,7 +48,12 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def __getitem__(self, index: int) -> Architecture:
-        """The architecture at ``index``; IndexError outside ``range(len(space))``."""
+        """The architecture at ``index``, a whole number of any integer type.
+
+        Raises:
+            IndexOutsideError: an IndexError, outside ``range(len(space))``.
+            InvalidValueError: no whole number.
+        """
 
     @abstractmethod
     def parse(self, arch: ArchLike) -> Architecture:
@@ -91,6 +97,15 @@ class SearchSpace(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {len(self)} architectures>"
+
+
+def place_in(space: SearchSpace, index: object) -> int:
+    """An index into a space as a Python int; raises as ``space[index]`` does."""
+    last = len(space) - 1
+    place = whole_number(f"index into {space.name}", index, f"0 … {last}")
+    if not 0 <= place <= last:
+        raise IndexOutsideError(f"index {place} is outside {space.name}; allowed: 0 … {last}")
+    return place
 
 
 def size_of(space: SearchSpace) -> float:

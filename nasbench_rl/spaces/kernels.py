@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nasbench_rl.errors import InvalidArchitectureError, missing_extra, nearest
-from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
+from nasbench_rl.numeric import as_int, as_integers, whole_number
+from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace, place_in
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -107,10 +109,10 @@ class KernelSpace(SearchSpace):
     def __init__(self, name: str, kernels: tuple[int, ...], frame: Frame) -> None:
         """``name``: the space's id; ``kernels``: sizes allowed at every choice layer; ``frame``: the fixed part."""
         self.name = name
-        self.kernels = kernels
+        self.kernels = tuple(whole_number(f"kernel of {name}", kernel, "1, 2, 3, …", least=1) for kernel in kernels)
         self.frame = frame
         self.depth = len(frame.choice_strides)
-        points = itertools.product(kernels, repeat=self.depth)
+        points = itertools.product(self.kernels, repeat=self.depth)
         self._points = tuple(Architecture(name, p, "-".join(f"k{k}" for k in p)) for p in points)
         self._index = {arch.choices: i for i, arch in enumerate(self._points)}
         self._by_name = {arch.name: arch for arch in self._points}
@@ -119,9 +121,7 @@ class KernelSpace(SearchSpace):
         return len(self._points)
 
     def __getitem__(self, index: int) -> Architecture:
-        if not 0 <= index < len(self):
-            raise IndexError(f"index {index} is outside {self.name}: allowed: 0 … {len(self) - 1}")
-        return self._points[index]
+        return self._points[place_in(self, index)]
 
     def parse(self, arch: ArchLike) -> Architecture:
         """The Architecture for ``(3, 3)``, ``"k3-k3"``, the tuple as text or an Architecture.
@@ -136,11 +136,11 @@ class KernelSpace(SearchSpace):
             if not _TUPLE.fullmatch(arch):
                 raise self._refuse(given, nearest(arch, self._by_name))
             arch = tuple(map(int, re.findall(r"\d+", arch)))
-        if isinstance(arch, (tuple, list, np.ndarray)) and any(isinstance(kernel, (bool, np.bool_)) for kernel in arch):
+        if isinstance(arch, (set, frozenset, dict)):  # whose order means nothing
             raise self._refuse(given, None)
         try:
-            choices = arch.choices if isinstance(arch, Architecture) else tuple(np.asarray(arch).tolist())
-        except (TypeError, ValueError):  # a number, None, or rows of different lengths
+            choices: tuple[Any, ...] = arch.choices if isinstance(arch, Architecture) else tuple(map(as_int, arch))
+        except TypeError:  # a number or None
             raise self._refuse(given, None) from None
         if isinstance(arch, Architecture) and arch.space != self.name and choices in self._index:
             raise InvalidArchitectureError(f"{arch.name!r} is of space {arch.space!r}, not of {self.name!r}")
@@ -150,7 +150,7 @@ class KernelSpace(SearchSpace):
             raise self._refuse(given, self._closest(choices)) from None
 
     def _closest(self, choices: tuple[Any, ...]) -> str | None:
-        if len(choices) != self.depth or not all(isinstance(k, (int, float)) for k in choices):
+        if len(choices) != self.depth or not all(type(k) is int for k in choices):
             return None
         return self._points[self._index[tuple(min(self.kernels, key=lambda a: abs(a - k)) for k in choices)]].name
 
@@ -158,9 +158,12 @@ class KernelSpace(SearchSpace):
         example = self._points[len(self) // 2]
         hint = f" did you mean {close!r}?" if close else ""
         sizes = "{" + ", ".join(map(str, self.kernels)) + "}"
+        export = ""
+        if isinstance(arch, Mapping) or _is_float(arch):
+            export = "; of a ConfigSpace configuration, whose array holds positions: space.from_configuration(config)"
         return InvalidArchitectureError(
             f"{arch!r} is no architecture of {self.name};{hint} allowed: {self.depth} kernel sizes out of {sizes}, "
-            f"as a tuple {example.choices} or a string {example.name!r}"
+            f"as a tuple {example.choices} or a string {example.name!r}{export}"
         )
 
     def index(self, arch: ArchLike) -> int:
@@ -168,17 +171,19 @@ class KernelSpace(SearchSpace):
         return self._index[self.parse(arch).choices]
 
     def indices(self, choices: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Positions of many architectures at once; ``choices``: (n, depth) kernel sizes.
+        """Positions of many architectures at once; ``choices``: (n, depth) kernel sizes of any integer type.
 
         Raises:
             InvalidArchitectureError: a row is no point of this space.
         """
-        if choices.ndim != 2 or choices.shape[1] != self.depth:
-            raise self._refuse(choices.tolist() if choices.size < 20 else f"array of shape {choices.shape}", None)
-        digit = np.searchsorted(self.kernels, choices)
-        wrong = np.take((*self.kernels, -1), digit) != choices
+        rows = as_integers(choices)
+        if rows is None or rows.ndim != 2 or rows.shape[1] != self.depth:
+            shape = f"array of {choices.dtype} of shape {choices.shape}"
+            raise self._refuse(choices.tolist() if choices.size < 20 else shape, None)
+        digit = np.searchsorted(self.kernels, rows)
+        wrong = np.take((*self.kernels, -1), digit) != rows
         if wrong.any():
-            return np.array([self.index(choices[wrong.any(axis=1)][0])])  # raises
+            return np.array([self.index(rows[wrong.any(axis=1)][0])])  # raises
         return digit @ (len(self.kernels) ** np.arange(self.depth - 1, -1, -1))
 
     def sample(self, rng: np.random.Generator) -> Architecture:
@@ -206,6 +211,8 @@ class KernelSpace(SearchSpace):
             width: multiplies every layer's outputs; 1.0 is the paper's.
         """
         frame, kernels = self.frame, self.parse(arch).choices
+        channels = whole_number("channels", channels, "1, 2, 3, …", least=1)
+        actions = whole_number("actions", actions, "1, 2, 3, …", least=1)
         stem_out, conv_out, linear = (
             round(n * width) for n in (frame.stem_outputs, frame.choice_outputs, frame.linear)
         )
@@ -220,14 +227,40 @@ class KernelSpace(SearchSpace):
         return Network(stem, tuple(convs), frame.fit, conv_out * frame.fit**2, linear, actions)
 
     def configspace(self) -> ConfigurationSpace:
-        """The space as a ConfigSpace ``ConfigurationSpace``: one ordinal ``kernel_i`` a choice layer."""
+        """The space as a ConfigSpace ``ConfigurationSpace``: one ordinal ``kernel_i`` a choice layer.
+
+        ``from_configuration`` is the way back. ConfigSpace sorts names as text, so that of eleven layers and more the
+        first is ``kernel_00``.
+        """
         try:
             from ConfigSpace import ConfigurationSpace, OrdinalHyperparameter
         except ImportError:
             raise missing_extra("ConfigSpace", "configspace", "exporting a space to ConfigSpace") from None
         space = ConfigurationSpace(name=self.name)
-        space.add([OrdinalHyperparameter(f"kernel_{i}", self.kernels) for i in range(self.depth)])
+        space.add([OrdinalHyperparameter(name, self.kernels) for name in self._exported()])
         return space
+
+    def from_configuration(self, configuration: Mapping[str, Any]) -> Architecture:
+        """The architecture of a configuration of ``configspace()``, or of its ``dict``.
+
+        Raises:
+            InvalidArchitectureError: other names than those of ``configspace()``, or another kernel size.
+        """
+        names = self._exported()
+        if not isinstance(configuration, Mapping) or set(configuration) != set(names):
+            raise InvalidArchitectureError(
+                f"{configuration!r} is no configuration of {self.name}; allowed: {', '.join(names)}, a kernel size each"
+            )
+        return self.parse(tuple(configuration[name] for name in names))
+
+    def _exported(self) -> list[str]:
+        digits = len(str(self.depth - 1))
+        return [f"kernel_{i:0{digits}}" for i in range(self.depth)]
+
+
+def _is_float(arch: object) -> bool:
+    """Whether numbers with a decimal point are among the choices."""
+    return isinstance(arch, (tuple, list, np.ndarray)) and any(isinstance(k, (float, np.floating)) for k in arch)
 
 
 _TUPLE = re.compile(r"\(?\s*\d+\s*(,\s*\d+\s*)*,?\s*\)?")

@@ -7,7 +7,6 @@ as an ``Architecture``; isomorphic networks are one architecture.
 
 from __future__ import annotations
 
-import operator
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -17,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from nasbench_rl.errors import InvalidArchitectureError, NotEnumerableError, unknown
+from nasbench_rl.numeric import whole_number
 from nasbench_rl.spaces import nsc_cost, nsc_graph, nsc_text
-from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
+from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace, place_in
 from nasbench_rl.spaces.nsc_cost import NetworkSize, Shape
 from nasbench_rl.spaces.nsc_definition import NscDefinition, builtin_definition, load_definition
 from nasbench_rl.spaces.nsc_graph import Vector, Vectors
@@ -111,6 +111,7 @@ class NscSpace(SearchSpace):
 
     def is_valid(self, arch: ArchLike, height: int, width: int) -> bool:
         """Whether the network exists for images of this size, decided without building it."""
+        height, width, _ = _image((height, width, 1))
         return nsc_cost.is_valid(self.parse(arch).choices, self.definition, height, width)
 
     def shapes(self, arch: ArchLike, image: Shape, filters: int = 32, growth: int = 1) -> tuple[Shape, ...]:
@@ -119,15 +120,18 @@ class NscSpace(SearchSpace):
         Raises:
             InvalidArchitectureError: a map vanishes; the message names the layer.
         """
-        return nsc_cost.node_shapes(self.parse(arch).choices, self.definition, image, filters, growth)
+        filters, growth = _counts(filters=filters, growth=growth)
+        return nsc_cost.node_shapes(self.parse(arch).choices, self.definition, _image(image), filters, growth)
 
     def size(
         self, arch: ArchLike, image: Shape, classes: int, *, filters: int = 32, growth: int = 1, dense: int = 1024
     ) -> NetworkSize:
         """Parameters and FLOPs, see ``nsc_cost.network_size``."""
+        classes, filters, growth, dense = _counts(classes=classes, filters=filters, growth=growth, dense=dense)
         return nsc_cost.network_size(
-            self.parse(arch).choices, self.definition, image, classes, filters=filters, growth=growth, dense=dense
-        )
+            self.parse(arch).choices, self.definition, _image(image), classes,
+            filters=filters, growth=growth, dense=dense,
+        )  # fmt: skip
 
     def density(self, arch: ArchLike) -> float:
         """Edges divided by nodes, as in BlockQNN."""
@@ -173,9 +177,7 @@ class NscChain(NscSpace):
 
     def __getitem__(self, index: int) -> Architecture:
         """The chain at ``index`` of the depth-lexicographic order."""
-        if not 0 <= operator.index(index) < len(self):
-            raise IndexError(f"index {index} is outside 0 … {len(self) - 1} of {self.name!r}")
-        depth, rest = 1, operator.index(index)
+        depth, rest = 1, place_in(self, index)
         while rest >= self._of_depth(depth):
             rest -= self._of_depth(depth)
             depth += 1
@@ -192,7 +194,7 @@ class NscChain(NscSpace):
 
     def up_to_depth(self, depth: int) -> Iterator[Architecture]:
         """Every chain of at most ``depth`` layers, in the space's order."""
-        last = min(depth, self.definition.depth)
+        last = min(*_counts(depth=depth), self.definition.depth)
         return (self[index] for index in range(sum(self._of_depth(layers) for layers in range(1, last + 1))))
 
     def sample(self, rng: np.random.Generator) -> Architecture:
@@ -254,7 +256,7 @@ class NscMultiBranch(NscSpace):
     def up_to_depth(self, depth: int) -> Iterator[Architecture]:
         """Every network of at most ``depth`` layers, once each. There are 9, 144 and 3 027 of depth 1, 2 and 3."""
         level: list[Vectors] = [()]
-        for _ in range(min(depth, self.definition.depth)):
+        for _ in range(min(*_counts(depth=depth), self.definition.depth)):
             grown = (vectors + (layer,) for vectors in level for layer in self._next_layers(len(vectors)))
             level = list(dict.fromkeys(nsc_graph.canonical(vectors, self.definition) for vectors in grown))
             for vectors in level:
@@ -316,6 +318,17 @@ def load_space(path: str | Path) -> NscSpace:
     """A space defined by a TOML or YAML file of one's own; see ``nsc_chain.toml`` for the fields."""
     definition = load_definition(path)
     return NscChain(definition) if definition.chain else NscMultiBranch(definition)
+
+
+def _counts(**counts: object) -> tuple[int, ...]:
+    """Whole numbers from 0 on as Python ints, in their order; small types would wrap around in a product."""
+    return tuple(whole_number(name, count, "0, 1, 2, …", least=0) for name, count in counts.items())
+
+
+def _image(image: Shape) -> Shape:
+    height, width, channels = image
+    height, width, channels = _counts(height=height, width=width, channels=channels)
+    return height, width, channels
 
 
 def _architecture(vectors: Vectors, definition: NscDefinition) -> Architecture:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nasbench_rl.errors import InvalidValueError, check_number, describe_unknown, missing_extra
+from nasbench_rl.errors import InvalidValueError, describe_unknown, missing_extra
+from nasbench_rl.numeric import whole_number
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -56,11 +57,11 @@ class LayerType:
         """Check what a hand-written file can get wrong."""
         if not isinstance(self.name, str) or self.name not in ARITY:
             raise InvalidValueError(describe_unknown("NSC operation", self.name, ARITY))
-        check_number(f"layer {self.name!r}: type", self.type, "1, 2, 3, …", whole=True)
+        object.__setattr__(self, "type", whole_number(f"layer {self.name!r}: type", self.type, "1, 2, 3, …"))
         if not isinstance(self.kernels, tuple):
             raise InvalidValueError(f"layer {self.name!r}: kernels {self.kernels!r} is no list, e.g. kernels = [2, 3]")
-        for kernel in self.kernels:
-            check_number(f"layer {self.name!r}: kernel", kernel, "1, 2, 3, …", whole=True)
+        what = f"layer {self.name!r}: kernel"
+        object.__setattr__(self, "kernels", tuple(whole_number(what, one, "1, 2, 3, …") for one in self.kernels))
         if self.type < 1:
             raise InvalidValueError(
                 f"layer {self.name!r} has type {self.type}; types start at 1 (0 is the empty layer)"
@@ -95,7 +96,7 @@ class NscDefinition:
         """Check that the parts fit together."""
         if not isinstance(self.name, str):
             raise InvalidValueError(f"the name of a space is a text, not {self.name!r}")
-        check_number(f"space {self.name!r}: depth", self.depth, "1, 2, 3, …", whole=True)
+        object.__setattr__(self, "depth", whole_number(f"space {self.name!r}: depth", self.depth, "1, 2, 3, …"))
         if not isinstance(self.chain, bool):
             raise InvalidValueError(f"space {self.name!r}: chain {self.chain!r} is neither true nor false")
         if self.depth < 1:

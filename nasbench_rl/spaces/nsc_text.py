@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_rl.errors import InvalidArchitectureError
+from nasbench_rl.numeric import as_int
 from nasbench_rl.spaces.nsc_definition import NscDefinition
 from nasbench_rl.spaces.nsc_graph import Vector, Vectors, predecessors
 
@@ -82,11 +83,10 @@ def from_rows(rows: Iterable[Sequence[Any]] | np.ndarray[Any, Any], definition: 
 
 def _row(row: Sequence[Any]) -> Vector:
     try:
-        values = tuple(int(value) for value in row)
-        exact = len(values) == 5 and all(value == given for value, given in zip(values, row, strict=True))
-    except (TypeError, ValueError, OverflowError):  # OverflowError: infinity
-        exact = False
-    if not exact:
+        values = tuple(map(as_int, row))
+    except TypeError:  # no row
+        values = ()
+    if len(values) != 5 or None in values:
         raise InvalidArchitectureError(
             f"{row!r} is no NSC vector; write five integers [index, type, kernel, predecessor 1, predecessor 2]"
         )
