@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import random
 
 import numpy as np
 
-from nasbench_rl import BudgetExhausted, NasbenchError, Run
+from nasbench_rl import BudgetExhausted, NasbenchError, Run, load
 from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.method import Method
+from nasbench_rl.spaces import Architecture
 
 
 def peeks(run: Run) -> None:
@@ -31,6 +33,68 @@ def peeks_and_hides_it(run: Run) -> None:
     except NasbenchError:
         pass
     run.evaluate(run.space[0])
+
+
+def copies_its_run(run: Run) -> None:
+    run.evaluate(max(run.space, key=lambda arch: copy.deepcopy(run).evaluate(arch)))
+
+
+def copies_its_fields(run: Run) -> None:
+    def look(arch: Architecture) -> float:
+        other = object.__new__(type(run))
+        other.__dict__.update(run.__dict__, _trainings={})
+        return other.evaluate(arch)
+
+    run.evaluate(max(run.space, key=look))
+
+
+def begins_another_run(run: Run) -> None:
+    run.evaluate(max(run.space, key=lambda arch: run._benchmark.start(run.task.max_fidelity, 0).evaluate(arch)))
+
+
+def loads_its_own_benchmark(run: Run) -> None:
+    load(run.task.id, run._benchmark.mode, run._benchmark.folder)  # type: ignore[attr-defined]
+    run.evaluate(run.space[0])
+
+
+def asks_its_benchmark(run: Run) -> None:
+    run.evaluate(max(run.space, key=lambda arch: run._benchmark.query(arch, split="validation").score))
+
+
+def asks_its_benchmark_at_once(run: Run) -> None:
+    run._benchmark.query_many(list(run.space), split="validation")  # type: ignore[attr-defined]
+    run.evaluate(run.space[0])
+
+
+def reads_the_arrays(run: Run) -> None:
+    scores = run._benchmark.table.columns["return_last100"]  # type: ignore[attr-defined]
+    run.evaluate(run.space[int(scores[:, 0, -1].argmax())])
+
+
+def reads_proxies(run: Run) -> None:
+    run.evaluate(run.space[int(run._benchmark.supernets().proxies[0, -1].argmax())])
+
+
+def guesses_by_itself(run: Run) -> None:
+    run._benchmark.surrogate.predict([run.space[0]], split="validation")  # type: ignore[attr-defined]
+    run.evaluate(run.space[0])
+
+
+def takes_it_back(run: Run) -> None:
+    def look(arch: Architecture) -> float:
+        before = dict(run.__dict__)
+        score = run.evaluate(arch)
+        run.__dict__.update(before)
+        return score
+
+    run.evaluate(max(run.space, key=look))
+
+
+def marks_all_as_paid(run: Run) -> None:
+    for arch in run.space:
+        known = run._known(arch)
+        known.visit, known.paid = len(known.seeds) - 1, dict.fromkeys(known.seeds, run.task.max_fidelity)
+        run.evaluate(arch)
 
 
 def draws_from_the_global_state(run: Run) -> None:

@@ -126,6 +126,40 @@ def test_a_search_that_goes_on_for_nothing_is_ended(
         getattr(contract_of(method, every_space), clause)()
 
 
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        (made.copies_its_run, "refuses every task: .*neither copied nor pickled"),
+        (made.copies_its_fields, "another run"),
+        (made.begins_another_run, "another run"),
+        (made.loads_its_own_benchmark, "a table that it loads itself"),
+        (made.asks_its_benchmark, "its benchmark's scores"),
+        (made.asks_its_benchmark_at_once, "its benchmark's table"),
+        (made.reads_the_arrays, "the arrays of its benchmark's table"),
+        (made.reads_proxies, "its benchmark's supernets"),
+        (made.takes_it_back, "a run that says 1,000,000 of 26,000,000"),
+        (made.marks_all_as_paid, "trainings of .* for 0"),
+    ],
+)
+def test_a_search_that_does_not_pay_is_noticed(method: Method, said: str, every_space: Path) -> None:
+    contract = contract_of(method, every_space)
+    contract.tasks = ("minatar-ss1/breakout@lite",)
+    with pytest.raises(AssertionError, match=said):
+        contract.test_every_score_is_paid_for()
+
+
+def test_a_copied_run_of_guesses_is_noticed() -> None:
+    class Contract(MethodContract):
+        mode = "surrogate"
+        tasks = (NSC,)
+
+        def make_method(self) -> Method:
+            return made.guesses_by_itself
+
+    with pytest.raises(AssertionError, match="its benchmark's surrogate"):
+        Contract().test_every_score_is_paid_for()
+
+
 def test_a_search_that_asks_for_nothing_is_ended(every_space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "SECONDS", 1)
     with pytest.raises(pytest.fail.Exception, match="did not end within 1 s, after 0 evaluations"):

@@ -17,6 +17,7 @@ except ImportError:
     raise missing_extra("pytest", "testing", "the contract kit nasbench_rl.testing") from None
 
 from nasbench_rl.testing.methods import MethodContract as MethodContract
+from nasbench_rl.testing.paid import only_paid_scores as only_paid_scores
 from nasbench_rl.testing.spaces import SpaceContract as SpaceContract
 from nasbench_rl.testing.tasks import TaskContract as TaskContract
 from nasbench_rl.testing.watch import sealed_test_split as sealed_test_split

@@ -18,6 +18,7 @@ from nasbench_rl.benchmark import Mode, TabularBenchmark, load
 from nasbench_rl.errors import MissingCellError, NasbenchError, TableError, TestDataError
 from nasbench_rl.method import Method, configuration
 from nasbench_rl.spaces.base import size_of
+from nasbench_rl.testing.paid import only_paid_scores
 from nasbench_rl.testing.watch import (
     OLDER_PROCESSOR,
     WatchedRun,
@@ -87,13 +88,17 @@ class MethodContract:
 
     def _attempt(self, bench: TabularBenchmark, budget: int) -> tuple[WatchedRun, NasbenchError | None]:
         """A search, and how it ended: by itself, in BudgetExhausted, or in a line that says what the method needs."""
-        run, method = WatchedRun(bench, budget, 0), self._method()
+        run = WatchedRun(bench, budget, 0)
+        return run, self._end_of(run)
+
+    def _end_of(self, run: WatchedRun) -> NasbenchError | None:
+        method = self._method()
         with time_limit(run):
             try:
                 method(run)
             except NasbenchError as error:
-                return run, error
-        return run, None
+                return error
+        return None
 
     def _home(self) -> TabularBenchmark:
         """The task with the smallest space among those that the method does not refuse.
@@ -180,6 +185,14 @@ class MethodContract:
             assert run.budget == budget, f"the method changed the run's budget from {budget} to {run.budget}"
             assert run.spent == run.charged, f"the method changed run.spent: {run.spent}, but {run.charged} was charged"
             assert run.spent <= budget, f"{run.spent} spent of {budget}"
+
+    def test_every_score_is_paid_for(self) -> None:
+        """A search sees what its own run charges: no copy of the run, no other run, benchmark or table."""
+        bench = self._home()
+        run = WatchedRun(bench, 5 * bench.task.max_fidelity, 0)
+        with only_paid_scores(run) as free:
+            self._end_of(run)
+        assert not free, f"the search read {free[0]}; every score is to come from run.evaluate, and nothing be undone"
 
     def test_one_whole_training_is_put_to_use(self) -> None:
         """A budget of one training is spent on some architecture, or ends in a line that says why not."""

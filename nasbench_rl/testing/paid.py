@@ -1,0 +1,127 @@
+"""Whether a search pays for every score that it sees, whatever it does to its run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from nasbench_rl import store, weight_sharing
+from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.records import Evaluation
+from nasbench_rl.run import Run
+from nasbench_rl.surrogate import Surrogate
+from nasbench_rl.table import Table
+
+_PAYING = ((Run, "evaluate"), (Run, "curve"), (Run, "darts"), (Run, "resource"), (weight_sharing, "_stored"))
+"""Where a run reads for its method what it charges, or what costs nothing to know; the run is their first argument."""
+_READING = (
+    (Table, "view", "its benchmark's table"),
+    (TabularBenchmark, "supernets", "its benchmark's supernets"),
+    (Surrogate, "_guess", "its benchmark's surrogate"),
+    (store, "read_table", "a table that it loads itself"),
+)
+
+
+class _Account:
+    """What one run reads and charges, kept where the run's own fields do not reach.
+
+    Attributes:
+        free: what was read past the run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.free: list[str] = []
+        self._run, self._depth, self._charged = run, 0, 0
+        self._read: dict[tuple[str, int | None], int] = {}
+
+    def paying(self, owner: Any, name: str) -> Any:
+        """A patch inside which what is read is the run's own."""
+        before = getattr(owner, name)
+
+        def method(run: Run, *args: Any, **options: Any) -> Any:
+            mine = run is self._run
+            self._depth += mine
+            try:
+                return before(run, *args, **options)
+            finally:
+                self._depth -= mine
+
+        return patch.object(owner, name, method)
+
+    def reading(self, owner: Any, name: str, what: str) -> Any:
+        """A patch that notes who reads past the run."""
+        before = getattr(owner, name)
+
+        def method(*args: Any, **options: Any) -> Any:
+            self._note(what)
+            return before(*args, **options)
+
+        return patch.object(owner, name, method)
+
+    def _note(self, what: str) -> None:
+        if not self._depth:
+            self.free.append(what)
+
+    def querying(self) -> Any:
+        """A patch that notes which trainings are read, and how far."""
+        before = TabularBenchmark.query
+
+        def query(bench: TabularBenchmark, *args: Any, seed: int | None = None, **options: Any) -> Evaluation:
+            self._note("its benchmark's scores, or those of another run or benchmark")
+            found = before(bench, *args, seed=seed, **options)
+            self._read[found.arch, seed] = max(found.fidelity, self._read.get((found.arch, seed), 0))
+            return found
+
+        return patch.object(TabularBenchmark, "query", query)
+
+    def charging(self) -> Any:
+        """A patch that adds up what the run charges."""
+        before = Run.charge
+
+        def charge(run: Run, amount: int, cpu_seconds: float = 0.0) -> None:
+            before(run, amount, cpu_seconds)
+            self._charged += amount if run is self._run else 0
+
+        return patch.object(Run, "charge", charge)
+
+    def columns(self) -> Any:
+        """A patch that notes who takes a table's arrays themselves."""
+
+        def get(table: Table) -> Any:
+            self._note("the arrays of its benchmark's table")
+            return table.__dict__["columns"]
+
+        def put(table: Table, columns: Any) -> None:
+            table.__dict__["columns"] = columns
+
+        return patch.object(Table, "columns", property(get, put), create=True)
+
+    def settle(self) -> None:
+        """Compare what was charged with what the run says, and with the trainings that it read."""
+        run, least = self._run, sum(self._read.values())
+        unit = run.task.fidelity_unit
+        if run.spent != self._charged:
+            self.free.append(f"a run that says {run.spent:,} of {self._charged:,} {unit} charged")
+        elif run.spent < least:
+            self.free.append(f"trainings of {least:,} {unit} for {run.spent:,}")
+
+
+@contextmanager
+def only_paid_scores(run: Run) -> Iterator[list[str]]:
+    """Inside, whoever reads a score past ``run`` is noted; yields the list of what was read, whole at the end.
+
+    A score is read past the run by a copy of it, by another run, by a benchmark or table of one's own, and by the run's
+    own benchmark; and by a run whose fields are written to, so that it charges less than it reads.
+    """
+    account = _Account(run)
+    with ExitStack() as stack:
+        for owner, name in _PAYING:
+            stack.enter_context(account.paying(owner, name))
+        for owner, name, what in _READING:
+            stack.enter_context(account.reading(owner, name, what))
+        for patched in (account.querying(), account.charging(), account.columns()):
+            stack.enter_context(patched)
+        yield account.free
+    account.settle()
