@@ -28,7 +28,7 @@ def as_int(value: object) -> int | None:
     """A whole number of any type as Python's own; None for everything else, True and 1.0 among it."""
     if type(value) is int:
         return value
-    if isinstance(value, bool) or not hasattr(value, "__index__") or getattr(value, "shape", ()):
+    if isinstance(value, bool) or not hasattr(value, "__index__") or getattr(value, "shape", None):
         return None
     if "bool" in str(getattr(value, "dtype", "")):  # a truth value of a library whose own has an index
         return None

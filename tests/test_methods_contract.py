@@ -148,7 +148,7 @@ def test_a_search_that_does_not_pay_is_noticed(method: Method, said: str, every_
         contract.test_every_score_is_paid_for()
 
 
-def test_a_copied_run_of_guesses_is_noticed() -> None:
+def test_a_guess_past_the_run_is_noticed() -> None:
     class Contract(MethodContract):
         mode = "surrogate"
         tasks = (NSC,)

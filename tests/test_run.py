@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import copy
+import pickle
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from made_tables import DEEP, TWO_BY_SEED
 
-from nasbench_rl import BudgetExhausted, load
+from nasbench_rl import BudgetExhausted, Run, load
 from nasbench_rl.benchmark import TabularBenchmark
-from nasbench_rl.errors import InvalidValueError, TestDataError
+from nasbench_rl.errors import InvalidValueError, TestDataError, UncopiedError
 
 WHOLE = 1_000_000
 
@@ -176,3 +179,38 @@ def test_the_environment_view_pays_through_the_run(made_tables: Path) -> None:
     rewards = [env.step(np.int64(1))[1] for _ in range(5)]
     assert rewards[:4] == [0.0] * 4 and rewards[4] == run.points[0].score
     assert run.spent == WHOLE and run.points[0].arch == "k5-k5-k5-k5-k5"
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps, lambda run: copy.deepcopy([run])])
+def test_a_run_is_neither_copied_nor_pickled(bench: TabularBenchmark, copied: Callable[[object], object]) -> None:
+    run = bench.start(4 * WHOLE, seed=0)
+    with pytest.raises(UncopiedError, match=r"would search for free; share this run, or .*start\(budget, seed\)"):
+        copied(run)
+    for part in (run.supernet(), run.env(), run.evaluate):
+        with pytest.raises(UncopiedError):
+            pickle.dumps(part)
+    with pytest.raises(UncopiedError):
+        max(run.space, key=lambda arch: copy.deepcopy(run).evaluate(arch))
+    with pytest.raises(UncopiedError):
+        copy.deepcopy(run.supernet())
+    assert run.spent == 0 and copy.deepcopy(run.rng).random() == run.rng.random()
+
+
+def test_what_holds_a_run_may_be_copied_and_shares_it(bench: TabularBenchmark) -> None:
+    class Env:
+        def __init__(self, run: Run) -> None:
+            self.run, self.design = run, [1]
+
+        def __deepcopy__(self, memo: dict[int, object]) -> Env:
+            memo[id(self.run)] = self.run
+            other = Env.__new__(Env)
+            memo[id(self)] = other
+            other.__dict__.update(copy.deepcopy(self.__dict__, memo))
+            return other
+
+    env = Env(bench.start(4 * WHOLE, seed=0))
+    other = copy.deepcopy(env)
+    assert other.run is env.run and other.design is not env.design
+    shallow = copy.copy(env.run.supernet())
+    shallow.fit()
+    assert env.run.spent == WHOLE, "a copied view of weight sharing charges the run that it came from"

@@ -16,6 +16,7 @@ try:
 except ImportError:
     raise missing_extra("pytest", "testing", "the contract kit nasbench_rl.testing") from None
 
+from nasbench_rl.testing.handed_out import check_own as check_own
 from nasbench_rl.testing.methods import MethodContract as MethodContract
 from nasbench_rl.testing.paid import only_paid_scores as only_paid_scores
 from nasbench_rl.testing.spaces import SpaceContract as SpaceContract

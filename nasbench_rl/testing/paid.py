@@ -117,11 +117,9 @@ def only_paid_scores(run: Run) -> Iterator[list[str]]:
     """
     account = _Account(run)
     with ExitStack() as stack:
-        for owner, name in _PAYING:
-            stack.enter_context(account.paying(owner, name))
-        for owner, name, what in _READING:
-            stack.enter_context(account.reading(owner, name, what))
-        for patched in (account.querying(), account.charging(), account.columns()):
+        patches = [account.paying(*paying) for paying in _PAYING]
+        patches += [account.reading(*reading) for reading in _READING]
+        for patched in (*patches, account.querying(), account.charging(), account.columns()):
             stack.enter_context(patched)
         yield account.free
     account.settle()

@@ -7,8 +7,9 @@ import pickle
 import numpy as np
 import pytest
 
-from nasbench_rl.errors import InvalidArchitectureError, NotEnumerableError
+from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, NotEnumerableError
 from nasbench_rl.spaces.base import Architecture, SearchSpace, size_of
+from nasbench_rl.testing.handed_out import check_own
 from nasbench_rl.testing.watch import global_state
 
 
@@ -79,6 +80,27 @@ class SpaceContract:
             assert near and arch not in near and len(set(near)) == len(near)
             for other in near[:: max(1, len(near) // 12)] if self.neighbours_symmetric else ():
                 assert arch in space.neighbours(other), f"{other} is a neighbour of {arch}, but not the other way"
+
+    def test_answers_are_the_callers_own(self) -> None:
+        """Whoever edits an encoding, or a list of neighbours, changes no later answer."""
+        space = self.make_space()
+        for arch in self._some(space)[:5]:
+            assert check_own("encode", lambda arch=arch: space.encode(arch)), "an encoding is an array"  # type: ignore[misc]
+            near = space.neighbours(arch)
+            kept = list(near)
+            near.clear()
+            assert space.neighbours(arch) == kept, "neighbours() gave out a list that it keeps"
+
+    def test_whole_numbers_of_every_type_are_the_same(self) -> None:
+        """An index is the same in every integer type; True, 1.0 and what is outside are refused."""
+        space = self.make_space()
+        if size_of(space) == float("inf"):
+            return
+        for code in np.typecodes["AllInteger"]:
+            assert space[np.dtype(code).type(1)] == space[np.array(1, dtype=code)] == space[1]  # type: ignore[index]
+        for wrong in (True, 1.0, np.bool_(True), np.float32(1), "1", None):
+            with pytest.raises(InvalidValueError):
+                space[wrong]  # type: ignore[index]
 
     def test_draws_depend_on_the_generator_alone(self) -> None:
         """Samples and mutations repeat with the generator, mutations are neighbours, no global state is touched."""

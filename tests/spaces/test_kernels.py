@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -57,7 +58,8 @@ def test_an_index_outside_is_refused(space: KernelSpace, outside: int) -> None:
     "bad",
     [
         (0, 3), (3, 6), (3,), (3, 3, 3), (), "k3", "k3-k6", "", "3", (3.5, 3), ("a", 3), ((1, 2), 3), None, 5, {3: 3},
-        (True, 3),
+        (True, 3), (3.0, 3), (np.float64(3), 3), np.array([3.0, 3.0]), np.array([True, True]), {3, 4}, {3: 1, 4: 1},
+        (2**64 + 3, 3),
     ],
 )  # fmt: skip
 def test_what_is_no_point_is_refused_with_what_is_allowed(bad: object) -> None:
@@ -139,8 +141,42 @@ def test_the_configspace_export_holds_the_same_points(space: KernelSpace) -> Non
     names = [f"kernel_{i}" for i in range(space.depth)]
     assert list(exported) == names
     assert list(exported[names[0]].sequence) == list(space.kernels)
-    drawn = {space.index(tuple(int(config[name]) for name in names)) for config in exported.sample_configuration(600)}
-    assert drawn == set(range(len(space)))
+    configs = exported.sample_configuration(600)
+    drawn = [space.index(tuple(int(config[name]) for name in names)) for config in configs]
+    assert set(drawn) == set(range(len(space)))
+    assert [space.index(space.from_configuration(config)) for config in configs] == drawn
+    assert space.from_configuration(dict(configs[0])) == space[drawn[0]]
+
+
+@pytest.mark.parametrize("layers", [10, 11, 12])
+def test_the_configspace_export_of_a_deep_space_is_in_order(layers: int) -> None:
+    pytest.importorskip("ConfigSpace")
+    frame = dataclasses.replace(SS1.frame, choice_strides=(1,) * layers)
+    space = KernelSpace("deep", (2, 5), frame)
+    exported = space.configspace()
+    names = list(exported)
+    assert names == sorted(names) and [int(name.removeprefix("kernel_")) for name in names] == list(range(layers))
+    assert names[1] == ("kernel_1" if layers == 10 else "kernel_01")
+    exported.seed(0)
+    for config in exported.sample_configuration(20):
+        kernels = tuple(int(config[name]) for name in names)
+        assert space.from_configuration(config).choices == kernels
+        assert tuple(space.kernels[int(place)] for place in config.get_array()) == kernels
+
+
+def test_the_array_of_a_configuration_is_no_architecture_and_the_way_back_is_named() -> None:
+    pytest.importorskip("ConfigSpace")
+    config = SS1.configspace().get_default_configuration()
+    for given in (config.get_array(), list(config.get_array()), config, dict(config)):
+        with pytest.raises(InvalidArchitectureError, match=r"space\.from_configuration\(config\)"):
+            SS1.parse(given)
+
+
+@pytest.mark.parametrize("bad", [{}, {"kernel_0": 3}, {"kernel_0": 3, "kernel_2": 3}, {"kernel_0": 3, "kernel_1": 9},
+                                 {"kernel_0": 3, "kernel_1": 3.0}, [3, 3], None])  # fmt: skip
+def test_what_is_no_configuration_is_refused(bad: object) -> None:
+    with pytest.raises(InvalidArchitectureError):
+        SS1.from_configuration(bad)  # type: ignore[arg-type]
 
 
 # -- the network
