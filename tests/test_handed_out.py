@@ -41,7 +41,20 @@ FRAMES_AND_ARRAYS = {
     "Surrogate": {"curves", "predict"},
 }  # fmt: skip
 """What is known to hand out an array or a frame; the walk over all public names has to find these and no others."""
-CHANGES = {"charge", "fit", "save", "load", "env", "supernet", "start", "networks", "turn", "prepare", "supernets"}
+CHANGES = {
+    "charge",
+    "fit",
+    "save",
+    "load",
+    "env",
+    "supernet",
+    "start",
+    "networks",
+    "turn",
+    "prepare",
+    "supernets",
+    "configspace",
+}
 """Methods that do something or hand out an object which the walk goes over by itself."""
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "proxies_of": ([(1, 1), (2, 2)],),
