@@ -253,7 +253,7 @@ def test_changed_files_are_refused(fitted: Surrogate, tmp_path: Path) -> None:
 def test_what_is_not_there_is_refused(fitted: Surrogate) -> None:
     with pytest.raises(InvalidValueError, match="fidelity 13 of .*allowed: 1, 2"):
         fitted.predict(DEEPER, 13)
-    with pytest.raises(InvalidValueError, match="no fidelity 0 "):
+    with pytest.raises(InvalidValueError, match="fidelity 0 of "):
         fitted.predict(DEEPER, 0)
     with pytest.raises(InvalidValueError, match="unknown split 'train'; allowed: 'validation', 'test'"):
         fitted.predict(DEEPER, split="train")  # type: ignore[arg-type]
