@@ -201,7 +201,7 @@ def test_sizes_do_not_wrap_around(kind: str) -> None:
 
 
 NO_NUMBERS = [True, np.bool_(True), np.array(True), 1.0, np.float32(1), np.array(1.0), 1.5, math.nan, math.inf, "1",
-              b"1", Fraction(1), 1j, None, object(), [1], np.array([1, 1])]  # fmt: skip
+              b"1", Fraction(1), 1j, None, pytest.param(object(), id="object"), [1], np.array([1, 1])]  # fmt: skip
 
 
 @pytest.mark.parametrize("wrong", NO_NUMBERS, ids=repr)
