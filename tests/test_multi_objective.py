@@ -188,8 +188,9 @@ def nsc_runs(*archs_of_run: list[str]) -> pd.DataFrame:
                 }
             )  # fmt: skip
     return pd.DataFrame(rows).assign(
-        task=NSC, method="mnas", objective="flops", mode="tabular", budget=99, train_seed=0, fidelity=task.max_fidelity
-    )
+        task=NSC, method="mnas", configuration="00", objective="flops", mode="tabular", budget=99, train_seed=0,
+        fidelity=task.max_fidelity,
+    )  # fmt: skip
 
 
 def test_a_space_too_large_for_a_table_is_judged_by_the_networks_trained(nsc_tables: Path) -> None:

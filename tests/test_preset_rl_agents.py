@@ -151,7 +151,8 @@ def test_every_architecture_found_is_marked_in_the_histogram(
 def test_the_notes_say_where_no_training_is_left_to_test_a_reward_mean(made_tables: Path) -> None:
     benches = [load(task, tables=made_tables) for task in (SINGLE_SEED, TWO_BY_SEED)]
     table = pd.DataFrame({"task": [TWO_BY_SEED] * 2, "method": ["enas", "spos"], "runs": [4, 3]})
-    _, protocol, single, double = rl_agents_page.notes(table, {}, benches)
+    _, metrics, protocol, single, double = rl_agents_page.notes(table, {}, benches)
+    assert "over all games of a training (return_all), as in the authors' code" in metrics and "last 100" in metrics
     assert f"but 3 of SPOS on {TWO_BY_SEED}, as many as there are supernets" in protocol
     assert "flatters the choice" in single and "return_eval" in single
     assert "flatters" not in double and "return_eval" not in double

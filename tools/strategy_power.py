@@ -1,6 +1,6 @@
 """How often the tests between two strategies find a difference: between unrelated policies, and where there is none.
 
-    python tools/strategy_power.py                 # 1,000 pairs of each kind, some minutes on one core
+    python tools/strategy_power.py                 # 500 pairs of each kind, some minutes on one core
     python tools/strategy_power.py --pairs 12000 --wilcoxon-alone
 
 A policy is a random distribution over the eight actions of chains, uniform over all distributions. Each of a pair plays
@@ -84,7 +84,7 @@ def rejected(kind: Pair, pairs: int, steps: int, seed: int, wilcoxon_alone: bool
 def main() -> None:
     """Print one row a kind of pairs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=1000)
+    parser.add_argument("--pairs", type=int, default=500)
     parser.add_argument("--steps", type=int, default=PAPER.evaluation)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--wilcoxon-alone", action="store_true")
