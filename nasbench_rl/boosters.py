@@ -4,8 +4,8 @@ LightGBM reads and writes the text of a model on all cores. The threads that it 
 forked process (``os.fork``, ``multiprocessing``'s "fork", Gymnasium's ``AsyncVectorEnv``), whose own first model then
 waits for them without end. Setting ``num_threads`` on the booster comes too late, ``Booster(params=…)`` ignores it
 beside a text, and ``OMP_NUM_THREADS`` counts only where it was set before the process began. What holds, in LightGBM
-4.3 and later, is ``num_threads`` of the call before, whatever that did: hence the empty data set below. It holds for
-a model that the process itself has trained on many threads, too.
+4.3 and later, is ``num_threads`` of the call before, whatever that did: hence the empty data set below. It holds where
+somebody else has trained on many threads before, too. ``findings/lightgbm_threads_of_a_model.sh`` shows it.
 """
 
 from __future__ import annotations
