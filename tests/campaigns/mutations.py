@@ -41,8 +41,8 @@ class Mutation:
         file: the file, from the root of the checkout.
         old: the text that is replaced; there once.
         new: the text in its place.
-        tests: what pytest runs: files, or single tests of them.
-        select: pytest's ``-k``, to run few of a file's tests.
+        tests: the file of tests that pytest runs.
+        select: pytest's ``-k``, which chooses few of them.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Mutation:
     old: str
     new: str
     tests: str
-    select: str = ""
+    select: str
 
 
 MUTATIONS = (
@@ -181,10 +181,10 @@ def copy_checkout(to: Path) -> None:
             shutil.copy2(ROOT / name, to / name)
 
 
-def run_tests(copy: Path, mutation: Mutation, limit: float) -> tuple[int | None, str]:
-    """Run a mutation's tests on the copy; returns pytest's exit code (None: over the time limit) and what it says."""
+def run_tests(copy: Path, file: str, select: str, limit: float) -> tuple[int | None, str]:
+    """Run chosen tests on the copy; returns pytest's exit code (None: over the time limit) and what it says."""
     command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-p",
-               "no:randomly", mutation.tests, *(["-k", mutation.select] if mutation.select else [])]  # fmt: skip
+               "no:randomly", file, "-k", select]  # fmt: skip
     paths = os.pathsep.join([str(copy), str(copy / "baselines")])
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
     try:
@@ -211,7 +211,7 @@ def verdict(copy: Path, mutation: Mutation, limit: float) -> tuple[bool, str]:
         return False, f"its text is there {text.count(mutation.old)} times in {mutation.file}"
     try:
         path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
-        code, said = run_tests(copy, mutation, limit)
+        code, said = run_tests(copy, mutation.tests, mutation.select, limit)
     finally:
         path.write_text(text, encoding="utf-8")
     failed = re.search(r"^FAILED \S+?::(\S+)", said, re.MULTILINE)
@@ -222,10 +222,14 @@ def verdict(copy: Path, mutation: Mutation, limit: float) -> tuple[bool, str]:
     return False, f"over {limit:g} s" if code is None else f"no failed test: pytest's exit code {code}"
 
 
-def healthy(copy: Path, mutations: Sequence[Mutation], limit: float) -> list[str]:
-    """The tests that do not pass without any change."""
-    chosen = {(m.tests, m.select): m for m in mutations}
-    return [f"{tests} -k {select!r}" for (tests, select), m in chosen.items() if run_tests(copy, m, limit)[0] != 0]
+def ill_files(copy: Path, mutations: Sequence[Mutation], limit: float) -> list[str]:
+    """The test files whose chosen tests do not pass without any change."""
+    found = []
+    for file in dict.fromkeys(m.tests for m in mutations):
+        select = " or ".join(dict.fromkeys(f"({m.select})" for m in mutations if m.tests == file))
+        if run_tests(copy, file, select, 2 * limit)[0] != 0:
+            found.append(f"{file} -k {select!r}")
+    return found
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -245,7 +249,8 @@ def main(arguments: Sequence[str]) -> int:
         if not imports_the_copy(copy):
             print("the copy's packages are not those that Python imports there; nothing can be shown")
             return 1
-        if ill := healthy(copy, mutations, options.limit):
+        print("without any change first …", flush=True)
+        if ill := ill_files(copy, mutations, options.limit):
             print("fail without any change:", *ill, sep="\n  ")
             return 1
         width, caught = max(len(m.name) for m in mutations), 0
