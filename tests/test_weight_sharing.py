@@ -186,6 +186,26 @@ def test_enas_s_baseline_is_that_before_the_batch(made_tables: Path) -> None:
     assert seen == pytest.approx([0.0, 16.0, 16.0, 0.2 * 16 + 0.8 * 50])
 
 
+def test_enas_s_advantages_are_over_the_baseline_before_the_batch(made_tables: Path) -> None:
+    """The gradient of a batch: rewards 10 and 30 over a baseline of 5, which only then takes in their mean."""
+    torch = pytest.importorskip("torch")
+    from nasbench_rl_baselines.enas import Enas, _Learner
+
+    method = Enas(children=2, child_updates=1, entropy_coef=0.0, init_range=1.0, max_grad_norm=1e6)
+    learner = _Learner(method, load(TWO_BY_SEED, tables=made_tables).start(4 * WHOLE, 0), 100)
+    before, learner.baseline, children = copy.deepcopy(learner.controller), 5.0, []
+    for i, reward in enumerate([10.0, 30.0]):
+        learner.sample_path(i, np.random.default_rng(0))
+        children.append(learner.playing[i])
+        learner.told(PathUpdate(i, "", 1024 * (i + 1), 1, reward))
+    log_prob, _ = before.log_prob([child.tokens for child in children], torch.stack([c.told for c in children]))
+    loss = -(5.0 * log_prob[0] + 25.0 * log_prob[1]) / 2
+    expected = torch.autograd.grad(loss, list(before.parameters()))
+    for parameter, gradient in zip(learner.controller.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
+    assert learner.baseline == pytest.approx(0.2 * 5 + 0.8 * 20)
+
+
 def test_enas_rewards_the_entropy_of_its_controller(made_tables: Path) -> None:
     """With rewards that are the baseline nothing but the bonus has a gradient."""
     torch = pytest.importorskip("torch")

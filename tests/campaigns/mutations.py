@@ -96,6 +96,8 @@ MUTATIONS = (
              "recipe.learning_rate * cosine(i / recipe.updates)", "recipe.learning_rate", PPO, "anneals"),
     Mutation("supernet: the learning rate stays", f"{TRAINING}/supernet.py",
              "recipe.learning_rate * cosine(i / recipe.updates)", "recipe.learning_rate", PPO, "anneals"),
+    Mutation("darts: the learning rate stays", f"{TRAINING}/darts.py",
+             "recipe.learning_rate * cosine(i / recipe.updates)", "recipe.learning_rate", PPO, "anneals"),
     Mutation("atari: the last frame alone, not the maximum of two", f"{TRAINING}/atari.py",
              "life_loss_info=True,", "life_loss_info=True,\n            maxpool=False,", GAMES, "maximum"),
     Mutation("atari: returns of clipped rewards", f"{TRAINING}/atari.py",
@@ -107,7 +109,7 @@ MUTATIONS = (
     Mutation("nsc networks: merged maps are padded at one corner", f"{TRAINING}/nsc_network.py",
              "[(wanted - size) // 2, (wanted - size) - (wanted - size) // 2]", "[0, wanted - size]",
              CLASSIFIER, "merging"),
-    Mutation("nsc networks: batch norm before the activation's convolution", f"{TRAINING}/nsc_network.py",
+    Mutation("nsc networks: the activation comes last in a cell", f"{TRAINING}/nsc_network.py",
              "nn.Sequential(nn.ReLU(), glorot_conv(inputs, outputs, kernel, weights), nn.BatchNorm2d(outputs))",
              "nn.Sequential(glorot_conv(inputs, outputs, kernel, weights), nn.BatchNorm2d(outputs), nn.ReLU())",
              CLASSIFIER, "batch_norm"),
@@ -163,7 +165,7 @@ MUTATIONS = (
              "self.baseline = keep * self.baseline + (1 - keep) * float(rewards.mean())",
              "keep = self.method.baseline_momentum\n        "
              "self.baseline = keep * self.baseline + (1 - keep) * float(rewards.mean())\n        "
-             "advantages = rewards - self.baseline", SHARING, "baseline"),
+             "advantages = rewards - self.baseline", SHARING, "advantages"),
     Mutation("tabular enas hears proxies before the fit has reached them", "nasbench_rl/weight_sharing.py",
              "if told is not None and count:", "if told is not None:", SHARING, "no_proxy"),
     Mutation("tabular enas hears the next proxy, not the last", "nasbench_rl/weight_sharing.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from hashlib import sha256 as hash_bytes
 from pathlib import Path
@@ -192,6 +193,7 @@ def test_uniform_paths_reach_every_block_alike_and_do_not_depend_on_what_was_fou
     assert len(drawn) == 1000
     counts = np.array([drawn.count(arch.choices) for arch in task.space])
     assert counts.sum() == 1000 and ((counts - 40) ** 2 / 40).sum() < 52.6  # chi-square, 24 degrees, p = 0.0006
+    assert 18 < sum(one == other for one, other in itertools.pairwise(drawn)) < 66, "independent draws: 40 ± 4 σ"
 
 
 def test_a_controller_is_told_what_each_of_its_paths_brought() -> None:
