@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 
 from rich.console import Console
 
+from nasbench_rl import interrupts
 from nasbench_rl.errors import InvalidValueError, NasbenchError, missing_extra
 
 WIDTH_OF_A_FILE = 200
@@ -63,14 +66,30 @@ def run(
     except NasbenchError as error:
         errors.print(f"error: {error}", style="bold red", markup=False, highlight=False)
         return 2
-    except KeyboardInterrupt:
-        errors.print(f"interrupted; {interrupted}", style="yellow")
-        return 130
-    except BrokenPipeError:  # the reader (head, less) has seen enough
-        return 0
+    except KeyboardInterrupt as error:
+        with suppress(OSError):  # the terminal may be what went away
+            errors.print(f"interrupted; {interrupted}", style="yellow")
+        return interrupts.exit_code(error)
     except OSError as error:  # a file that may not be read, a full disk: nothing that a traceback would explain
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            return 0
         errors.print(f"error: {' '.join(str(error).split())}", style="bold red", markup=False, highlight=False)
         return 2
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads stdout any more (head, less): a good end, which a broken pipe to another process is not."""
+    try:
+        sys.stdout.flush()
+        if hasattr(select, "poll"):
+            poll = select.poll()
+            poll.register(sys.stdout.fileno(), 0)
+            return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    except BrokenPipeError:
+        return True
+    except (OSError, ValueError, AttributeError):  # no file, or none at all
+        pass
+    return False
 
 
 def check_report(*modules: str) -> None:

@@ -9,7 +9,7 @@ if __name__ == "__main__":  # ahead of what takes long to load
 
     sys.exit(
         entry.run(
-            "nasbench_rl.compare", "runs.parquet is written once all searches are done; what live mode trained is kept"
+            "nasbench_rl.compare", "finished searches are kept beside the results, the same command goes on from them"
         )
     )
 
@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_rl import cli, files, store
+from nasbench_rl import cli, files, store, unfinished
 from nasbench_rl.benchmark import MODES, load
 from nasbench_rl.errors import (
     InvalidValueError,
@@ -39,7 +39,7 @@ from nasbench_rl.fronts.multi_objective import judge_fronts, objectives
 from nasbench_rl.latency_table import read_latencies
 from nasbench_rl.leaderboard.command import main as leaderboard_page
 from nasbench_rl.method import get_method, method_names
-from nasbench_rl.pool import run_all
+from nasbench_rl.pool import is_incomplete, run_all
 from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.spaces import KernelSpace
 from nasbench_rl.summary import (
@@ -347,9 +347,11 @@ def main(arguments: Sequence[str]) -> int:
     files.check_writable(out)
     cli.check_report("matplotlib", "scipy", *(("jinja2",) if options.page else ()))
 
-    runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs)
+    runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs, out)
     runs, changed = _of_one_table(runs)
     store.write_frame(runs, out / "runs.parquet")  # before anything is made of them
+    if not is_incomplete(failures):
+        unfinished.clear(out)
     failures += changed
     # Unasked for, a method is left out and does not fail where its stored data lack (no supernet yet), the space has
     # nothing for it to do, or the budget does not reach its first evaluation.

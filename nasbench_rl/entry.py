@@ -26,12 +26,13 @@ def run(module: str, interrupted: str = "nothing was written") -> int:
     def main(arguments: Sequence[str]) -> int:
         if heeded:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        return int(command(arguments))
+        with interrupts.requests_heeded():
+            return int(command(arguments))
 
     heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else it is ignored, as behind nohup
     if heeded:
         signal.signal(signal.SIGINT, leave)
-    from nasbench_rl import cli
+    from nasbench_rl import cli, interrupts
 
     command = import_module(module).main
     code = cli.run(main, interrupted=interrupted)

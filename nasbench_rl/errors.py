@@ -49,6 +49,10 @@ class TableError(NasbenchError):
     """A table that is absent, truncated, of another schema, or whose checksum is wrong."""
 
 
+class LostWorkerError(NasbenchError):
+    """Worker processes that were killed, or could not be started, so that work is missing; do it again."""
+
+
 class DatasetError(NasbenchError):
     """A data set that is absent, damaged, or not the one whose checksum is known."""
 

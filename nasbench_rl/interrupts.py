@@ -1,4 +1,7 @@
-"""Ctrl-C where Python alone would lose it or print a traceback, and the end of processes whose parent was killed."""
+"""Ctrl-C and its like where Python alone would lose them, print a traceback or leave files behind.
+
+And the end of processes whose parent was killed.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +17,63 @@ HAS_MASKS = hasattr(signal, "pthread_sigmask")
 """Not on Windows, where a process that starts cannot be told to hold Ctrl-C back."""
 
 
+REQUESTS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Signals by which a scheduler, or a terminal that goes away, asks a command to end."""
+
+
+class EndRequested(KeyboardInterrupt):
+    """One of ``REQUESTS`` came: what Ctrl-C cleans up is cleaned up.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        """``number``: of the signal."""
+        super().__init__()
+        self.number = number
+
+
 @contextmanager
-def deferred() -> Iterator[None]:
-    """Ctrl-C takes effect at the end of the block: for what could swallow the exception, or be left half done by it."""
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler) or threading.current_thread() is not threading.main_thread():
-        yield  # ignored, or the end of the process at once; and Python raises in the main thread alone
-        return
-    came: list[tuple[int, Any]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+def requests_heeded() -> Iterator[None]:
+    """In the block, raise ``EndRequested`` for each of ``REQUESTS`` that would end this process on the spot."""
+
+    def end(number: int, frame: Any) -> None:
+        raise EndRequested(number)
+
+    heeded = [number for number in REQUESTS if signal.getsignal(number) == signal.SIG_DFL]  # not ignored, as by nohup
+    for number in heeded:
+        signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number in heeded:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def exit_code(interrupt: KeyboardInterrupt) -> int:
+    """As a shell tells of a process that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+    return 128 + (interrupt.number if isinstance(interrupt, EndRequested) else signal.SIGINT)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Ctrl-C and ``REQUESTS`` take effect at the end of the block, which could swallow them or be left half done."""
+    came: list[tuple[int, Any]] = []
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # Python raises in no other
+        for number in (signal.SIGINT, *REQUESTS):
+            handler = signal.getsignal(number)
+            if callable(handler):  # else ignored, or the end of the process at once
+                handlers[number] = handler
+                signal.signal(number, lambda *what: came.append(what))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         if came:
-            handler(*came[0])
+            handlers[came[0][0]](*came[0])
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import pytest
 from killed_builds import TASK, cells_in_work, scores, start_build
 from made_tables import made_rows, write_made_table
 
-from nasbench_rl import cli, files, shards, store
+from nasbench_rl import cli, files, processes, shards, store
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.build.missing import missing_cells
 from nasbench_rl.build.train import train_missing
@@ -135,20 +135,22 @@ def test_a_worker_that_raises_says_so_in_one_line_and_goes_on(tmp_path: Path, ca
 def test_a_cell_that_another_build_has_in_work_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = ExitStack()
     other.enter_context(files.lock(tmp_path, "minatar-ss1.breakout.smoke.k1-k1.seed0"))
-    wait, answers = workers.wait, []
+    wait, answers = processes.wait, []
 
     def watching(*arguments: Any, **options: Any) -> Any:
         heard = wait(*arguments, **options)
         answers.extend(heard)
-        if heard and len(answers) == 2:  # asked for twice in vain; now the other build ends its training
+        if (
+            heard and len(answers) == 3
+        ):  # it is ready, and has asked twice in vain; now the other build ends its training
             write_made_table(tmp_path, TASK.id, 1, ["k1-k1"])
             other.close()
         return heard
 
-    monkeypatch.setattr(workers, "wait", watching)
+    monkeypatch.setattr(processes, "wait", watching)
     with closing(workers.train([Cell(TASK.id, "k1-k1", 0)], tmp_path, jobs=1)) as events:
         assert [event.kind for event in events] == ["elsewhere"]
-    assert len(answers) == 3
+    assert len(answers) == 4
 
 
 # -- what is missing, and what it costs

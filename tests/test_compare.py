@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,22 +14,22 @@ from made_tables import SINGLE_SEED, TWO_BY_SEED, write_made_table
 
 from nasbench_rl import cli, compare, load, pool
 from nasbench_rl.errors import MissingExtraError, TableError
-from nasbench_rl.experiment import Search, run_search
+from nasbench_rl.experiment import run_search
 from nasbench_rl.store import read_frame
 from nasbench_rl.summary import COLUMNS, exact_random_search
 
 
-def kill_on_local_search(job: int, search: Search, seeds: range) -> pd.DataFrame:
+def kill_on_local_search(chunk: pool.Chunk, report: Callable[[int], None]) -> pd.DataFrame:
     """A worker's job that is killed as the kernel kills for want of memory; importable, for the pool pickles it."""
-    if search.method == "local_search":
+    if chunk.search.method == "local_search":
         os.kill(os.getpid(), signal.SIGKILL)
-    return run_search(search, seeds)
+    return run_search(chunk.search, chunk.seeds)
 
 
-def fill_the_disk_on_local_search(job: int, search: Search, seeds: range) -> pd.DataFrame:
-    if search.method == "local_search":
+def fill_the_disk_on_local_search(chunk: pool.Chunk, report: Callable[[int], None]) -> pd.DataFrame:
+    if chunk.search.method == "local_search":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return run_search(search, seeds)
+    return run_search(chunk.search, chunk.seeds)
 
 
 def run_compare(*arguments: str) -> int:

@@ -21,7 +21,7 @@ LAYERS: dict[str, int] = {
     name: layer
     for layer, names in enumerate(
         (
-            ("_version", "errors", "interrupts", "numeric", "records", "provenance"),
+            ("_version", "errors", "interrupts", "numeric", "records", "provenance", "processes"),
             (
                 "spaces",
                 "recipes",
@@ -60,6 +60,7 @@ LAYERS: dict[str, int] = {
                 "entry",
                 "experiment",
                 "pool",
+                "unfinished",
                 "proxy_quality",
                 "summary",
                 "nasgym",

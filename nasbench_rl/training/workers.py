@@ -1,25 +1,16 @@
-"""Worker processes that train cells: one process a job, one thread each, and a pipe to each.
-
-A pipe of its own, and no queue that they share: a worker that is killed while it holds a queue's lock stops all others.
-"""
+"""Worker processes that train cells: one process a job, one thread each."""
 
 from __future__ import annotations
 
-import multiprocessing as mp
-import os
-import signal
-import sys
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal
+from typing import Literal
 
-from nasbench_rl import files, interrupts, provenance, shards, store
+from nasbench_rl import files, processes, shards, store
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.store import Tabled
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
@@ -81,13 +72,6 @@ class Event:
     cell: Cell
     steps: int = 0
     text: str = ""
-
-
-@dataclass
-class _Worker:
-    process: Any
-    pipe: Connection
-    cell: Cell | None = None
 
 
 def check_device(device: str) -> None:
@@ -154,8 +138,9 @@ def train(
 ) -> Generator[Event, None, None]:
     """Train ``cells`` with up to ``jobs`` processes; close the iterator to stop them.
 
-    Every cell ends in one event that is not ``"steps"``, unless no worker is left. A cell that another build is
-    training is waited for: it is trained here when that build is killed. A worker that dies fails its cell alone.
+    Every cell ends in one event that is not ``"steps"``. A cell that another build is training is waited for: it is
+    trained here when that build is killed. A worker that is killed is replaced, and its cell begun again
+    (``processes.TRIES``).
 
     Args:
         cells: what to train.
@@ -164,114 +149,47 @@ def train(
         device: ``cpu`` or ``cuda``.
         turns: trainings at once over all processes that take turns in ``folder`` (``turn``); 0 is no limit.
     """
-    context = mp.get_context("spawn")
-    todo = deque(cells)
-    workers: list[_Worker] = []
-    try:
-        with interrupts.held_in_new_processes():
-            for _ in range(min(jobs, len(cells))):
-                workers.append(_start(context, folder, device, turns))
-        yield from _serve(todo, workers)
-    finally:
-        for worker in workers:
-            worker.pipe.close()
-            worker.process.terminate()
-        for worker in workers:
-            worker.process.join()
-
-
-def _start(context: Any, folder: Path, device: str, turns: int) -> _Worker:
-    here, there = context.Pipe()
-    process = context.Process(target=_work, args=(there, folder, device, turns, os.getpid()), daemon=True)
-    # A new process runs its parent's main file again, which may be a user's script without a guard; it needs none here.
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        process.start()
-    finally:
-        sys.modules["__main__"] = main
-    there.close()
-    return _Worker(process, here)
-
-
-def _serve(todo: deque[Cell], workers: list[_Worker]) -> Iterator[Event]:
-    """Hand out ``todo`` until it is empty and nothing is in work, or no worker is left."""
-    asked: dict[Cell, float] = {}  # cells that another build has in work, and when they may be asked for again
-    while workers and (todo or any(worker.cell for worker in workers)):
-        for worker in workers:
-            if worker.cell is None and todo and asked.get(todo[0], 0.0) <= time.monotonic():
-                worker.cell = todo.popleft()
-                try:
-                    worker.pipe.send(worker.cell)
-                except OSError:
-                    pass  # it died; its pipe says so below
-        for pipe in wait([worker.pipe for worker in workers], timeout=ASK_AGAIN_SECONDS):
-            worker = next(one for one in workers if one.pipe is pipe)
-            try:
-                kind, steps, text = worker.pipe.recv()
-            except (EOFError, OSError):
-                workers.remove(worker)
-                worker.process.join()
-                if worker.cell is not None:
-                    code = worker.process.exitcode
-                    yield Event("failed", worker.cell, text=f"its worker process ended with exit code {code}")
-                continue
-            cell = worker.cell
-            assert cell is not None
-            if kind != "steps":
-                worker.cell = None
-            if kind == "busy":
-                asked[cell] = time.monotonic() + ASK_AGAIN_SECONDS
-                todo.append(cell)
+    work = partial(_train_cell, folder=folder, device=device, turns=turns)
+    with processes.Pool(work, cells, min(jobs, len(cells)), daemon=True) as pool:
+        for message in pool.messages():
+            cell, value = message.job, message.value
+            if message.kind == "report":
+                yield Event("steps", cell, value)
+            elif message.kind == "failed":
+                yield Event("failed", cell, text=value.text)
+            elif message.kind != "done":
+                yield Event("failed", cell, text=value)
+            elif value is None:
+                pool.put_off(cell, ASK_AGAIN_SECONDS)
             else:
-                yield Event(kind, cell, steps, text)
-
-
-def _work(pipe: Connection, folder: Path, device: str, turns: int, parent: int) -> None:
-    """A worker process: trains the cells it is sent, until there is none left or its parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which ends the workers
-    interrupts.let_through()
-    provenance.code_version()  # kept from now on: hours later the checkout may hold other code than what was loaded
-    try:
-        while True:
-            cell = pipe.recv()
-            try:
-                message = _train_cell(cell, pipe, folder, device, turns, parent)
-            except BrokenPipeError:
-                raise
-            except Exception as error:
-                text = " ".join(str(error).split())
-                message = ("failed", 0, f"{type(error).__name__}: {text}" if text else type(error).__name__)
-            pipe.send(message)
-    except (EOFError, OSError):
-        return  # the parent was killed, or needs no more
+                kind, text = value
+                yield Event(kind, cell, get_task(cell.task).max_fidelity, text)
 
 
 def _train_cell(
-    cell: Cell, pipe: Connection, folder: Path, device: str, turns: int, parent: int
-) -> tuple[str, int, str]:
+    cell: Cell, report: Callable[[int], None], folder: Path, device: str, turns: int
+) -> tuple[Literal["done", "elsewhere"], str] | None:
+    """In a worker: train a cell; returns the kind and text of its event, None while another build has it in work."""
     task, last = get_task(cell.task), 0.0
 
     def progress(steps: int) -> None:
         nonlocal last
-        if os.getppid() != parent:
-            os._exit(1)  # the parent was killed: nobody folds or counts what would be trained on
         if time.monotonic() - last > REPORT_EVERY_SECONDS:
             last = time.monotonic()
-            pipe.send(("steps", steps, ""))
+            report(steps)
 
     with files.lock(folder, lock_name(task, cell.name), wait=False) as mine:
         if not mine:
-            return "busy", 0, ""
+            return None
         if cell.is_in(shards.trained_cells(folder, cell.table)):
-            return "elsewhere", task.max_fidelity, "another build has trained it"
+            return "elsewhere", "another build has trained it"
         with turn(folder, turns, waiting=lambda: progress(0)):
             from nasbench_rl.training.process import tune_process  # late: torch takes its time and memory
 
             tune_process()
             started = time.monotonic()
             _train_one(cell, task, folder, device, progress)
-        return "done", task.max_fidelity, f"in {time.monotonic() - started:.0f} s"
+        return "done", f"in {time.monotonic() - started:.0f} s"
 
 
 def _train_one(cell: Cell, task: Task, folder: Path, device: str, progress: Callable[[int], None]) -> None:
