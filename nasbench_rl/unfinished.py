@@ -10,8 +10,9 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,6 +67,23 @@ def search_key(search: Search) -> tuple[str, str]:
         configuration_digest(method), method_version(search.method), search.budget, search.mode, search.first_seed,
         where, surroundings(search.method, search.device),
     )  # fmt: skip
+
+
+def trials_key(trials: Sequence[Any], seed: int, tables: str | None, scratch: Path | None = None) -> tuple[str, str]:
+    """As ``search_key``, of trials (dataclasses with a task and a method) that follow each other.
+
+    Args:
+        trials: in turn.
+        seed: search seed.
+        tables: folder.
+        scratch: of files whose place is another each time.
+    """
+    told = json.dumps([asdict(trial) for trial in trials], sort_keys=True, default=str)
+    tasks, names = sorted({trial.task for trial in trials}), sorted({trial.method for trial in trials})
+    read = key([tables_digest(task, tables) for task in tasks])
+    code = [[method_version(name), surroundings(name)] for name in names]
+    digests = [get_task(task).digest for task in tasks]
+    return read, key(read, told.replace(str(scratch), "") if scratch else told, seed, digests, code)
 
 
 def surroundings(method: str, device: str = "cpu") -> str:

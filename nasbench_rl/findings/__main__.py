@@ -7,7 +7,9 @@ if __name__ == "__main__":  # ahead of what takes long to load
 
     from nasbench_rl import entry
 
-    sys.exit(entry.run("nasbench_rl.findings.__main__"))
+    sys.exit(
+        entry.run("nasbench_rl.findings.__main__", "finished searches are kept, the same command goes on from them")
+    )
 
 import os
 import tempfile
@@ -17,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_rl import cli, files, store
+from nasbench_rl import cli, files, store, unfinished
 from nasbench_rl.compare import parse_budget, parse_method, shipped_tasks
 from nasbench_rl.errors import TableError
 from nasbench_rl.findings import drawing, page
@@ -78,7 +80,7 @@ def searches_of(options: Any, folder: Path, recorded: Path) -> Searches:
     for name, given in methods:
         get_method(name, **given)  # every name is checked before anything runs
     budgets = {id_: [parse_budget(text, get_task(id_)) for text in cli.names(options.budgets)] for id_ in tasks}
-    return search(tasks, methods, budgets, options.seeds, options.jobs, folder)
+    return search(tasks, methods, budgets, options.seeds, options.jobs, folder, recorded.parent)
 
 
 def write(found: Answers, out: Path) -> list[Path]:
@@ -105,5 +107,6 @@ def main(arguments: Sequence[str]) -> int:
     for line in (text for answer in page.headlines(found) for text in answer):
         cli.console.print(line, highlight=False, markup=False, soft_wrap=True)
     written = write(found, out)
+    unfinished.clear(out.with_suffix(""))
     cli.console.print("written: " + ", ".join(map(str, written)), highlight=False, soft_wrap=True)
     return 0

@@ -154,11 +154,12 @@ def _counts(values: pd.Series[Any]) -> dict[str, int]:
 
 def search(
     tasks: Sequence[str], methods: Sequence[tuple[str, dict[str, Any]]], budgets: dict[str, list[int]], seeds: int,
-    jobs: int, folder: Path,
+    jobs: int, folder: Path, out: Path | None = None,
 ) -> Searches:  # fmt: skip
     """Run every method on every task with each of the task's budgets, search seeds 0 … ``seeds`` − 1.
 
     A method that a task is not for, or whose stored data it lacks (no supernet yet), is left out there and named.
+    What is finished is kept in ``out``, see ``run_all``.
 
     Raises:
         NasbenchError: a method failed for another reason.
@@ -169,7 +170,7 @@ def search(
     ]  # fmt: skip
     if not wanted:
         return record(pd.DataFrame(columns=["task", "budget", "method"]), folder)
-    runs, failures = run_all(wanted, 0, seeds, jobs)
+    runs, failures = run_all(wanted, 0, seeds, jobs, out)
     left_out: dict[str, None] = {}
     for failure in failures:
         if not isinstance(failure, (MissingCellError, InvalidValueError)):

@@ -20,7 +20,7 @@ from typing import Literal
 
 import pandas as pd
 
-from nasbench_rl import cli, files, plots, store
+from nasbench_rl import cli, files, plots, store, unfinished
 from nasbench_rl.presets import intensified, meta_rl_figures, meta_rl_tables, strategies
 from nasbench_rl.presets.meta_rl_trials import (
     KEY,
@@ -138,7 +138,7 @@ def run(
 def _first(out: Path, tables: str | None, seeds: Sequence[int], jobs: int, protocol: Protocol) -> int:
     check_ready(TRAINED_ON, tables)
     chains = [meta_trials(protocol, out / "policies"), *([trial] for trial in baseline_trials(protocol))]
-    steps, facts = play_all(chains, seeds, tables, jobs)
+    steps, facts = play_all(chains, seeds, tables, jobs, out)
     episodes = episodes_of(steps)
     written = _write(out, steps, episodes, facts)
     meta = steps[steps["method"] == "meta_a2c"]
@@ -167,7 +167,7 @@ def _second(
     with tempfile.TemporaryDirectory() as folder:  # learned anew: a policy on disk may be of other tables
         policies = Path(folder)
         chain = [*meta_trials(protocol, policies), *evaluation_trials(protocol, policies)]
-        steps, facts = play_all([chain], seeds, tables, jobs)
+        steps, facts = play_all([chain], seeds, tables, jobs, out, policies)
     steps, facts = (frame[frame["task"].isin(HELD_OUT)].reset_index(drop=True) for frame in (steps, facts))
     episodes = episodes_of(steps)
     written = _write(out, steps, episodes, facts)
@@ -239,7 +239,7 @@ def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: 
 
 def _third(out: Path, tables: str | None, seeds: Sequence[int], jobs: int, protocol: Protocol) -> int:
     check_ready([MULTI_BRANCH], tables)
-    steps, facts = play_all([[trial] for trial in multi_branch_trials(protocol)], seeds, tables, jobs)
+    steps, facts = play_all([[trial] for trial in multi_branch_trials(protocol)], seeds, tables, jobs, out)
     episodes = episodes_of(steps)
     written = _write(out, steps, episodes, facts)
     names = [action.label for action in actions_of_task(MULTI_BRANCH)]
@@ -271,6 +271,7 @@ def _write(out: Path, steps: pd.DataFrame, episodes: pd.DataFrame, facts: pd.Dat
     store.write_frame(steps, out / "steps.parquet")
     store.write_frame(episodes, out / "episodes.parquet")
     files.replace_file(out / "trials.csv", facts.to_csv(index=False).encode())
+    unfinished.clear(out)
     return [out / "steps.parquet", out / "episodes.parquet", out / "trials.csv"]
 
 

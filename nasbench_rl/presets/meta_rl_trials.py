@@ -6,16 +6,15 @@ where it has not (``mode="surrogate"``); each step says which.
 
 from __future__ import annotations
 
+import hashlib
 import math
-import multiprocessing as mp
-import os
 import re
-import signal
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,10 @@ import numpy as np
 import pandas as pd
 from rich.progress import Progress
 
-from nasbench_rl import cli, interrupts
+from nasbench_rl import cli, files, processes, unfinished
 from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.envs.nsc_mdp import Action, actions_of
-from nasbench_rl.errors import TableError, tables_option
+from nasbench_rl.errors import LostWorkerError, NasbenchError, TableError, tables_option
 from nasbench_rl.method import get_method
 from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.task import get_task
@@ -114,26 +113,69 @@ def _facts(steps: pd.DataFrame, bench: TabularBenchmark) -> dict[str, Any]:
     }
 
 
+Chain = tuple[tuple[Trial, ...], int]
+"""Trials that hand a policy on, and a search seed."""
+
+
 def _play_in_turn(
-    trials: Sequence[Trial], seed: int, tables: str | None
-) -> tuple[list[pd.DataFrame], list[dict[str, Any]]]:
-    """Trials that hand a policy on."""
+    job: Chain, report: Callable[[Any], None], tables: str | None, out: Path | None, scratch: Path | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """In a worker: all steps, and a row of facts a trial, which are kept in ``out`` too."""
+    trials, seed = job
+    before = unfinished.trials_key(trials, seed, tables, scratch)
     played = [play(trial, seed, load(trial.task, mode="surrogate", tables=tables)) for trial in trials]
-    return [steps for steps, _ in played], [facts for _, facts in played]
+    steps, facts = pd.concat([steps for steps, _ in played], ignore_index=True), pd.DataFrame([f for _, f in played])
+    if out is not None and before == unfinished.trials_key(trials, seed, tables, scratch):
+        with suppress(TableError):  # the results are there all the same
+            for name, frame in zip(_names(job, tables, scratch), (steps, facts), strict=True):
+                unfinished.save(out, name, frame)
+    return steps, facts
 
 
-def _start_worker() -> None:
-    """One thread a process, before torch is loaded. Ctrl-C ends it at once."""
-    interrupts.end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    interrupts.let_through()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+def _names(job: Chain, tables: str | None, scratch: Path | None) -> tuple[str, str]:
+    """Under which steps and facts are kept. Policies that are learned belong to it, unless they go with ``scratch``."""
+    trials, seed = job
+    saved = sorted({str(path) for trial in trials if (path := trial.hyperparameters.get("save"))})
+    digests = (
+        [] if scratch else [hashlib.sha256(files.read_file(Path(path.format(seed=seed)))).hexdigest() for path in saved]
+    )
+    everything = unfinished.trials_key(trials, seed, tables, scratch)[1]
+    return unfinished.key(everything, digests, "steps"), unfinished.key(everything, digests, "facts")
+
+
+def _take_over(
+    work: Sequence[Chain], tables: str | None, out: Path, scratch: Path | None
+) -> dict[int, tuple[pd.DataFrame, pd.DataFrame]]:
+    """What an earlier call has played, which it says in a line."""
+    names: dict[int, tuple[str, str]] = {}
+    for number, job in enumerate(work):
+        with suppress(TableError):  # its policy is not there
+            names[number] = _names(job, tables, scratch)
+    kept = unfinished.kept(out, [name for both in names.values() for name in both])
+    found = {n: (kept[steps], kept[facts]) for n, (steps, facts) in names.items() if {steps, facts} <= set(kept)}
+    if found:
+        there, all_ = sum(len(facts) for _, facts in found.values()), sum(len(trials) for trials, _ in work)
+        cli.say(f"taken over: {there:,} of {all_:,} trials, which an earlier call had finished")
+    return found
 
 
 def play_all(
-    chains: Sequence[Sequence[Trial]], seeds: Sequence[int], tables: str | None, jobs: int
+    chains: Sequence[Sequence[Trial]],
+    seeds: Sequence[int],
+    tables: str | None,
+    jobs: int,
+    out: Path | None = None,
+    scratch: Path | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Play every chain of trials with every search seed, the trials of a chain in turn.
+
+    Args:
+        chains: of trials.
+        seeds: search seeds.
+        tables: folder.
+        jobs: processes.
+        out: where chains are kept that have ended, for a call after this one is killed; see ``unfinished``.
+        scratch: folder of policies that nobody wants afterwards.
 
     Returns:
         (all steps, one row of facts a trial); neither depends on ``jobs``, wall seconds apart.
@@ -141,34 +183,41 @@ def play_all(
     Raises:
         NasbenchError: what a trial ended in.
     """
-    work = [(list(chain), seed) for seed in seeds for chain in chains]
+    work: list[Chain] = [(tuple(chain), seed) for seed in seeds for chain in chains]
     work.sort(key=lambda job: -sum(t.t_max * (t.method != "random_search") for t in job[0]))  # longest first
-    frames: list[pd.DataFrame] = []
-    facts: list[dict[str, Any]] = []
+    played = _take_over(work, tables, out, scratch) if out is not None else {}
+    todo = [number for number in range(len(work)) if number not in played]
+    play_one = partial(_play_in_turn, tables=tables, out=out, scratch=scratch)
     with (
         Progress(console=cli.console, disable=not cli.console.is_terminal) as bar,
-        ProcessPoolExecutor(min(jobs, len(work)), mp.get_context("spawn"), _start_worker) as pool,
+        processes.Pool(play_one, [work[number] for number in todo], jobs) as pool,
     ):
         row = bar.add_task("trials", total=sum(len(chain) for chain, _ in work))
-        try:
-            with interrupts.held_in_new_processes():
-                futures = [pool.submit(_play_in_turn, chain, seed, tables) for chain, seed in work]
-            for future in as_completed(futures):
-                steps, found = future.result()
-                frames += steps
-                facts += found
-                bar.update(row, advance=len(found))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        bar.update(row, advance=sum(len(facts) for _, facts in played.values()))
+        for message in pool.messages():
+            if message.kind != "done":
+                raise _failure(message)
+            played[work.index(message.job)] = message.value
+            bar.update(row, advance=len(message.value[1]))
     order = {label: at for at, label in enumerate(dict.fromkeys(t.label for chain in chains for t in chain))}
     tasks = {task: at for at, task in enumerate(dict.fromkeys(t.task for chain in chains for t in chain))}
 
     def rank(column: pd.Series[Any]) -> pd.Series[Any]:
         return column.map({"task": tasks, "method": order}[str(column.name)]) if column.name in KEY[:2] else column
 
+    frames, facts = [steps for steps, _ in played.values()], [facts for _, facts in played.values()]
     together = pd.concat(frames, ignore_index=True).sort_values([*KEY, "step"], key=rank, ignore_index=True)
-    return together, pd.DataFrame(facts).sort_values(list(KEY), key=rank, ignore_index=True)
+    return together, pd.concat(facts, ignore_index=True).sort_values(list(KEY), key=rank, ignore_index=True)
+
+
+def _failure(message: processes.Message[Chain]) -> NasbenchError:
+    if message.kind != "failed":
+        return LostWorkerError(
+            f"trials of {message.job[0][0].label} were lost, perhaps for want of memory: {message.value}; run the same "
+            "command again, with fewer --jobs if memory was short"
+        )
+    failure: processes.Failure = message.value
+    return failure.error or NasbenchError(f"trials of {message.job[0][0].label} failed: {failure.text}")
 
 
 def episodes_of(steps: pd.DataFrame) -> pd.DataFrame:

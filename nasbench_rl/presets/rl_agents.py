@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import cli, files, plots, proxy_quality, store
+from nasbench_rl import cli, files, plots, proxy_quality, store, unfinished
 from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.experiment import Search
 from nasbench_rl.method import method_names
-from nasbench_rl.pool import run_all
+from nasbench_rl.pool import is_incomplete, run_all
 from nasbench_rl.presets import rl_agents_page
 from nasbench_rl.presets.rl_agents_page import Found
 from nasbench_rl.presets.rl_agents_protocol import (
@@ -56,17 +56,17 @@ UNTRAINED = {"learning_rate": 0.0}
 
 
 def run_protocol(
-    tasks: Sequence[str], tables: str | None, seed: int, jobs: int
+    tasks: Sequence[str], tables: str | None, seed: int, jobs: int, out: Path | None = None
 ) -> tuple[pd.DataFrame, list[NasbenchError]]:
-    """All runs (``experiment.COLUMNS``), and one error for each search that could not be done."""
+    """All runs (``experiment.COLUMNS``), an error for each search that could not be done; ``out`` as in ``run_all``."""
     methods = method_names()
     every = [search for task in tasks for search in searches_for(task, methods, tables)]
     few = [search for search in every if search.method != "random_search"]
     many = [search for search in every if search.method == "random_search"]
-    frame, failures = run_all(many, seed, RANDOM_REPEATS, jobs)
+    frame, failures = run_all(many, seed, RANDOM_REPEATS, jobs, out)
     if few:
         try:
-            more, failed = run_all(few, seed, SEARCH_SEEDS, jobs)
+            more, failed = run_all(few, seed, SEARCH_SEEDS, jobs, out)
             frame, failures = pd.concat([frame, more], ignore_index=True), failures + failed
         except NasbenchError as error:
             failures.append(error)
@@ -245,7 +245,7 @@ def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: in
     """The whole preset; prints its page and writes everything to ``out``."""
     if not tasks:
         raise TableError("no kernel-choice task has a complete table; train one: python -m nasbench_rl.build --help")
-    runs, failures = run_protocol(tasks, tables, seed, jobs)
+    runs, failures = run_protocol(tasks, tables, seed, jobs, out)
     for failure in failures:
         cli.errors.print(f"error: {failure}", style="red", markup=False, highlight=False)
     benches = [load(task, tables=tables) for task in tasks]
@@ -253,6 +253,8 @@ def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: in
     histograms = [path for bench in benches for path in draw_histograms(runs, bench.task.id, bench, out)]
     taus, curves = proxy_quality.write(benches, out)
     store.write_frame(runs, out / "runs.parquet")
+    if not is_incomplete(failures):
+        unfinished.clear(out)
     frames = {"table1.csv": table, "best_architectures.csv": best, "proxy_tau.csv": taus}
     for name, frame in frames.items():
         files.replace_file(out / name, frame.to_csv(index=False).encode())
