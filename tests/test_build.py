@@ -119,6 +119,19 @@ def test_a_worker_that_is_killed_fails_its_cell_alone(tmp_path: Path) -> None:
     assert not mp.active_children()
 
 
+def test_a_build_whose_only_worker_is_killed_trains_on(tmp_path: Path) -> None:
+    killed: list[int] = []
+    ends = []
+    with closing(workers.train([Cell(TASK.id, arch, 0) for arch in ("k1-k1", "k2-k2")], tmp_path, jobs=1)) as events:
+        for event in events:
+            if event.kind == "steps" and not killed:
+                write_made_table(tmp_path, TASK.id, 1, ["k1-k1", "k2-k2"])  # so that the next worker is soon through
+                killed = [child.pid for child in mp.active_children() if child.pid and not child.kill()]
+            elif event.kind != "steps":
+                ends.append((event.cell.arch, event.kind))
+    assert len(killed) == 1 and sorted(ends) == [("k1-k1", "elsewhere"), ("k2-k2", "elsewhere")]
+
+
 def test_a_worker_that_raises_says_so_in_one_line_and_goes_on(tmp_path: Path, capsys: Capture) -> None:
     write_made_table(tmp_path, TASK.id, 1, ["k2-k2"])
     broken = tmp_path / files.LOCKS / "minatar-ss1.breakout.smoke.k1-k1.seed0.lock"

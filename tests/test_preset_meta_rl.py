@@ -147,6 +147,27 @@ def test_trials_repeat_whatever_the_number_of_processes(tables: Path, tmp_path: 
     pd.testing.assert_frame_equal(both(1, "one"), both(2, "two"))
 
 
+def test_trials_that_a_killed_call_had_played_are_taken_over(
+    tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain = preset.meta_trials(replace(SMALL, meta=(60, 40, 40)), tmp_path / "policies")
+    random = [Trial(preset.TRAINED_ON[0], "random_search", 50, "random_search")]
+
+    def played() -> tuple[tuple[pd.DataFrame, pd.DataFrame], str]:
+        return play_all([chain, random], (3,), str(tables), 1, tmp_path), capsys.readouterr().out
+
+    first, said = played()
+    assert "taken over" not in said
+    again, said = played()
+    assert "taken over: 4 of 4 trials" in said
+    for one, other in zip(first, again, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    next((tmp_path / "policies").iterdir()).unlink()  # which the chain is to leave there
+    third, said = played()
+    assert "taken over: 1 of 4 trials" in said and len(list((tmp_path / "policies").iterdir())) == 1
+    pd.testing.assert_frame_equal(third[0], first[0])
+
+
 def test_trials_of_one_seed_do_not_share_their_luck(tables: Path) -> None:
     """The test between strategies on two data sets needs samples that are paired by action alone."""
     actions = []
