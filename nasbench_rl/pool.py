@@ -81,7 +81,10 @@ def _work_and_keep(
 
 
 def _reads_the_same(chunk: Chunk) -> bool:
-    return bool(chunk.key) and unfinished.search_key(chunk.search)[0] == chunk.tables
+    try:
+        return bool(chunk.key) and unfinished.tables_of(chunk.search) == chunk.tables
+    except NasbenchError:
+        return False
 
 
 def run_all(

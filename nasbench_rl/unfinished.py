@@ -47,19 +47,27 @@ def tables_digest(task: str, tables: str | None) -> str:
     return key({name: str(e) for name, e in entries.items() if name.split("/")[-1].removesuffix(".parquet") == stem})
 
 
+def tables_of(search: Search) -> str:
+    """``tables_digest`` of what a search reads; of what judges it, if anything does, in live mode.
+
+    Raises:
+        TableError: there are no tables.
+    """
+    if search.mode != "live":
+        return tables_digest(search.task, search.tables)
+    try:
+        return tables_digest(search.task, None)
+    except TableError:
+        return ""
+
+
 def search_key(search: Search) -> tuple[str, str]:
     """Digests of all that decides what a search finds, but for its seeds: of its tables, and of everything.
 
     Raises:
         NasbenchError: the method cannot be made, or there are no tables.
     """
-    live = search.mode == "live"
-    try:
-        tables = tables_digest(search.task, None if live else search.tables)
-    except TableError:
-        if not live:  # which is only judged by one, and goes without
-            raise
-        tables = ""
+    live, tables = search.mode == "live", tables_of(search)
     method = get_method(search.method, **search.hyperparameters)
     where = [search.device, os.path.abspath(search.tables) if search.tables else ""] if live else []
     return tables, key(
@@ -69,8 +77,8 @@ def search_key(search: Search) -> tuple[str, str]:
     )  # fmt: skip
 
 
-def trials_key(trials: Sequence[Any], seed: int, tables: str | None, scratch: Path | None = None) -> tuple[str, str]:
-    """As ``search_key``, of trials (dataclasses with a task and a method) that follow each other.
+def trials_key(trials: Sequence[Any], seed: int, tables: str | None, scratch: Path | None = None) -> str:
+    """A digest of all that decides trials (dataclasses with a task and a method) that follow each other.
 
     Args:
         trials: in turn.
@@ -80,10 +88,9 @@ def trials_key(trials: Sequence[Any], seed: int, tables: str | None, scratch: Pa
     """
     told = json.dumps([asdict(trial) for trial in trials], sort_keys=True, default=str)
     tasks, names = sorted({trial.task for trial in trials}), sorted({trial.method for trial in trials})
-    read = key([tables_digest(task, tables) for task in tasks])
+    read = [[get_task(task).digest, tables_digest(task, tables)] for task in tasks]
     code = [[method_version(name), surroundings(name)] for name in names]
-    digests = [get_task(task).digest for task in tasks]
-    return read, key(read, told.replace(str(scratch), "") if scratch else told, seed, digests, code)
+    return key(read, told.replace(str(scratch), "") if scratch else told, seed, code)
 
 
 def surroundings(method: str, device: str = "cpu") -> str:

@@ -125,8 +125,8 @@ def _play_in_turn(
     before = unfinished.trials_key(trials, seed, tables, scratch)
     played = [play(trial, seed, load(trial.task, mode="surrogate", tables=tables)) for trial in trials]
     steps, facts = pd.concat([steps for steps, _ in played], ignore_index=True), pd.DataFrame([f for _, f in played])
-    if out is not None and before == unfinished.trials_key(trials, seed, tables, scratch):
-        with suppress(TableError):  # the results are there all the same
+    with suppress(TableError):  # the results are there all the same
+        if out is not None and before == unfinished.trials_key(trials, seed, tables, scratch):
             for name, frame in zip(_names(job, tables, scratch), (steps, facts), strict=True):
                 unfinished.save(out, name, frame)
     return steps, facts
@@ -135,11 +135,9 @@ def _play_in_turn(
 def _names(job: Chain, tables: str | None, scratch: Path | None) -> tuple[str, str]:
     """Under which steps and facts are kept. Policies that are learned belong to it, unless they go with ``scratch``."""
     trials, seed = job
-    saved = sorted({str(path) for trial in trials if (path := trial.hyperparameters.get("save"))})
-    digests = (
-        [] if scratch else [hashlib.sha256(files.read_file(Path(path.format(seed=seed)))).hexdigest() for path in saved]
-    )
-    everything = unfinished.trials_key(trials, seed, tables, scratch)[1]
+    saved = {str(path).format(seed=seed) for trial in trials if (path := trial.hyperparameters.get("save"))}
+    digests = [hashlib.sha256(files.read_file(Path(path))).hexdigest() for path in sorted(saved) if scratch is None]
+    everything = unfinished.trials_key(trials, seed, tables, scratch)
     return unfinished.key(everything, digests, "steps"), unfinished.key(everything, digests, "facts")
 
 

@@ -33,8 +33,8 @@ from nasbench_rl.pool import CHUNK  # noqa: E402
 
 VICTIMS = ("command", "group", "worker", "unread worker")
 FAULTS = ("lost", "wrong", "hangs", "leftovers", "processes left behind", "failed")
-PATIENCE = 300
-"""Seconds in which a comparison that nobody kills ends."""
+PATIENCE = 60.0
+"""Seconds until a comparison hangs that takes ten times as long as the one that nobody killed."""
 WRITE = "1 "
 """How /proc/PID/syscall begins in a write, on x86-64: the worker sits in a full pipe."""
 
@@ -46,8 +46,10 @@ class Campaign:
         self.scratch, self.runs, self.rng, self.longest = scratch, runs, rng, longest
         self.counts: Counter[str] = Counter()
         write_made_table(scratch / "tables", TWO_BY_SEED, 4)
+        self.patience, began = 1800.0, time.monotonic()
         process = self.start(scratch / "alone")
         assert self.ended(process) and process.returncode == 0, "the comparison that nobody kills failed"
+        self.patience = PATIENCE + 10 * (time.monotonic() - began)
         self.alone = runs_of(scratch / "alone")
 
     def start(self, out: Path) -> subprocess.Popen[str]:
@@ -60,7 +62,7 @@ class Campaign:
     def ended(self, process: subprocess.Popen[str]) -> bool:
         """Whether it ends in time; what it says is kept in ``self.said``."""
         try:
-            self.said, self.errors = process.communicate(timeout=PATIENCE)
+            self.said, self.errors = process.communicate(timeout=self.patience)
             return True
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
