@@ -350,8 +350,6 @@ def main(arguments: Sequence[str]) -> int:
     runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs, out)
     runs, changed = _of_one_table(runs)
     store.write_frame(runs, out / "runs.parquet")  # before anything is made of them
-    if not is_incomplete(failures):
-        unfinished.clear(out)
     failures += changed
     # Unasked for, a method is left out and does not fail where its stored data lack (no supernet yet), the space has
     # nothing for it to do, or the budget does not reach its first evaluation.
@@ -376,4 +374,6 @@ def main(arguments: Sequence[str]) -> int:
         )
     elif options.page:
         leaderboard_page([str(out), "--resource", options.resource, *(["--tables", tables] if tables else [])])
+    if not is_incomplete(failures):
+        unfinished.clear(out)
     return 1 if len(failures) > len(absent) else 0

@@ -98,7 +98,7 @@ def run_all(
         runs: search seeds a search.
         jobs: processes; in live mode trainings at once.
         out: folder in which what is finished is kept, and taken over from a call that was killed; whoever has written
-            the results calls ``unfinished.clear``, unless ``is_incomplete``. None keeps nothing.
+            all results calls ``unfinished.clear``, unless ``is_incomplete``. None keeps nothing.
 
     Returns:
         All rows (``experiment.COLUMNS``), and one error for each failure; the other searches are not held up by it.

@@ -129,10 +129,13 @@ def run(
     seeds, out = range(seed, seed + runs), out / f"experiment-{experiment}"
     files.check_writable(out)
     if experiment == 1:
-        return _first(out, tables, seeds, jobs, protocol)
-    if experiment == 2:
-        return _second(out, tables, seeds, jobs, protocol, train, device)
-    return _third(out, tables, seeds, jobs, protocol)
+        code = _first(out, tables, seeds, jobs, protocol)
+    elif experiment == 2:
+        code = _second(out, tables, seeds, jobs, protocol, train, device)
+    else:
+        code = _third(out, tables, seeds, jobs, protocol)
+    unfinished.clear(out)
+    return code
 
 
 def _first(out: Path, tables: str | None, seeds: Sequence[int], jobs: int, protocol: Protocol) -> int:
@@ -271,7 +274,6 @@ def _write(out: Path, steps: pd.DataFrame, episodes: pd.DataFrame, facts: pd.Dat
     store.write_frame(steps, out / "steps.parquet")
     store.write_frame(episodes, out / "episodes.parquet")
     files.replace_file(out / "trials.csv", facts.to_csv(index=False).encode())
-    unfinished.clear(out)
     return [out / "steps.parquet", out / "episodes.parquet", out / "trials.csv"]
 
 

@@ -253,8 +253,6 @@ def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: in
     histograms = [path for bench in benches for path in draw_histograms(runs, bench.task.id, bench, out)]
     taus, curves = proxy_quality.write(benches, out)
     store.write_frame(runs, out / "runs.parquet")
-    if not is_incomplete(failures):
-        unfinished.clear(out)
     frames = {"table1.csv": table, "best_architectures.csv": best, "proxy_tau.csv": taus}
     for name, frame in frames.items():
         files.replace_file(out / name, frame.to_csv(index=False).encode())
@@ -267,4 +265,6 @@ def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: in
     cli.console.print(
         "written: " + ", ".join(map(str, [*written, *histograms, *curves])), highlight=False, soft_wrap=True
     )
+    if not is_incomplete(failures):
+        unfinished.clear(out)
     return 1 if failures else 0

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -71,52 +72,44 @@ class Campaign:
             return False
 
     def kill(self, process: subprocess.Popen[str], victim: str) -> bool:
-        """Whether the victim was there to be killed, and the command with it."""
+        """Whether the victim was there to be killed."""
         workers = workers_of(process.pid)
-        if victim == "command":
-            process.kill()
-        elif victim == "group":
-            os.killpg(process.pid, signal.SIGKILL)
-        elif not workers:
+        if victim in ("command", "group"):
+            (os.kill if victim == "command" else os.killpg)(process.pid, signal.SIGKILL)
+            process.communicate()
+            if not wait_until(lambda: not any(map(alive, workers)), 10):
+                self.counts["processes left behind"] += 1
+            return True
+        if not workers:
             return False
-        else:
-            worker = workers[int(self.rng.integers(len(workers)))]
-            if victim == "unread worker":
-                process.send_signal(signal.SIGSTOP)
-                time.sleep(2.0)  # it finishes what it has in work, and writes
-                try:
-                    self.counts["in a full pipe"] += Path(f"/proc/{worker}/syscall").read_text().startswith(WRITE)
-                except OSError:
-                    pass  # no such file on this system
-            if alive(worker):
-                os.kill(worker, signal.SIGKILL)
-            process.send_signal(signal.SIGCONT)
-            self.counts[victim] += 1
-            return False
-        process.communicate()
-        self.counts[victim] += 1
-        if not wait_until(lambda: not any(map(alive, workers)), 10):
-            self.counts["processes left behind"] += 1
+        worker = workers[int(self.rng.integers(len(workers)))]
+        if victim == "unread worker":
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(2.0)  # it finishes what it has in work, and writes
+            with suppress(OSError):  # no such file on this system
+                self.counts["in a full pipe"] += Path(f"/proc/{worker}/syscall").read_text().startswith(WRITE)
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+        process.send_signal(signal.SIGCONT)
         return True
 
     def comparison(self, out: Path, kills: int, end: float) -> int:
-        """One comparison, begun again after each kill until it ends; returns the kills that it took."""
-        done, before = 0, 0
+        """One comparison, begun again when it is killed, until it ends; returns the kills that it took."""
+        done = before = 0
         while True:
-            process = self.start(out)
-            began = time.monotonic()
-            if done < kills and time.monotonic() < end:
+            process, began = self.start(out), time.monotonic()
+            victim = VICTIMS[sum(self.counts[one] for one in VICTIMS) % len(VICTIMS)]
+            if done < kills and began < end:
                 time.sleep(self.rng.uniform(0, self.longest))
-                if process.poll() is None:
-                    victim = VICTIMS[sum(self.counts[one] for one in VICTIMS) % len(VICTIMS)]
-                    done += 1
-                    if self.kill(process, victim):
-                        there = len(parts(out))
-                        self.counts["lost"] += there < before
-                        print(f"{victim}: after {time.monotonic() - began:.1f} s, {there} parts kept", flush=True)
-                        before = there
+                if process.poll() is None and self.kill(process, victim):
+                    done, there = done + 1, len(parts(out))
+                    self.counts[victim] += 1
+                    print(f"{victim}: after {time.monotonic() - began:.1f} s, {there} parts kept", flush=True)
+                    if process.returncode is not None:
+                        written = (out / "summary.md").exists()  # and what was kept may be cleared away
+                        self.counts["lost"] += there < before and not written
+                        before = 0 if written else there
                         continue
-                    print(f"{victim}: after {time.monotonic() - began:.1f} s", flush=True)
             if self.ended(process):
                 self.judge(process.returncode, out, before)
             return done
