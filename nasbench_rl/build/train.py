@@ -13,7 +13,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from nasbench_rl import cli, files, shards, store
-from nasbench_rl.build import measure, selection, twins
+from nasbench_rl.build import kernels, measure, selection, twins
 from nasbench_rl.build.estimate import core_hours, drawn_core_hours
 from nasbench_rl.build.missing import missing_cells, missing_supernets
 from nasbench_rl.coverage import split_rules
@@ -69,7 +69,8 @@ def _train_parser() -> cli.Parser:
         "python -m nasbench_rl.build",
         "Train every cell (architecture x train seed) that the tables lack. Ctrl-C or a kill loses at most the cells "
         "in flight; the same command goes on from there. Two builds may run at once and share the work. "
-        "Also: build status (coverage), build merge DIR (take in shards trained elsewhere), build surrogate TASK.",
+        "Also: build status (coverage), build merge DIR (take in shards trained elsewhere), build surrogate TASK, "
+        "build kernels (what torch runs on this CPU).",
         [
             "python -m nasbench_rl.build minatar-ss1/breakout@lite --seeds 2 --jobs 2",
             "python -m nasbench_rl.build minatar-ss1/breakout@lite --seeds 5 --dry-run",
@@ -106,6 +107,8 @@ def _train_parser() -> cli.Parser:
     parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--dry-run", action="store_true", help="print cells, env steps and core-hours; train nothing")
+    parser.add_argument(kernels.ANYWAY, action="store_true",
+                        help="train even where torch has only slow reference kernels (build kernels)")  # fmt: skip
     parser.add_argument("--resume", action="store_true",
                         help="build always resumes; the flag lets a script say that it means to")  # fmt: skip
     return parser
@@ -185,6 +188,8 @@ def _adopt_chains(folder: Path, tasks: Sequence[Task]) -> None:
 def _train_and_say(cells: Sequence[Cell], folder: Path, options: Any) -> int:
     if not cells:
         return 0
+    if options.device == "cpu" and not options.allow_reference:
+        kernels.check_cells(cells)
     cli.say(f"{_amount(cells)}, into {folder}")
     return train_missing(cells, folder, options.jobs, options.device)
 

@@ -1,10 +1,11 @@
 """Layers in bfloat16, for CPUs with and without an instruction for it.
 
 Autocast casts a layer's input and parameters to bfloat16, sums in float32 and rounds the result to bfloat16. On a CPU
-without bfloat16 instructions oneDNN does that by converting inside its inner loops, which is slow: ``UpdateByAutocast``
-of the asv suite times it beside ``Update``. There each tensor is converted once here and summed by the float32 kernels:
-the same roundings at the same places, forward and backward. Only the order within the float32 sums differs, as it does
-between any two CPUs.
+with AVX-512 and no bfloat16 instructions oneDNN does that by converting inside its inner loops, which is slow:
+``UpdateByAutocast`` of the asv suite times it beside ``Update``. Without AVX-512 torch leaves oneDNN out, and its own
+convolution sums the gradients in bfloat16 (``findings/torch_bfloat16_conv_backward.sh``). On both each tensor is
+converted once here and summed by the float32 kernels: the same roundings at the same places, forward and backward. Only
+the order within the float32 sums differs, as it does between any two CPUs.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from torch import Tensor, nn
 
 @functools.cache
 def native() -> bool:
-    """Whether this CPU multiplies bfloat16 itself: on x86 AVX512_BF16 or AMX; other CPUs are left to torch."""
+    """Whether oneDNN takes bfloat16 here and, on x86, the CPU multiplies it itself: AVX512_BF16 or AMX."""
     has = torch.cpu.get_capabilities()
-    return has["architecture"] != "x86_64" or bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+    fast = has["architecture"] != "x86_64" or bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+    if not (fast and torch.backends.mkldnn.is_available()):
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # not where ONEDNN_MAX_CPU_ISA is below it
 
 
 _fixed: dict[Tensor, Tensor] | None = None
