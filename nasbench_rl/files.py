@@ -6,9 +6,10 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from nasbench_rl import leftovers
 from nasbench_rl.errors import TableError, missing_extra
 
 LOCKS = ".locks"
@@ -22,16 +23,31 @@ def replace_file(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with temporary.open("wb") as file:
+        with replacing(path) as temporary, temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from error
     except ValueError as error:  # a path without a name: ".", "/"
         raise TableError(f"cannot write {path}: it names no file; give a path that does") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write beside ``path``, which it replaces at the end of the block; gone when the block raises.
+
+    What a killed process left in the folder goes, too (``leftovers.sweep``).
+    """
+    leftovers.sweep(path.parent)
+    temporary = path.with_name(leftovers.temporary_name())
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def check_writable(folder: Path) -> None:

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
-from contextlib import suppress
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from nasbench_rl import store
+from nasbench_rl import journal, leftovers, seal, soundness, store
 from nasbench_rl.errors import NasbenchError, TableError
-from nasbench_rl.files import lock, replace_file
+from nasbench_rl.files import replace_file
 from nasbench_rl.schemas import SCHEMAS, Tabled
-
-STALE = 3600
-"""Seconds after which a half-written file is of a process that was killed."""
 
 
 def shard_folder(folder: Path, task: Tabled) -> Path:
@@ -37,7 +34,7 @@ def file_stem(cell: str) -> str:
 def write_shard(folder: Path, task: Tabled, cell: str, table: pa.Table) -> Path:
     """Write one finished cell atomically; ``cell`` names it within the task."""
     path = shard_folder(folder, task) / f"{file_stem(cell)}.parquet"
-    replace_file(path, store.parquet_bytes(table))
+    replace_file(path, seal.sealed_bytes(table))
     return path
 
 
@@ -51,22 +48,27 @@ def fold(folder: Path, task: Tabled) -> int:
     again to no effect.
 
     Raises:
-        TableError: a shard cannot be read or is of another recipe; the others are folded all the same.
+        TableError: a shard cannot be read, was changed, is of another recipe, holds a cell that is not whole, or one
+            with other scores than the table's; the other shards are folded all the same.
     """
     waiting = shard_folder(folder, task)
+    leftovers.sweep(waiting)
     shards = sorted(waiting.glob("*.parquet"))
-    if not shards and not store.is_unlisted(folder, task):
+    if not (shards or store.is_unlisted(folder, task) or journal.is_open(folder)):
         return 0
-    with lock(folder, store.FOLD_LOCK):
+    with store.writing(folder):
         new: dict[Path, pa.Table] = {}
         refused: list[TableError] = []
         first = [old] if len(old := store.read_even_unlisted(folder, task)) else []
+        known = store.cells_of(old)
         for path in shards:
             try:
                 if path.is_file():  # another process may have folded it while this one waited
                     table = store.read_parquet(path, SCHEMAS[task.family])
                     store.check_recipe(table, task, path)
                     store.check_one_data(path, [*first, table])
+                    _check_cells(task, table, path, known, [(folder / store.table_name(task), old), *new.items()])
+                    known |= store.cells_of(table)
                     first = first or [table]
                     new[path] = table
             except TableError as error:
@@ -74,16 +76,24 @@ def fold(folder: Path, task: Tabled) -> int:
         added = store.write_table(folder, task, list(new.values()))
         for path in new:
             path.unlink(missing_ok=True)
-        for stale in waiting.glob(".*.tmp"):  # of a training that was killed as it wrote
-            with suppress(FileNotFoundError):  # or of one that has just finished to
-                if time.time() - stale.stat().st_mtime > STALE:
-                    stale.unlink()
     if refused:
         raise type(refused[0])(
             f"{'; '.join(map(str, refused))}. The others ({added} cells) were folded. Move what is named out of "
             f"{waiting}, or delete it: its cell is trained again"
         )
     return added
+
+
+def _check_cells(
+    task: Tabled, shard: pa.Table, path: Path, known: set[tuple[str, int]], others: Iterable[tuple[Path, pa.Table]]
+) -> None:
+    """Raise TableError unless a shard's cells are whole, and those known the same as in one of the ``others``."""
+    for cell, rows in soundness.check_cells(task, shard, path).items():
+        if cell in known:
+            for there, table in others:
+                mask = pc.and_(pc.equal(table["arch"], cell[0]), pc.equal(table["seed"], cell[1]))
+                if double := table.filter(mask).to_pylist():
+                    soundness.check_same(soundness.name(task, cell), double, there, rows, path)
 
 
 def trained_cells(folder: Path, task: Tabled) -> set[tuple[str, int]]:

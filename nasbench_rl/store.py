@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nasbench_rl import journal, seal
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError, nearest
 from nasbench_rl.files import is_file, lock, read_file, replace_file
 from nasbench_rl.schemas import KEY as KEY
@@ -152,29 +154,67 @@ def _read_entry(name: str, fields: dict[str, Any]) -> Entry:
 
 def write_manifest(folder: Path, entries: Mapping[str, Entry]) -> None:
     """Replace the manifest atomically."""
+    replace_file(folder / MANIFEST, _manifest(entries))
+
+
+def _manifest(entries: Mapping[str, Entry]) -> bytes:
     tables = {}
     for name, entry in sorted(entries.items()):
         fields = asdict(entry)
         if not entry.next_sha256:
             del fields["next_sha256"]
         tables[name] = fields
-    text = json.dumps({"schema_version": SCHEMA_VERSION, "tables": tables}, indent=1) + "\n"
-    replace_file(folder / MANIFEST, text.encode())
+    return (json.dumps({"schema_version": SCHEMA_VERSION, "tables": tables}, indent=1) + "\n").encode()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Be the only writer of a folder of tables; what a killed one had begun to put into it is finished first."""
+    with lock(folder, FOLD_LOCK):
+        journal.finish(folder)
+        yield
 
 
 def read_parquet(path: Path, schema: pa.Schema, content: bytes | None = None) -> pa.Table:
-    """A Parquet file whose columns must be ``schema``'s; ``content``: its bytes, when they were read already.
+    """A Parquet file whose columns must be ``schema``'s.
+
+    Args:
+        path: where it lies.
+        schema: the columns.
+        content: its bytes, when they were read and compared with the manifest already; else the file's own digests
+            are compared.
 
     Raises:
-        TableError: truncated, unreadable, or of another schema.
+        TableError: truncated, unreadable, changed since it was written, of another schema, or with text that is no
+            UTF-8.
+    """
+    own = read_file(path) if content is None else content
+    file, table = open_parquet(path, own)
+    table = _select(path, table, schema)
+    if content is None:
+        seal.check_seal(path, own, file, table)
+    return table
+
+
+def open_parquet(path: Path, content: bytes) -> tuple[pq.ParquetFile, pa.Table]:
+    """A Parquet file, opened and read.
+
+    Raises:
+        TableError: truncated, unreadable, or with text that is no UTF-8.
     """
     try:
-        source = pa.BufferReader(path.read_bytes() if content is None else content)
         # Not pq.read_table: it reads in Arrow's pool, and a pool thread that lets go of Python's bytes while the
         # interpreter ends aborts the process.
-        table = pq.ParquetFile(source).read(use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        table = file.read(use_threads=False)
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise TableError(f"{path} is no readable Parquet file ({str(error).partition(chr(10))[0]})") from error
+    return file, table
+
+
+def _select(path: Path, table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The schema's columns."""
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         close = nearest(missing[0], table.column_names)
@@ -271,46 +311,55 @@ def encode_rows(task: Tabled, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
-    """A table as the content of a Parquet file."""
+    """What is no task's table, as the content of a Parquet file."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", use_dictionary=True)
+    pq.write_table(table, sink, compression="zstd", use_dictionary=True, write_page_checksum=True)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
 def write_table(folder: Path, task: Tabled, new: Sequence[pa.Table]) -> int:
-    """Add cells to a task's table; the caller holds the fold lock. A cell that is there already is kept as it is.
+    """Add cells to a task's table; returns how many were added. See ``write_tables``."""
+    return write_tables(folder, [(task, new)])[0]
 
-    A file that no manifest names is taken in as it lies there, and never written over.
+
+def write_tables(folder: Path, news: Sequence[tuple[Tabled, Sequence[pa.Table]]]) -> list[int]:
+    """Add cells to several tables, to all or to none; returns how many were added to each.
+
+    The caller is the folder's only writer (``writing``). A cell that is there already is kept as it is. A file that no
+    manifest names is taken in as it lies there, and never written over.
     """
-    old = read_even_unlisted(folder, task)
-    known = cells_of(old)
-    fresh = []
-    for table in new:
-        keep = [cell not in known for cell in _cell_column(table)]
-        known.update(_cell_column(table))
-        fresh.append(table.filter(pa.array(keep)))
-    added = sum(len(cells_of(table)) for table in fresh)
-    check_one_data(folder / table_name(task), [old, *fresh])
-    entry = read_manifest(folder).get(table_name(task))
-    unsettled = bool(len(old)) and (entry is None or bool(entry.next_sha256))  # of a fold that was killed, or lost
-    if added or unsettled:
-        _commit(folder, task, old, pa.concat_tables([old, *fresh]))
-    return added
+    entries, changes, counts = read_manifest(folder), [], []
+    for task, new in news:
+        old = read_even_unlisted(folder, task)
+        known = cells_of(old)
+        fresh = []
+        for table in new:
+            keep = [cell not in known for cell in _cell_column(table)]
+            known.update(_cell_column(table))
+            fresh.append(table.filter(pa.array(keep, pa.bool_())))
+        counts.append(sum(len(cells_of(table)) for table in fresh))
+        check_one_data(folder / table_name(task), [old, *fresh])
+        entry = entries.get(table_name(task))
+        unsettled = bool(len(old)) and (entry is None or bool(entry.next_sha256))  # of a fold that was killed, or lost
+        if counts[-1] or unsettled:
+            changes.append((task, old, pa.concat_tables([old, *fresh])))
+    _commit(folder, changes)
+    return counts
 
 
 def replace_table(folder: Path, task: Tabled, table: pa.Table) -> None:
     """Put a table in place of the one that is there, of whatever recipe: what is measured all at once (latencies)."""
     name, schema = table_name(task), SCHEMAS[task.family]
-    with lock(folder, FOLD_LOCK):
+    with writing(folder):
         content = read_checked(folder, name)
         old = schema.empty_table() if content is None else read_parquet(folder / name, schema, content)
-        _commit(folder, task, old, table)
+        _commit(folder, [(task, old, table)])
 
 
 def check_one_data(path: Path, tables: Sequence[pa.Table]) -> None:
     """Raise TableError when trainings on different images would stand in one table."""
     if "data" in tables[0].column_names:
-        digests = sorted({digest for table in tables for digest in table["data"].unique().to_pylist()})
+        digests = sorted({str(digest) for table in tables for digest in table["data"].unique().to_pylist()})
         if len(digests) > 1:
             raise TableError(
                 f"{path} would hold trainings on different images (data digests {', '.join(digests)}): the data set "
@@ -318,20 +367,27 @@ def check_one_data(path: Path, tables: Sequence[pa.Table]) -> None:
             )
 
 
-def _commit(folder: Path, task: Tabled, old: pa.Table, table: pa.Table) -> None:
-    key = [column for column in (*KEY, "batch") if column in table.column_names]
-    table = table.sort_by([(column, "ascending") for column in key])
-    content, name = parquet_bytes(table), table_name(task)
-    for stale in (*folder.glob(".*.tmp"), *(folder / task.family).glob(".*.tmp")):
-        stale.unlink(missing_ok=True)  # of a fold that was killed: whoever holds the lock now is the only writer
-    entry = _entry(task, table, content)
+def _commit(folder: Path, changes: Sequence[tuple[Tabled, pa.Table, pa.Table]]) -> None:
+    """Put tables in the place of old ones: (task, old, new)."""
     entries = read_manifest(folder)
-    if name in entries:  # a file that no manifest names is no table yet, so a first one needs no announcing
-        # A kill may have left the file that was announced last time in place: announce beside what lies there now.
-        present = _entry(task, old, (folder / name).read_bytes())
-        write_manifest(folder, {**entries, name: replace(present, next_sha256=entry.sha256)})
-    replace_file(folder / name, content)
-    write_manifest(folder, {**entries, name: entry})
+    announced, settled, contents = dict(entries), dict(entries), {}
+    for task, old, table in changes:
+        key = [column for column in (*KEY, "batch") if column in table.column_names]
+        table, name = table.sort_by([(column, "ascending") for column in key]), table_name(task)
+        contents[name] = seal.sealed_bytes(table)
+        settled[name] = _entry(task, table, contents[name])
+        if name in entries:  # a file that no manifest names is no table yet, so a first one needs no announcing
+            # A kill may have left the file that was announced last in place: announce beside what lies there now.
+            present = _entry(task, old, (folder / name).read_bytes())
+            announced[name] = replace(present, next_sha256=settled[name].sha256)
+    if announced != entries:
+        write_manifest(folder, announced)
+    if len(contents) > 1:
+        journal.replace_files(folder, {**contents, MANIFEST: _manifest(settled)})
+        return
+    for name, content in contents.items():
+        replace_file(folder / name, content)
+        write_manifest(folder, settled)
 
 
 def _entry(task: Tabled, table: pa.Table, content: bytes) -> Entry:
@@ -358,7 +414,7 @@ def cells_of(table: pa.Table) -> set[tuple[str, int]]:
 def write_listed(frame: pd.DataFrame, folder: Path, name: str) -> None:
     """Write a file that is no task's table and list it in the manifest; a kill at any step leaves both in agreement."""
     content = parquet_bytes(pa.Table.from_pandas(frame, preserve_index=False))
-    with lock(folder, FOLD_LOCK):
+    with writing(folder):
         entries, digest = read_manifest(folder), hashlib.sha256(content).hexdigest()
         if name in entries:
             write_manifest(folder, {**entries, name: replace(entries[name], next_sha256=digest)})
@@ -368,7 +424,7 @@ def write_listed(frame: pd.DataFrame, folder: Path, name: str) -> None:
 
 def register(folder: Path, name: str, rows: int) -> None:
     """Put a file that is no task's table (``published.parquet``) into the manifest, with its checksum."""
-    with lock(folder, FOLD_LOCK):
+    with writing(folder):
         entry = Entry(hashlib.sha256((folder / name).read_bytes()).hexdigest(), rows, 0, (), 0, "")
         write_manifest(folder, {**read_manifest(folder), name: entry})
 

@@ -36,8 +36,12 @@ LAYERS: dict[str, int] = {
                 "variance",
             ),
             (
+                "leftovers",
                 "files",
+                "journal",
                 "schemas",
+                "seal",
+                "soundness",
                 "store",
                 "shards",
                 "merge",

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
+import subprocess
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_tables import made_rows, write_made_table
 
-from nasbench_rl import cli, shards, store
+from nasbench_rl import cli, files, shards, store
 from nasbench_rl.build.command import main
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError
 from nasbench_rl.merge import Merged, merge
@@ -321,3 +325,78 @@ def test_the_command_refuses_in_one_line(source: Path, folder: Path, capsys: pyt
     assert cli.run(main, ["merge", str(source), "--tables", str(folder)]) == 2
     said = capsys.readouterr()
     assert said.out == "" and said.err.count("\n") == 1 and names_cell(said.err)
+
+
+# -- beside a build
+
+
+def test_a_build_in_the_source_waits_with_its_folds(
+    source: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_made_table(source, TASK.id, 1, ["k1-k1"])
+    shard(source, arch="k1-k2")
+    shards.fold(source, TASK)
+    shard(source, arch="k1-k3")
+    read, held = store.open_parquet, []
+
+    def reading(path: Path, content: bytes) -> Any:
+        with files.lock(source, store.FOLD_LOCK, wait=False) as mine:
+            held.append(not mine)
+        return read(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "open_parquet", reading)
+        assert merge(source, folder)[0] == [Merged(TASK.id, 3, 0)]
+    assert all(held[:4]) and len(held) >= 4
+    assert shards.fold(source, TASK) == 1
+
+
+@pytest.mark.parametrize("kind", ["a shard is folded", "a table is replaced"])
+def test_a_folder_that_changes_while_it_is_read_is_listed_anew(
+    source: Path, folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the locks of the build are out of reach: on another machine, or not to be written."""
+    write_made_table(source, TASK.id, 1, ["k1-k1"])
+    for arch in ("k1-k2", "k1-k3"):
+        shard(source, arch=arch)
+    monkeypatch.setattr("nasbench_rl.merge._folds_waiting", lambda source: nullcontext())
+    overtaken = ["files_below" if kind == "a shard is folded" else "read_manifest"]
+    module: Any = files if kind == "a shard is folded" else store
+    look = getattr(module, overtaken[0])
+    calls: list[Path] = []
+
+    def then_fold(path: Path) -> Any:
+        found = look(path)
+        calls.append(path)
+        if len(calls) == (2 if kind == "a shard is folded" else 1):  # the first listing is for comparison
+            monkeypatch.setattr(module, overtaken[0], look)
+            shards.fold(source, TASK)
+        return found
+
+    monkeypatch.setattr(module, overtaken[0], then_fold)
+    assert merge(source, folder)[0] == [Merged(TASK.id, 3, 0)]
+    assert {("k1-k1", 0), ("k1-k2", 0), ("k1-k3", 0)} < cells(folder)
+
+
+def test_a_folder_that_never_rests_is_refused_with_the_reason(
+    source: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = shard(source)
+    good = path.read_bytes()
+
+    def changed(source: Path) -> Any:
+        path.write_bytes(good[:-1] if path.read_bytes() == good else good)
+        raise TableError("no readable Parquet")
+
+    monkeypatch.setattr("nasbench_rl.merge._find", changed)
+    with pytest.raises(TableError, match="a build goes on there"):
+        merge(source, folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the campaign forks")
+def test_a_merge_of_two_tables_that_is_killed_goes_in_whole_or_not_at_all() -> None:
+    campaign = Path(__file__).parent / "campaigns" / "kill_at_file_operations.py"
+    command = [sys.executable, campaign, "--actions", "merge", "--every", "4"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 half merged" in done.stdout and "0 left at the end" in done.stdout and ": 0 faults" in done.stdout

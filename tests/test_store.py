@@ -7,6 +7,8 @@ import json
 import multiprocessing as mp
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_tables import made_rows
 
-from nasbench_rl import files, load, shards, store
+from nasbench_rl import files, journal, leftovers, load, shards, store
 from nasbench_rl.benchmark import Mode
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, RecipeMismatchError, TableError
 from nasbench_rl.task import Task, get_task
@@ -40,7 +42,7 @@ def cells(folder: Path, task: Task = TASK) -> set[tuple[str, int]]:
     return set(zip(table["arch"].to_pylist(), table["seed"].to_pylist(), strict=True))
 
 
-def leftovers(folder: Path) -> list[Path]:
+def leftovers_in(folder: Path) -> list[Path]:
     return [*folder.rglob("*.tmp"), *shards.shard_folder(folder, TASK).glob("*")]
 
 
@@ -56,7 +58,7 @@ def test_what_was_folded_is_read_back(tmp_path: Path) -> None:
     expected = pa.concat_tables([cell("k1-k1", 0), cell("k3-k2", 1)])
     assert store.read_table(tmp_path, TASK).to_pylist() == expected.to_pylist()
     assert shards.trained_cells(tmp_path, TASK) == {("k3-k2", 1), ("k1-k1", 0)}
-    assert not leftovers(tmp_path)
+    assert not leftovers_in(tmp_path)
 
 
 def test_the_manifest_says_what_the_table_holds(tmp_path: Path) -> None:
@@ -72,7 +74,7 @@ def test_the_manifest_says_what_the_table_holds(tmp_path: Path) -> None:
 
 def test_a_missing_return_stays_missing(tmp_path: Path) -> None:
     rows = made_rows(TASK, "k1-k1", 0)
-    rows[0]["return_last100"] = None
+    rows[0] |= {"games": 0, "return_last100": None}
     shards.write_shard(tmp_path, TASK, "x", store.encode_rows(TASK, rows))
     shards.fold(tmp_path, TASK)
     assert store.read_table(tmp_path, TASK)["return_last100"].to_pylist()[:2] == [None, rows[1]["return_last100"]]
@@ -85,7 +87,7 @@ def test_a_cell_that_is_there_is_kept_as_it_is(tmp_path: Path) -> None:
     rows = [{**row, "cpu_seconds": 1e9} for row in made_rows(TASK, "k1-k1", 0)]
     shards.write_shard(tmp_path, TASK, "again", store.encode_rows(TASK, rows))
     assert shards.fold(tmp_path, TASK) == 0
-    assert (tmp_path / NAME).read_bytes() == before and not leftovers(tmp_path)
+    assert (tmp_path / NAME).read_bytes() == before and not leftovers_in(tmp_path)
 
 
 def test_tables_of_several_tasks_share_a_manifest(tmp_path: Path) -> None:
@@ -164,7 +166,7 @@ def test_no_kill_parts_the_table_from_its_manifest(tmp_path: Path, monkeypatch: 
         assert cells(folder) in ({("k1-k1", 0)}, everything)
         assert shards.trained_cells(folder, TASK) == everything, "a trained cell was lost"
         fold_all(folder)
-        assert cells(folder) == everything and not leftovers(folder)
+        assert cells(folder) == everything and not leftovers_in(folder)
         entry = store.read_manifest(folder)[NAME]
         assert (entry.next_sha256, entry.cells) == ("", 3)
         if not fell:
@@ -191,6 +193,33 @@ def test_nor_do_two_kills_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             assert (entry.next_sha256, entry.cells) == ("", 3)
 
 
+def test_cells_of_two_tables_go_in_together_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    switch, more = KillSwitch(monkeypatch), {("k1-k1", 0), ("k2-k2", 0)}
+
+    def add(folder: Path) -> None:
+        with store.writing(folder):
+            store.write_tables(folder, [(task, [cell("k2-k2", 0, task)]) for task in (TASK, OTHER)])
+
+    outcomes = set()
+    for first in range(1, 60):
+        folder = tmp_path / str(first)
+        with store.writing(folder):
+            store.write_table(folder, TASK, [cell()])  # the other table is a new one
+        fell = switch.run(first, lambda folder=folder: add(folder))  # type: ignore[misc]
+        assert cells(folder) in ({("k1-k1", 0)}, more)
+        store.write_listed(pd.DataFrame({"x": [1]}), folder, "other.parquet")  # the next writer
+        outcome = (cells(folder) == more, bool(cells(folder, OTHER)))
+        assert outcome[0] == outcome[1], "one table has them and one has not"
+        outcomes.add(outcome)
+        add(folder)
+        assert cells(folder) == more and cells(folder, OTHER) == {("k2-k2", 0)}
+        assert not journal.is_open(folder) and not leftovers_in(folder)
+        assert not any(entry.next_sha256 for entry in store.read_manifest(folder).values())
+        if not fell:
+            break
+    assert 12 <= first < 59 and outcomes == {(True, True), (False, False)}
+
+
 @pytest.mark.parametrize("damage", ["truncated", "another recipe"])
 def test_a_shard_that_cannot_be_taken_holds_up_no_other(tmp_path: Path, damage: str) -> None:
     bad = shard(tmp_path, "k1-k1")
@@ -209,14 +238,22 @@ def test_a_shard_that_cannot_be_taken_holds_up_no_other(tmp_path: Path, damage: 
     assert shards.fold(tmp_path, TASK) == 1 and cells(tmp_path) == {("k1-k1", 0), ("k1-k2", 0)}
 
 
+def killed_writer_name() -> str:
+    """A temporary file's name as of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return leftovers.temporary_name().replace(f".{os.getpid()}.", f".{process.pid}.")
+
+
 def test_half_written_shards_of_a_killed_training_go_in_the_end(tmp_path: Path) -> None:
     path = shard(tmp_path)
-    old, young = (path.with_name(f".k1-k{i}.seed0.parquet.{i}.tmp") for i in (2, 3))
-    for half in (old, young):
+    dead, alive = path.with_name(killed_writer_name()), path.with_name(leftovers.temporary_name())
+    for half in (dead, alive):
         half.write_bytes(b"half")
-    os.utime(old, (0, 0))
     shards.fold(tmp_path, TASK)
-    assert not old.exists() and young.exists(), "another process may be writing the young one"
+    assert not dead.exists() and alive.exists(), "a process that runs may be writing the other one"
+    dead.write_bytes(b"half")
+    assert shards.fold(tmp_path, TASK) == 0 and not dead.exists(), "without any shard, too"
 
 
 def test_a_kill_before_the_first_manifest_leaves_the_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,12 +307,14 @@ def test_a_kill_while_a_shard_is_written_leaves_no_part_of_it(tmp_path: Path, mo
 def test_what_a_killed_fold_leaves_lying_is_swept_up(tmp_path: Path) -> None:
     shard(tmp_path)
     shards.fold(tmp_path, TASK)
-    stale = [tmp_path / f".{store.MANIFEST}.1.tmp", (tmp_path / NAME).with_name(".x.parquet.1.tmp")]
-    for path in stale:
+    stale = [tmp_path / killed_writer_name(), (tmp_path / NAME).with_name(killed_writer_name())]
+    others = [tmp_path / ".notes.tmp", (tmp_path / NAME).with_name(f".{NAME[3:]}.1.tmp")]
+    for path in (*stale, *others):
         path.write_bytes(b"half")
     shard(tmp_path, "k1-k2")
     shards.fold(tmp_path, TASK)
     assert not any(path.exists() for path in stale)
+    assert all(path.exists() for path in others), "files of others are no leftovers"
 
 
 def test_a_reader_beside_a_writer_sees_the_old_table_or_the_new_one(
@@ -501,8 +540,6 @@ def test_a_lock_is_held_by_one_process_and_let_go_when_it_is_killed(tmp_path: Pa
 
 
 def test_a_lock_without_its_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "filelock", None)
     with pytest.raises(MissingExtraError, match=r"nasbench-rl\[live\]"), files.lock(tmp_path, "x"):
         pass

@@ -18,7 +18,8 @@ def merge_command(arguments: Sequence[str]) -> int:
         "python -m nasbench_rl.build merge",
         "Take every shard and table found in DIR, or below it, into the tables. All of it is checked first (schema, "
         "checksums, recipe, no fidelity missing, no cell with other scores than one that is there already): either all "
-        "goes in or nothing does. DIR is left as it is.",
+        "goes in or nothing does; what a kill parted, the next build or merge finishes. DIR is left as it is, "
+        "and a build that goes on there waits a moment with what it has finished.",
         [
             "python -m nasbench_rl.build merge trained-elsewhere/",
             "python -m nasbench_rl.build merge trained-elsewhere/ --tables /tmp/mine",

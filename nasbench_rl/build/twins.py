@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from nasbench_rl import shards, store
 from nasbench_rl.errors import InvalidArchitectureError
-from nasbench_rl.files import lock
 from nasbench_rl.schemas import SCHEMAS
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import ImageTask, get_task, task_ids
@@ -64,7 +63,7 @@ def adopt(folder: Path, task: ImageTask) -> int:
     rows = adoptable(folder, task)
     if store.cells_of(rows) <= shards.trained_cells(folder, task):
         return 0
-    with lock(folder, store.FOLD_LOCK):
+    with store.writing(folder):
         return store.write_table(folder, task, [rows])
 
 

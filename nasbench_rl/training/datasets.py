@@ -19,6 +19,7 @@ import numpy as np
 import platformdirs
 
 from nasbench_rl.errors import DatasetError
+from nasbench_rl.files import replacing
 from nasbench_rl.recipes_nsc import DatasetInfo, get_dataset_info
 
 DataSplit: TypeAlias = Literal["train", "validation", "test"]
@@ -158,17 +159,12 @@ def save_dataset(data: ImageData) -> Path:
 
 def _write(data: ImageData, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".tmp{os.getpid()}")
     arrays: dict[str, Any] = {"format": np.array(FORMAT), "classes": np.array(data.classes)}
     arrays["digest"] = np.array(data.digest)
     for split in SPLITS:
         arrays[f"{split}_images"], arrays[f"{split}_labels"] = data.images[split], data.labels[split]
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 @lru_cache(maxsize=8)

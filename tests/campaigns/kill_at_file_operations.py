@@ -1,0 +1,183 @@
+"""Kill what writes tables with SIGKILL at every file operation in turn, and look at what is left.
+
+    python tests/campaigns/kill_at_file_operations.py
+    python tests/campaigns/kill_at_file_operations.py --actions merge --every 5
+
+An action runs in a forked process that ends itself as it is about to open a file for writing, rename, remove, or make
+or remove a folder, or halfway through writing one. After each kill: every cell that was there is there and the same;
+the manifest agrees with every table; once the next writer has been there, a merge has gone in whole or not at all; and
+once the action was run again, all is in and no temporary file is left. Exit code 0 when that holds. Not on Windows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import pandas as pd  # noqa: E402
+from made_tables import made_rows  # noqa: E402
+
+from nasbench_rl import shards, store
+from nasbench_rl.merge import merge
+from nasbench_rl.task import Task, get_task
+
+TASKS = [get_task(f"minatar-ss1/{game}@smoke") for game in ("breakout", "freeway")]
+CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir")
+SCORES = ("arch", "seed", "fidelity", "return_last100", "return_eval")
+
+
+def shard(folder: Path, task: Task, arch: str) -> None:
+    shards.write_shard(folder, task, f"{arch}.seed0", store.encode_rows(task, made_rows(task, arch, 0)))
+
+
+def prepare(folder: Path, source: Path) -> None:
+    """Two tables with a cell each, two shards, and two tasks' cells to merge."""
+    for task in TASKS:
+        shard(folder, task, "k1-k1")
+        shards.fold(folder, task)
+        shard(source, task, "k4-k4")
+    for arch in ("k2-k2", "k3-k3"):
+        shard(folder, TASKS[0], arch)
+    store.write_listed(pd.DataFrame({"x": [1]}), folder, "other.parquet")
+
+
+ACTIONS: dict[str, Callable[[Path, Path], Any]] = {
+    "shard": lambda folder, source: shard(folder, TASKS[0], "k5-k5"),
+    "fold": lambda folder, source: shards.fold(folder, TASKS[0]),
+    "merge": lambda folder, source: merge(source, folder),
+    "listed": lambda folder, source: store.write_listed(pd.DataFrame({"x": [1, 2]}), folder, "other.parquet"),
+}
+
+
+class Hook:
+    """Counts this process's file operations and ends it at one of them."""
+
+    def __init__(self) -> None:
+        self.last, self.seen, self.on = 0, 0, False
+        self.fsync = os.fsync
+        sys.addaudithook(self.heard)
+
+    def start(self, last: int) -> None:
+        self.last, self.seen, self.on = last, 0, True
+        os.fsync = self.half_written  # type: ignore[assignment]
+
+    def heard(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self.on:
+            return
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if (event in CHANGES or writes) and self.counted():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def half_written(self, file: int) -> None:
+        if self.counted():
+            os.ftruncate(file, os.fstat(file).st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(self) -> bool:
+        self.seen += 1
+        return self.seen == self.last
+
+
+def run(hook: Hook, action: Callable[[], Any], last: int) -> bool:
+    """Run ``action`` in a process that is killed at operation ``last``; whether there were as many."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            hook.start(last)
+            action()
+            hook.on = False
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return True
+    assert os.WEXITSTATUS(status) == 0, "the action failed"
+    return False
+
+
+def cells(folder: Path, task: Task, everything: bool = True) -> dict[tuple[str, int], Any]:
+    """Scores of each cell in a task's table, and of those that wait as shards."""
+    tables = [store.read_table(folder, task)]
+    if everything:
+        waiting = shards.shard_folder(folder, task).glob("*.parquet")
+        tables += [store.read_parquet(path, store.SCHEMAS[task.family]) for path in waiting]
+    rows = [row for table in tables for row in table.select(SCORES).to_pylist()]
+    found: dict[tuple[str, int], Any] = {}
+    for row in rows:
+        found.setdefault((row["arch"], row["seed"]), {})[row["fidelity"]] = row
+    return found
+
+
+def check(folder: Path, source: Path, name: str, before: list[Any], counts: Counter[str]) -> None:
+    """What has to hold after a kill."""
+    after = [cells(folder, task) for task in TASKS]
+    lost = [cell for old, new in zip(before, after, strict=True) for cell in old if cell not in new]
+    wrong = [cell for old, new in zip(before, after, strict=True) for cell in old if new.get(cell) != old[cell]]
+    counts["lost"] += len(lost)
+    counts["wrong"] += len(wrong) - len(lost)
+    for listed in store.read_manifest(folder):
+        store.read_checked(folder, listed)
+    counts["left by the killed process"] += len(leftovers(folder))
+    store.write_listed(pd.DataFrame({"x": [3]}), folder, "next.parquet")  # the next writer
+    if name == "merge":
+        inside = [("k4-k4", 0) in cells(folder, task, everything=False) for task in TASKS]
+        counts["half merged"] += inside[0] != inside[1]
+    ACTIONS[name](folder, source)
+    for task in TASKS:
+        shards.fold(folder, task)
+    counts["left at the end"] += len(leftovers(folder))
+    counts["unsettled"] += sum(bool(entry.next_sha256) for entry in store.read_manifest(folder).values())
+    counts["lost at the end"] += sum(
+        cell not in new
+        for old, new in zip(before, (cells(folder, t, False) for t in TASKS), strict=True)
+        for cell in old
+    )
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.suffix == ".tmp" or ".journal" in path.parts]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--actions", nargs="+", choices=ACTIONS, default=list(ACTIONS))
+    parser.add_argument("--every", type=int, default=1, help="kill at every so-manieth operation only")
+    options = parser.parse_args()
+    hook, total, bad = Hook(), 0, 0
+    with tempfile.TemporaryDirectory() as scratch:
+        kept, source = Path(scratch) / "kept", Path(scratch) / "source"
+        prepare(kept, source)
+        before = [cells(kept, task) for task in TASKS]
+        for name in options.actions:
+            counts: Counter[str] = Counter()
+            kills, last = 0, 1
+            while True:
+                folder = Path(scratch) / f"{name}{last}"
+                shutil.copytree(kept, folder)
+                fell = run(hook, lambda name=name, folder=folder: ACTIONS[name](folder, source), last)  # type: ignore[misc]
+                if not fell:
+                    break
+                check(folder, source, name, before, counts)
+                shutil.rmtree(folder)
+                kills, last = kills + 1, last + options.every
+            total += kills
+            bad += sum(number for what, number in counts.items() if what != "left by the killed process")
+            print(f"{name}: {kills} kills; " + ", ".join(f"{number} {what}" for what, number in sorted(counts.items())))
+    print(f"{total} kills: {bad} faults")
+    return 1 if bad or not total else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
