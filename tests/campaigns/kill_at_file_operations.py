@@ -2,6 +2,7 @@
 
     python tests/campaigns/kill_at_file_operations.py
     python tests/campaigns/kill_at_file_operations.py --actions merge --every 5
+    python tests/campaigns/kill_at_file_operations.py --actions merge --twice      # the next writer, too
 
 An action runs in a forked process that ends itself as it is about to open a file for writing, rename, remove, or make
 or remove a folder, or halfway through writing one. After each kill: every cell that was there is there and the same;
@@ -12,13 +13,15 @@ once the action was run again, all is in and no temporary file is left. Exit cod
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,11 @@ def prepare(folder: Path, source: Path) -> None:
     for arch in ("k2-k2", "k3-k3"):
         shard(folder, TASKS[0], arch)
     store.write_listed(pd.DataFrame({"x": [1]}), folder, "other.parquet")
+
+
+def write_next(folder: Path) -> None:
+    """What any next writer does: it finishes what a killed one had begun."""
+    store.write_listed(pd.DataFrame({"x": [3]}), folder, "next.parquet")
 
 
 ACTIONS: dict[str, Callable[[Path, Path], Any]] = {
@@ -107,6 +115,17 @@ def run(hook: Hook, action: Callable[[], Any], last: int) -> bool:
     return False
 
 
+def killed(hook: Hook, kept: Path, action: Callable[[Path], Any], every: int) -> Iterator[Path]:
+    """A copy of ``kept`` in which ``action`` was killed, for one operation after the other."""
+    for last in itertools.count(1, every):
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "killed"
+            shutil.copytree(kept, folder)
+            if not run(hook, partial(action, folder), last):
+                return
+            yield folder
+
+
 def cells(folder: Path, task: Task, everything: bool = True) -> dict[tuple[str, int], Any]:
     """Scores of each cell in a task's table, and of those that wait as shards."""
     tables = [store.read_table(folder, task)]
@@ -130,7 +149,7 @@ def check(folder: Path, source: Path, name: str, before: list[Any], counts: Coun
     for listed in store.read_manifest(folder):
         store.read_checked(folder, listed)
     counts["left by the killed process"] += len(leftovers(folder))
-    store.write_listed(pd.DataFrame({"x": [3]}), folder, "next.parquet")  # the next writer
+    write_next(folder)
     if name == "merge":
         inside = [("k4-k4", 0) in cells(folder, task, everything=False) for task in TASKS]
         counts["half merged"] += inside[0] != inside[1]
@@ -154,6 +173,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--actions", nargs="+", choices=ACTIONS, default=list(ACTIONS))
     parser.add_argument("--every", type=int, default=1, help="kill at every so-manieth operation only")
+    parser.add_argument("--twice", action="store_true", help="kill the next writer at each of its operations, too")
     options = parser.parse_args()
     hook, total, bad = Hook(), 0, 0
     with tempfile.TemporaryDirectory() as scratch:
@@ -162,16 +182,14 @@ def main() -> int:
         before = [cells(kept, task) for task in TASKS]
         for name in options.actions:
             counts: Counter[str] = Counter()
-            kills, last = 0, 1
-            while True:
-                folder = Path(scratch) / f"{name}{last}"
-                shutil.copytree(kept, folder)
-                fell = run(hook, lambda name=name, folder=folder: ACTIONS[name](folder, source), last)  # type: ignore[misc]
-                if not fell:
-                    break
+            kills = 0
+            for folder in killed(hook, kept, partial(ACTIONS[name], source=source), options.every):
+                kills += 1
+                if options.twice:
+                    for again in killed(hook, folder, write_next, options.every):
+                        kills += 1
+                        check(again, source, name, before, counts)
                 check(folder, source, name, before, counts)
-                shutil.rmtree(folder)
-                kills, last = kills + 1, last + options.every
             total += kills
             bad += sum(number for what, number in counts.items() if what != "left by the killed process")
             print(f"{name}: {kills} kills; " + ", ".join(f"{number} {what}" for what, number in sorted(counts.items())))
