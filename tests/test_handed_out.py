@@ -63,6 +63,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "indices": (np.array([[1, 2], [3, 4]]),),
     "column": ("return_last100", "test"),
     "split_seeds": ("test",),
+    "seeds_behind": ("test",),
     "resource": ("arch", "params"),
     "network": ("arch", 4, 3),
     "from_configuration": ({"kernel_0": 1, "kernel_1": 2},),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from nasbench_rl.benchmark import Mode, load
 from nasbench_rl.envs import ENV_ID
-from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.errors import InvalidValueError, UncopiedError
 from nasbench_rl.records import Evaluation, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc import NscSpace
@@ -101,8 +101,8 @@ class RunScores:
         return self
 
     def __reduce__(self) -> NoReturn:
-        """Raise InvalidValueError: what a run has spent is counted in one process."""
-        raise InvalidValueError(
+        """Raise UncopiedError: what a run has spent is counted in one process."""
+        raise UncopiedError(
             "an environment of a run cannot be pickled: its steps are charged to that run, which stays in its process. "
             f'Make one without a run, gymnasium.make("{ENV_ID}", task=…), or in each process a run of its own: '
             "nasbench_rl.load(task).start(budget, seed).env()"

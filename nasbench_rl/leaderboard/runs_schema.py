@@ -50,12 +50,14 @@ SCHEMA: dict[str, Column] = {
     "task": _NAME, "method": _NAME, "method_version": _TEXT, "configuration": _TEXT,
     "objective": Column(pa.string(), values=("", *RESOURCES)), "mode": Column(pa.string(), values=MODES),
     "approximation": _TEXT, "table": _TEXT, "budget": Column(pa.int64(), 1), "seed": _COUNT, "step": _COUNT,
-    "steps": _COUNT, "spent": _COUNT, "cpu_seconds": _SECONDS, "arch": _NAME, "fidelity": Column(pa.int64(), 1),
+    "steps": _COUNT, "spent": _COUNT, "cpu_seconds": Column(pa.float64(), 0.0, nan=True), "arch": _NAME,
+    "fidelity": Column(pa.int64(), 1),
     "train_seed": Column(pa.int64(), -1), "score": _SCORE, "source": Column(pa.string(), values=SOURCES),
     "incumbent": _TEXT, "test_score": _SCORE, "test_source": Column(pa.string(), values=("", *SOURCES)),
     "regret": _SCORE, "search_seconds": _SECONDS, "code_version": _TEXT, "machine": _TEXT,
 }  # fmt: skip
-"""Of ``experiment.COLUMNS``. A score is NaN before a first game has finished, a test score where no table has it."""
+"""Of ``experiment.COLUMNS``. A score is NaN before a first game has finished, a test score where no table has it, and
+CPU seconds where a surrogate guessed a score."""
 _ONCE = ("budget", "mode", "objective", "table", "steps", "search_seconds")
 """What is the same in every row of a run."""
 _KINDS = {pa.string(): "text", pa.int64(): "whole numbers", pa.float64(): "numbers"}
