@@ -119,13 +119,13 @@ def path(text: str) -> str:
     return text
 
 
-def names(values: Sequence[str] | None) -> list[str]:
+def names(values: Sequence[str] | None, option: str = "") -> list[str]:
     """Return names given apart (``a b``) or with commas (``a,b``), each once; none for None.
 
     Raises:
-        InvalidValueError: an option was given, and names nothing (``--tasks ""``).
+        InvalidValueError: an option was given, and names nothing, as an empty variable of a shell does.
     """
     found = list(dict.fromkeys(part for value in values or () for part in value.split(",") if part))
     if values and not found:
-        raise InvalidValueError(f"{' '.join(map(repr, values))} names nothing; give a name, or leave the option out")
+        raise InvalidValueError(f"{option or ' '.join(map(repr, values))} names nothing; give a name, or leave it out")
     return found

@@ -234,12 +234,12 @@ def searches_of(options: Any) -> list[Search]:
         raise unknown("resource", options.resource, RESOURCES)
     if options.seed < 0:
         raise InvalidValueError(f"search seed {options.seed} is negative; allowed: 0, 1, 2, …")
-    tasks = _names("--tasks", options.tasks) or shipped_tasks(
+    tasks = cli.names(options.tasks, "--tasks") or shipped_tasks(
         None if options.mode == "live" else options.tables  # live, --tables is where new cells go
     )
     if options.tasks is None and options.mode == "tabular":
         _say_partial(tasks, options.tables)
-    methods = [parse_method(text) for text in _names("--methods", options.methods) or method_names()]
+    methods = [parse_method(text) for text in cli.names(options.methods, "--methods") or method_names()]
     if not tasks:
         raise TableError("no shipped table is complete; train one: python -m nasbench_rl.build --help")
     methods = [one for one in methods if _is_there(*one, asked=bool(options.methods))]
@@ -296,18 +296,6 @@ def _run_meta_rl(options: Any, out: Path) -> int:
     return preset.run(
         options.experiment or 1, out, options.tables, options.seed, runs, options.jobs, train, options.device
     )  # fmt: skip
-
-
-def _names(flag: str, given: Sequence[str] | None) -> list[str]:
-    """The names behind a flag; empty when it was left out.
-
-    Raises:
-        InvalidValueError: it is there and names nothing, as an empty variable of a shell does.
-    """
-    found = cli.names(given)
-    if given is not None and not found:
-        raise InvalidValueError(f"{flag} names nothing; leave it out for all")
-    return found
 
 
 def _of_one_table(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[NasbenchError]]:

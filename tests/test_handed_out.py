@@ -64,6 +64,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "column": ("return_last100", "test"),
     "split_seeds": ("test",),
     "seeds_behind": ("test",),
+    "scored": ("test",),
     "resource": ("arch", "params"),
     "network": ("arch", 4, 3),
     "from_configuration": ({"kernel_0": 1, "kernel_1": 2},),

@@ -21,6 +21,7 @@ _READING = (
     (TabularBenchmark, "supernets", "its benchmark's supernets"),
     (Surrogate, "_guess", "its benchmark's surrogate"),
     (store, "read_table", "a table that it loads itself"),
+    (store, "read_with_digest", "a table that it loads itself"),
 )
 
 
