@@ -6,15 +6,27 @@ import argparse
 import os
 import select
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
 
-from nasbench_rl import interrupts
-from nasbench_rl.errors import InvalidValueError, NasbenchError, missing_extra
+from nasbench_rl import cores, files, interrupts, streams
+from nasbench_rl.errors import MOST, InvalidValueError, NasbenchError, check_whole, missing_extra
+from nasbench_rl.paths import user_path
 
+LARGEST = 10_000_000
+"""Of what is counted one by one: seeds, processes, folds. More would fill the memory before anything is begun."""
+MOST_DIGITS = 1000
+"""Python reads numbers of some thousand digits at most."""
+OUT_OF_MEMORY = (
+    "out of memory; allow more where it is limited (ulimit -v, a container), or have fewer processes (--jobs)"
+)
 WIDTH_OF_A_FILE = 200
 """Columns of output that goes to no terminal: wide enough that no table is squeezed."""
 
@@ -30,8 +42,28 @@ class _Console(Console):
         raise SystemExit(0)
 
 
-console = _Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_OF_A_FILE)
+_on_terminal = sys.stdout is not None and sys.stdout.isatty()  # a worker's stdout may be closed
+console = _Console(width=None if _on_terminal or "COLUMNS" in os.environ else WIDTH_OF_A_FILE)
 errors = Console(stderr=True, soft_wrap=True)
+
+
+class Table(RichTable):
+    """A table that takes text as it stands and cuts none of it: where a column is narrow, words go on below."""
+
+    def __init__(self, *headers: str, title: str = "", caption: str = "", **options: Any) -> None:
+        """See ``rich.table.Table``."""
+        super().__init__(
+            *headers, title=Text(title, "table.title") if title else None,
+            caption=Text(caption, "table.caption") if caption else None, **options,
+        )  # fmt: skip
+
+    def add_column(self, header: str = "", *args: Any, **options: Any) -> None:  # type: ignore[override]
+        """See ``rich.table.Table.add_column``."""
+        super().add_column(Text(header), *args, **{"overflow": "fold", **options})
+
+    def add_row(self, *cells: str, **options: Any) -> None:  # type: ignore[override]
+        """See ``rich.table.Table.add_row``."""
+        super().add_row(*map(Text, cells), **options)
 
 
 class Parser(argparse.ArgumentParser):
@@ -61,7 +93,10 @@ def run(
         arguments: None is the process's.
         interrupted: what becomes of the work done when Ctrl-C ends it.
     """
+    streams.prepare()
     try:
+        if not files.has_working_directory():
+            raise NasbenchError(files.GONE)
         return main(sys.argv[1:] if arguments is None else arguments)
     except NasbenchError as error:
         errors.print(f"error: {error}", style="bold red", markup=False, highlight=False)
@@ -73,7 +108,13 @@ def run(
     except OSError as error:  # a file that may not be read, a full disk: nothing that a traceback would explain
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
             return 0
-        errors.print(f"error: {' '.join(str(error).split())}", style="bold red", markup=False, highlight=False)
+        text = " ".join(str(error).split())
+        if error.errno in files.FULL:
+            text += f"; {files.remedy(error)}"
+        errors.print(f"error: {text}", style="bold red", markup=False, highlight=False)
+        return 2
+    except MemoryError:
+        errors.print(f"error: {OUT_OF_MEMORY}", style="bold red", markup=False, highlight=False)
         return 2
 
 
@@ -105,18 +146,52 @@ def say(text: str) -> None:
 
 
 def positive(text: str) -> int:
-    """Type for argparse: a whole number of at least 1."""
-    value = int(text) if text.lstrip("-").isdigit() else 0
+    """Type for argparse: a whole number from 1 to ``LARGEST``."""
+    value = int(text) if text.isascii() and text.lstrip("-").isdigit() and len(text) < MOST_DIGITS else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    if value > LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is too large; allowed: 1, 2, …, {LARGEST}")
     return value
 
 
-def path(text: str) -> str:
-    """Type for argparse: a path that is one, and not an empty variable of a shell."""
+def seed(text: str) -> int:
+    """Type for argparse: a seed, as ``errors.check_whole`` has it."""
+    try:
+        value = int(text) if len(text) < MOST_DIGITS else MOST + 1
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; allowed: 0, 1, …, {MOST}") from None
+    with _told():
+        check_whole("seed", value)
+    return value
+
+
+def check_seeds(first: int, runs: int) -> None:
+    """Raise InvalidValueError unless ``first`` … ``first + runs − 1`` are search seeds."""
+    check_whole(f"--seed {first} with {runs} runs ends in search seed", first + runs - 1)
+
+
+def path(text: str) -> Path:
+    """Type for argparse: a path that is one, and not an empty variable of a shell; ``~`` is the home folder."""
     if not text:
         raise argparse.ArgumentTypeError("it names nothing; give a path, or leave it out")
-    return text
+    with _told():
+        return user_path(text)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with an argument, in our words: argparse has its own for a ValueError."""
+    try:
+        yield
+    except InvalidValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_jobs(parser: argparse.ArgumentParser, what: str) -> None:
+    """The option ``--jobs`` of a command that works in several processes."""
+    parser.add_argument("--jobs", type=positive, default=cores.usable(), metavar="J",
+                        help=f"{what} (default: one for each CPU that may be used here)")  # fmt: skip
 
 
 def names(values: Sequence[str] | None, option: str = "") -> list[str]:

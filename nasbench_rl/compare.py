@@ -14,7 +14,6 @@ if __name__ == "__main__":  # ahead of what takes long to load
     )
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ import pandas as pd
 from nasbench_rl import cli, files, store, unfinished
 from nasbench_rl.benchmark import MODES, load
 from nasbench_rl.errors import (
+    MOST,
     InvalidValueError,
     MissingCellError,
     MissingExtraError,
@@ -86,11 +86,11 @@ def parse_budget(text: str, task: Task) -> int:
     except ValueError:
         value = float("nan")
     amount = value * task.max_fidelity if text.endswith("x") else value
-    if not 1 <= amount < float("inf"):
-        wrong = "buys nothing" if value == value and value < float("inf") else "is no number"
+    if not 1 <= amount <= MOST:
+        wrong = "is no number" if value != value else "buys nothing" if amount < 1 else "is more than a run can count"
         raise InvalidValueError(
             f"budget {text!r} {wrong}; allowed: whole trainings as '10x' or {task.fidelity_unit} as "
-            f"'{10 * task.max_fidelity}'"
+            f"'{10 * task.max_fidelity}', below {MOST + 1:.3g}"
         )
     return int(amount)
 
@@ -184,11 +184,10 @@ def _parser() -> cli.Parser:
     parser.add_argument(
         "--out", type=cli.path, default="results", metavar="DIR", help="where results go (default results/)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="first search seed (default 0)")
+    parser.add_argument("--seed", type=cli.seed, default=0, metavar="S", help="first search seed (default 0)")
     parser.add_argument("--tables", metavar="DIR",
                         help="folder of tables (default: where queries look; live: your data folder)")  # fmt: skip
-    parser.add_argument("--jobs", type=cli.positive, default=os.cpu_count() or 1, metavar="J",
-                        help="processes, and trainings at once in live mode (default: one a core)")  # fmt: skip
+    cli.add_jobs(parser, "processes, and trainings at once in live mode")
     parser.add_argument("--resource", default="flops", metavar="R",
                         help="the cost in figures of fronts: params, flops or latency (default flops)")  # fmt: skip
     parser.add_argument("--no-page", dest="page", action="store_false",
@@ -232,8 +231,7 @@ def searches_of(options: Any) -> list[Search]:
         raise unknown("mode", options.mode, MODES)
     if options.resource not in RESOURCES:
         raise unknown("resource", options.resource, RESOURCES)
-    if options.seed < 0:
-        raise InvalidValueError(f"search seed {options.seed} is negative; allowed: 0, 1, 2, …")
+    cli.check_seeds(options.seed, options.runs or DEFAULT_RUNS)
     tasks = cli.names(options.tasks, "--tasks") or shipped_tasks(
         None if options.mode == "live" else options.tables  # live, --tables is where new cells go
     )
@@ -281,17 +279,15 @@ def run_preset(options: Any, out: Path) -> int:
 
     tasks = cli.names(options.tasks) or shipped_tasks(options.tables)
     kernel = [id_ for id_ in tasks if isinstance(get_task(id_).space, KernelSpace)]
-    files.check_writable(out)
     return rl_agents.run(kernel, out, options.tables, options.seed, options.jobs)
 
 
 def _run_meta_rl(options: Any, out: Path) -> int:
     from nasbench_rl.presets import meta_rl as preset
 
-    if options.seed < 0:
-        raise InvalidValueError(f"search seed {options.seed} is negative; allowed: 0, 1, 2, …")
     train: preset.Train = "estimate" if options.dry_run else "yes" if options.mode == "live" else "no"
     runs = options.runs or preset.DEFAULT_RUNS
+    cli.check_seeds(options.seed, runs)
     cli.check_report("matplotlib", "scipy")
     return preset.run(
         options.experiment or 1, out, options.tables, options.seed, runs, options.jobs, train, options.device
@@ -323,7 +319,7 @@ def _of_one_table(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[NasbenchError]
 def main(arguments: Sequence[str]) -> int:
     """The command line."""
     options = _parser().parse_args(arguments)
-    out = Path(options.out)
+    out: Path = options.out
     if options.device != "cpu":  # which alone needs no torch
         workers.check_device(options.device)
     if options.preset is not None:
@@ -332,8 +328,8 @@ def main(arguments: Sequence[str]) -> int:
         if value:
             raise InvalidValueError(f"{flag} belongs to --preset meta-rl-paper (--experiment 2); nothing was run")
     searches = searches_of(options)
-    files.check_writable(out)
     cli.check_report("matplotlib", "scipy", *(("jinja2",) if options.page else ()))
+    files.check_writable(out)
 
     runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs, out)
     runs, changed = _of_one_table(runs)

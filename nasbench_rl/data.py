@@ -13,8 +13,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.table import Column, Table
-
 from nasbench_rl import cli
 from nasbench_rl.errors import DatasetError
 from nasbench_rl.recipes_nsc import DATASETS, STAND_INS, get_dataset_info
@@ -45,9 +43,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("command", choices=("prepare", "list", "status"))
     parser.add_argument("names", nargs="*", metavar="NAME", help="data sets to prepare, or `all`")
     parser.add_argument(
-        "--package-file", action="append", default=[], type=Path, metavar="PATH", help="a package you already have"
+        "--package-file", action="append", default=[], type=cli.path, metavar="PATH", help="a package you already have"
     )
-    parser.add_argument("--folder", type=Path, metavar="PATH", help="the folder of one of the paper's data sets")
+    parser.add_argument("--folder", type=cli.path, metavar="PATH", help="the folder of one of the paper's data sets")
     options = parser.parse_args(arguments)
     if options.command != "prepare":
         if options.names or options.package_file or options.folder:
@@ -79,8 +77,8 @@ def _prepare(name: str, files: Sequence[Path], folder: Path | None) -> None:
     )
 
 
-def _listing() -> Table:
-    table = Table(Column("name", no_wrap=True), "images", "classes", Column("size", no_wrap=True), "what")
+def _listing() -> cli.Table:
+    table = cli.Table("name", "images", "classes", "size", "what")
     for info in DATASETS.values():
         own = "; from a folder of yours (--folder)" if info.source == "folder" else ""
         size = "x".join(map(str, info.image))
@@ -88,9 +86,8 @@ def _listing() -> Table:
     return table
 
 
-def _status() -> Table:
-    fixed = Column("name", no_wrap=True), *SPLITS, Column("digest", no_wrap=True), "MB"
-    table = Table(*fixed, "state", title=f"cache: {data_dir()}")
+def _status() -> cli.Table:
+    table = cli.Table("name", *SPLITS, "digest", "MB", "state", title=f"cache: {data_dir()}")
     for name in DATASETS:
         path = dataset_path(name)
         if not path.is_file():

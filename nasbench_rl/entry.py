@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from nasbench_rl import streams
+
 
 def run(module: str, interrupted: str = "nothing was written") -> int:
     """Load a command's module and run its ``main``; returns the exit code, see ``cli.run``.
@@ -24,6 +26,7 @@ def run(module: str, interrupted: str = "nothing was written") -> int:
         os._exit(130)
 
     def main(arguments: Sequence[str]) -> int:
+        command = import_module(module).main
         if heeded:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         with interrupts.requests_heeded():
@@ -32,9 +35,9 @@ def run(module: str, interrupted: str = "nothing was written") -> int:
     heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else it is ignored, as behind nohup
     if heeded:
         signal.signal(signal.SIGINT, leave)
+    streams.prepare()
     from nasbench_rl import cli, interrupts
 
-    command = import_module(module).main
     code = cli.run(main, interrupted=interrupted)
     if heeded:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # once more, while workers end: at once

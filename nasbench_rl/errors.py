@@ -6,6 +6,7 @@ import difflib
 import math
 import numbers
 import os
+import sys
 from collections.abc import Iterable
 
 
@@ -111,6 +112,20 @@ def check_number(what: str, value: object, allowed: str, whole: bool = False) ->
         raise InvalidValueError(f"{what} {value!r} is not finite; allowed: {allowed}")
 
 
+MOST = 2**63 - 1
+"""The largest whole number that a file of results holds."""
+
+
+def check_whole(what: str, value: int, least: int = 0) -> None:
+    """Raise InvalidValueError unless ``least`` <= ``value`` <= ``MOST``: seeds, budgets."""
+    if value < least:
+        raise InvalidValueError(
+            f"{what} {value} is {'negative' if value < 0 else 'too small'}; allowed: {least}, {least + 1}, …, {MOST}"
+        )
+    if value > MOST:
+        raise InvalidValueError(f"{what} {value} is too large; allowed: {least}, {least + 1}, …, {MOST}")
+
+
 def tables_option(folder: str | os.PathLike[str] | None) -> str:
     """What a command in a message needs to reach the folder of tables that the user named; nothing when none was."""
     if folder is None:
@@ -121,7 +136,17 @@ def tables_option(folder: str | os.PathLike[str] | None) -> str:
 
 
 def missing_extra(module: str, extra: str, purpose: str) -> MissingExtraError:
-    """The exception for an absent optional dependency, ready to raise."""
+    """The exception for an absent optional dependency, ready to raise.
+
+    Where the ImportError that is being handled says that it is there and does not load, so does this one.
+    """
+    failed = sys.exc_info()[1]
+    if isinstance(failed, ImportError) and not isinstance(failed, ModuleNotFoundError):
+        reason = " ".join(str(failed).split()) or type(failed).__name__
+        return MissingExtraError(
+            f"{purpose} needs what is installed and cannot be loaded ({reason}); allow it more memory where that is "
+            f"limited (ulimit -v), or install it anew: pip install --force-reinstall 'nasbench-rl[{extra}]'"
+        )
     return MissingExtraError(
         f"{purpose} needs {module!r}, which is not installed; run: pip install 'nasbench-rl[{extra}]'"
     )

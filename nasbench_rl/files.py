@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -13,6 +14,9 @@ from nasbench_rl import leftovers
 from nasbench_rl.errors import TableError, missing_extra
 
 LOCKS = ".locks"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""No room on a disk, or none left to this user."""
+GONE = "the working directory was deleted; go into one that exists (cd)"
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -135,4 +139,34 @@ def _unreadable(path: Path, error: OSError) -> TableError:
 
 
 def _unwritable(path: Path, error: OSError) -> TableError:
-    return TableError(f"cannot write {path}: {error.strerror}; choose a folder that can be written")
+    return TableError(unwritable(path, error))
+
+
+def unwritable(path: Path, error: OSError) -> str:
+    """What to say of a file or folder that cannot be written: what failed, and what helps."""
+    return f"cannot write {path}: {reason(error)}; {remedy(error)}"
+
+
+def reason(error: OSError) -> str:
+    """What the operating system says, in a line."""
+    return error.strerror or " ".join(str(error).split()) or type(error).__name__
+
+
+def remedy(error: OSError) -> str:
+    """What helps against an error in writing."""
+    if error.errno in FULL:
+        return "make room there, or choose a folder on another disk"
+    if error.errno == errno.EFBIG:
+        return "allow larger files (ulimit -f), or choose a folder on another disk"
+    if error.errno == errno.ENOENT and not has_working_directory():
+        return GONE
+    return "choose a folder that can be written"
+
+
+def has_working_directory() -> bool:
+    """Whether relative paths lead anywhere: not once the folder that the process works in was deleted."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True

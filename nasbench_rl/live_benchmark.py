@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_rl import files, shards, store
+from nasbench_rl import cores, files, shards, store
 from nasbench_rl.benchmark import Mode, TabularBenchmark
-from nasbench_rl.errors import InvalidValueError, missing_extra
+from nasbench_rl.errors import InvalidValueError, check_whole, missing_extra
 from nasbench_rl.numeric import whole_column, whole_number
+from nasbench_rl.paths import user_folder
 from nasbench_rl.records import Evaluation, Source, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.supernet_table import OneShot, SupernetScores
@@ -46,13 +47,13 @@ class LiveBenchmark(TabularBenchmark):
             tables: where trained cells are kept; None is the user's data folder.
             device: ``cpu`` or ``cuda``.
             jobs: trainings at once, counting those of other searches that keep theirs in the same folder; None is one
-                a core.
+                for each CPU that this process may use.
 
         ``searches`` is how many such searches there are: they share the processes that ``prepare`` starts.
         """
         if jobs is not None:
             jobs = whole_number("jobs", jobs, "1, 2, 3, …", least=1)
-        self.task, self.device, self.jobs = task, device, jobs or os.cpu_count() or 1
+        self.task, self.device, self.jobs = task, device, jobs or cores.usable()
         if device != "cpu":  # which alone needs no torch to be told
             workers.check_device(device)
         self.searches = 1
@@ -122,6 +123,7 @@ class LiveBenchmark(TabularBenchmark):
         if seed is None:
             return self.table.seeds_behind(split)[0]
         seed = whole_number("train seed", seed, "0, 1, 2, …", least=0)
+        check_whole("train seed", seed)
         fresh = self.table.single_seed and split == "test"  # an even seed's fresh games, an odd seed's own score
         if self.task.split_by == "seed" and seed % 2 != (split == "test") and not fresh:
             raise InvalidValueError(f"train seed {seed} is not of the {split} split (validation: even, test: odd)")
@@ -220,6 +222,4 @@ class LiveBenchmark(TabularBenchmark):
 
 def user_tables() -> Path:
     """The user's own folder of tables, where live evaluations are kept."""
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("nasbench-rl")) / "tables"
+    return user_folder("data", "name one to keep live evaluations in: --tables DIR, or load(…, tables=DIR)") / "tables"

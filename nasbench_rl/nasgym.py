@@ -102,8 +102,8 @@ def main(arguments: Sequence[str]) -> int:
             "python -m nasbench_rl.nasgym db_experiments.csv --space resources/nasenv.yml --out experiments.parquet",
         ],
     )
-    parser.add_argument("file", type=Path, metavar="CSV", help="nasgym's db_experiments.csv")
-    parser.add_argument("--out", type=Path, required=True, metavar="PARQUET", help="the file to write")
+    parser.add_argument("file", type=cli.path, metavar="CSV", help="nasgym's db_experiments.csv")
+    parser.add_argument("--out", type=cli.path, required=True, metavar="PARQUET", help="the file to write")
     parser.add_argument(
         "--space", default="nsc-multibranch",
         help="nsc-multibranch (default, holds chains), nsc-chain, or the file of another, such as nasgym's nasenv.yml",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from nasbench_rl import files
 from nasbench_rl.errors import TableError, missing_extra
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
         figure.savefig(written[0], dpi=150)
         written[1].write_text(_svg(figure, path.name), encoding="utf-8")
     except OSError as error:
-        raise TableError(f"cannot write {path}: {error.strerror}; choose a folder that can be written") from error
+        raise TableError(files.unwritable(path, error)) from error
     return written
 
 

@@ -17,6 +17,7 @@ from nasbench_rl.errors import (
     NotEnumerableError,
     TestDataError,
     UncopiedError,
+    check_whole,
 )
 from nasbench_rl.numeric import whole_number
 from nasbench_rl.paid_trainings import PaidTrainings
@@ -65,11 +66,13 @@ class Run:
         """Made by ``Benchmark.start``.
 
         Raises:
-            InvalidValueError: a budget below 1 or a negative seed.
+            InvalidValueError: a budget below 1, a negative seed, or more than a file of results holds.
         """
         unit, whole = benchmark.task.fidelity_unit, f"one whole training is {benchmark.task.max_fidelity:,}"
         budget = whole_number("budget", budget, f"at least 1 of {unit}, {whole}", least=1)
         seed = whole_number("search seed", seed, "0, 1, 2, …", least=0)
+        check_whole("budget", budget, 1)
+        check_whole("search seed", seed)
         self._benchmark = benchmark
         self.task: Task = benchmark.task
         self.space: SearchSpace = benchmark.space

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from nasbench_rl import journal, seal
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError, nearest
 from nasbench_rl.files import is_file, lock, read_file, replace_file
+from nasbench_rl.paths import user_path
 from nasbench_rl.schemas import KEY as KEY
 from nasbench_rl.schemas import SCHEMAS as SCHEMAS
 from nasbench_rl.schemas import Tabled as Tabled
@@ -75,7 +76,7 @@ def table_folders(tables: str | os.PathLike[str] | None = None) -> list[Path]:
     if named is not None:
         if not isinstance(named, (str, os.PathLike)) or not str(named):  # as an empty variable of a shell is
             raise InvalidValueError(f"{named!r} names no folder of tables; give a path, or leave it out")
-        return [Path(named)]
+        return [user_path(named)]
     package = Path(__file__).resolve().parent
     return [package / "_tables", package.parent / "tables"]
 

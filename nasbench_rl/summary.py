@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.table import Table as RichTable
 
-from nasbench_rl import provenance, stats
+from nasbench_rl import cli, provenance, stats
 from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.errors import TableError
 from nasbench_rl.improvement import random_search_choice
@@ -222,7 +221,7 @@ def print_summary(summary: pd.DataFrame, tables: str | None, console: Console) -
     """One table a task."""
     for task, rows in summary.groupby("task", sort=False):
         budget = rows["budget"].iloc[0] / get_task(str(task)).max_fidelity
-        table = RichTable(
+        table = cli.Table(
             title=f"{task}: budget {budget:g} whole trainings", title_justify="left",
             caption="\n".join(filter(None, (task_note(str(task), tables, rows["mode"]), approximate_note(rows)))),
             caption_justify="left",
@@ -239,7 +238,7 @@ def print_choices(runs: pd.DataFrame, tables: str | None, console: Console) -> N
     for task, of_task in runs.groupby("task", sort=False):
         if judge_table(str(task), tables, of_task["mode"]) is not None:
             continue
-        table = RichTable(title=f"{task}: what was chosen, by validation score", title_justify="left")
+        table = cli.Table(title=f"{task}: what was chosen, by validation score", title_justify="left")
         for name in ("method", "search seed", "chosen", "validation score"):
             table.add_column(name, justify="left" if name in ("method", "chosen") else "right")
         for _, row in final_rows(of_task).sort_values(["method", "seed"]).iterrows():

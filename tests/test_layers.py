@@ -21,7 +21,10 @@ LAYERS: dict[str, int] = {
     name: layer
     for layer, names in enumerate(
         (
-            ("_version", "errors", "interrupts", "numeric", "records", "provenance", "processes"),
+            (
+                "_version", "errors", "interrupts", "numeric", "records", "provenance", "processes", "cores", "paths",
+                "streams",
+            ),  # fmt: skip
             (
                 "spaces",
                 "recipes",

@@ -9,7 +9,6 @@ The live runs are the ``runs.parquet`` of ``python -m nasbench_rl.compare --mode
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 from baselines_readme import BASELINES, ROOT, replace_block
 
-from nasbench_rl import cli, load
+from nasbench_rl import cli, cores, load
 from nasbench_rl.compare import parse_method
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.experiment import Judge, Search, table_digest
@@ -170,7 +169,7 @@ def block(live_runs: Path, tables: Path, jobs: int) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """The command line, which has no options."""
-    replace_block(BASELINES / "README.md", BEGIN, END, block(LIVE_RUNS, ROOT / "tables", os.cpu_count() or 1))
+    replace_block(BASELINES / "README.md", BEGIN, END, block(LIVE_RUNS, ROOT / "tables", cores.usable()))
     return 0
 
 

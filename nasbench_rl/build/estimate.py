@@ -20,18 +20,35 @@ PROBED_FLOPS = 250e6
 def core_hours(cells: Sequence[Cell], folder: Path) -> tuple[float, str]:
     """(hours one core needs for ``cells``, where the estimate comes from): rows measured before, or a short probe."""
     seconds, sources = 0.0, set()
-    for id_ in dict.fromkeys(cell.task for cell in cells):
-        task = get_task(id_)
-        mine = [cell for cell in cells if cell.task == id_]
-        measured = _measured_seconds(store.read_even_unlisted(folder, mine[0].table), task)
-        if measured:
-            mean = sum(measured.values()) / len(measured)
-            seconds += sum(measured.get(cell.arch, mean) for cell in mine)
-            sources.add("CPU seconds in the table")
-        else:
+    for mine in _by_task(cells):
+        known = _seconds_in_table(mine, folder)
+        if known is None:
+            task = get_task(mine[0].task)
             seconds += _probe_seconds(task, mine) * len(mine)
             sources.add("a short probe on this machine")
+        else:
+            seconds += known
+            sources.add("CPU seconds in the table")
     return seconds / 3600, " and ".join(sorted(sources))
+
+
+def measured_hours(cells: Sequence[Cell], folder: Path) -> float | None:
+    """Return the hours that one core needs for ``cells`` by the rows of their tables; None where a task has none."""
+    known = [_seconds_in_table(mine, folder) for mine in _by_task(cells)]
+    return None if None in known else sum(seconds for seconds in known if seconds is not None) / 3600
+
+
+def _by_task(cells: Sequence[Cell]) -> list[list[Cell]]:
+    return [[cell for cell in cells if cell.task == id_] for id_ in dict.fromkeys(cell.task for cell in cells)]
+
+
+def _seconds_in_table(cells: Sequence[Cell], folder: Path) -> float | None:
+    """Sum the CPU seconds of one task's cells, of the mean network where its table lacks one; None without a row."""
+    measured = _measured_seconds(store.read_even_unlisted(folder, cells[0].table), get_task(cells[0].task))
+    if not measured:
+        return None
+    mean = sum(measured.values()) / len(measured)
+    return sum(measured.get(cell.arch, mean) for cell in cells)
 
 
 def drawn_core_hours(task: ImageTask, depth: int, count: int, folder: Path) -> tuple[int, float, str]:

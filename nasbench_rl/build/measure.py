@@ -41,8 +41,8 @@ def measure_latencies(tasks: Sequence[Task], folder: Path, rounds: int | None = 
         from nasbench_rl.training import latency
     except ImportError as error:
         raise missing_extra(error.name or "torch", "live", "measuring latencies") from error
-    files.check_writable(folder)
     chosen = [networks(task, folder, named) for task in tasks]
+    files.check_writable(folder)
     rounds = rounds or latency.ROUNDS
     _warn_when_busy()
     for task, archs in zip(tasks, chosen, strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from nasbench_rl import cli, store
 from nasbench_rl.build.train import say_new_rules
@@ -31,7 +30,7 @@ def merge_command(arguments: Sequence[str]) -> int:
     folder = store.folder_to_fill(options.tables)
     store.check_kept(folder)
     before = split_rules(folder, map(get_task, task_ids()))
-    merged, aside = merge(Path(options.source), folder)
+    merged, aside = merge(options.source, folder)
     for path in aside:
         cli.say(f"{path} holds no trainings, left aside")
     for one in merged:

@@ -6,9 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.markup import escape
-from rich.table import Table
-
 from nasbench_rl import cli, shards, store
 from nasbench_rl.build import measure
 from nasbench_rl.errors import InvalidValueError, TableError
@@ -28,7 +25,7 @@ def status_command(arguments: Sequence[str]) -> int:
     if not folder.is_dir():
         raise InvalidValueError(f"{folder} is no folder; name a folder of tables")
     store.read_manifest(folder)  # a bad one is one fault, and not one of every table
-    table = Table(*("task", "architectures", "train seeds", "cells", "rows", "recipe"), title=escape(str(folder)))
+    table = cli.Table(*("task", "architectures", "train seeds", "cells", "rows", "recipe"), title=str(folder))
     faults, none = [], []
     for task in map(get_task, task_ids()):
         for one in (*task.tables, task.latency):

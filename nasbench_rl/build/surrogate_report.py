@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from rich.table import Table
 
 from nasbench_rl import cli, plots, store
 from nasbench_rl.build.surrogate_quality import GROUPINGS, ONE_SIGMA, TWO_SIGMA, HeldOut, hold_out, quality, scores
-from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.records import Split
 from nasbench_rl.surrogate import Surrogate, check_enough, image_task
 from nasbench_rl.surrogate_info import SPLITS
@@ -113,13 +111,11 @@ def surrogate_command(arguments: Sequence[str]) -> int:
         "--out", type=cli.path, metavar="DIR", help="write quality.csv and a picture a task and grouping (PNG, SVG)"
     )
     parser.add_argument("--folds", type=cli.positive, default=5, metavar="N", help="for cross-validation (default 5)")
-    parser.add_argument("--seed", type=int, default=0, help="fixes folds and fits (default 0)")
+    parser.add_argument("--seed", type=cli.seed, default=0, metavar="S", help="fixes folds and fits (default 0)")
     options = parser.parse_args(arguments)
-    if options.seed < 0:
-        raise InvalidValueError(f"a seed is 0 or more, not {options.seed}")
     folder = store.folder_to_fill(options.tables)
     store.check_kept(folder)
-    out = Path(options.out) if options.out else None
+    out: Path | None = options.out
     tables = []
     for task in [image_task(get_task(name)) for name in dict.fromkeys(options.tasks)]:
         surrogate, table = build(task, folder, options.seed, options.folds, out, options.tables)
@@ -134,8 +130,8 @@ def surrogate_command(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _shown(table: pd.DataFrame) -> Table:
-    shown = Table(title=f"{table['task'].iloc[0]}: {table['architectures'].iloc[0]} held-out architectures")
+def _shown(table: pd.DataFrame) -> cli.Table:
+    shown = cli.Table(title=f"{table['task'].iloc[0]}: {table['architectures'].iloc[0]} held-out architectures")
     columns = [name for name in table.columns if name not in ("task", "architectures")]
     for name in columns:
         shown.add_column(name, justify="left" if name in ("grouping", "split") else "right")

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from nasbench_rl import cli, files, shards, store
 from nasbench_rl.build import kernels, measure, selection, twins
-from nasbench_rl.build.estimate import core_hours, drawn_core_hours
+from nasbench_rl.build.estimate import core_hours, drawn_core_hours, measured_hours
 from nasbench_rl.build.missing import missing_cells, missing_supernets
+from nasbench_rl.build.progress import BuildProgress
 from nasbench_rl.coverage import split_rules
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, TableError
 from nasbench_rl.task import ImageTask, Task, get_task
@@ -26,38 +23,21 @@ from nasbench_rl.training.workers import DARTS, SUPERNET, Cell
 def train_missing(cells: Sequence[Cell], folder: Path, jobs: int, device: str = "cpu") -> int:
     """Train ``cells`` with ``jobs`` worker processes, one thread each; returns how many were not finished.
 
-    Each finished cell is folded into its table at once. Progress goes to the terminal, or a line a cell elsewhere.
+    Each finished cell is folded into its table at once.
     """
-    tasks = {cell.task: get_task(cell.task) for cell in cells}
     fitting = memory.side_by_side(cells, jobs, device)
     if fitting < min(jobs, len(cells)):
         cli.say(f"{fitting} at once instead of {jobs}: memory holds no more of the largest network's trainings")
-    share = dict.fromkeys(cells, 0.0)
-    finished, started = 0, time.monotonic()
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>5.1f}%"), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=True), TextColumn("{task.fields[rate]}"),
-    )  # fmt: skip
-    units = sorted({task.fidelity_unit.replace("_", " ") for task in tasks.values()})
-    with (
-        Progress(*columns, console=cli.console, disable=not cli.console.is_terminal, speed_estimate_period=600) as bar,
-        closing(workers.train(cells, folder, fitting, device)) as events,
-    ):
-        row = bar.add_task(f"0/{len(cells)} cells", total=len(cells), rate="")
+    finished = 0
+    with BuildProgress(cells) as progress, closing(workers.train(cells, folder, fitting, device)) as events:
         for event in events:
-            share[event.cell] = event.steps / tasks[event.cell.task].max_fidelity
             if event.kind == "failed":
                 cli.errors.print(f"{event.cell} failed: {event.text}", style="bold red", markup=False, highlight=False)
             elif event.kind != "steps":
                 finished += 1
                 shards.fold(folder, event.cell.table)
                 cli.console.print(f"{event.cell} {event.text}", highlight=False, soft_wrap=True)
-            done = sum(part * tasks[cell.task].max_fidelity for cell, part in share.items())
-            rate = f"{done / (time.monotonic() - started):,.0f} {units[0]}/s" if len(units) == 1 else ""
-            bar.update(
-                row, completed=sum(share.values()), rate=rate,
-                description=f"{finished}/{len(cells)} cells",
-            )  # fmt: skip
+            progress.show(event.cell, event.steps, finished)
     lost = len(cells) - finished
     if lost:
         cli.errors.print(f"{lost} of {len(cells)} cells were not finished; the same command tries them again")
@@ -86,8 +66,7 @@ def _train_parser() -> cli.Parser:
     )
     parser.add_argument("tasks", nargs="+", metavar="TASK", help="task ids, <space>/<environment>@<recipe>")
     parser.add_argument("--seeds", type=cli.positive, default=1, metavar="N", help="train seeds 0 … N−1 (default 1)")
-    parser.add_argument("--jobs", type=cli.positive, default=os.cpu_count() or 1, metavar="J",
-                        help="worker processes, one thread each (default: one a core)")  # fmt: skip
+    cli.add_jobs(parser, "worker processes, one thread each")
     parser.add_argument("--archs", nargs="+", metavar="ARCH", help="only these architectures, e.g. k3-k3")
     parser.add_argument("--depth", type=cli.positive, metavar="D",
                         help="NSC: every valid network of D layers or less (default: those in the table)")  # fmt: skip
@@ -190,7 +169,9 @@ def _train_and_say(cells: Sequence[Cell], folder: Path, options: Any) -> int:
         return 0
     if options.device == "cpu" and not options.allow_reference:
         kernels.check_cells(cells)
-    cli.say(f"{_amount(cells)}, into {folder}")
+    hours = measured_hours(cells, folder)  # what no row tells, the first steps will: a probe would delay them
+    cost = "" if hours is None else f", about {_number(hours)} core-hours (CPU seconds in the table)"
+    cli.say(f"{_amount(cells)}{cost}, into {folder}")
     return train_missing(cells, folder, options.jobs, options.device)
 
 

@@ -11,7 +11,6 @@ if __name__ == "__main__":  # ahead of what takes long to load
         entry.run("nasbench_rl.findings.__main__", "finished searches are kept, the same command goes on from them")
     )
 
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,13 +20,14 @@ import pandas as pd
 
 from nasbench_rl import cli, files, store, unfinished
 from nasbench_rl.compare import parse_budget, parse_method, shipped_tasks
-from nasbench_rl.errors import TableError
+from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.findings import drawing, page
 from nasbench_rl.findings.answers import Answers, answers
 from nasbench_rl.findings.searches import Searches, digests, record, search, snapshot
 from nasbench_rl.leaderboard.runs import runs_file
 from nasbench_rl.leaderboard.runs_schema import read_runs
 from nasbench_rl.method import get_method, method_names
+from nasbench_rl.paths import user_path
 from nasbench_rl.task import get_task
 
 BUDGETS = ("3x", "10x")
@@ -60,8 +60,7 @@ def _parser() -> cli.Parser:
                         help="whole trainings as '3x', or env steps (default 3x 10x)")  # fmt: skip
     parser.add_argument("--seeds", type=cli.positive, default=SEEDS, metavar="N",
                         help=f"search seeds a method, task and budget (default {SEEDS})")  # fmt: skip
-    parser.add_argument("--jobs", type=cli.positive, default=os.cpu_count() or 1, metavar="J",
-                        help="processes (default: one a core)")  # fmt: skip
+    cli.add_jobs(parser, "processes")
     return parser
 
 
@@ -73,13 +72,17 @@ def searches_of(options: Any, folder: Path, recorded: Path) -> Searches:
             raise TableError(f"{recorded} was made from other tables than those there now; run without --redraw")
         return found
     if options.runs:
-        frames = [read_runs(runs_file(Path(name))) for name in cli.names(options.runs)]
+        files_of_runs = cli.names(options.runs)
+        if not files_of_runs:  # as an empty variable of a shell
+            raise InvalidValueError("--runs names nothing; give files that compare wrote, or leave it out")
+        frames = [read_runs(runs_file(user_path(name))) for name in files_of_runs]
         return record(pd.concat(frames, ignore_index=True), folder)
     tasks = shipped_tasks(str(folder))
     methods = [parse_method(text) for text in cli.names(options.methods) or method_names()]
     for name, given in methods:
         get_method(name, **given)  # every name is checked before anything runs
     budgets = {id_: [parse_budget(text, get_task(id_)) for text in cli.names(options.budgets)] for id_ in tasks}
+    files.check_writable(recorded.parent.parent)  # where the page goes
     return search(tasks, methods, budgets, options.seeds, options.jobs, folder, recorded.parent)
 
 
@@ -98,8 +101,7 @@ def write(found: Answers, out: Path) -> list[Path]:
 def main(arguments: Sequence[str]) -> int:
     """The command line."""
     options = _parser().parse_args(arguments)
-    out = Path(options.out)
-    files.check_writable(out.parent)
+    out: Path = options.out
     cli.check_report("matplotlib", "scipy")
     with tempfile.TemporaryDirectory() as copied:
         folder = snapshot(store.find_tables(options.tables), Path(copied))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_rl import plots
+from nasbench_rl import files, plots
 from nasbench_rl.errors import TableError
 from nasbench_rl.findings.against_random import Against, Comparison, Verdict
 from nasbench_rl.findings.fidelity import HOLDS, FidelityFinding
@@ -41,7 +41,7 @@ def save(figure: Figure, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=DPI, metadata={"Software": None})
     except OSError as error:
-        raise TableError(f"cannot write {path}: {error.strerror}; choose a folder that can be written") from error
+        raise TableError(files.unwritable(path, error)) from error
 
 
 def against_random(comparisons: Sequence[Comparison]) -> Figure:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.table import Table as RichTable
 
-from nasbench_rl import plots
+from nasbench_rl import cli, plots
 from nasbench_rl.fronts import front_plots
 from nasbench_rl.fronts.multi_objective import (
     BY_VALIDATION,
@@ -100,8 +99,8 @@ def print_fronts(judged: pd.DataFrame, console: Console) -> None:
         header, cells = shown_cells(in_brief(rows))
         left = rows["method"].nunique() - len(cells)
         caption = [OF_TRAINED] * trained_alone(rows) + [f"{left} more in summary.md"] * bool(left)
-        table = RichTable(title=f"{id_}: score against cost", title_justify="left",
-                          caption="\n".join(caption) or None, caption_justify="left")  # fmt: skip
+        table = cli.Table(title=f"{id_}: score against cost", title_justify="left",
+                          caption="\n".join(caption), caption_justify="left")  # fmt: skip
         for i, name in enumerate(header):
             table.add_column(name, justify="left" if i < 2 else "right")
         references = set(rows[rows["mode"] == "reference"]["method"])

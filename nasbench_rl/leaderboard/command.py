@@ -28,8 +28,10 @@ def _parser() -> cli.Parser:
             "python -m nasbench_rl.leaderboard results results-of-a-friend --tables tables",
         ],
     )  # fmt: skip
-    parser.add_argument("results", nargs="+", metavar="DIR", help=f"folders with a {RUNS}, or such files")
-    parser.add_argument("--add", nargs="+", action="extend", default=[], metavar="FILE",
+    parser.add_argument(
+        "results", nargs="+", type=cli.path, metavar="DIR", help=f"folders with a {RUNS}, or such files"
+    )
+    parser.add_argument("--add", nargs="+", action="extend", type=cli.path, default=[], metavar="FILE",
                         help="further files of runs, or folders")  # fmt: skip
     parser.add_argument(
         "--out", type=cli.path, metavar="DIR", help="where the leaderboard goes (default: the first DIR)"
@@ -48,10 +50,10 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     if options.resource not in RESOURCES:
         raise unknown("resource", options.resource, RESOURCES)
-    paths = [runs_file(Path(path)) for path in [*options.results, *options.add]]
-    out = Path(options.out) if options.out else paths[0].parent
-    files.check_writable(out)
+    paths = [runs_file(path) for path in [*options.results, *options.add]]
+    out: Path = options.out or paths[0].parent
     runs = read_all(list(dict.fromkeys(paths)), options.tables)
+    files.check_writable(out)
     report = build_report(runs, options.tables)
     facts = table_facts(options.tables)
     fronts = judge_fronts(runs, options.tables)

@@ -127,7 +127,6 @@ def run(
         TableError: a table or surrogate is absent; the message says how to make it.
     """
     seeds, out = range(seed, seed + runs), out / f"experiment-{experiment}"
-    files.check_writable(out)
     if experiment == 1:
         code = _first(out, tables, seeds, jobs, protocol)
     elif experiment == 2:
@@ -140,6 +139,7 @@ def run(
 
 def _first(out: Path, tables: str | None, seeds: Sequence[int], jobs: int, protocol: Protocol) -> int:
     check_ready(TRAINED_ON, tables)
+    files.check_writable(out)
     chains = [meta_trials(protocol, out / "policies"), *([trial] for trial in baseline_trials(protocol))]
     steps, facts = play_all(chains, seeds, tables, jobs, out)
     episodes = episodes_of(steps)
@@ -166,7 +166,8 @@ def _second(
 ) -> int:
     check_ready([*TRAINED_ON, *HELD_OUT], tables)
     if train == "yes":
-        store.check_kept(Path(tables) if tables else store.find_tables())
+        store.check_kept(store.folder_to_fill(tables))
+    files.check_writable(out)
     with tempfile.TemporaryDirectory() as folder:  # learned anew: a policy on disk may be of other tables
         policies = Path(folder)
         chain = [*meta_trials(protocol, policies), *evaluation_trials(protocol, policies)]
@@ -204,7 +205,7 @@ def best_networks(steps: pd.DataFrame, seed: int) -> dict[str, list[str]]:
 
 def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: int, train: Train, device: str) -> int:
     """Table 6: train what is asked for, print what there is and what is missing; returns how many trainings failed."""
-    folder, failed, parts, hours = Path(tables) if tables else store.find_tables(), 0, [], 0.0
+    folder, failed, parts, hours = store.folder_to_fill(tables), 0, [], 0.0
     open_ones = False
     for id_, archs in best.items():
         task = intensified.intense_task(id_.split("/")[1].split("@")[0])
@@ -242,6 +243,7 @@ def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: 
 
 def _third(out: Path, tables: str | None, seeds: Sequence[int], jobs: int, protocol: Protocol) -> int:
     check_ready([MULTI_BRANCH], tables)
+    files.check_writable(out)
     steps, facts = play_all([[trial] for trial in multi_branch_trials(protocol)], seeds, tables, jobs, out)
     episodes = episodes_of(steps)
     written = _write(out, steps, episodes, facts)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 
 import pandas as pd
-from rich.table import Table as RichTable
 
 from nasbench_rl import cli
 from nasbench_rl.benchmark import load
@@ -16,8 +15,8 @@ from nasbench_rl.published import published
 _PUBLISHED_COLUMN = {"meta_a2c": "Deep meta-RL", "dqn": "DQN"}
 
 
-def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> RichTable:
-    table = RichTable(title=title, title_justify="left")
+def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> cli.Table:
+    table = cli.Table(title=title, title_justify="left")
     for column in left:
         table.add_column(column)
     for column in right:

@@ -245,6 +245,7 @@ def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: in
     """The whole preset; prints its page and writes everything to ``out``."""
     if not tasks:
         raise TableError("no kernel-choice task has a complete table; train one: python -m nasbench_rl.build --help")
+    files.check_writable(out)
     runs, failures = run_protocol(tasks, tables, seed, jobs, out)
     for failure in failures:
         cli.errors.print(f"error: {failure}", style="red", markup=False, highlight=False)

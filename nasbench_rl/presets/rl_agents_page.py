@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from rich.table import Table as RichTable
 from scipy import stats
 
 from nasbench_rl import cli
@@ -37,7 +36,7 @@ FEWEST = 3
 class Section:
     """One table and what is to be said of it."""
 
-    table: RichTable
+    table: cli.Table
     notes: tuple[str, ...]
 
 
@@ -133,7 +132,7 @@ def _caption(image: Path) -> str:
     return f"As Figure 4: {task}" if kind == "histogram" else f"τ of cheap scores over fidelity: {task}"
 
 
-def _rows(table: RichTable) -> list[str]:
+def _rows(table: cli.Table) -> list[str]:
     header = [str(column.header).replace("\n", ", ") for column in table.columns]
     cells = zip(*(map(str, column.cells) for column in table.columns), strict=True)
     return ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *cells)]
@@ -145,9 +144,9 @@ def _pm(mean: float, spread: float) -> str:
     return f"{mean:.1f}" + ("" if math.isnan(spread) else f" ± {spread:.1f}")
 
 
-def _table_one(table: pd.DataFrame) -> RichTable:
+def _table_one(table: pd.DataFrame) -> cli.Table:
     """The paper's layout: columns of what was found here and of what was published, a task after the other."""
-    shown = RichTable(
+    shown = cli.Table(
         title="Table 1: reward mean and total reward of the architectures that each method chooses",
         title_justify="left",
     )
@@ -283,7 +282,7 @@ def _single_seed_note(bench: TabularBenchmark) -> str:
 
 def _best(task: str, best: pd.DataFrame, found: Mapping[str, Found]) -> Section:
     """A column an architecture; in the paper each column is a table of its own (6 to 9)."""
-    shown = RichTable(title=f"Best architectures on {task} by reward mean, as Tables 6 to 9", title_justify="left")
+    shown = cli.Table(title=f"Best architectures on {task} by reward mean, as Tables 6 to 9", title_justify="left")
     shown.add_column("layer")
     for which, of_arch in best.groupby("which", sort=False):
         arch, reward_mean = of_arch[["arch", "reward_mean"]].iloc[0]
@@ -300,9 +299,9 @@ def _layer(row: pd.Series) -> str:
     return text if pd.isna(row["kernel"]) else f"{text}, kernel {row['kernel']:.0f}, stride {row['stride']:.0f}"
 
 
-def _taus(taus: pd.DataFrame) -> RichTable:
+def _taus(taus: pd.DataFrame) -> cli.Table:
     """Kendall's τ with the true ranking at a quarter, a half and the whole of the fidelity, mean over seeds."""
-    shown = RichTable(
+    shown = cli.Table(
         title="How good is a cheap score? Kendall's τ with the true ranking (test, whole trainings)",
         title_justify="left",
     )

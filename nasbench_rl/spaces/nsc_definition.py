@@ -14,6 +14,7 @@ from typing import Any
 
 from nasbench_rl.errors import InvalidValueError, describe_unknown, missing_extra
 from nasbench_rl.numeric import whole_number
+from nasbench_rl.paths import user_path
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -153,7 +154,7 @@ def load_definition(path: str | Path) -> NscDefinition:
         InvalidValueError: the file is absent, not TOML or YAML, or describes no possible space.
         MissingExtraError: a YAML file without PyYAML installed.
     """
-    path = Path(path)
+    path = user_path(path)
     if not path.is_file():
         raise InvalidValueError(f"no space definition at {path}; give a .toml, .yaml or .yml file")
     try:

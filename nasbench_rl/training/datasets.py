@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import platformdirs
 
+from nasbench_rl import files
 from nasbench_rl.errors import DatasetError
 from nasbench_rl.files import replacing
+from nasbench_rl.paths import user_folder, user_path
 from nasbench_rl.recipes_nsc import DatasetInfo, get_dataset_info
 
 DataSplit: TypeAlias = Literal["train", "validation", "test"]
@@ -75,7 +76,9 @@ class ImageData:
 def data_dir() -> Path:
     """``$NASBENCH_RL_DATA``, else ``data`` in the user's cache folder."""
     named = os.environ.get("NASBENCH_RL_DATA")
-    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("nasbench-rl")) / "data"
+    if named:
+        return user_path(named)
+    return user_folder("cache", "set NASBENCH_RL_DATA to the folder where prepared data sets are to lie") / "data"
 
 
 def dataset_path(name: str) -> Path:
@@ -204,10 +207,10 @@ def _unpack(raw: bytes) -> dict[str, Any]:
 
 
 def _unusable(path: Path, verb: str, error: OSError) -> DatasetError:
-    reason = error.strerror or type(error).__name__
+    room = "make room there, or " if error.errno in files.FULL else ""
     return DatasetError(
-        f"{path} cannot be {verb} ({reason}); set NASBENCH_RL_DATA to a folder that you may write, where prepared "
-        "data sets are to lie"
+        f"{path} cannot be {verb} ({files.reason(error)}); {room}set NASBENCH_RL_DATA to a folder that you may "
+        "write, where prepared data sets are to lie"
     )
 
 
