@@ -99,7 +99,8 @@ def run(
             raise NasbenchError(files.GONE)
         return main(sys.argv[1:] if arguments is None else arguments)
     except NasbenchError as error:
-        errors.print(f"error: {error}", style="bold red", markup=False, highlight=False)
+        # An argument may have line breaks of its own, and a message is one line.
+        errors.print("error: " + r"\n".join(str(error).splitlines()), style="bold red", markup=False, highlight=False)
         return 2
     except KeyboardInterrupt as error:
         with suppress(OSError):  # the terminal may be what went away

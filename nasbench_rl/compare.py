@@ -92,6 +92,11 @@ def parse_budget(text: str, task: Task) -> int:
             f"budget {text!r} {wrong}; allowed: whole trainings as '10x' or {task.fidelity_unit} as "
             f"'{10 * task.max_fidelity}', below {MOST + 1:.3g}"
         )
+    if amount < task.fidelities[0]:
+        raise InvalidValueError(
+            f"budget {text!r} is below the shortest training of {task.id}, {task.fidelities[0]:,} "
+            f"{task.fidelity_unit}; give a larger --budget"
+        )
     return int(amount)
 
 

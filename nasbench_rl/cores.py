@@ -17,7 +17,7 @@ def usable() -> int:
     (``--cpus``, systemd's ``CPUQuota``), rounded up, and what Slurm gave the task where it binds no CPUs.
     """
     slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    task = [int(slurm)] if slurm.isascii() and slurm.isdigit() else []
+    task = [int(slurm)] if slurm.isascii() and slurm.isdigit() and len(slurm) < 10 else []
     return max(1, min([_affinity(), *map(math.ceil, _quotas()), *task]))
 
 

@@ -22,7 +22,15 @@ LAYERS: dict[str, int] = {
     for layer, names in enumerate(
         (
             (
-                "_version", "errors", "interrupts", "numeric", "records", "provenance", "processes", "cores", "paths",
+                "_version",
+                "errors",
+                "interrupts",
+                "numeric",
+                "records",
+                "provenance",
+                "processes",
+                "cores",
+                "paths",
                 "streams",
             ),  # fmt: skip
             (

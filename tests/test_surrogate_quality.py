@@ -23,7 +23,7 @@ from nasbench_rl.build.surrogate_quality import (
     quality,
     r_squared,
 )
-from nasbench_rl.errors import InvalidValueError, UnknownNameError
+from nasbench_rl.errors import InvalidValueError, NasbenchError, UnknownNameError
 from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.task import ImageTask, get_task
 
@@ -220,9 +220,9 @@ def test_without_repeated_trainings_the_ceiling_is_unknown(tmp_path: Path, capsy
     [
         (["minatar-ss1/breakout@lite"], "has no surrogate"),
         (["nsc-chain/digits@lite"], "has 0 trained architectures"),
-        (["nsc-chain/digits@lite", "--seed", "-1"], "a seed is 0 or more"),
+        (["nsc-chain/digits@lite", "--seed", "-1"], "seed -1 is negative"),
     ],
 )
 def test_bad_arguments_are_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
-    with pytest.raises(InvalidValueError, match=message):
+    with pytest.raises(NasbenchError, match=message):
         surrogate_report.surrogate_command([*arguments, "--tables", str(tmp_path)])

@@ -53,9 +53,9 @@ def main(arguments: Sequence[str]) -> int:
     paths = [runs_file(path) for path in [*options.results, *options.add]]
     out: Path = options.out or paths[0].parent
     runs = read_all(list(dict.fromkeys(paths)), options.tables)
+    facts = table_facts(options.tables)
     files.check_writable(out)
     report = build_report(runs, options.tables)
-    facts = table_facts(options.tables)
     fronts = judge_fronts(runs, options.tables)
     board = Leaderboard(report, verdicts(report), facts, checklist(report, runs, facts), fronts)
     figures = page_figures(report, options.resource)

@@ -263,7 +263,7 @@ def _is_float(arch: object) -> bool:
     return isinstance(arch, (tuple, list, np.ndarray)) and any(isinstance(k, (float, np.floating)) for k in arch)
 
 
-_TUPLE = re.compile(r"\(?\s*\d+\s*(,\s*\d+\s*)*,?\s*\)?")
+_TUPLE = re.compile(r"\(?\s*\d{1,9}\s*(,\s*\d{1,9}\s*)*,?\s*\)?")
 """A tuple as text, as a shell passes it."""
 _ATARI = dict(observation=84, stem_outputs=32, stem_kernel=8, stem_stride=4, stem_padding=0, choice_outputs=64)
 _MINATAR = dict(observation=10, stem_outputs=16, stem_kernel=3, stem_stride=1, stem_padding=1, choice_outputs=16)

@@ -18,7 +18,7 @@ from nasbench_rl.numeric import as_int
 from nasbench_rl.spaces.nsc_definition import NscDefinition
 from nasbench_rl.spaces.nsc_graph import Vector, Vectors, predecessors
 
-_TOKEN = re.compile(r"^(?P<name>[a-z]+)(?P<kernel>\d*)(?:@(?P<pred>\d+))?(?:\((?P<pair>\d+,\d+)\))?$")
+_TOKEN = re.compile(r"^(?P<name>[a-z]+)(?P<kernel>\d{0,9})(?:@(?P<pred>\d{1,9}))?(?:\((?P<pair>\d{1,9},\d{1,9})\))?$")
 
 
 def layer_name(kind: int, kernel: int, definition: NscDefinition) -> str:

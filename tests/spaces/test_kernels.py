@@ -280,3 +280,9 @@ def test_width_scales_every_layer_s_outputs() -> None:
     for a, b in itertools.chain([(full.stem, quarter.stem)], zip(full.choices, quarter.choices, strict=True)):
         assert a.outputs == 4 * b.outputs
     assert full.linear_out == 4 * quarter.linear_out == 512
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, f"({'9' * 5000},3)", f"k{'9' * 5000}-k3"])
+def test_numbers_of_thousands_of_digits_are_no_kernels(text: str) -> None:
+    with pytest.raises(InvalidArchitectureError):
+        KERNEL_SPACES["minatar-ss1"].parse(text)

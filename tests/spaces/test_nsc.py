@@ -553,3 +553,9 @@ def test_spaces_pickle() -> None:
 
 def test_leaves_are_the_layers_nobody_uses() -> None:
     assert nsc_graph.leaves(BRANCH.parse("conv1 | conv3@0 | maxpool2@0").choices, BRANCH.definition) == (1, 2, 3)
+
+
+@pytest.mark.parametrize("text", ["conv{}", "conv3@{}", "conv3 conv3 add({},2)", "[[{} 1 3 0 0]]"])
+def test_numbers_of_thousands_of_digits_name_no_layer(text: str) -> None:
+    with pytest.raises(InvalidArchitectureError):
+        nsc_space("nsc-multibranch").parse(text.format("9" * 5000))
