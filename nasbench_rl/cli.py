@@ -114,6 +114,12 @@ def run(
             text += f"; {files.remedy(error)}"
         errors.print(f"error: {text}", style="bold red", markup=False, highlight=False)
         return 2
+    except ModuleNotFoundError:
+        raise  # of a package that is required, whose name says enough
+    except ImportError as error:  # a library that is there and cannot be mapped into memory
+        text = " ".join(str(error).split())
+        errors.print(f"error: {text}; {OUT_OF_MEMORY}", style="bold red", markup=False, highlight=False)
+        return 2
     except MemoryError:
         errors.print(f"error: {OUT_OF_MEMORY}", style="bold red", markup=False, highlight=False)
         return 2

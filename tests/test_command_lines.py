@@ -188,6 +188,15 @@ def test_a_full_disk_says_to_make_room(tmp_path: Path, monkeypatch: pytest.Monke
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+def test_a_library_that_does_not_load_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def unloadable(_: object) -> int:
+        raise ImportError("parsers.so: failed to map segment from shared object")
+
+    assert cli.run(unloadable, []) == 2
+    error = capsys.readouterr().err
+    assert "failed to map segment" in error and "ulimit -v" in error and error.count("\n") == 1
+
+
 def test_a_working_directory_that_was_deleted_is_named(tmp_path: Path, made_tables: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()

@@ -146,7 +146,8 @@ def verdict_of_environment(variables: dict[str, str | None], shell: str, command
         return "hangs"
     if b"Traceback" in error:
         return f"traceback: {error.decode(errors='replace').strip().splitlines()[-1]}"
-    ended = {0: "done", 2: "refused"}.get(process.returncode)
+    # OpenBLAS sends itself SIGINT where it cannot start its threads, and says why.
+    ended = {0: "done", 2: "refused", 130: "refused" if b"OpenBLAS" in error else None}.get(process.returncode)
     return ended or f"badly ended ({process.returncode}): {error.decode(errors='replace')[-300:]}"
 
 
