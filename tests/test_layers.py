@@ -23,6 +23,7 @@ LAYERS: dict[str, int] = {
         (
             (
                 "_version",
+                "_utils",
                 "errors",
                 "interrupts",
                 "numeric",
