@@ -1,52 +1,29 @@
-"""One interface to a task's scores: looked up in a table, guessed by a surrogate, or trained live."""
+"""The interface to a task's scores, whatever they come from."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
+from typing import Literal
 
 from nasbench_rl.advice import how_to_train
-from nasbench_rl.errors import (
-    InvalidArchitectureError,
-    InvalidValueError,
-    MissingCellError,
-    TableError,
-    tables_option,
-    unknown,
-)
-from nasbench_rl.latency_table import Latencies, read_latencies
-from nasbench_rl.numeric import EXACT, as_int, as_integers
+from nasbench_rl.errors import InvalidValueError, MissingCellError, unknown
+from nasbench_rl.latency_table import Latencies
 from nasbench_rl.records import RESOURCES, Evaluation, Resource, Split
+from nasbench_rl.run import Inheritance, Run, StoredInheritance
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
-from nasbench_rl.supernet_table import OneShot, SupernetScores, read_supernets
-from nasbench_rl.table import Table
-from nasbench_rl.task import GameTask, Task, get_task
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from nasbench_rl.run import Run
-    from nasbench_rl.training.inherit import Networks
+from nasbench_rl.supernet_table import OneShot, SupernetScores
+from nasbench_rl.task import Task
 
 Mode = Literal["tabular", "surrogate", "live"]
 MODES: tuple[Mode, ...] = ("tabular", "surrogate", "live")
-CACHE_LIMIT = 200_000
-_KEYS = EXACT | {Architecture}
-
-
-def _is_exact(arch: object) -> bool:
-    """Whether an architecture, as a key of the memo, equals no other: (True, 1.0) equals (1, 1), a tensor changes."""
-    return type(arch) is tuple and (_KEYS.issuperset(map(type, arch)) or all(map(_is_exact, arch)))
+Progress = Callable[[int], None]
+"""Called with the steps trained so far."""
 
 
 class Benchmark(ABC):
-    """A task's scores, whatever they come from. Made by ``load``.
+    """Answer queries about a task's networks and start searches. Made by ``load``.
 
     Numbers may be of any integer type of Python and NumPy; True, 1.0 and "1" are refused. Arrays and frames that a call
     returns are the caller's own.
@@ -55,7 +32,8 @@ class Benchmark(ABC):
     task: Task
     mode: Mode
     device = "cpu"
-    on_progress: Callable[[int], None] | None = None
+    trains: bool = False
+    """Whether a missing score is trained for."""
 
     @property
     def space(self) -> SearchSpace:
@@ -85,15 +63,25 @@ class Benchmark(ABC):
             MissingCellError: not in the table; nothing is imputed.
         """
 
-    def prepare(self, cells: Sequence[tuple[Architecture, int]]) -> None:  # noqa: B027 (nothing to do but in live mode)
-        """Hear which (architecture, train seed) will be asked for next; live mode trains them side by side."""
+    def prefetch(self, cells: Sequence[tuple[Architecture, int]]) -> None:  # noqa: B027 (only live mode trains)
+        """Announce which (architecture, train seed) will be asked for next; live mode trains them side by side."""
+
+    def watch(self, progress: Progress | None) -> None:  # noqa: B027 (only live mode trains)
+        """Call ``progress`` with the steps of the trainings that follow; None stops that."""
+
+    def training_progress(self) -> Progress | None:
+        """Return what ``watch`` was given, if anything trains."""
+        return None
+
+    def commit(self) -> None:  # noqa: B027 (only live mode trains)
+        """Write what was trained into its table; live mode does so when a search ends."""
 
     def how_to_train(self, options: str) -> str:
-        """What trains what this benchmark lacks, in the folder that it was told; ``options`` of ``build``."""
+        """Return the command that trains what this benchmark lacks; ``options`` are those of ``build``."""
         return how_to_train(self.task, options)
 
-    def turn(self) -> AbstractContextManager[None]:
-        """Held while something trains; live mode waits for its turn among all that train on the machine."""
+    def training_slot(self) -> AbstractContextManager[None]:
+        """Hold one of the machine's training slots; live mode waits until one is free."""
         return nullcontext()
 
     @abstractmethod
@@ -141,13 +129,9 @@ class Benchmark(ABC):
             return self.latency(arch)
         return float(getattr(self.task.size(arch), resource))
 
-    def networks(self) -> Networks:
-        """An empty store of trained networks, for children that inherit weights.
-
-        Raises:
-            InvalidValueError: this benchmark trains nothing.
-        """
-        raise InvalidValueError(f"{self.task.id} trains nothing in {self.mode} mode; load it with mode='live'")
+    def inheritance(self) -> Inheritance:
+        """Return what scores children that inherit weights, for one run."""
+        return StoredInheritance(self)
 
     def start(self, budget: int, seed: int) -> Run:
         """Begin a search.
@@ -160,246 +144,4 @@ class Benchmark(ABC):
             InvalidValueError: a budget below the smallest fidelity, or a seed that is no whole number from 0 on.
             MissingCellError: tabular mode, and the validation split has no complete train seed.
         """
-        from nasbench_rl.run import Run
-
         return Run(self, budget, seed)
-
-
-class TabularBenchmark(Benchmark):
-    """Scores from a table. A warm query is one look-up; none of this needs torch."""
-
-    mode: Mode = "tabular"
-    _measured: Latencies | None = None
-    _sha256 = ""
-    _named: str | os.PathLike[str] | None = None
-    """The folder of tables that the caller named, if any."""
-
-    def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None) -> None:
-        """``tables``: a folder of tables; None looks in the usual places (``store.table_folders``)."""
-        from nasbench_rl import store  # late: Arrow is a quarter of what an import takes
-
-        self.task = task
-        self.folder = store.find_tables(tables)
-        self._named = tables
-        self._load()
-        if not self.table.complete.any():
-            raise TableError(
-                f"{task.id} has no table in {self.folder}. Train one: {how_to_train(task, tables=tables)}"
-                f"; what there is: python -m nasbench_rl.build status{tables_option(tables)}"
-            )
-
-    def _load(self) -> None:
-        from nasbench_rl import store
-
-        rows, self._sha256 = store.read_with_digest(self.folder, self.task)
-        self.table = Table(self.task, rows, folder=self._named)
-        self._cache: dict[Any, Evaluation] = {}
-        self._supernets: dict[OneShot, SupernetScores] = {}
-
-    def how_to_train(self, options: str) -> str:
-        """See ``Benchmark.how_to_train``."""
-        return how_to_train(self.task, options, self._named)
-
-    @property
-    def digest(self) -> str:
-        """12 hex digits of the table that was read, whatever lies in its folder by now; empty when there was none."""
-        return self._sha256[:12]
-
-    def query(
-        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
-        metric: str | None = None,
-    ) -> Evaluation:  # fmt: skip
-        """See ``Benchmark.query``."""
-        key = (arch, fidelity, seed, split, metric)
-        try:
-            known = self._cache[key]
-            if type(fidelity) in _KEYS and type(seed) in _KEYS and (type(arch) in _KEYS or _is_exact(arch)):
-                return known
-        except (KeyError, TypeError):  # TypeError: a list or array, or a tuple of them, which has no hash
-            pass
-        evaluation = self.table.evaluation(self.space.parse(arch), fidelity, seed, split, metric)
-        self._remember(key, evaluation)
-        return evaluation
-
-    def _remember(self, key: tuple[object, ...], evaluation: Evaluation) -> None:
-        """So that the same question is answered in a microsecond; what may change is looked up each time."""
-        if len(self._cache) < CACHE_LIMIT and (type(key[0]) in _KEYS or _is_exact(key[0])):
-            with contextlib.suppress(TypeError):
-                self._cache[key] = evaluation
-
-    def query_many(
-        self, archs: Sequence[ArchLike] | np.ndarray[Any, Any], fidelities: Sequence[int] | int | None = None,
-        seeds: Sequence[int] | int | None = None, split: Split = "test", metric: str | None = None,
-    ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
-        """Scores of many architectures at once.
-
-        Args:
-            archs: (n,) integer indices into the space, (n, depth) rows of choices, or a list of anything ``query``
-                takes. Indices and rows may be an array, series or frame of any integer type.
-            fidelities: one for all or (n,); None is the whole training.
-            seeds: one train seed for all or (n,); None averages over the split's.
-            split: as in ``query``.
-            metric: as in ``query``.
-
-        Returns:
-            Columns of length n: ``score``, ``fidelity`` and ``cpu_seconds`` of one training.
-
-        Raises:
-            InvalidArchitectureError, InvalidValueError, UnknownNameError: bad input; the message says what is allowed.
-            MissingCellError: one of them is not in the table.
-        """
-        return self.table.gather(self._rows(archs), fidelities, seeds, split, metric)
-
-    def parse_many(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> list[Architecture]:
-        """The architectures of indices into the space, or of anything ``query`` takes."""
-        self._check_many(archs)
-        rows: Any = np.asarray(archs) if hasattr(archs, "__array__") else archs  # a frame would give its columns
-        places = [as_int(one) for one in rows]
-        return [self.space.parse(one) if at is None else self.space[at] for one, at in zip(rows, places, strict=True)]
-
-    def _check_many(self, archs: Any) -> None:
-        """Raise InvalidArchitectureError for a single architecture, which a tuple of integers is, or none."""
-        if (
-            isinstance(archs, (str, Architecture))
-            or (isinstance(archs, tuple) and archs and all(as_int(one) is not None for one in archs))
-            or not hasattr(archs, "__len__")
-            or getattr(archs, "ndim", 1) == 0
-        ):
-            raise InvalidArchitectureError(
-                f"query_many takes a list or array of architectures, not {archs!r}; one alone: [{archs!r}]"
-            )
-
-    def _rows(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
-        self._check_many(archs)
-        given = as_integers(archs) if self.task.exhaustive else None
-        if given is None:  # names, a list of choices, or a space in which a row is not an index
-            return np.array([self.table.row(arch) for arch in self.parse_many(archs)], dtype=np.int64)
-        if given.ndim == 2 and isinstance(self.task, GameTask):
-            return self.task.space.indices(given)
-        if given.ndim != 1:
-            raise InvalidArchitectureError(
-                f"architectures of shape {given.shape} are neither (n,) indices nor (n, depth) rows of choices"
-            )
-        if given.size and not 0 <= given.min() <= given.max() < len(self.space):
-            self.space[int(given[(given < 0) | (given >= len(self.space))][0])]  # raises
-        return given
-
-    def curve(
-        self, arch: ArchLike, seed: int | None = None, split: Split = "test", metric: str | None = None
-    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """(fidelities, scores) of one architecture, the mean over the split's seeds when ``seed`` is None.
-
-        A score is NaN where a return is missing: before a first game has finished.
-
-        Raises:
-            InvalidValueError: the score is that of fresh games, which are played at the end alone.
-        """
-        row = self.table.row(self.space.parse(arch))
-        view = self.table.view(split, metric)
-        at = self.table.seeds_at(row, view, seed, split)
-        self.table.check_measured(view, np.arange(len(self.table.fidelities)), seed)
-        return self.table.fidelities.copy(), view.values[row, at].mean(axis=0)
-
-    def optimum(self, split: Split = "test", metric: str | None = None, partial: bool = False) -> Evaluation:
-        """The best architecture by its mean score over the split's seeds; of an NSC space, of those trained.
-
-        Args:
-            split: as in ``query``.
-            metric: as in ``query``.
-            partial: of a table in the making, take the best of those that have a score.
-
-        Raises:
-            MissingCellError: nothing was trained to the end yet, or a table in the making and not ``partial``.
-            UnknownNameError, InvalidValueError: no such split or metric.
-        """
-        scores = self.table.view(split, metric).mean[:, -1]
-        known = self.table.scored(split)
-        if np.isnan(scores).all():
-            raise MissingCellError(f"{self.task.id} has no {split} score at {self.task.max_fidelity:,} yet")
-        if self.task.exhaustive and known < len(scores) and not partial:
-            raise MissingCellError(
-                f"{self.task.id} has {split} scores of {known} of {len(scores)} architectures, so that the best is not "
-                f"known; that of those trained: optimum(partial=True). Train the others: "
-                f"{self.how_to_train('--seeds 1')}"
-            )
-        return self.query(self.table.names[int(np.nanargmax(scores))], split=split, metric=metric)
-
-    def coverage(self) -> pd.DataFrame:
-        """Architectures x train seeds: True where a cell is complete at max fidelity."""
-        import pandas as pd  # late: a query does without it, and it takes most of a second's start
-
-        # A copy by hand: pandas before 3 keeps the array that it is given.
-        return pd.DataFrame(self.table.complete.copy(), index=self.table.names, columns=self.table.seeds)
-
-    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
-        """See ``Benchmark.supernets``."""
-        if not isinstance(self.task, GameTask):
-            raise InvalidValueError(f"{self.task.id} has no supernets: they share weights over kernel-choice spaces")
-        if family not in self._supernets:
-            self._supernets[family] = read_supernets(self.folder, self.task, family)
-        return self._supernets[family]
-
-    def _latencies(self) -> Latencies:
-        if self._measured is None:
-            self._measured = read_latencies(self.folder, self.task, self._named)
-        return self._measured
-
-    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
-        """The split's train seeds that every architecture has; train seed 0, if it is there, while none is complete."""
-        return tuple(seed for seed in self.table.seeds_behind(split) if seed in self.table.seeds)
-
-
-def load(
-    task: str | Task,
-    mode: Mode = "tabular",
-    tables: str | os.PathLike[str] | None = None,
-    device: str = "cpu",
-    jobs: int | None = None,
-) -> TabularBenchmark:
-    """The benchmark of a task.
-
-    Args:
-        task: ``"<space>/<environment>@<recipe>"``.
-        mode: ``"tabular"`` looks up, ``"live"`` trains (and keeps what it trained), ``"surrogate"`` guesses.
-        tables: a folder of tables; None looks in ``$NASBENCH_RL_TABLES``, the package and the checkout, and for live
-            mode in the user's data folder.
-        device: where live mode trains.
-        jobs: trainings at once in live mode; None is one a core.
-
-    Raises:
-        UnknownNameError: no such task or mode.
-        TableError: no table, or a broken one.
-    """
-    known = get_task(task)
-    if mode == "tabular":
-        return TabularBenchmark(known, tables)
-    if mode == "live":
-        from nasbench_rl.live_benchmark import LiveBenchmark
-
-        return LiveBenchmark(known, tables, device, jobs)
-    if mode == "surrogate":
-        from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
-
-        return SurrogateBenchmark(known, tables)
-    raise unknown("mode", mode, MODES)
-
-
-_loaded: dict[str | Task, TabularBenchmark] = {}
-
-
-def query(
-    task: str | Task, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
-    metric: str | None = None,
-) -> Evaluation:  # fmt: skip
-    """What a network scores, from the shipped tables; see ``Benchmark.query``. The table is read once a process.
-
-    >>> query("minatar-ss1/breakout@lite", (5, 5)).arch
-    'k5-k5'
-    """
-    try:
-        bench = _loaded[task]
-    except (KeyError, TypeError):  # TypeError: what has no hash and is no task
-        bench = load(task)
-        with contextlib.suppress(TypeError):  # a task of one's own that has no hash
-            _loaded[task] = bench  # as it was given: a task of one's own does not answer for a registered one of its id
-    return bench.query(arch, fidelity=fidelity, seed=seed, split=split, metric=metric)

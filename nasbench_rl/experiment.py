@@ -12,11 +12,12 @@ from typing import Any
 import pandas as pd
 
 from nasbench_rl import provenance
-from nasbench_rl.benchmark import Mode, TabularBenchmark, load
+from nasbench_rl.benchmark import Mode
 from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, SmallBudgetError, TableError
-from nasbench_rl.live_benchmark import LiveBenchmark
+from nasbench_rl.loading import load
 from nasbench_rl.method import Method, configuration, get_method, method_version, objective_of
 from nasbench_rl.run import Run
+from nasbench_rl.stored_benchmark import StoredBenchmark
 
 COLUMNS = (
     "task", "method", "method_version", "configuration", "objective", "mode", "approximation", "table", "budget",
@@ -57,7 +58,7 @@ def configuration_digest(method: Method) -> str:
     return hashlib.sha256(json.dumps(configuration(method), sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
-def table_digest(bench: TabularBenchmark) -> str:
+def table_digest(bench: StoredBenchmark) -> str:
     """12 hex digits of the table a benchmark reads, and 12 of its surrogate; empty when there is no table yet."""
     return bench.digest
 
@@ -71,18 +72,16 @@ class Judge:
     know the best would be the exhaustive search that a table is for.
     """
 
-    def __init__(self, bench: TabularBenchmark) -> None:
+    def __init__(self, bench: StoredBenchmark) -> None:
         """``bench``: of the search; live ones are judged by the shipped table."""
-        self.table: TabularBenchmark | None = bench
-        if bench.mode == "live":
+        self.table: StoredBenchmark | None = bench
+        if bench.trains:
             try:
                 self.table = load(bench.task)
             except TableError:
                 self.table = None
         self.best = self.table.optimum(partial=True).score if self.table is not None else float("nan")
-        # A search that found no NSC network that exists has classified nothing.
-        nothing = 0.0 if bench.task.split_by == "column" else float("nan")
-        self._known: dict[str, tuple[float, str]] = {"": (nothing, "")}
+        self._known: dict[str, tuple[float, str]] = {"": (bench.task.nothing, "")}
 
     def test_score(self, arch: str) -> tuple[float, str]:
         """(mean test score at max fidelity, its source); NaN without a source where no table has it."""
@@ -112,10 +111,8 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
     Raises:
         NasbenchError: bad input, or the method failed; the message names it and the search seed.
     """
-    bench = load(search.task, search.mode, search.tables, search.device, search.jobs)
+    bench = load(search.task, search.mode, search.tables, search.device, search.jobs, search.searches)
     method = get_method(search.method, **search.hyperparameters)
-    if isinstance(bench, LiveBenchmark):
-        bench.searches = search.searches
     judge = Judge(bench)
     same = {
         "task": search.task,
@@ -169,11 +166,11 @@ def _is_repetition(run: Run, first_seed: int) -> bool:
 
 
 def _search_once(
-    bench: TabularBenchmark, method: Method, search: Search, seed: int, progress: Progress | None
+    bench: StoredBenchmark, method: Method, search: Search, seed: int, progress: Progress | None
 ) -> tuple[Run, float]:
     run = bench.start(search.budget, seed)
-    if progress is not None and bench.mode == "live":
-        bench.on_progress = lambda steps: progress(seed, run.spent + steps)
+    if progress is not None:
+        bench.watch(lambda steps: progress(seed, run.spent + steps))
     started = time.perf_counter()
     try:
         method(run)

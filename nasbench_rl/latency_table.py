@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nasbench_rl.advice import how_to_make
 from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.numeric import whole_number
+from nasbench_rl.task_tables import LATENCY_BATCHES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +45,7 @@ class Latencies:
             InvalidValueError: no such batch is measured.
             MissingCellError: not measured.
         """
-        batches = self.task.latency.batches
+        batches = LATENCY_BATCHES
         allowed = ", ".join(map(str, batches))
         batch = whole_number("batch", batch, allowed)
         if batch not in batches:

@@ -5,33 +5,43 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 import warnings
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, closing
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from nasbench_rl import cores, files, shards, store
-from nasbench_rl.benchmark import Mode, TabularBenchmark
+from nasbench_rl.benchmark import Mode, Progress
 from nasbench_rl.errors import InvalidValueError, check_whole, missing_extra
 from nasbench_rl.numeric import whole_column, whole_number
 from nasbench_rl.paths import user_folder
 from nasbench_rl.records import Evaluation, Source, Split
+from nasbench_rl.run import Inheritance, Run
 from nasbench_rl.spaces.base import Architecture, ArchLike
+from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.supernet_table import OneShot, SupernetScores
-from nasbench_rl.task import GameTask, Task, get_task, task_ids
+from nasbench_rl.task import Task, get_task, task_ids
 from nasbench_rl.training import workers
 
 if TYPE_CHECKING:
     from nasbench_rl.training.inherit import Networks
 
 
-class LiveBenchmark(TabularBenchmark):
-    """Trains what is asked for, keeps it in the user's own folder of tables, and later answers from there."""
+class LiveBenchmark(StoredBenchmark):
+    """Trains what is asked for, keeps it in the user's own folder of tables, and later answers from there.
+
+    A finished training lies in the folder as a shard at once. Shards go into the table when no search of this benchmark
+    goes on any more, so that an evaluation neither reads nor writes the table.
+    """
 
     mode: Mode = "live"
+    trains = True
+    remembers = False
 
     def __init__(
         self,
@@ -39,6 +49,7 @@ class LiveBenchmark(TabularBenchmark):
         tables: str | os.PathLike[str] | None = None,
         device: str = "cpu",
         jobs: int | None = None,
+        searches: int = 1,
     ) -> None:
         """Make it ready; nothing is trained yet.
 
@@ -48,35 +59,55 @@ class LiveBenchmark(TabularBenchmark):
             device: ``cpu`` or ``cuda``.
             jobs: trainings at once, counting those of other searches that keep theirs in the same folder; None is one
                 for each CPU that this process may use.
-
-        ``searches`` is how many such searches there are: they share the processes that ``prepare`` starts.
+            searches: how many searches share those trainings, and the processes that ``prefetch`` starts.
         """
         if jobs is not None:
             jobs = whole_number("jobs", jobs, "1, 2, 3, …", least=1)
-        self.task, self.device, self.jobs = task, device, jobs or cores.usable()
-        if device != "cpu":  # which alone needs no torch to be told
+        self.device, self.jobs, self._searches = device, jobs or cores.usable(), searches
+        if device != "cpu":  # checking any other device imports torch
             workers.check_device(device)
-        self.searches = 1
-        self.folder = user_tables() if tables is None else store.table_folders(tables)[0]
-        self._named = self.folder
+        folder = user_tables() if tables is None else store.table_folders(tables)[0]
+        self._progress: Progress | None = None
         self._fresh: set[tuple[str, int]] = set()
-        self._load()
+        self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
+        super().__init__(task, folder, folder)
+
+    def _load(self) -> None:
+        super()._load()
+        self._waiting = False
+
+    def start(self, budget: int, seed: int) -> Run:
+        """See ``Benchmark.start``. What the search trains goes into the table when it ends, or the process does."""
+        run = super().start(budget, seed)
+        self._runs.add(run)
+        weakref.finalize(run, self.commit)
+        return run
+
+    def watch(self, progress: Progress | None) -> None:
+        """See ``Benchmark.watch``."""
+        self._progress = progress
+
+    def training_progress(self) -> Progress | None:
+        """See ``Benchmark.training_progress``."""
+        return self._progress
+
+    def commit(self) -> None:
+        """See ``Benchmark.commit``."""
+        if self._waiting:
+            self._reload()
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
-        """Live training has as many seeds as one asks for; ten of each split are offered."""
-        if self.task.split_by == "column":
-            return tuple(range(10))
-        return tuple(range(0 if split == "validation" else 1, 20, 2))
+        """Return the train seeds that a query may ask for: ten of each split."""
+        return self.task.splits.offered(split)
 
-    def query(
-        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
-        metric: str | None = None,
-    ) -> Evaluation:  # fmt: skip
-        """See ``Benchmark.query``; a missing cell is trained, with train seed 0 when ``seed`` is None.
+    def _evaluation(
+        self, arch: ArchLike, fidelity: int | None, seed: int | None, split: Split, metric: str | None
+    ) -> Evaluation:
+        """Answer from the table; a missing cell is trained, with train seed 0 when ``seed`` is None.
 
         It is trained to its end, whatever the fidelity, so that it answers every later question, and the answer is what
-        tabular mode gives on the same folder. A warning says when a training completes a train seed over the space
-        and changes by that what scores are made of (``Table.rule``).
+        tabular mode gives on the same folder. A warning says when a training completes a train seed over the space,
+        which changes what scores are made of (``Table.rule``).
         """
         architecture = self.space.parse(arch)
         view, at = self.table.view(split, metric), self.task.fidelity_at(fidelity)  # all that is wrong, before training
@@ -94,7 +125,7 @@ class LiveBenchmark(TabularBenchmark):
         self, archs: Sequence[ArchLike] | np.ndarray[Any, Any], fidelities: Sequence[int] | int | None = None,
         seeds: Sequence[int] | int | None = None, split: Split = "test", metric: str | None = None,
     ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
-        """See ``TabularBenchmark.query_many``; missing cells are trained first, side by side."""
+        """See ``StoredBenchmark.query_many``; missing cells are trained first, side by side."""
         view = self.table.view(split, metric)
         named = [self.space[int(row)] for row in self._rows(archs)] if self.task.exhaustive else self.parse_many(archs)
         efforts = whole_column("fidelities", "fidelity", fidelities, len(named))
@@ -104,15 +135,15 @@ class LiveBenchmark(TabularBenchmark):
         cells = [(arch, self._seed_of(seed, split)) for arch, seed in zip(named, asked, strict=True)]
         for at in positions:
             self.table.check_measured(view, at, chosen)
-        self.prepare(cells)
+        self.prefetch(cells)
         for arch, seed in zip(named, asked, strict=True):
             self.query(arch, seed=seed, split=split)
-        return super().query_many(named, fidelities, seeds, split, metric)
+        return self.table.gather(self._rows(named), fidelities, seeds, split, metric)
 
     def curve(
         self, arch: ArchLike, seed: int | None = None, split: Split = "test", metric: str | None = None
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """See ``TabularBenchmark.curve``; a missing cell is trained first, as by ``query``."""
+        """See ``StoredBenchmark.curve``; a missing cell is trained first, as by ``query``."""
         view, _ = self.table.view(split, metric), self._seed_of(seed, split)
         self.table.check_measured(view, 0, seed)
         self.query(arch, seed=seed, split=split, metric=metric)
@@ -124,45 +155,71 @@ class LiveBenchmark(TabularBenchmark):
             return self.table.seeds_behind(split)[0]
         seed = whole_number("train seed", seed, "0, 1, 2, …", least=0)
         check_whole("train seed", seed)
-        fresh = self.table.single_seed and split == "test"  # an even seed's fresh games, an odd seed's own score
-        if self.task.split_by == "seed" and seed % 2 != (split == "test") and not fresh:
+        if not self.task.splits.has(seed, split, self.table.single_seed):
             raise InvalidValueError(f"train seed {seed} is not of the {split} split (validation: even, test: odd)")
         return seed
 
     def _train(self, arch: Architecture, seed: int, asked: int) -> None:
         """Train a cell in this process, unless another that is training it finishes it first.
 
-        Progress is told in what is charged, ``asked``, for which the whole training is done.
+        Progress counts what is charged, ``asked``, for which the whole training is done.
         """
-        cells, tell = self._ready(), self.on_progress
+        cells, tell = self._ready(), self._progress
 
         def scaled(steps: int) -> None:
             assert tell is not None
             tell(steps * asked // self.task.max_fidelity)
 
-        with files.lock(self.folder, workers.lock_name(self.task, cells.cell_name(arch.name, seed))):
-            if (arch.name, seed) not in shards.trained_cells(self.folder, self.task):
-                with self.turn():
+        name = cells.cell_name(arch.name, seed)
+        with files.lock(self.folder, workers.lock_name(self.task, name)):
+            rows = shards.read_shard(self.folder, self.task, name)
+            if rows is None and self._is_in_table(arch.name, seed):
+                self._reload()
+                return
+            if rows is None:
+                with self.training_slot():
                     cells.train_cell(self.task, arch, seed, self.folder, self.device, tell and scaled)
                 self._fresh.add((arch.name, seed))
-        self._take_in()
+                rows = shards.read_shard(self.folder, self.task, name)
+        self._take_in(rows)
 
-    def turn(self) -> AbstractContextManager[None]:
-        """Waits until fewer than ``jobs`` trainings go on in the folder, and is one of them while it is held."""
+    def _is_in_table(self, arch: str, seed: int) -> bool:
+        """Whether another process has put the cell into the table since it was read."""
+        return store.present_sha256(self.folder, store.table_name(self.task)) != self._sha256 and (
+            (arch, seed) in store.cells_of(store.read_even_unlisted(self.folder, self.task))
+        )
+
+    def training_slot(self) -> AbstractContextManager[None]:
+        """Hold one of ``jobs`` training slots in the folder; wait until one is free."""
         return workers.turn(self.folder, self.jobs)
 
-    def _take_in(self) -> None:
+    def _take_in(self, rows: pa.Table | None) -> None:
+        """Add a finished cell to the table in memory, or to the one in the folder where no search goes on."""
+        self._waiting = True
+        if rows is None or not self._runs:
+            self._reload()
+            return
+        with self._warning_of_another_rule():
+            self._index(pa.concat_tables([self._rows_read, rows]))
+
+    def _reload(self) -> None:
+        """Put every shard into the table, and read it."""
+        with self._warning_of_another_rule():
+            shards.commit_shards(self.folder, self.task)
+            self._load()
+
+    @contextmanager
+    def _warning_of_another_rule(self) -> Iterator[None]:
         before = self.table.rule()
-        shards.fold(self.folder, self.task)
-        self._load()
+        yield
         if self.table.rule() != before:
             warnings.warn(
                 f"{self.task.id} in {self.folder}: a train seed is complete over the space, from now on "
                 f"{self.table.rule()}",
-                stacklevel=2,
+                stacklevel=4,
             )
 
-    def prepare(self, cells: Sequence[tuple[Architecture, int]]) -> None:
+    def prefetch(self, cells: Sequence[tuple[Architecture, int]]) -> None:
         """Train those that are missing side by side, a process each; a single one is left to ``query``.
 
         A cell whose training fails is left to ``query`` too, which says why.
@@ -174,39 +231,39 @@ class LiveBenchmark(TabularBenchmark):
             return
         self._ready()
         steps = dict.fromkeys(missing, 0)
-        processes = max(2, 2 * self.jobs // self.searches)  # more than turns: one gets ready while another trains
+        processes = max(2, 2 * self.jobs // self._searches)  # more than slots: one gets ready while another trains
         with closing(workers.train(missing, self.folder, processes, self.device, self.jobs)) as events:
             for event in events:
                 steps[event.cell] = max(event.steps, steps[event.cell])
                 if event.kind == "done":
                     self._fresh.add((event.cell.arch, event.cell.seed))
-                if self.on_progress is not None:
-                    self.on_progress(sum(steps.values()))
-        self._take_in()
+                if self._progress is not None:
+                    self._progress(sum(steps.values()))
+        self._reload()
 
     def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
-        """See ``TabularBenchmark.supernets``."""
+        """See ``Benchmark.supernets``."""
         known = super().supernets(family=family)
         seed = None if seed is None else whole_number("search seed", seed, "0, 1, 2, …", least=0)
-        if seed is None or seed in known.seeds or not isinstance(self.task, GameTask):
+        if seed is None or seed in known.seeds:
             return known
-        cells, darts = self._ready(), family == "darts"
-        train = cells.train_darts if darts else cells.train_supernet
+        cells = self._ready()
+        train = cells.train_darts if family == "darts" else cells.train_supernet
         with files.lock(self.folder, workers.lock_name(self.task, cells.cell_name(family, seed))):
             self._supernets = {}
             if seed not in super().supernets(family=family).seeds:  # another search may have made it meanwhile
-                with self.turn():
-                    train(self.task, seed, self.folder, self.device, self.on_progress)
-                shards.fold(self.folder, self.task.darts if darts else self.task.supernet)
+                with self.training_slot():
+                    train(self.task, seed, self.folder, self.device, self._progress)
+                shards.commit_shards(self.folder, self.task.one_shot(family))
                 self._supernets = {}
         return super().supernets(family=family)
 
-    def networks(self) -> Networks:
-        """See ``Benchmark.networks``."""
+    def inheritance(self) -> Inheritance:
+        """See ``Benchmark.inheritance``."""
         self._ready()
         from nasbench_rl.training.inherit import Networks
 
-        return Networks(self.task, self.device, self.on_progress)
+        return _TrainedChildren(Networks(self.task, self.device, self._progress), self.training_slot)
 
     def _ready(self) -> ModuleType:
         """The trainer's module, with this process set up for it."""
@@ -218,6 +275,19 @@ class LiveBenchmark(TabularBenchmark):
         check_device(self.device)
         tune_process()
         return cells
+
+
+class _TrainedChildren:
+    """Trains children from the weights of the networks of one run; see ``Inheritance``."""
+
+    approximation = ""
+
+    def __init__(self, networks: Networks, slot: Callable[[], AbstractContextManager[None]]) -> None:
+        self._networks, self._slot = networks, slot
+
+    def child(self, arch: Architecture, parent: Architecture, seed: int, parent_seed: int, fidelity: int) -> Evaluation:
+        with self._slot():
+            return self._networks.train_child(arch, parent, seed, parent_seed, fidelity).evaluation
 
 
 def user_tables() -> Path:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, SupportsIndex
 
 import numpy as np
 
+from nasbench_rl.budget import Budget, TrainingLedger
 from nasbench_rl.errors import (
     BudgetExhausted,
     InvalidValueError,
@@ -20,25 +22,78 @@ from nasbench_rl.errors import (
     check_whole,
 )
 from nasbench_rl.numeric import whole_number
-from nasbench_rl.paid_trainings import PaidTrainings
 from nasbench_rl.records import Evaluation, Resource, Split, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.spaces.nsc import NscSpace
+from nasbench_rl.supernet_table import OneShot, SupernetScores
+from nasbench_rl.task import Task
+from nasbench_rl.weight_sharing import WeightSharing
 
 if TYPE_CHECKING:
     import gymnasium
     import pandas as pd
 
-    from nasbench_rl.benchmark import Benchmark
-    from nasbench_rl.task import Task
-    from nasbench_rl.training.inherit import Networks
-    from nasbench_rl.weight_sharing import WeightSharing
-
-FREE_IN_A_ROW = 30_000
-"""Evaluations that charge nothing before a run ends: a search that only repeats what it paid for would never end. More
-than the steps of the longest trial of the meta-RL paper, whose agents may settle on one network."""
 _METHOD, _NOISE = 0, 1
 """Spawn keys: a method's own randomness and the order of the validation seeds never share a stream."""
+
+
+class Inheritance(Protocol):
+    """Scores children that begin with the weights of a trained network.
+
+    Attributes:
+        approximation: what stands in for the real thing, in a sentence; empty where nothing does.
+    """
+
+    approximation: str
+
+    def child(self, arch: Architecture, parent: Architecture, seed: int, parent_seed: int, fidelity: int) -> Evaluation:
+        """Train ``arch`` for ``fidelity`` from the weights of ``parent``, which was trained with ``parent_seed``."""
+
+
+class Scores(Protocol):
+    """What a run needs of a benchmark; see ``Benchmark``."""
+
+    task: Task
+    device: str
+    trains: bool
+
+    @property
+    def space(self) -> SearchSpace: ...  # noqa: D102
+
+    def query(  # noqa: D102
+        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
+        metric: str | None = None,
+    ) -> Evaluation: ...  # fmt: skip
+
+    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]: ...  # noqa: D102
+
+    def how_to_train(self, options: str) -> str: ...  # noqa: D102
+
+    def prefetch(self, cells: Sequence[tuple[Architecture, int]]) -> None: ...  # noqa: D102
+
+    def training_slot(self) -> AbstractContextManager[None]: ...  # noqa: D102
+
+    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores: ...  # noqa: D102
+
+    def training_progress(self) -> Callable[[int], None] | None: ...  # noqa: D102
+
+    def resource(self, arch: ArchLike, resource: Resource) -> float: ...  # noqa: D102
+
+    def inheritance(self) -> Inheritance: ...  # noqa: D102
+
+
+class StoredInheritance:
+    """Answers with the stored training from scratch of the same length."""
+
+    approximation = "a child that inherits weights scores as a training from scratch of that length does"
+
+    def __init__(self, scores: Scores) -> None:
+        """``scores``: where trainings from scratch are stored."""
+        self._scores = scores
+
+    def child(self, arch: Architecture, parent: Architecture, seed: int, parent_seed: int, fidelity: int) -> Evaluation:
+        """See ``Inheritance``."""
+        return self._scores.query(arch, fidelity=fidelity, seed=seed, split="validation")
 
 
 class Run:
@@ -52,17 +107,10 @@ class Run:
         space: its search space.
         seed: the search seed.
         rng: the method's own random generator.
-        budget: what may be spent, in ``task.fidelity_unit``.
-        spent: what was spent so far.
-        cpu_seconds: CPU seconds that the evaluated trainings took when they were made.
         points: every evaluation, in order.
-        approximation: what a stored table put in the place of the real thing, in a sentence; empty where every score
-            is that of the training which the method asked for. Reports name it.
-        replays: stored outcomes of which this run replays that of its search seed modulo their number, or learns from
-            it; 0 for none. No more runs than these are independent of each other.
     """
 
-    def __init__(self, benchmark: Benchmark, budget: int, seed: int) -> None:
+    def __init__(self, benchmark: Scores, budget: int, seed: int) -> None:
         """Made by ``Benchmark.start``.
 
         Raises:
@@ -76,27 +124,62 @@ class Run:
         self._benchmark = benchmark
         self.task: Task = benchmark.task
         self.space: SearchSpace = benchmark.space
-        self.seed, self.budget, self.spent, self.cpu_seconds = seed, budget, 0, 0.0
+        self.seed, self._budget = seed, Budget(budget, unit)
         self.rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_METHOD,)))
         self.points: list[TrajectoryPoint] = []
-        self.approximation = ""
-        self.replays = 0
-        self._free = 0
-        self._trainings: dict[str, PaidTrainings] = {}
+        self._named = ""
+        self._one_shot: WeightSharing | None = None
+        self._inheritance: Inheritance | None = None
+        self._trainings: dict[str, TrainingLedger] = {}
         self._incumbent: Architecture | None = None
-        self._standing: tuple[int, float] = (-1, -math.inf)
+        self._best_score: tuple[int, float] = (-1, -math.inf)
         self._validation_seeds = benchmark.train_seeds("validation")
         if not self._validation_seeds:
             raise MissingCellError(
                 f"{self.task.id} has no validation train seed to search on (train seed 0, or one that every "
                 f"architecture has); train one: {benchmark.how_to_train('--seeds 1')}"
             )
-        self._networks: Networks | None = None
+
+    @property
+    def budget(self) -> int:
+        """What may be spent, in ``task.fidelity_unit``."""
+        return self._budget.total
+
+    @property
+    def spent(self) -> int:
+        """What was spent so far."""
+        return self._budget.spent
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds that the evaluated trainings took when they were made."""
+        return self._budget.cpu_seconds
 
     @property
     def remaining(self) -> int:
         """Budget left, in the task's unit."""
-        return self.budget - self.spent
+        return self._budget.remaining
+
+    @property
+    def approximation(self) -> str:
+        """What a stored table put in the place of the real thing, in a sentence; reports name it.
+
+        Empty where every score is that of the training which the method asked for.
+        """
+        sources = [source for source in (self._one_shot, self._inheritance) if source is not None]
+        return next((text for text in (self._named, *(source.approximation for source in sources)) if text), "")
+
+    def name_approximation(self, text: str) -> None:
+        """Say, in a sentence, what the method itself put in the place of the real thing."""
+        self._named = text
+
+    @property
+    def replays(self) -> int:
+        """Stored outcomes that this run replays, or learns from, by its search seed modulo their number; 0 for none.
+
+        No more runs than these are independent of each other.
+        """
+        return self._one_shot.replays if self._one_shot is not None else 0
 
     @property
     def incumbent(self) -> Architecture | None:
@@ -161,13 +244,9 @@ class Run:
         seed, visit = mine.seed_for(fidelity)
         before = mine.paid.get(seed, 0)
         charge = max(0, fidelity - before)
-        self._free += not charge
-        if self._free > FREE_IN_A_ROW and not charge:
-            raise BudgetExhausted(f"{FREE_IN_A_ROW:,} evaluations in a row repeated what was paid for; nothing is left")
-        if charge > self.remaining:
-            raise BudgetExhausted(
-                f"{architecture} at {fidelity:,} {self.task.fidelity_unit} costs {charge:,}, {self.remaining:,} remain"
-            )
+        if not charge:
+            self._budget.check_free()
+        self._budget.check(charge, f"{architecture} at {fidelity:,} {self.task.fidelity_unit}")
         result = self._benchmark.query(architecture, fidelity=fidelity, seed=seed, split="validation")
         earlier = 0.0
         if before and charge:
@@ -181,9 +260,9 @@ class Run:
         self._log(architecture, result, seed, mine)
         return result.score
 
-    def _known(self, arch: Architecture) -> PaidTrainings:
+    def _known(self, arch: Architecture) -> TrainingLedger:
         if arch.name not in self._trainings:
-            self._trainings[arch.name] = PaidTrainings(self._seed_order(arch))
+            self._trainings[arch.name] = TrainingLedger(self._seed_order(arch))
         return self._trainings[arch.name]
 
     def _evaluate_heir(self, arch: Architecture, parent: Architecture, fidelity: int) -> float:
@@ -197,21 +276,12 @@ class Run:
             )
         if self.task.exhaustive and not self.task.keeps_function(parent, arch):
             raise InvalidValueError(f"{arch} cannot inherit the weights of {parent}: kernels only grow")
-        if fidelity > self.remaining:
-            raise BudgetExhausted(
-                f"{arch} at {fidelity:,} {self.task.fidelity_unit} costs {fidelity:,}, {self.remaining:,} remain"
-            )
+        self._budget.check(fidelity, f"{arch} at {fidelity:,} {self.task.fidelity_unit}")
         mine = self._known(arch)
         seed = mine.seeds[mine.inherited % len(mine.seeds)]
-        if self._benchmark.mode == "live":
-            if self._networks is None:
-                self._networks = self._benchmark.networks()
-            parent_seed = (trained or before.seeds)[-1]
-            with self._benchmark.turn():
-                result = self._networks.train_child(arch, parent, seed, parent_seed, fidelity).evaluation
-        else:
-            self.approximation = "a child that inherits weights scores as a training from scratch of that length does"
-            result = self._benchmark.query(arch, fidelity=fidelity, seed=seed, split="validation")
+        if self._inheritance is None:
+            self._inheritance = self._benchmark.inheritance()
+        result = self._inheritance.child(arch, parent, seed, (trained or before.seeds)[-1], fidelity)
         mine.inherited += 1
         if result.score == result.score:  # under a number that is no train seed: this is the training of no cell
             mine.scores.setdefault(fidelity, {})[-mine.inherited] = result.score
@@ -229,27 +299,21 @@ class Run:
         return [int(seed) for seed in order.permutation(self._validation_seeds)]
 
     def charge(self, amount: int, cpu_seconds: float = 0.0) -> None:
-        """Spend budget on something else than an evaluation (a supernet); the only place that charges.
+        """Spend budget on something other than an evaluation.
 
         Raises:
             InvalidValueError: less than nothing, or no whole number.
             BudgetExhausted: more than ``remaining``; nothing was charged.
         """
-        amount = whole_number("charge", amount, f"0 … {self.remaining:,} {self.task.fidelity_unit}", least=0)
-        if amount > self.remaining:
-            raise BudgetExhausted(f"{amount:,} {self.task.fidelity_unit} asked for, {self.remaining:,} remain")
-        self.spent += amount
-        self.cpu_seconds += cpu_seconds
-        if amount:
-            self._free = 0
+        self._budget.charge(amount, cpu_seconds)
 
-    def _log(self, arch: Architecture, result: Evaluation, seed: int, mine: PaidTrainings) -> None:
+    def _log(self, arch: Architecture, result: Evaluation, seed: int, mine: TrainingLedger) -> None:
         if arch == self._incumbent:  # a further seed may have made it worse: look at all again
-            self._standing, self._incumbent = max(
-                ((t.standing(), self.space.parse(name)) for name, t in self._trainings.items()), key=lambda p: p[0]
+            self._best_score, self._incumbent = max(
+                ((t.best_score(), self.space.parse(name)) for name, t in self._trainings.items()), key=lambda p: p[0]
             )
-        elif mine.standing() > self._standing:
-            self._standing, self._incumbent = mine.standing(), arch
+        elif mine.best_score() > self._best_score:
+            self._best_score, self._incumbent = mine.best_score(), arch
         name = self._incumbent.name if self._incumbent else ""
         self.points.append(
             TrajectoryPoint(
@@ -286,15 +350,15 @@ class Run:
         modes have nothing to do. A method that has several evaluations to make before it looks at a score gains a
         machine's cores by it.
         """
-        if self._benchmark.mode != "live":
+        if not self._benchmark.trains:
             return
         cells: list[tuple[Architecture, int]] = []
         left = self.remaining // self.task.max_fidelity
         for arch in dict.fromkeys(map(self.space.parse, archs)):
             if len(cells) < left and self.task.is_valid(arch):
-                known = self._trainings.get(arch.name) or PaidTrainings(self._seed_order(arch))
+                known = self._trainings.get(arch.name) or TrainingLedger(self._seed_order(arch))
                 cells.append((arch, known.seed_for(self.task.max_fidelity)[0]))
-        self._benchmark.prepare(cells)
+        self._benchmark.prefetch(cells)
 
     def recommend(self, archs: Iterable[ArchLike]) -> Architecture:
         """Train each of ``archs`` to the end and return the best by validation score, which becomes the incumbent.
@@ -321,11 +385,9 @@ class Run:
         if not scored:
             raise InvalidValueError(f"{self.task.id}: no network that exists was recommended; recommend at least one")
         best = max(scored, key=lambda entry: entry[:2])[2]
-        self._incumbent, self._standing = best, self._trainings[best.name].standing()
+        self._incumbent, self._best_score = best, self._trainings[best.name].best_score()
         last = self.points[-1]
-        self.points[-1] = TrajectoryPoint(
-            **{f.name: getattr(last, f.name) for f in fields(last)} | {"incumbent": best.name}
-        )
+        self.points[-1] = replace(last, incumbent=best.name)
         return best
 
     def env(self, **options: Any) -> gymnasium.Env[Any, Any]:
@@ -343,9 +405,8 @@ class Run:
 
     def supernet(self) -> WeightSharing:
         """Weight sharing on this run's budget: fitted in live mode, replayed from ``tables/supernet`` otherwise."""
-        from nasbench_rl.weight_sharing import WeightSharing
-
-        return WeightSharing(self, self._benchmark)
+        self._one_shot = WeightSharing(self._budget, self._benchmark, self.seed, self.rng)
+        return self._one_shot
 
     def darts(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Search by gradient, once: mixed operations whose weights and alphas PPO fits together (DARTS, RL-DARTS).
@@ -362,9 +423,8 @@ class Run:
             InvalidValueError: the space has no mixed operations.
             MissingCellError: tabular mode, and no such search of this task is stored.
         """
-        from nasbench_rl.weight_sharing import search_by_gradient
-
-        return search_by_gradient(self, self._benchmark)
+        self._one_shot = WeightSharing(self._budget, self._benchmark, self.seed, self.rng)
+        return self._one_shot.search_by_gradient()
 
     def trajectory(self) -> pd.DataFrame:
         """Every evaluation: spent, cpu_seconds, arch, fidelity, seed, score, incumbent, source."""

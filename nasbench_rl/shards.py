@@ -1,4 +1,4 @@
-"""Shards: one finished training each, which waits beside the tables until ``fold`` moves it into its table.
+"""Shards: one finished training each, which waits beside the tables until ``commit_shards`` moves it into its table.
 
 Builds write them from many processes at once, atomically, so that a kill loses no training that had ended.
 """
@@ -38,7 +38,7 @@ def write_shard(folder: Path, task: Tabled, cell: str, table: pa.Table) -> Path:
     return path
 
 
-def fold(folder: Path, task: Tabled) -> int:
+def commit_shards(folder: Path, task: Tabled) -> int:
     """Move every finished shard of a task into its table; returns how many cells were new.
 
     A table that no manifest names, as the manifest was lost, is listed again.
@@ -94,6 +94,16 @@ def _check_cells(
                 mask = pc.and_(pc.equal(table["arch"], cell[0]), pc.equal(table["seed"], cell[1]))
                 if double := table.filter(mask).to_pylist():
                     soundness.check_same(soundness.name(task, cell), double, there, rows, path)
+
+
+def read_shard(folder: Path, task: Tabled, cell: str) -> pa.Table | None:
+    """Return the rows of a finished cell that waits to be folded in; None where there is no such shard."""
+    path = shard_folder(folder, task) / f"{file_stem(cell)}.parquet"
+    try:
+        table = store.read_parquet(path, SCHEMAS[task.family]) if path.is_file() else None
+    except NasbenchError:
+        return None  # folded in between, or unreadable, which folding reports
+    return table
 
 
 def trained_cells(folder: Path, task: Tabled) -> set[tuple[str, int]]:

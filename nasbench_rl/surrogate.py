@@ -31,7 +31,8 @@ from nasbench_rl.nsc_features import NscFeatures
 from nasbench_rl.records import Split
 from nasbench_rl.spaces import nsc_graph
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.surrogate_info import METADATA, SPLITS, SurrogateInfo, SurrogateOptions, read_info, read_model
+from nasbench_rl.splits import SPLITS
+from nasbench_rl.surrogate_info import METADATA, SurrogateInfo, SurrogateOptions, read_info, read_model
 from nasbench_rl.task import ImageTask, Task
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from typing import Any
 
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.records import Split
+from nasbench_rl.splits import SPLITS
 
 FORMAT = 1
 """Raised when the files of a surrogate change their meaning."""
 METADATA = "surrogate.json"
-SPLITS: tuple[Split, ...] = ("validation", "test")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from nasbench_rl.errors import (
     InvalidValueError,
     MissingCellError,
     TableError,
-    describe_unknown,
     unknown,
 )
 from nasbench_rl.numeric import read_only, whole_column, whole_number
 from nasbench_rl.records import Cost, Evaluation, Source, Split
+from nasbench_rl.splits import SPLITS, check_split
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Bools = np.ndarray[Any, np.dtype[Any]]
-SPLITS: tuple[Split, ...] = ("validation", "test")
 SCORES = {
     "rl": ("return_last100", "return_all", "return_eval", "games"),
     "nsc": ("validation_accuracy", "test_accuracy", "train_loss"),
@@ -142,11 +141,13 @@ class Table:
         return read_only(np.asarray(self.complete.all(axis=0)))
 
     @cached_property
+    def _complete_seeds(self) -> tuple[int, ...]:
+        return tuple(int(seed) for seed in self.seeds[self.full_seeds])
+
+    @cached_property
     def single_seed(self) -> bool:
         """Whether test scores have to come from fresh games, for want of a complete odd train seed."""
-        if self.task.split_by == "column":
-            return False
-        return not bool((self.full_seeds & (self.seeds % 2 == 1)).any())
+        return self.task.splits.needs_fresh_games(self._complete_seeds)
 
     def seeds_behind(self, split: Split) -> tuple[int, ...]:
         """The train seeds of a score that no seed was named for, in the table or not.
@@ -158,14 +159,8 @@ class Table:
         Raises:
             InvalidValueError: no such split.
         """
-        if split not in SPLITS:
-            raise InvalidValueError(describe_unknown("split", split, SPLITS, "Searches see validation, reports test."))
-        if not self.task.exhaustive:
-            return (0,)
-        full = tuple(int(seed) for seed in self.seeds[self.full_seeds])
-        if self.task.split_by == "column":
-            return full or (0,)
-        return tuple(seed for seed in full if seed % 2 == (split == "test" and not self.single_seed)) or (0,)
+        check_split(split)
+        return self.task.splits.averaged(self._complete_seeds, split) if self.task.exhaustive else (0,)
 
     def split_seeds(self, split: Split) -> tuple[int, ...]:
         """The table's train seeds that may be asked for by number.
@@ -176,10 +171,8 @@ class Table:
         Raises:
             InvalidValueError: no such split.
         """
-        self.seeds_behind(split)
-        if self.task.split_by == "column" or (self.single_seed and split == "test"):
-            return tuple(int(seed) for seed in self.seeds)
-        return tuple(int(seed) for seed in self.seeds if seed % 2 == (split == "test"))
+        check_split(split)
+        return tuple(int(seed) for seed in self.seeds if self.task.splits.has(int(seed), split, self.single_seed))
 
     def scored(self, split: Split) -> int:
         """How many architectures have a score in a split."""
@@ -226,7 +219,7 @@ class Table:
 
     def column(self, metric: str, split: Split) -> str:
         """The stored column of a metric, before the single-seed rule."""
-        return metric if self.task.split_by == "seed" else f"{split}_{metric}"
+        return self.task.splits.column(metric, split)
 
     def row(self, arch: Architecture) -> int:
         """The row of an architecture.
@@ -265,8 +258,7 @@ class Table:
         seed = whole_number(f"train seed of {self.task.id}", seed, allowed)
         if seed < 0:
             raise InvalidValueError(f"train seed {seed} of {self.task.id} is negative; allowed: {allowed}")
-        odd = split == "test"
-        if self.task.split_by == "seed" and seed % 2 != odd and not (odd and self.single_seed):
+        if not self.task.splits.has(seed, split, self.single_seed):
             raise InvalidValueError(
                 f"train seed {seed} is not of the {split} split of {self.task.id}; allowed: {allowed}"
             )
@@ -295,7 +287,7 @@ class Table:
         self, arch: Architecture, fidelity: int | None, seed: int | None, split: Split, metric: str | None,
         source: Source = "table",
     ) -> Evaluation:  # fmt: skip
-        """The record of one architecture; see ``TabularBenchmark.query``."""
+        """The record of one architecture; see ``StoredBenchmark.query``."""
         row = self.row(arch)
         view, at = self.view(split, metric), self.task.fidelity_at(fidelity)
         seeds = self.seeds_at(row, view, seed, split)
@@ -320,7 +312,7 @@ class Table:
             params=int(self.params[row]),
             flops=int(self.flops[row]),
             source=source,
-            metric=column if self.task.split_by == "seed" else (metric or self.task.metric),
+            metric=column if column in self.task.metrics else (metric or self.task.metric),
         )
 
     def check_measured(self, view: View, at: Any, seeds: Any = None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
 
-from nasbench_rl.errors import InvalidValueError, UnknownNameError, check_number, describe_unknown
+from nasbench_rl.errors import InvalidValueError, UnknownNameError, UnsuitedSpaceError, check_number, describe_unknown
 from nasbench_rl.numeric import as_int
 from nasbench_rl.recipes import (
     ATARI_RECIPES,
@@ -15,6 +15,7 @@ from nasbench_rl.recipes import (
     PPO_PROTOCOL,
     DartsRecipe,
     PPORecipe,
+    SupernetRecipe,
     digest,
     supernet_recipe,
 )
@@ -36,7 +37,8 @@ from nasbench_rl.spaces.kernels import KERNEL_SPACES, KernelSpace, Network
 from nasbench_rl.spaces.nsc import NscSpace, nsc_space
 from nasbench_rl.spaces.nsc_cost import Shape
 from nasbench_rl.spaces.nsc_morphism import find_morphism
-from nasbench_rl.task_tables import DartsTable, LatencyTable, SupernetTable
+from nasbench_rl.splits import ByColumn, BySeed, SplitRule
+from nasbench_rl.task_tables import OneShot, SideTable, darts_table, latency_table, supernet_table
 
 
 class Size(Protocol):
@@ -74,9 +76,9 @@ class Task(ABC):
         direction: ``"maximize"``; all metrics of all tasks here are.
         fidelity_unit: of budgets and fidelities.
         family: the task's folder under ``tables/``, and its schema.
-        split_by: what holds validation and test apart: ``"seed"`` (even and odd train seeds) or ``"column"`` (every
-            training is measured on both).
+        splits: what holds validation and test apart: even and odd train seeds, or columns of every training.
         exhaustive: whether the space is small enough for a table of every architecture.
+        nothing: the test score of a search that found no network.
     """
 
     space: SearchSpace
@@ -87,8 +89,9 @@ class Task(ABC):
     direction: ClassVar[Literal["maximize"]] = "maximize"
     fidelity_unit: ClassVar[Literal["env_steps", "epochs"]]
     family: ClassVar[str]
-    split_by: ClassVar[Literal["seed", "column"]]
+    splits: ClassVar[SplitRule]
     exhaustive: ClassVar[bool]
+    nothing: ClassVar[float]
 
     @cached_property
     def id(self) -> str:
@@ -141,14 +144,25 @@ class Task(ABC):
         return stored.index(wanted)
 
     @property
-    def tables(self) -> tuple[Task | SupernetTable | DartsTable, ...]:
+    def tables(self) -> tuple[Task | SideTable, ...]:
         """Everything that is trained of the task, its own table first."""
         return (self,)
 
+    def one_shot(self, family: OneShot) -> SideTable:
+        """Return the table of the task's supernets or differentiable searches.
+
+        Raises:
+            UnsuitedSpaceError: the space has none.
+        """
+        raise UnsuitedSpaceError(
+            f"{self.id} has no supernets: {self.space.name} is none of the kernel-choice spaces, whose architectures "
+            "share weights"
+        )
+
     @cached_property
-    def latency(self) -> LatencyTable:
-        """The measured inference times of the task's networks."""
-        return LatencyTable(self)
+    def latency(self) -> SideTable:
+        """The table of the measured inference times of the task's networks."""
+        return latency_table(self.id, self.digest)
 
     @cached_property
     @abstractmethod
@@ -179,8 +193,9 @@ class GameTask(Task):
     metrics = ("return_last100", "return_all", "return_eval")
     fidelity_unit = "env_steps"
     family = "rl"
-    split_by = "seed"
+    splits = BySeed()
     exhaustive = True
+    nothing = float("nan")
 
     @cached_property
     def digest(self) -> str:
@@ -202,19 +217,33 @@ class GameTask(Task):
         return all(new >= old for old, new in kernels)
 
     @property
-    def tables(self) -> tuple[Task | SupernetTable | DartsTable, ...]:
+    def tables(self) -> tuple[Task | SideTable, ...]:
         """See ``Task.tables``."""
         return (self, self.supernet, self.darts)
 
-    @cached_property
-    def supernet(self) -> SupernetTable:
-        """The task's supernets: their recipe, and their table beside the task's own."""
-        return SupernetTable(self, supernet_recipe(self.environment.suite, self.environment.name, self.recipe.name))
+    def one_shot(self, family: OneShot) -> SideTable:
+        """See ``Task.one_shot``."""
+        return self.supernet if family == "supernet" else self.darts
 
     @cached_property
-    def darts(self) -> DartsTable:
-        """The task's differentiable searches: their recipe, and their table."""
-        return DartsTable(self, DartsRecipe())
+    def supernet_recipe(self) -> SupernetRecipe:
+        """What a supernet needs besides the task's recipe."""
+        return supernet_recipe(self.environment.suite, self.environment.name, self.recipe.name)
+
+    @cached_property
+    def darts_recipe(self) -> DartsRecipe:
+        """What a differentiable search needs besides the task's recipe."""
+        return DartsRecipe()
+
+    @cached_property
+    def supernet(self) -> SideTable:
+        """The table of the task's supernets."""
+        return supernet_table(self.id, self.digest, self.supernet_recipe)
+
+    @cached_property
+    def darts(self) -> SideTable:
+        """The table of the task's differentiable searches."""
+        return darts_table(self.id, self.digest, self.darts_recipe)
 
 
 @dataclass(frozen=True)
@@ -228,8 +257,9 @@ class ImageTask(Task):
     metrics = ("accuracy",)
     fidelity_unit = "epochs"
     family = "nsc"
-    split_by = "column"
+    splits = ByColumn()
     exhaustive = False
+    nothing = 0.0  # it has classified nothing
 
     @cached_property
     def digest(self) -> str:

@@ -3,88 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import Literal
 
 from nasbench_rl.recipes import DartsRecipe, SupernetRecipe, digest
 
-if TYPE_CHECKING:
-    from nasbench_rl.task import GameTask, Task
-
 LATENCY_PROTOCOL = 1
-"""Raised whenever inference times are measured otherwise than before."""
+"""Raised whenever inference times are measured differently than before."""
+LATENCY_BATCHES = (1, 32)
+
+OneShot = Literal["supernet", "darts"]
+"""Families of networks that hold every architecture: trained path by path, or as weighted sums of all kernels."""
+FAMILIES: tuple[OneShot, ...] = ("supernet", "darts")
 
 
 @dataclass(frozen=True)
-class LatencyTable:
-    """A further table of a task: how long a forward pass takes, by architecture and batch."""
-
-    task: Task
-    family: ClassVar[str] = "latency"
-    batches: ClassVar[tuple[int, ...]] = (1, 32)
-
-    @property
-    def id(self) -> str:
-        """The task's."""
-        return self.task.id
-
-    @property
-    def label(self) -> str:
-        """The table's name in lists."""
-        return f"latencies of {self.task.id}"
-
-    @cached_property
-    def digest(self) -> str:
-        """Identifies the networks and how they were measured."""
-        return digest(task=self.task.digest, latency=LATENCY_PROTOCOL, batches=self.batches)
-
-
-@dataclass(frozen=True)
-class OneShotTable:
-    """A further table of a task, with a score of every architecture by seed and fidelity of one network that holds all.
+class SideTable:
+    """A further table of a task.
 
     Attributes:
-        task: whose architectures, games, PPO recipe and fidelities these are.
-        recipe: what the network needs beside the task's recipe.
+        id: the task's id, which names the file.
         family: the table's folder, and its schema.
+        label: the table's name in lists.
+        digest: identifies all that fixes a row.
     """
 
-    task: GameTask
-    recipe: SupernetRecipe | DartsRecipe
-    family: ClassVar[str]
-
-    @property
-    def id(self) -> str:
-        """The task's."""
-        return self.task.id
-
-    @cached_property
-    def digest(self) -> str:
-        """Identifies all that fixes the network and its scores, the task included."""
-        return digest(**{"task": self.task.digest, self.family: self.recipe})
+    id: str
+    family: str
+    label: str
+    digest: str
 
 
-@dataclass(frozen=True)
-class SupernetTable(OneShotTable):
-    """The proxy scores of supernets fitted with uniform paths."""
-
-    recipe: SupernetRecipe
-    family = "supernet"
-
-    @property
-    def label(self) -> str:
-        """The table's name in lists."""
-        return f"supernets of {self.task.id}"
+def latency_table(task_id: str, task_digest: str) -> SideTable:
+    """Return the table of how long a forward pass takes, by architecture and batch."""
+    identity = digest(task=task_digest, latency=LATENCY_PROTOCOL, batches=LATENCY_BATCHES)
+    return SideTable(task_id, "latency", f"latencies of {task_id}", identity)
 
 
-@dataclass(frozen=True)
-class DartsTable(OneShotTable):
-    """The architecture probabilities that differentiable searches ended in."""
+def supernet_table(task_id: str, task_digest: str, recipe: SupernetRecipe) -> SideTable:
+    """Return the table of the proxy scores of supernets fitted with uniform paths."""
+    identity = digest(task=task_digest, supernet=recipe)
+    return SideTable(task_id, "supernet", f"supernets of {task_id}", identity)
 
-    recipe: DartsRecipe
-    family = "darts"
 
-    @property
-    def label(self) -> str:
-        """The table's name in lists."""
-        return f"differentiable searches of {self.task.id}"
+def darts_table(task_id: str, task_digest: str, recipe: DartsRecipe) -> SideTable:
+    """Return the table of the architecture probabilities that differentiable searches ended in."""
+    identity = digest(task=task_digest, darts=recipe)
+    return SideTable(task_id, "darts", f"differentiable searches of {task_id}", identity)

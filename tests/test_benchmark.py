@@ -14,7 +14,6 @@ import pytest
 from made_tables import SINGLE_SEED, TWO_BY_SEED, made_return, made_rows, write_made_table
 
 from nasbench_rl import load, query, store, tasks
-from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import (
     InvalidArchitectureError,
     InvalidValueError,
@@ -24,6 +23,7 @@ from nasbench_rl.errors import (
     UnknownNameError,
 )
 from nasbench_rl.table import Table
+from nasbench_rl.tabular_benchmark import TabularBenchmark
 from nasbench_rl.task import get_task
 
 

@@ -24,8 +24,9 @@ from nasbench_rl.errors import RecipeMismatchError
 from nasbench_rl.findings import page, page_surrogates
 from nasbench_rl.findings.answers import answers
 from nasbench_rl.findings.searches import Searches, digests, record, snapshot
+from nasbench_rl.splits import SPLITS
 from nasbench_rl.surrogate import surrogate_name
-from nasbench_rl.surrogate_info import SPLITS, SurrogateInfo, SurrogateOptions
+from nasbench_rl.surrogate_info import SurrogateInfo, SurrogateOptions
 from nasbench_rl.task import get_task
 
 IMAGES = "nsc-chain/fashion-mnist@lite"

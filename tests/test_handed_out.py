@@ -19,9 +19,9 @@ from made_tables import (
 )
 
 from nasbench_rl import load, methods, tasks
-from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import MissingCellError
 from nasbench_rl.published import published
+from nasbench_rl.tabular_benchmark import TabularBenchmark
 from nasbench_rl.testing import check_own
 
 NSC = "nsc-chain/animals@lite"
@@ -148,7 +148,7 @@ def test_of_benchmarks_runs_and_tables_nothing_can_be_changed_from_outside(mode:
     supernet = run.supernet()
     supernet.fit()
     part = run.supernet()
-    part.fit(listed=False)
+    part.fit(score_all=False)
     for thing in (bench, run, supernet, scores, table, table.view("test"), bench.space):
         kind = type(thing).__name__
         assert walk(thing, arch) == FRAMES_AND_ARRAYS[kind], f"say in FRAMES_AND_ARRAYS what {kind} hands out"

@@ -14,8 +14,8 @@ from made_tables import TWO_BY_SEED
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from nasbench_rl import get_method, load
-from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.run import Run
+from nasbench_rl.tabular_benchmark import TabularBenchmark
 
 WHOLE = 1_000_000
 

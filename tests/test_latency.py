@@ -9,7 +9,6 @@ import pytest
 from made_tables import TWO_BY_SEED, write_made_accuracies, write_made_latencies, write_made_table
 
 from nasbench_rl import cli, load, store
-from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.errors import (
     InvalidArchitectureError,
@@ -19,6 +18,7 @@ from nasbench_rl.errors import (
     UnknownNameError,
 )
 from nasbench_rl.merge import find_cells
+from nasbench_rl.tabular_benchmark import TabularBenchmark
 from nasbench_rl.task import get_task
 
 NSC = "nsc-chain/digits@lite"

@@ -10,9 +10,9 @@ import pytest
 from made_tables import write_made_darts, write_made_supernets, write_made_table
 
 from nasbench_rl import Run, get_method, load
-from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import NasbenchError, TestDataError
 from nasbench_rl.method import Method, method_names
+from nasbench_rl.tabular_benchmark import TabularBenchmark
 from nasbench_rl.task import get_task, task_ids
 from nasbench_rl.testing import MethodContract, watch
 from nasbench_rl.testing.watch import FREE_VISITS, WatchedRun

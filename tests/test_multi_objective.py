@@ -15,7 +15,6 @@ from made_tables import TWO_BY_SEED, made_accuracy, write_made_accuracies, write
 from rich.console import Console
 
 from nasbench_rl import cli, compare, get_method, load, plots
-from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.fronts import front_plots
 from nasbench_rl.fronts.front_report import (
     OF_TRAINED,
@@ -41,6 +40,7 @@ from nasbench_rl.fronts.multi_objective import (
 )
 from nasbench_rl.method import objective_of
 from nasbench_rl.store import read_frame
+from nasbench_rl.tabular_benchmark import TabularBenchmark
 from nasbench_rl.task import get_task
 
 WHOLE = 1_000_000

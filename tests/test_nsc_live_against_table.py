@@ -10,9 +10,9 @@ import pytest
 from made_tables import write_made_accuracies
 
 from nasbench_rl import load
-from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.records import Evaluation
+from nasbench_rl.tabular_benchmark import TabularBenchmark
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 

@@ -11,8 +11,8 @@ import pytest
 from made_tables import DEEP, TWO_BY_SEED
 
 from nasbench_rl import BudgetExhausted, Run, load
-from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import InvalidValueError, TestDataError, UncopiedError
+from nasbench_rl.tabular_benchmark import TabularBenchmark
 
 WHOLE = 1_000_000
 

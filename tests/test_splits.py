@@ -32,8 +32,9 @@ from nasbench_rl.experiment import Judge, Search, run_search
 from nasbench_rl.live_benchmark import LiveBenchmark
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.spaces.base import Architecture
+from nasbench_rl.splits import SPLITS
 from nasbench_rl.summary import references, table_note
-from nasbench_rl.table import SPLITS, Table
+from nasbench_rl.table import Table
 from nasbench_rl.task import GameTask, Task, get_task
 from nasbench_rl.training import workers
 

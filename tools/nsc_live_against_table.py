@@ -22,11 +22,11 @@ import numpy as np
 from baselines_readme import BASELINES, ROOT, replace_block
 
 from nasbench_rl import cli, load, provenance
-from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.experiment import table_digest
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.table import SPLITS
+from nasbench_rl.tabular_benchmark import TabularBenchmark
 
 TASK = "nsc-chain/font-letters@lite"
 ARCHS = ("maxpool2 avgpool2", "avgpool2 conv5 avgpool3 avgpool2", "conv5 conv5 avgpool3 maxpool2 conv1")

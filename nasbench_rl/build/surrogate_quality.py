@@ -15,8 +15,9 @@ from nasbench_rl.errors import InvalidValueError, unknown
 from nasbench_rl.ranks import kendall_tau, sparse_kendall_tau
 from nasbench_rl.records import Split
 from nasbench_rl.spaces.nsc_graph import predecessors
+from nasbench_rl.splits import SPLITS
 from nasbench_rl.surrogate import Surrogate, check_enough, image_task, not_chains
-from nasbench_rl.surrogate_info import SPLITS, SurrogateOptions
+from nasbench_rl.surrogate_info import SurrogateOptions
 from nasbench_rl.task import ImageTask, Task
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]

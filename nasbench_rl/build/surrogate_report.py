@@ -13,8 +13,8 @@ import pandas as pd
 from nasbench_rl import cli, plots, store
 from nasbench_rl.build.surrogate_quality import GROUPINGS, ONE_SIGMA, TWO_SIGMA, HeldOut, hold_out, quality, scores
 from nasbench_rl.records import Split
+from nasbench_rl.splits import SPLITS
 from nasbench_rl.surrogate import Surrogate, check_enough, image_task
-from nasbench_rl.surrogate_info import SPLITS
 from nasbench_rl.task import Task, get_task
 
 if TYPE_CHECKING:

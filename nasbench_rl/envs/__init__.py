@@ -40,6 +40,6 @@ if not TYPE_CHECKING:
 if ENV_ID not in gymnasium.registry:
     gymnasium.register(
         ENV_ID,
-        entry_point="nasbench_rl.envs.nsc_env:make_env",
-        vector_entry_point="nasbench_rl.envs.nsc_vector_env:make_vector_env",
+        entry_point="nasbench_rl.make_env:make_env",
+        vector_entry_point="nasbench_rl.make_env:make_vector_env",
     )

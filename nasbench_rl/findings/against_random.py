@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from nasbench_rl import ranks
-from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import MissingCellError
 from nasbench_rl.findings.searches import Chosen
 from nasbench_rl.improvement import (
@@ -26,6 +25,7 @@ from nasbench_rl.improvement import (
 from nasbench_rl.leaderboard.certainty import Difference, difference, pooled, pvalue
 from nasbench_rl.leaderboard.report import ALL, is_random_search
 from nasbench_rl.stats import ALPHA, LEVEL, RESAMPLES, Array, percentile_interval, resampling_rng
+from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.summary import random_search_chances
 
 NORMALISED = "normalised"
@@ -122,7 +122,7 @@ class Comparison:
         return found[::-1] if verdict == "worse" else found
 
 
-def compare_task(bench: TabularBenchmark, budget: int, searches: Sequence[Chosen]) -> Comparison | None:
+def compare_task(bench: StoredBenchmark, budget: int, searches: Sequence[Chosen]) -> Comparison | None:
     """Every method on one task with one budget; None for a table that is not complete, whose line is not known.
 
     Raises:
@@ -159,7 +159,7 @@ def _row(comparison: Comparison, method: str) -> Against:
     return next(row for row in comparison.rows if row.method == method)
 
 
-def _outcome(bench: TabularBenchmark, one: Chosen, scores: Array) -> Outcome:
+def _outcome(bench: StoredBenchmark, one: Chosen, scores: Array) -> Outcome:
     counts = np.zeros(len(scores), dtype=np.int64)
     for arch, count in one.chosen.items():
         if arch not in bench.table.row_of:

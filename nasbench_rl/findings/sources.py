@@ -12,7 +12,7 @@ from nasbench_rl.supernet_table import SupernetScores
 from nasbench_rl.surrogate import surrogate_name
 from nasbench_rl.surrogate_info import SurrogateInfo, read_info
 from nasbench_rl.task import GameTask, ImageTask, get_task, task_ids
-from nasbench_rl.task_tables import DartsTable, SupernetTable
+from nasbench_rl.task_tables import FAMILIES, OneShot
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,24 @@ class OneShotSource:
 
 
 def one_shot_sources(folder: Path) -> tuple[OneShotSource, ...]:
-    """Of every task, whether or not it has a table of its own yet."""
-    tables: list[SupernetTable | DartsTable] = []
-    for task in map(get_task, task_ids()):
-        if isinstance(task, GameTask):
-            tables += [task.supernet, task.darts]
-    return tuple(_one_shot(folder, table) for table in tables if store.table_name(table) in store.read_manifest(folder))
+    """Describe the stored supernets and differentiable searches of every task."""
+    listed = store.read_manifest(folder)
+    games = [task for task in map(get_task, task_ids()) if isinstance(task, GameTask)]
+    return tuple(
+        _one_shot(folder, task, family)
+        for task in games
+        for family in FAMILIES
+        if store.table_name(task.one_shot(family)) in listed
+    )
 
 
-def _one_shot(folder: Path, table: SupernetTable | DartsTable) -> OneShotSource:
+def _one_shot(folder: Path, task: GameTask, family: OneShot) -> OneShotSource:
+    table = task.one_shot(family)
     rows = store.read_table(folder, table)
-    scores = SupernetScores(table.task, rows, "darts" if isinstance(table, DartsTable) else "supernet")
+    scores = SupernetScores(task, rows, family)
     versions, machines = (tuple(sorted(set(rows[name].to_pylist()))) for name in ("code_version", "machine"))
     hours = float(scores.cpu_seconds.sum()) / 3600
-    return OneShotSource(store.table_name(table), table.family, len(scores.seeds), hours, versions, machines)
+    return OneShotSource(store.table_name(table), family, len(scores.seeds), hours, versions, machines)
 
 
 def surrogate_infos(folder: Path) -> tuple[SurrogateInfo, ...]:

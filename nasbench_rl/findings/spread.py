@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.ranking_noise import FEWEST, trained_scores
 from nasbench_rl.stats import Array
+from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.task import GameTask
 from nasbench_rl.variance import Components, one_way, two_way
 
@@ -46,7 +46,7 @@ class SpreadFinding:
     supernets: tuple[Components | None, ...]
 
 
-def spread_finding(bench: TabularBenchmark) -> SpreadFinding | None:
+def spread_finding(bench: StoredBenchmark) -> SpreadFinding | None:
     """The variance components of a task; None with fewer than ``FEWEST`` architectures trained."""
     task = bench.task
     scores = trained_scores(bench)
@@ -62,7 +62,7 @@ def spread_finding(bench: TabularBenchmark) -> SpreadFinding | None:
     return SpreadFinding(
         task=task.id,
         unit=task.fidelity_unit.replace("_", " "),
-        score=task.metric if task.split_by == "seed" else bench.table.view("test").column,
+        score=bench.table.column(task.metric, "test"),
         fidelities=task.fidelities,
         seeds=int(known.sum(axis=1).max()) if enough else 1,
         trainings=tuple(_one_way(several[:, :, at]) for at in depth) if enough else (),

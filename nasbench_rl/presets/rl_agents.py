@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import cli, files, plots, proxy_quality, store, unfinished
-from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.experiment import Search
+from nasbench_rl.loading import load
 from nasbench_rl.method import method_names
 from nasbench_rl.pool import is_incomplete, run_all
 from nasbench_rl.presets import rl_agents_page
@@ -36,6 +36,7 @@ from nasbench_rl.presets.rl_agents_protocol import (
 )
 from nasbench_rl.published import published
 from nasbench_rl.spaces import NATURE_CNN
+from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.task import GameTask
 
 
@@ -97,7 +98,7 @@ def unmoved_finalists(runs: pd.DataFrame) -> dict[str, float]:
     return shares
 
 
-def chosen(runs: pd.DataFrame, bench: TabularBenchmark, metric: str) -> dict[str, list[str]]:
+def chosen(runs: pd.DataFrame, bench: StoredBenchmark, metric: str) -> dict[str, list[str]]:
     """What each run on a task would return: of those it trained wholly, the best by a metric of these very trainings.
 
     Args:
@@ -160,7 +161,7 @@ def table_one(runs: pd.DataFrame, tasks: Sequence[str], tables: str | None) -> p
     return pd.DataFrame(rows)
 
 
-def found_by(runs: pd.DataFrame, bench: TabularBenchmark) -> dict[str, Found]:
+def found_by(runs: pd.DataFrame, bench: StoredBenchmark) -> dict[str, Found]:
     """What ENAS and SPOS found on a task, as far as they ran there."""
     by_method = chosen(runs, bench, "return_all")
     found = {}
@@ -208,7 +209,7 @@ def best_architectures(runs: pd.DataFrame, tasks: Sequence[str], tables: str | N
     return pd.DataFrame(rows)
 
 
-def draw_histograms(runs: pd.DataFrame, task: str, bench: TabularBenchmark, out: Path) -> list[Path]:
+def draw_histograms(runs: pd.DataFrame, task: str, bench: StoredBenchmark, out: Path) -> list[Path]:
     """As Figure 4: reward means of all architectures, with all that each method found marked, the best by a line."""
     figure = plots.histogram(
         bench.table.view("test", "return_all").mean[:, -1], {},

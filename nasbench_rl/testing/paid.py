@@ -8,9 +8,9 @@ from typing import Any
 from unittest.mock import patch
 
 from nasbench_rl import store, weight_sharing
-from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.records import Evaluation
 from nasbench_rl.run import Run
+from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.table import Table
 
@@ -18,7 +18,7 @@ _PAYING = ((Run, "evaluate"), (Run, "curve"), (Run, "darts"), (Run, "resource"),
 """Where a run reads for its method what it charges, or what costs nothing to know; the run is their first argument."""
 _READING = (
     (Table, "view", "its benchmark's table"),
-    (TabularBenchmark, "supernets", "its benchmark's supernets"),
+    (StoredBenchmark, "supernets", "its benchmark's supernets"),
     (Surrogate, "_guess", "its benchmark's surrogate"),
     (store, "read_table", "a table that it loads itself"),
     (store, "read_with_digest", "a table that it loads itself"),
@@ -67,15 +67,15 @@ class _Account:
 
     def querying(self) -> Any:
         """A patch that notes which trainings are read, and how far."""
-        before = TabularBenchmark.query
+        before = StoredBenchmark.query
 
-        def query(bench: TabularBenchmark, *args: Any, seed: int | None = None, **options: Any) -> Evaluation:
+        def query(bench: StoredBenchmark, *args: Any, seed: int | None = None, **options: Any) -> Evaluation:
             self._note("its benchmark's scores, or those of another run or benchmark")
             found = before(bench, *args, seed=seed, **options)
             self._read[found.arch, seed] = max(found.fidelity, self._read.get((found.arch, seed), 0))
             return found
 
-        return patch.object(TabularBenchmark, "query", query)
+        return patch.object(StoredBenchmark, "query", query)
 
     def charging(self) -> Any:
         """A patch that adds up what the run charges."""

@@ -17,17 +17,18 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from nasbench_rl.benchmark import TabularBenchmark, load
 from nasbench_rl.coverage import tasks
 from nasbench_rl.errors import (
     BudgetExhausted,
     MissingExtraError,
     TestDataError,
 )
+from nasbench_rl.loading import load
 from nasbench_rl.method import Method
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.run import Run
 from nasbench_rl.spaces.base import ArchLike, size_of
+from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.table import Table, View
 from nasbench_rl.task import get_task
@@ -45,7 +46,7 @@ Made = TypeVar("Made")
 class WatchedRun(Run):
     """A run that keeps accounts of its own and stops a search that goes on for nothing."""
 
-    def __init__(self, benchmark: TabularBenchmark, budget: int, seed: int) -> None:
+    def __init__(self, benchmark: StoredBenchmark, budget: int, seed: int) -> None:
         """As ``Run``."""
         super().__init__(benchmark, budget, seed)
         self.charged = 0
@@ -78,7 +79,7 @@ class WatchedRun(Run):
         return super().evaluate(arch, fidelity, inherit=inherit, split=split)
 
 
-def search(method: Method, benchmark: TabularBenchmark, budget: int, seed: int) -> WatchedRun:
+def search(method: Method, benchmark: StoredBenchmark, budget: int, seed: int) -> WatchedRun:
     """One search, as ``compare`` runs it; ``BudgetExhausted`` is the normal end.
 
     Raises:
@@ -98,7 +99,7 @@ def search(method: Method, benchmark: TabularBenchmark, budget: int, seed: int) 
 def sealed_test_split() -> Iterator[list[str]]:
     """Inside, whoever reads the test split gets a TestDataError; yields the list of what was tried."""
     tried: list[str] = []
-    view_before, query_before = Table.view, TabularBenchmark.query
+    view_before, query_before = Table.view, StoredBenchmark.query
     guess_before = Surrogate._guess
 
     def refuse(what: str) -> TestDataError:
@@ -111,7 +112,7 @@ def sealed_test_split() -> Iterator[list[str]]:
             raise refuse(f"{found.column} of the {split} split of {self.task.id}")
         return found
 
-    def query(self: TabularBenchmark, arch: ArchLike, *, split: Split = "test", **rest: Any) -> Evaluation:
+    def query(self: StoredBenchmark, arch: ArchLike, *, split: Split = "test", **rest: Any) -> Evaluation:
         if split == "test":  # a cached record is given out without a look into the table
             raise refuse(f"the test split of {self.task.id} by a query")
         return query_before(self, arch, split=split, **rest)
@@ -123,7 +124,7 @@ def sealed_test_split() -> Iterator[list[str]]:
 
     with (
         patch.object(Table, "view", view),
-        patch.object(TabularBenchmark, "query", query),
+        patch.object(StoredBenchmark, "query", query),
         patch.object(Surrogate, "_guess", guess),
     ):
         yield tried
