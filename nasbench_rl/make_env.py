@@ -11,10 +11,9 @@ from typing import Any
 from gymnasium.vector import AutoresetMode
 
 from nasbench_rl.benchmark import Mode
-from nasbench_rl.envs import ENV_ID
+from nasbench_rl.envs.common import ENV_ID, check_render_mode
 from nasbench_rl.envs.nsc_env import NscEnv
 from nasbench_rl.envs.nsc_vector_env import NscVectorEnv
-from nasbench_rl.envs.render_mode import check_render_mode
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.loading import load
 from nasbench_rl.records import Evaluation

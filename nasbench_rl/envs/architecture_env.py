@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_rl.envs.render_mode import check_render_mode
+from nasbench_rl.envs.common import check_render_mode
 from nasbench_rl.envs.scores import PaidRun, RunScores
 from nasbench_rl.errors import InvalidValueError, missing_extra
 from nasbench_rl.spaces.kernels import KernelSpace

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from nasbench_rl.envs.common import check_render_mode
 from nasbench_rl.envs.nsc_mdp import Design, Evaluate, IsValid, NscMdp, Termination
-from nasbench_rl.envs.render_mode import check_render_mode
 from nasbench_rl.envs.scores import PaidRun, RunScores
 from nasbench_rl.errors import InvalidValueError, missing_extra
 from nasbench_rl.spaces.nsc import NscSpace

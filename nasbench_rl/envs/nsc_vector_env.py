@@ -10,8 +10,8 @@ from typing import Any, get_args
 
 import numpy as np
 
+from nasbench_rl.envs.common import check_render_mode
 from nasbench_rl.envs.nsc_mdp import TERMINATIONS, Design, Evaluate, IsValid, NscMdp
-from nasbench_rl.envs.render_mode import check_render_mode
 from nasbench_rl.errors import InvalidValueError, check_number, missing_extra, unknown
 from nasbench_rl.records import Source
 from nasbench_rl.spaces.nsc import NscSpace

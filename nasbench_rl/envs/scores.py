@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn, Protocol, cast
 
-from nasbench_rl.envs import ENV_ID
+from nasbench_rl.envs.common import ENV_ID
 from nasbench_rl.errors import UncopiedError
 from nasbench_rl.records import TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace

@@ -1,6 +1,9 @@
-"""Gymnasium's ``render_mode``, which every environment takes and none but None has a picture for."""
+"""What all environments share."""
 
 from nasbench_rl.errors import InvalidValueError
+
+ENV_ID = "nasbench_rl/NSC-v0"
+"""What ``gymnasium.make`` calls the environment of an NSC task."""
 
 
 def check_render_mode(render_mode: str | None) -> None:
