@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Split = Literal["validation", "test"]
+from nasbench_rl.splits import Split as Split
+
 Source = Literal["table", "surrogate", "live", "invalid"]
 SOURCES: tuple[Source, ...] = ("table", "surrogate", "live", "invalid")
 Resource = Literal["params", "flops", "latency"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Literal
 
 from nasbench_rl.errors import InvalidValueError, describe_unknown
-from nasbench_rl.records import Split
 
+Split = Literal["validation", "test"]
 SPLITS: tuple[Split, ...] = ("validation", "test")
 
 
