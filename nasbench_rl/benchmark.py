@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nasbench_rl.run import Run
-    from nasbench_rl.training.inherit import Networks
+    from nasbench_rl.training.warm_start import TrainedNetworks
 
 Mode = Literal["tabular", "surrogate", "live"]
 MODES: tuple[Mode, ...] = ("tabular", "surrogate", "live")
@@ -141,7 +141,7 @@ class Benchmark(ABC):
             return self.latency(arch)
         return float(getattr(self.task.size(arch), resource))
 
-    def networks(self) -> Networks:
+    def networks(self) -> TrainedNetworks:
         """An empty store of trained networks, for children that inherit weights.
 
         Raises:

@@ -23,9 +23,10 @@ from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.supernet_table import OneShot, SupernetScores
 from nasbench_rl.task import GameTask, Task, get_task, task_ids
 from nasbench_rl.training import workers
+from nasbench_rl.training.cell import Cell, cell_name
 
 if TYPE_CHECKING:
-    from nasbench_rl.training.inherit import Networks
+    from nasbench_rl.training.warm_start import TrainedNetworks
 
 
 class LiveBenchmark(TabularBenchmark):
@@ -134,22 +135,22 @@ class LiveBenchmark(TabularBenchmark):
 
         Progress is told in what is charged, ``asked``, for which the whole training is done.
         """
-        cells, tell = self._ready(), self.on_progress
+        trainer, tell = self._ready(), self.on_progress
 
         def scaled(steps: int) -> None:
             assert tell is not None
             tell(steps * asked // self.task.max_fidelity)
 
-        with files.lock(self.folder, workers.lock_name(self.task, cells.cell_name(arch.name, seed))):
+        with files.lock(self.folder, workers.lock_name(self.task, cell_name(arch.name, seed))):
             if (arch.name, seed) not in shards.trained_cells(self.folder, self.task):
                 with self.turn():
-                    cells.train_cell(self.task, arch, seed, self.folder, self.device, tell and scaled)
+                    trainer.train_cell(self.task, arch, seed, self.folder, self.device, tell and scaled)
                 self._fresh.add((arch.name, seed))
         self._take_in()
 
     def turn(self) -> AbstractContextManager[None]:
         """Waits until fewer than ``jobs`` trainings go on in the folder, and is one of them while it is held."""
-        return workers.turn(self.folder, self.jobs)
+        return workers.training_slot(self.folder, self.jobs)
 
     def _take_in(self) -> None:
         before = self.table.rule()
@@ -168,7 +169,7 @@ class LiveBenchmark(TabularBenchmark):
         A cell whose training fails is left to ``query`` too, which says why.
         """
         longest_first = sorted(cells, key=lambda cell: -self.task.size(cell[0]).flops)
-        missing = [workers.Cell(self.task.id, a.name, seed) for a, seed in longest_first if not self.table.has(a, seed)]
+        missing = [Cell(self.task.id, a.name, seed) for a, seed in longest_first if not self.table.has(a, seed)]
         known = self.task.id in task_ids() and get_task(self.task.id) is self.task  # a worker finds it by its id
         if len(missing) < 2 or self.jobs < 2 or not known or mp.current_process().daemon:  # which may have no children
             return
@@ -190,9 +191,9 @@ class LiveBenchmark(TabularBenchmark):
         seed = None if seed is None else whole_number("search seed", seed, "0, 1, 2, …", least=0)
         if seed is None or seed in known.seeds or not isinstance(self.task, GameTask):
             return known
-        cells, darts = self._ready(), family == "darts"
-        train = cells.train_darts if darts else cells.train_supernet
-        with files.lock(self.folder, workers.lock_name(self.task, cells.cell_name(family, seed))):
+        trainer, darts = self._ready(), family == "darts"
+        train = trainer.train_darts if darts else trainer.train_supernet
+        with files.lock(self.folder, workers.lock_name(self.task, cell_name(family, seed))):
             self._supernets = {}
             if seed not in super().supernets(family=family).seeds:  # another search may have made it meanwhile
                 with self.turn():
@@ -201,23 +202,23 @@ class LiveBenchmark(TabularBenchmark):
                 self._supernets = {}
         return super().supernets(family=family)
 
-    def networks(self) -> Networks:
+    def networks(self) -> TrainedNetworks:
         """See ``Benchmark.networks``."""
         self._ready()
-        from nasbench_rl.training.inherit import Networks
+        from nasbench_rl.training.warm_start import TrainedNetworks
 
-        return Networks(self.task, self.device, self.on_progress)
+        return TrainedNetworks(self.task, self.device, self.on_progress)
 
     def _ready(self) -> ModuleType:
         """The trainer's module, with this process set up for it."""
         try:
-            from nasbench_rl.training import cells
+            from nasbench_rl.training import train_cell
             from nasbench_rl.training.process import check_device, tune_process
         except ImportError as error:
             raise missing_extra(error.name or "torch", "live", "training an architecture") from error
         check_device(self.device)
         tune_process()
-        return cells
+        return train_cell
 
 
 def user_tables() -> Path:

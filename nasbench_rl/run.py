@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from nasbench_rl.benchmark import Benchmark
     from nasbench_rl.task import Task
-    from nasbench_rl.training.inherit import Networks
+    from nasbench_rl.training.warm_start import TrainedNetworks
     from nasbench_rl.weight_sharing import WeightSharing
 
 FREE_IN_A_ROW = 30_000
@@ -91,7 +91,7 @@ class Run:
                 f"{self.task.id} has no validation train seed to search on (train seed 0, or one that every "
                 f"architecture has); train one: {benchmark.how_to_train('--seeds 1')}"
             )
-        self._networks: Networks | None = None
+        self._networks: TrainedNetworks | None = None
 
     @property
     def remaining(self) -> int:

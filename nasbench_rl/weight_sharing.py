@@ -59,32 +59,32 @@ class WeightSharing:
     def fit(
         self,
         sample_path: SamplePath | None = None,
-        told: Callable[[PathUpdate], None] | None = None,
-        listed: bool = True,
+        on_update: Callable[[PathUpdate], None] | None = None,
+        score_all: bool = True,
     ) -> None:
         """Fit the supernet over the whole of the task's env steps, and charge them.
 
         Args:
             sample_path: which path an update trains; None draws uniformly (SPOS).
-            told: called with what an update brought, in the updates' order. Live that is once the games that it played
-                in are over, so some updates later and for the last ones never. In tabular mode the first ones are never
-                told: no proxy is stored of a fit that has not reached the first fidelity.
-            listed: measure every architecture at the end. False, for spaces too large to list and for controllers that
-                need no proxies, leaves that to ``proxies_of``, and a live supernet is not stored.
+            on_update: called with each update, in order. Live that is once the games that it played in are over, so
+                some updates later and never for the last ones. In tabular mode it is not called for updates before the
+                first fidelity, at which the first proxies are stored.
+            score_all: measure every architecture at the end. False, for spaces too large to list and for controllers
+                that need no proxies, leaves that to ``proxies_of``, and a live supernet is not stored.
 
         Raises:
             BudgetExhausted: one whole training does not remain; nothing was charged.
             MissingCellError: tabular mode, and no supernet of this task is stored.
         """
         whole = _price(self.run, "a supernet")
-        if self._bench.mode == "live" and (sample_path is not None or not listed):
-            self.run.charge(whole, self._fit_live(sample_path, told, listed))
+        if self._bench.mode == "live" and (sample_path is not None or not score_all):
+            self.run.charge(whole, self._fit_live(sample_path, on_update, score_all))
             return
         stored = _stored(self.run, self._bench, "supernet")
         if sample_path is not None:
-            self._pretend(sample_path, told, stored.proxies)
-        self.run.charge(whole, stored.fit_seconds + (stored.final_seconds if listed else 0.0))
-        if listed:
+            self._pretend(sample_path, on_update, stored.proxies)
+        self.run.charge(whole, stored.fit_seconds + (stored.final_seconds if score_all else 0.0))
+        if score_all:
             self._proxies = stored.proxies[-1]
         else:
             self._unread = stored
@@ -94,7 +94,7 @@ class WeightSharing:
         if self._proxies is None:
             raise InvalidValueError(
                 "the supernet is not fitted yet; call fit() first" if self._fitted is None and self._unread is None
-                else "the supernet was fitted with listed=False; ask for proxies_of() some architectures"
+                else "the supernet was fitted with score_all=False; ask for proxies_of() some architectures"
             )  # fmt: skip
         return self._proxies.copy()
 
@@ -116,7 +116,9 @@ class WeightSharing:
         self.run.charge(0, time.process_time() - started)
         return np.array([proxy.mean for proxy in measured])
 
-    def _pretend(self, sample_path: SamplePath, told: Callable[[PathUpdate], None] | None, proxies: Floats) -> None:
+    def _pretend(
+        self, sample_path: SamplePath, on_update: Callable[[PathUpdate], None] | None, proxies: Floats
+    ) -> None:
         """Run a controller against the stored proxies of the last fidelity that a fit has reached by then."""
         self.run.approximation = (
             f"the controller hears proxies of one of {self.run.replays} stored supernets whose paths "
@@ -129,13 +131,13 @@ class WeightSharing:
         scores = [dict(zip((arch.name for arch in space), row, strict=True)) for row in proxies.tolist()]
         for i, (step, count) in enumerate(zip(steps.tolist(), reached.tolist(), strict=True)):
             arch = space.parse(sample_path(i, self.run.rng)).name
-            if told is not None and count:
-                told(PathUpdate(i, arch, step, 1.0, scores[count - 1][arch]))
+            if on_update is not None and count:
+                on_update(PathUpdate(i, arch, step, 1.0, scores[count - 1][arch]))
 
     def _fit_live(
-        self, sample_path: SamplePath | None, told: Callable[[PathUpdate], None] | None, listed: bool
+        self, sample_path: SamplePath | None, on_update: Callable[[PathUpdate], None] | None, score_all: bool
     ) -> float:
-        """Fit, and measure every architecture if ``listed``; returns the CPU seconds."""
+        """Fit, and measure every architecture if ``score_all``; returns the CPU seconds."""
         try:
             from nasbench_rl.training.process import check_device, tune_process
             from nasbench_rl.training.supernet import fit_supernet
@@ -146,11 +148,11 @@ class WeightSharing:
         tune_process()
         with self._bench.turn():
             fitted = fit_supernet(
-                task, self.run.seed, device, self._bench.on_progress, sample_path, told,
-                fidelities=[task.max_fidelity] if listed else [],
+                task, self.run.seed, device, self._bench.on_progress, sample_path, on_update,
+                fidelities=[task.max_fidelity] if score_all else [],
             )  # fmt: skip
         self._fitted = fitted
-        if not listed:
+        if not score_all:
             return fitted.cpu_seconds
         self._proxies = np.array([proxy.mean for proxy in fitted.points[-1].proxies])
         return fitted.cpu_seconds + fitted.points[-1].proxy_cpu_seconds

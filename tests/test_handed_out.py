@@ -148,7 +148,7 @@ def test_of_benchmarks_runs_and_tables_nothing_can_be_changed_from_outside(mode:
     supernet = run.supernet()
     supernet.fit()
     part = run.supernet()
-    part.fit(listed=False)
+    part.fit(score_all=False)
     for thing in (bench, run, supernet, scores, table, table.view("test"), bench.space):
         kind = type(thing).__name__
         assert walk(thing, arch) == FRAMES_AND_ARRAYS[kind], f"say in FRAMES_AND_ARRAYS what {kind} hands out"

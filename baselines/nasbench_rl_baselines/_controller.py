@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nasbench_rl import Run
 from nasbench_rl_baselines._choices import Choices, Tokens
-from nasbench_rl_baselines._searching import Purse
+from nasbench_rl_baselines._searching import BudgetGuard
 from nasbench_rl_baselines._torch import DTYPE, log_prob_and_entropy
 
 States = list[tuple[Tensor, Tensor] | None]
@@ -116,7 +116,7 @@ def evaluated_batch(
     generator: torch.Generator,
     size: int,
     advantage: Callable[[float], float],
-    purse: Purse,
+    purse: BudgetGuard,
 ) -> tuple[list[Tokens], Tensor] | None:
     """Sample ``size`` architectures and evaluate them; None when ``purse`` ends the search before the batch is full.
 

@@ -34,7 +34,7 @@ def check_share(**values: float) -> None:
             raise InvalidValueError(f"{name}={value!r} is not allowed; give a number from 0 to 1")
 
 
-class Purse:
+class BudgetGuard:
     """Says whether a search should go on: budget is left, and the last evaluations were not all free."""
 
     def __init__(self, run: Run, limit: int = FREE_LIMIT) -> None:

@@ -55,8 +55,8 @@ from torch import Tensor, nn
 
 from nasbench_rl import Run
 from nasbench_rl.spaces import Architecture
-from nasbench_rl_baselines._grown_chain import GrownChain, Layers, grown_chain
-from nasbench_rl_baselines._heirs import Heirs, is_small
+from nasbench_rl_baselines._chain_edits import GrownChain, Layers, grown_chain
+from nasbench_rl_baselines._child_training import Heirs, is_small
 from nasbench_rl_baselines._searching import check_positive
 from nasbench_rl_baselines._torch import DTYPE, generator_of, log_prob_and_entropy, one_thread
 

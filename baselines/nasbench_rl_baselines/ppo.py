@@ -26,7 +26,7 @@ import torch
 from nasbench_rl import Run
 from nasbench_rl_baselines._choices import Tokens, choices_of
 from nasbench_rl_baselines._controller import Controller, evaluated_batch
-from nasbench_rl_baselines._searching import MovingAverage, Purse, RewardScale, check_positive
+from nasbench_rl_baselines._searching import BudgetGuard, MovingAverage, RewardScale, check_positive
 from nasbench_rl_baselines._torch import generator_of, one_thread
 
 
@@ -70,7 +70,7 @@ class Ppo:
         generator = generator_of(run)
         controller = Controller(choices_of(run.space), self.units, self.layers, self.init_range, generator)
         optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate, fused=True)
-        scale, baseline, purse = RewardScale(run), MovingAverage(self.baseline_decay), Purse(run)
+        scale, baseline, purse = RewardScale(run), MovingAverage(self.baseline_decay), BudgetGuard(run)
 
         def advantage(score: float) -> float:
             scale.see(score)

@@ -51,7 +51,7 @@ from torch import Tensor
 from nasbench_rl import Run
 from nasbench_rl.errors import UnsuitedSpaceError
 from nasbench_rl.spaces import Architecture
-from nasbench_rl_baselines._heirs import Heirs
+from nasbench_rl_baselines._child_training import Heirs
 from nasbench_rl_baselines._searching import check_positive
 from nasbench_rl_baselines._torch import generator_of, one_thread
 from nasbench_rl_baselines._tree_lstm import TreeController

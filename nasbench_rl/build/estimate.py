@@ -11,7 +11,7 @@ from nasbench_rl import store
 from nasbench_rl.build import selection
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
 from nasbench_rl.training import workers
-from nasbench_rl.training.workers import SUPERNET, WHOLE_SPACE, Cell
+from nasbench_rl.training.cell import SUPERNET, WHOLE_SPACE, Cell
 
 PROBED_FLOPS = 250e6
 """A forward pass of so many takes seconds a probed epoch; the time of larger networks is extrapolated."""
@@ -93,8 +93,8 @@ def _probe_seconds(task: Task, cells: Sequence[Cell]) -> float:
     Where that network is too large for a probe, from one of at most ``PROBED_FLOPS`` and the ratio of the FLOPs.
     """
     workers.check_ready([task], "cpu")
-    from nasbench_rl.training.cells import train_darts, train_rows, train_supernet
     from nasbench_rl.training.process import tune_process
+    from nasbench_rl.training.train_cell import train_darts, train_rows, train_supernet
 
     class Enough(Exception):  # noqa: N818
         pass

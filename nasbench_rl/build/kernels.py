@@ -10,8 +10,9 @@ from nasbench_rl import cli, store
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import ImageTask, Task, get_task, task_ids
-from nasbench_rl.training.kernels import Layer, Report, layers_of, report
-from nasbench_rl.training.workers import WHOLE_SPACE, Cell, check_device
+from nasbench_rl.training.cell import WHOLE_SPACE, Cell
+from nasbench_rl.training.onednn_kernels import Layer, Report, layers_of, report
+from nasbench_rl.training.workers import check_device
 
 ANYWAY = "--allow-reference"
 """The flag of ``build`` that trains with reference kernels all the same."""

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from nasbench_rl import cli
 from nasbench_rl.task import get_task
-from nasbench_rl.training.workers import Cell
+from nasbench_rl.training.cell import Cell
 
 FIRST_LINE_SECONDS = 10.0
 """After which a file gets its first line; so long a build has nothing to say."""

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_rl import cli, files, shards, store
-from nasbench_rl.build import kernels, measure, selection, twins
+from nasbench_rl.build import kernels, reuse_chains, selection
 from nasbench_rl.build.estimate import core_hours, drawn_core_hours, measured_hours
-from nasbench_rl.build.missing import missing_cells, missing_supernets
+from nasbench_rl.build.latency import measure_latencies
 from nasbench_rl.build.progress import BuildProgress
+from nasbench_rl.build.todo import missing_cells, missing_supernets
 from nasbench_rl.coverage import split_rules
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, TableError
 from nasbench_rl.task import ImageTask, Task, get_task
 from nasbench_rl.training import memory, workers
-from nasbench_rl.training.workers import DARTS, SUPERNET, Cell
+from nasbench_rl.training.cell import DARTS, SUPERNET, Cell
 
 
 def train_missing(cells: Sequence[Cell], folder: Path, jobs: int, device: str = "cpu") -> int:
@@ -111,7 +112,7 @@ def train_command(arguments: Sequence[str]) -> int:
             raise InvalidValueError(
                 "--latency takes a minute (kernel spaces) to five (NSC) a task and trains nothing; leave --dry-run out"
             )
-        measure.measure_latencies(tasks, folder, options.repeats, options.tables)
+        measure_latencies(tasks, folder, options.repeats, options.tables)
         return 0
     if (options.depth or options.drawn or options.every > 1) and not all(isinstance(t, ImageTask) for t in tasks):
         raise InvalidValueError("--depth, --drawn and --every are for NSC tasks; agents are trained on whole spaces")
@@ -158,7 +159,7 @@ def _adopt_chains(folder: Path, tasks: Sequence[Task]) -> None:
     """What the table of chains spares a task with branches; without it, or with a broken one, they are trained."""
     for task in (task for task in tasks if isinstance(task, ImageTask)):
         try:
-            if adopted := twins.adopt(folder, task):
+            if adopted := reuse_chains.adopt(folder, task):
                 cli.say(f"taken over into {task.id}: {adopted} cells of chains, which were trained alike")
         except TableError as error:
             cli.say(f"no chains are taken over into {task.id}: {error}")

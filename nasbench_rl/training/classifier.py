@@ -16,9 +16,9 @@ from nasbench_rl.recipes_nsc import ClassifierRecipe
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.spaces.nsc_cost import Shape
-from nasbench_rl.training.datasets import DataSplit, ImageData
+from nasbench_rl.training.images import DataSplit, ImageData
 from nasbench_rl.training.nsc_network import NscNetwork, VggTwoBlocks
-from nasbench_rl.training.process import check_device, repeatable
+from nasbench_rl.training.process import check_device, deterministic
 
 EVALUATION_BATCH = 500
 
@@ -149,7 +149,7 @@ def check_images(shape: Shape, recipe: ClassifierRecipe) -> None:
         )
 
 
-@repeatable()
+@deterministic()
 def fit_network(
     network: nn.Module,
     data: ImageData,

@@ -10,7 +10,7 @@ from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.spaces.nsc_cost import node_shapes
 from nasbench_rl.task import ImageTask, get_task
-from nasbench_rl.training.workers import Cell
+from nasbench_rl.training.cell import Cell
 
 BYTES_A_PARAMETER, BYTES_A_ROUNDED_PARAMETER = 16, 10
 """Of a training by Adam: the parameter, its gradient and two moments in single precision; with autocast also the

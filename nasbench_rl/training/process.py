@@ -36,14 +36,14 @@ def tune_process(threads: int = 1) -> None:
         libc.mallopt(_M_TOP_PAD, 64 * _MIB)
 
 
-def give_back_memory() -> None:
+def trim_memory() -> None:
     """Return what a training has freed to the kernel; what comes next in this process may be small."""
     if sys.platform.startswith("linux") and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
 
 
 @contextmanager
-def repeatable() -> Iterator[None]:
+def deterministic() -> Iterator[None]:
     """Inside, or in a function so decorated, CUDA takes algorithms that give the same bits each time; a CPU does."""
     cudnn = torch.backends.cudnn
     with cudnn.flags(enabled=cudnn.enabled, deterministic=True, benchmark=False):  # left out, it would be off

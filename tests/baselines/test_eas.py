@@ -17,8 +17,8 @@ from nasbench_rl.errors import InvalidValueError  # noqa: E402
 from nasbench_rl.records import Cost, Split  # noqa: E402
 from nasbench_rl.spaces.base import ArchLike  # noqa: E402
 from nasbench_rl.task import get_task  # noqa: E402
-from nasbench_rl_baselines._grown_chain import GrownChain, Layers, grown_chain  # noqa: E402
-from nasbench_rl_baselines._heirs import HIGHEST, Heirs  # noqa: E402
+from nasbench_rl_baselines._chain_edits import GrownChain, Layers, grown_chain  # noqa: E402
+from nasbench_rl_baselines._child_training import HIGHEST, Heirs  # noqa: E402
 from nasbench_rl_baselines.eas import Eas, MetaController  # noqa: E402
 
 WHOLE = 1_000_000

@@ -94,10 +94,6 @@ MUTATIONS = (
              "rows = torch.ones_like(rollout.policy_acted).flatten().nonzero()", PPO, "masked"),
     Mutation("agents' ppo: the learning rate stays", f"{TRAINING}/ppo.py",
              "recipe.learning_rate * cosine(i / recipe.updates)", "recipe.learning_rate", PPO, "anneals"),
-    Mutation("supernet: the learning rate stays", f"{TRAINING}/supernet.py",
-             "recipe.learning_rate * cosine(i / recipe.updates)", "recipe.learning_rate", PPO, "anneals"),
-    Mutation("darts: the learning rate stays", f"{TRAINING}/darts.py",
-             "recipe.learning_rate * cosine(i / recipe.updates)", "recipe.learning_rate", PPO, "anneals"),
     Mutation("atari: the last frame alone, not the maximum of two", f"{TRAINING}/atari.py",
              "life_loss_info=True,", "life_loss_info=True,\n            maxpool=False,", GAMES, "maximum"),
     Mutation("atari: returns of clipped rewards", f"{TRAINING}/atari.py",
@@ -167,7 +163,7 @@ MUTATIONS = (
              "self.baseline = keep * self.baseline + (1 - keep) * float(rewards.mean())\n        "
              "advantages = rewards - self.baseline", SHARING, "advantages"),
     Mutation("tabular enas hears proxies before the fit has reached them", "nasbench_rl/weight_sharing.py",
-             "if told is not None and count:", "if told is not None:", SHARING, "no_proxy"),
+             "if on_update is not None and count:", "if on_update is not None:", SHARING, "no_proxy"),
     Mutation("tabular enas hears the next proxy, not the last", "nasbench_rl/weight_sharing.py",
              "scores[count - 1][arch]", "scores[min(count, len(scores) - 1)][arch]", SHARING, "stage"),
 )  # fmt: skip

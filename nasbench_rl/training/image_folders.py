@@ -8,8 +8,7 @@ import numpy as np
 
 from nasbench_rl.errors import DatasetError, missing_extra
 from nasbench_rl.recipes_nsc import DatasetInfo
-from nasbench_rl.training.datasets import data_dir
-from nasbench_rl.training.preparation import Collected
+from nasbench_rl.training.images import Collected, data_dir
 
 FEWEST = 0.9
 """Of the images that Table 3 counts, so many must be there: copies of a data set may lack a few that are broken."""

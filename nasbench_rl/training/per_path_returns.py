@@ -26,7 +26,7 @@ class _Played:
     earned: float = 0.0
 
 
-class CreditedGames:
+class ReturnsByPath:
     """Games that note which update of a fit played how much of each, and what it earned there.
 
     A rollout ends in the middle of games, and the next goes on with another path. An update's mean return is the raw

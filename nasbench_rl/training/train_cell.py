@@ -15,6 +15,7 @@ from nasbench_rl import provenance, shards, store
 from nasbench_rl.errors import DatasetError
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.task import GameTask, ImageTask, Task
+from nasbench_rl.training.cell import DARTS, SUPERNET, cell_name
 
 Rows = list[dict[str, Any]]
 Progress = Callable[[int], None] | None
@@ -38,7 +39,7 @@ def train_cell(
     try:
         rows = [{**common, **point} for point in train_rows(task, architecture, seed, device, progress)]
     finally:
-        process.give_back_memory()
+        process.trim_memory()
     return shards.write_shard(folder, task, cell_name(architecture.name, seed), store.encode_rows(task, rows))
 
 
@@ -49,7 +50,7 @@ def _check_same_images(task: ImageTask, folder: Path) -> None:
 
 def check_images(task: ImageTask, folder: Path, known: Sequence[str]) -> None:
     """Raise DatasetError where the prepared images are none of those ``known`` from the rows in ``folder``."""
-    from nasbench_rl.training.datasets import load_dataset
+    from nasbench_rl.training.load_dataset import load_dataset
 
     name = task.environment.name
     if known and load_dataset(name).digest not in known:
@@ -92,10 +93,11 @@ def _train_agent(task: GameTask, arch: Architecture, seed: int, device: str, pro
 
 
 def _train_classifier(task: ImageTask, arch: Architecture, seed: int, device: str, progress: Progress) -> Rows:
-    from nasbench_rl.training import classifier, datasets, memory
+    from nasbench_rl.training import classifier, memory
+    from nasbench_rl.training.load_dataset import load_dataset
 
     memory.check(task, arch, device)
-    data = datasets.load_dataset(task.environment.name)
+    data = load_dataset(task.environment.name)
     curve = classifier.train(task.space, arch, data, task.recipe, seed, device, progress)
     return [
         {
@@ -141,7 +143,7 @@ def train_supernet(
         for proxy in point.proxies
     ]
     table = store.encode_rows(task.supernet, rows)
-    return shards.write_shard(folder, task.supernet, cell_name("supernet", seed), table)
+    return shards.write_shard(folder, task.supernet, cell_name(SUPERNET, seed), table)
 
 
 def train_darts(
@@ -169,12 +171,7 @@ def train_darts(
         for point in fit_darts(task, seed, device, progress).points
         for arch in task.space
     ]
-    return shards.write_shard(folder, task.darts, cell_name("darts", seed), store.encode_rows(task.darts, rows))
-
-
-def cell_name(arch: str, seed: int) -> str:
-    """File-name stem of a cell's shard and lock."""
-    return f"{arch}.seed{seed}"
+    return shards.write_shard(folder, task.darts, cell_name(DARTS, seed), store.encode_rows(task.darts, rows))
 
 
 def _origin(device: str) -> dict[str, Any]:

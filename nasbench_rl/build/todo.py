@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nasbench_rl import shards, store
-from nasbench_rl.build import selection, twins
+from nasbench_rl.build import reuse_chains, selection
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.task import GameTask, ImageTask, Task
-from nasbench_rl.training.workers import SUPERNET, Cell
+from nasbench_rl.training.cell import SUPERNET, Cell
 
 
 def missing_cells(
@@ -54,9 +54,9 @@ def missing_cells(
 
 
 def _spared(folder: Path, task: ImageTask) -> set[tuple[str, int]]:
-    """Cells that a build takes over from the table of chains before it trains (``twins.adopt``)."""
+    """Cells that a build takes over from the table of chains before it trains (``reuse_chains.adopt``)."""
     try:
-        return store.cells_of(twins.adoptable(folder, task))
+        return store.cells_of(reuse_chains.adoptable(folder, task))
     except TableError:  # the build says so and trains them
         return set()
 

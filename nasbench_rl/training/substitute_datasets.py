@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_rl.errors import DatasetError, missing_extra
-from nasbench_rl.training.datasets import DataSplit, Images
-from nasbench_rl.training.packages import members
-from nasbench_rl.training.preparation import Collected
+from nasbench_rl.training.images import Collected, DataSplit, Images
+from nasbench_rl.training.package_sources import members
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -2,7 +2,7 @@
 
 oneDNN has fast kernels for common shapes and a slow reference kernel for any other. A change of torch may move a shape
 from the one to the other, and nothing but the time of a training would tell. The layers run in a process of their own,
-with one thread, because oneDNN writes its report to standard output: ``python -m nasbench_rl.training.kernels``.
+with one thread, because oneDNN writes its report to standard output: ``python -m nasbench_rl.training.onednn_kernels``.
 """
 
 from __future__ import annotations
