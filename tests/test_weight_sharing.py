@@ -181,7 +181,7 @@ def test_enas_s_baseline_is_that_before_the_batch(made_tables: Path) -> None:
     seen = []
     for i, reward in enumerate([10.0, 30.0, 50.0, 50.0]):
         learner.sample_path(i, np.random.default_rng(0))
-        learner.told(PathUpdate(i, learner.arch.name, 1024 * (i + 1), 1, reward))
+        learner.on_update(PathUpdate(i, learner.arch.name, 1024 * (i + 1), 1, reward))
         seen.append(learner.baseline)
     assert seen == pytest.approx([0.0, 16.0, 16.0, 0.2 * 16 + 0.8 * 50])
 
@@ -197,8 +197,8 @@ def test_enas_s_advantages_are_over_the_baseline_before_the_batch(made_tables: P
     for i, reward in enumerate([10.0, 30.0]):
         learner.sample_path(i, np.random.default_rng(0))
         children.append(learner.playing[i])
-        learner.told(PathUpdate(i, "", 1024 * (i + 1), 1, reward))
-    log_prob, _ = before.log_prob([child.tokens for child in children], torch.stack([c.told for c in children]))
+        learner.on_update(PathUpdate(i, "", 1024 * (i + 1), 1, reward))
+    log_prob, _ = before.log_prob([child.tokens for child in children], torch.stack([c.context for c in children]))
     loss = -(5.0 * log_prob[0] + 25.0 * log_prob[1]) / 2
     expected = torch.autograd.grad(loss, list(before.parameters()))
     for parameter, gradient in zip(learner.controller.parameters(), expected, strict=True):
@@ -218,8 +218,8 @@ def test_enas_rewards_the_entropy_of_its_controller(made_tables: Path) -> None:
     for i in range(3):
         learner.sample_path(i, np.random.default_rng(0))
         children.append(learner.playing[i])
-        learner.told(PathUpdate(i, "", 1024 * (i + 1), 1, 5.0))
-    told = torch.stack([child.told for child in children])
+        learner.on_update(PathUpdate(i, "", 1024 * (i + 1), 1, 5.0))
+    told = torch.stack([child.context for child in children])
     _, entropy = before.log_prob([child.tokens for child in children], told)
     expected = torch.autograd.grad(-2.0 * entropy.mean(), list(before.parameters()))
     for parameter, gradient in zip(learner.controller.parameters(), expected, strict=True):
@@ -238,7 +238,7 @@ def test_enas_hears_of_a_child_after_others_have_begun_and_rewards_the_right_one
         learner.sample_path(i, np.random.default_rng(0))
         sampled.append(learner.playing[i // 2])
     for i, (games, mean) in enumerate([(1.0, 8.0), (3.0, 4.0), (2.0, 7.0), (2.0, 9.0)]):
-        learner.told(PathUpdate(i, "", 1024 * (i + 1), games, mean))
+        learner.on_update(PathUpdate(i, "", 1024 * (i + 1), games, mean))
     assert learner.batch == [(sampled[0], pytest.approx(5.0)), (sampled[2], pytest.approx(8.0))]
     assert list(learner.playing.values()) == [sampled[4]]
 
@@ -274,7 +274,7 @@ def test_a_child_that_ends_before_any_proxy_is_left_out_and_moves_no_other_s_rew
         learner.sample_path(i, np.random.default_rng(0))
     sampled = dict(learner.playing)
     for i, mean in [(3, 4.0), (4, 7.0), (5, 9.0)]:  # the first child is not heard of, the second in part
-        learner.told(PathUpdate(i, "", 1024 * (i + 1), 1.0, mean))
+        learner.on_update(PathUpdate(i, "", 1024 * (i + 1), 1.0, mean))
     assert learner.batch == [(sampled[1], 4.0), (sampled[2], pytest.approx(8.0))]
 
 
@@ -288,7 +288,7 @@ def test_enas_s_controller_is_told_of_the_last_child_and_its_reward(made_tables:
         learner = _Learner(Enas(child_updates=1, learning_rate=rate), run, 100)
         for i, reward in enumerate(rewards):
             learner.sample_path(i, np.random.default_rng(0))
-            learner.told(PathUpdate(i, "", 1024 * (i + 1), 1, reward))
+            learner.on_update(PathUpdate(i, "", 1024 * (i + 1), 1, reward))
         return learner
 
     first = learner_told()
@@ -304,8 +304,8 @@ def test_enas_s_controller_is_told_of_the_last_child_and_its_reward(made_tables:
     other.heard[:5] = other.heard[:5].roll(1)
     assert np.abs(written[2] - other.probabilities()).max() > 1e-6, "by the architecture alone"
     learned, kept = learner_told(5.0, 9.0, 1.0, rate=0.1), learner_told(5.0, 9.0, 1.0)
-    assert learned.controller.told is not None and kept.controller.told is not None
-    assert not torch.equal(learned.controller.told.weight, kept.controller.told.weight), (
+    assert learned.controller.context is not None and kept.controller.context is not None
+    assert not torch.equal(learned.controller.context.weight, kept.controller.context.weight), (
         "a batch teaches it to use them"
     )
 
@@ -319,8 +319,8 @@ def test_enas_learns_from_a_child_as_it_was_told_before_it(made_tables: Path) ->
     for i, reward in enumerate([3.0, 8.0]):
         before.append(learner.heard)
         learner.sample_path(i, np.random.default_rng(0))
-        learner.told(PathUpdate(i, "", 1024 * (i + 1), 1, reward))
-    assert all(torch.equal(child.told, told) for (child, _), told in zip(learner.batch, before, strict=True))
+        learner.on_update(PathUpdate(i, "", 1024 * (i + 1), 1, reward))
+    assert all(torch.equal(child.context, told) for (child, _), told in zip(learner.batch, before, strict=True))
     assert not torch.equal(*before)
 
 

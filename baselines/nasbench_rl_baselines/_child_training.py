@@ -1,12 +1,6 @@
-"""What the methods share that grow networks: a trained start, children with its weights, a few trained to the end.
+"""A trained start network, children that inherit its weights, and a few of them trained to the end.
 
-Both papers train one small network first, give every child that the controller grows from it the start's weights and a
-short training, and train the best children at the end. Here a search ends with the best of the wholly trained, the
-start among them: it was paid for, and short trainings rank children too roughly to say that one surely beats it.
-Rewards and their baseline are those of the authors' code, ``reward`` in ``code/expdir_monitor/arch_manager.py`` of
-https://github.com/han-cai/EAS, ``update_meta_controller`` in ``code/CIFAR/expdir_monitor/arch_manager.py`` of
-https://github.com/han-cai/PathLevel-EAS: before an update of the controller the baseline moves by 0.95 of the way to
-the mean reward of the children that the update learns from.
+Rewards and baseline are those of https://github.com/han-cai/EAS and https://github.com/han-cai/PathLevel-EAS.
 """
 
 from __future__ import annotations
@@ -41,7 +35,7 @@ def is_small(run: Run) -> bool:
     return size_of(run.space) <= SMALL
 
 
-class Heirs:
+class Children:
     """The children of one start network and their rewards.
 
     Attributes:
@@ -96,7 +90,7 @@ class Heirs:
     def learn(
         self,
         grow: Callable[[], tuple[Architecture, Episode]],
-        judge: Callable[[list[Episode]], tuple[Tensor, Tensor]],
+        log_prob_of: Callable[[list[Episode]], tuple[Tensor, Tensor]],
         optimizer: torch.optim.Optimizer,
         batch: int,
         entropy_coef: float,
@@ -105,7 +99,7 @@ class Heirs:
 
         Args:
             grow: gives a child and the episode of decisions it came from.
-            judge: gives the log-probability of each episode and its summed entropy, (episodes,) and differentiable.
+            log_prob_of: gives each episode's log-probability and summed entropy, both (episodes,), with gradients.
             optimizer: of the controller.
             batch: children an update.
             entropy_coef: weight of the entropy bonus.
@@ -118,7 +112,7 @@ class Heirs:
                 self.train(child)
                 children.append(child)
                 episodes.append(episode)
-            log_prob, entropy = judge(episodes)
+            log_prob, entropy = log_prob_of(episodes)
             gains = torch.tensor(self.advantages(children), dtype=DTYPE) * log_prob
             if not log_prob.requires_grad:  # no child had a choice to make: there is nothing to learn
                 continue

@@ -1,8 +1,8 @@
 """A bidirectional tree-structured LSTM over the layers of a network, and three actors that read it.
 
-Cai et al. (2018), https://arxiv.org/abs/1806.02639, section 3.3 and Figure 4: the states of merged branches are added
-under add (child-sum units of Tai et al. 2015, https://arxiv.org/abs/1503.00075) and kept apart under concat (N-ary
-units); a layer is a step of a usual LSTM. One pass follows the image, the other returns.
+Cai et al. (2018), https://arxiv.org/abs/1806.02639, section 3.3 and Figure 4; Tai et al. (2015),
+https://arxiv.org/abs/1503.00075: child-sum units at add, N-ary units at concat. One pass follows the image, the other
+returns.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Merge(nn.Module):
 
 
 class TreeController(nn.Module):
-    """Encoder and actors; it remembers the decisions of an episode until ``told``."""
+    """Encoder and actors; it remembers the decisions of an episode until ``take_log_prob``."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class TreeController(nn.Module):
         self._entropy = self._entropy - (log_probs.exp() * log_probs).sum()
         return choices[at]
 
-    def told(self) -> tuple[Tensor, Tensor]:
+    def take_log_prob(self) -> tuple[Tensor, Tensor]:
         """Log-probability and summed entropy of the choices since the last call."""
         kept = self._log_prob, self._entropy
         self._log_prob, self._entropy = torch.zeros((), dtype=DTYPE), torch.zeros((), dtype=DTYPE)

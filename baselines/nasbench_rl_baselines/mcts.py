@@ -1,16 +1,7 @@
 """UCT: Monte Carlo tree search over the choices that make an architecture.
 
-Kocsis and Szepesvári (2006), "Bandit based Monte-Carlo planning", ECML, section 2: the bound is 2 C_p √(ln t / s), with
-C_p = 1/√2 that of UCB1, √(2 ln t / s). The survey of Browne et al. (2012), section 3.3, gives the same C_p for rewards
-in [0, 1] and writes another 2 under the root. For architectures Wistuba (2017), "Finding competitive network
-architectures within a day using UCT", https://arxiv.org/abs/1712.07420, without its sharing of information between
-branches, and Negrinho and Gordon (2017), "DeepArchitect", https://arxiv.org/abs/1704.08792, whose code has the same
-bound, b √(2 ln t / s), and the same constant, b = 1, by default (github.com/negrinho/deep_architect,
-``deep_architect/searchers/mcts.py``); the experiments of its first version have b = 0.5 (github.com/negrinho/
-deep_architect_legacy, ``experiments.py``). Not confirmed from a source: Wistuba's own constant.
-
-Changed for spaces of 25 or 32 points: scores are returns of games, so means are scaled to [0, 1] by the lowest and
-highest score seen so far; an architecture is trained once, so a branch in which all is trained is not entered again.
+Kocsis and Szepesvári (2006), ECML; Wistuba (2017), https://arxiv.org/abs/1712.07420. Notes:
+``docs/methods/black_box.md``.
 """
 
 from __future__ import annotations

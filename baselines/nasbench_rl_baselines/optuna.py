@@ -1,17 +1,6 @@
 """Any Optuna sampler by name, with its pruners on the stored fidelities.
 
-Akiba, Sano, Yanase, Ohta and Koyama (2019), "Optuna: a next-generation hyperparameter optimization framework",
-https://arxiv.org/abs/1907.10902. An architecture is a trial: one integer parameter for each kernel, one categorical for
-each choice of an NSC network.
-
-Changed for spaces of 25 or 32 points, whose default budget is ten trainings: Optuna's defaults of 10 random trials
-before its models, and of 50 individuals a generation, would make the whole search a random one; both are ``startup``
-here. An architecture that is suggested again is told the score it had, at no charge; after ``retries`` of them in a row
-the next new one is drawn at random.
-
-NSC networks have choices that are named and not ordered, and depend on those before. CMA-ES models none of them and is
-refused there. The Gaussian process models those that every trial had, which are the first of them, and draws the rest
-at random; TPE and NSGA-II take all.
+Akiba et al. (2019), https://arxiv.org/abs/1907.10902. Notes: ``docs/methods/black_box.md``.
 """
 
 from __future__ import annotations

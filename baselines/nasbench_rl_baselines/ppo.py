@@ -1,20 +1,7 @@
 """The controller of NASNet: an LSTM trained by proximal policy optimization.
 
-Zoph, Vasudevan, Shlens and Le (2018), "Learning transferable architectures for scalable image recognition",
-https://arxiv.org/abs/1707.07012, appendix A.2: one layer of 100 units, weights within ± 0.1, PPO at a learning rate of
-0.00035, entropy bonus 0.00001, baseline decay 0.95. Schulman et al. (2017), "Proximal policy optimization algorithms",
-https://arxiv.org/abs/1707.06347, equation 7.
-
-Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 20 000:
-
-- A batch has 5 architectures, so that a default budget has two; the paper's has 20 (appendix A.3).
-- Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far.
-- All choices share one embedding and one softmax; the paper has a softmax for each.
-- The paper gives neither the clipping nor the epochs of PPO; they are Schulman et al.'s (table 3: 0.2 and 10). Nor does
-  it name the optimizer, which is Adam here as there.
-
-The learning rate is the paper's: at the default budget the controller has hardly moved from a uniform distribution, and
-the search is close to random search with replacement.
+Zoph et al. (2018), https://arxiv.org/abs/1707.07012, appendix A.2; Schulman et al. (2017),
+https://arxiv.org/abs/1707.06347, equation 7. Notes: ``docs/methods/controllers.md``.
 """
 
 from __future__ import annotations

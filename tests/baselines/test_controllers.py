@@ -140,7 +140,7 @@ def test_what_the_controller_remembers_ends_with_an_update(space: SearchSpace) -
 @pytest.mark.parametrize("space", [SPACES[0], SPACES[2]], ids=lambda space: space.name)
 def test_a_controller_that_is_told_something_samples_by_it(space: SearchSpace) -> None:
     generator = torch.Generator().manual_seed(1)
-    controller = Controller(choices_of(space), 16, 1, 2.0, generator, told=3)
+    controller = Controller(choices_of(space), 16, 1, 2.0, generator, context=3)
     sequences = whole_sequences(controller.choices)
     for told in torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, -1.0], [0.0, 2.0, 1.0]], dtype=DTYPE):
         probabilities = controller.log_prob(sequences, told.expand(len(sequences), -1))[0].exp().detach().numpy()

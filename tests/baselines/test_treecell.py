@@ -203,7 +203,7 @@ def test_the_controller_learns_to_branch_as_rewarded() -> None:
         gains, rewards = [], []
         for _ in range(4):
             rewards.append(-float(len(moves.grow(controller))))
-            gains.append(controller.told()[0])
+            gains.append(controller.take_log_prob()[0])
         sizes.append(-np.mean(rewards))
         optimizer.zero_grad()
         (-((torch.tensor(rewards) - np.mean(rewards)) * torch.stack(gains)).mean()).backward()

@@ -26,6 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 METHODS, TRAINING, ENVS = "baselines/nasbench_rl_baselines", "nasbench_rl/training", "nasbench_rl/envs"
 UPDATES, SHARING, PPO = "tests/baselines/test_updates.py", "tests/test_weight_sharing.py", "tests/training/test_ppo.py"
+ENAS = "tests/baselines/test_enas.py"
 CONTROLLERS, GAMES = "tests/baselines/test_controllers.py", "tests/training/test_games.py"
 CLASSIFIER, KERNELS = "tests/training/test_classifier.py", "tests/spaces/test_kernels.py"
 SUPERNET, DARTS = "tests/training/test_supernet.py", "tests/training/test_darts.py"
@@ -149,19 +150,19 @@ MUTATIONS = (
     Mutation("darts: the temperature divides", f"{TRAINING}/darts.py",
              "self.temperature * self.alphas", "self.alphas / self.temperature", DARTS, "temperature"),
     Mutation("enas: ten children an update of the controller", f"{METHODS}/enas.py",
-             "children: int = 3", "children: int = 10", SHARING, "three_children"),
+             "children: int = 3", "children: int = 10", ENAS, "three_children"),
     Mutation("enas: the controller is told nothing", f"{METHODS}/_controller.py",
-             "begin = begin + self.told(told)", "begin = begin + 0 * self.told(told)", SHARING, "last_child"),
+             "begin = begin + self.context(context)", "begin = begin + 0 * self.context(context)", ENAS, "last_child"),
     Mutation("enas: the reward is not told", f"{METHODS}/enas.py",
-             "torch.tensor([self.scale(reward)], dtype=DTYPE)", "torch.zeros(1, dtype=DTYPE)", SHARING, "last_child"),
+             "torch.tensor([self.scale(reward)], dtype=DTYPE)", "torch.zeros(1, dtype=DTYPE)", ENAS, "last_child"),
     Mutation("enas: no entropy bonus", f"{METHODS}/enas.py",
-             " + self.method.entropy_coef * entropy", "", SHARING, "entropy"),
+             " + self.method.entropy_coef * entropy", "", ENAS, "entropy"),
     Mutation("enas: the baseline holds the batch's own rewards", f"{METHODS}/enas.py",
              "advantages, keep = rewards - self.baseline, self.method.baseline_momentum\n        "
              "self.baseline = keep * self.baseline + (1 - keep) * float(rewards.mean())",
              "keep = self.method.baseline_momentum\n        "
              "self.baseline = keep * self.baseline + (1 - keep) * float(rewards.mean())\n        "
-             "advantages = rewards - self.baseline", SHARING, "advantages"),
+             "advantages = rewards - self.baseline", ENAS, "advantages"),
     Mutation("tabular enas hears proxies before the fit has reached them", "nasbench_rl/weight_sharing.py",
              "if on_update is not None and count:", "if on_update is not None:", SHARING, "no_proxy"),
     Mutation("tabular enas hears the next proxy, not the last", "nasbench_rl/weight_sharing.py",
