@@ -14,8 +14,6 @@ import pytest
 torch = pytest.importorskip("torch")
 safetensors_torch = pytest.importorskip("safetensors.torch")
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from toy_task import BEST, ToyBenchmark, searched, share_of_best  # noqa: E402
 
 from nasbench_rl.errors import InvalidValueError  # noqa: E402
@@ -242,7 +240,7 @@ def _trace(method: Method, seed: int = 3) -> str:
 
 _CHILD = """
 import sys
-sys.path.insert(0, {here!r})
+sys.path[:0] = {here!r}
 import torch
 torch.set_num_threads(2)
 torch.manual_seed(99)
@@ -253,7 +251,7 @@ for factory in EVERY:
 
 
 def test_another_process_with_other_threads_and_seed_searches_the_same() -> None:
-    code = _CHILD.format(here=str(Path(__file__).parent))
+    code = _CHILD.format(here=[str(folder) for folder in Path(__file__).parents[:2]])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     here = [_trace(factory()) for factory in EVERY]

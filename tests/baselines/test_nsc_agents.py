@@ -14,8 +14,6 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("gymnasium")
 safetensors_torch = pytest.importorskip("safetensors.torch")
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 import numpy as np  # noqa: E402
 from made_images import TASK, made_folder, made_rows  # noqa: E402
 from toy_task import ToyBenchmark, searched  # noqa: E402

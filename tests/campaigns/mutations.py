@@ -30,7 +30,8 @@ ENAS = "tests/baselines/test_enas.py"
 CONTROLLERS, GAMES = "tests/baselines/test_controllers.py", "tests/training/test_games.py"
 CLASSIFIER, KERNELS = "tests/training/test_classifier.py", "tests/spaces/test_kernels.py"
 SUPERNET, DARTS = "tests/training/test_supernet.py", "tests/training/test_darts.py"
-Q_TABLE, FIDELITY = "tests/baselines/test_q_table.py", "tests/baselines/test_fidelity_methods.py"
+Q_TABLE, EVOLUTION = "tests/baselines/test_q_table.py", "tests/baselines/test_regularized_evolution.py"
+HYPERBAND, HALVING = "tests/baselines/test_hyperband.py", "tests/baselines/test_successive_halving.py"
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,14 @@ MUTATIONS = (
     Mutation("q-learning: epsilon never falls", f"{METHODS}/_q_table.py",
              "models = progress * sum(", "models = 0 * progress * sum(", Q_TABLE, "schedule"),
     Mutation("regularized evolution: the worst dies, not the oldest", f"{METHODS}/regularized_evolution.py",
-             "alive.popleft()", "alive.remove(min(alive, key=lambda one: one[1]))", UPDATES, "oldest"),
+             "alive.popleft()", "alive.remove(min(alive, key=lambda one: one[1]))", EVOLUTION, "oldest"),
     Mutation("regularized evolution: the worst of a tournament breeds", f"{METHODS}/regularized_evolution.py",
-             "parent = max(", "parent = min(", UPDATES, "oldest"),
+             "parent = max(", "parent = min(", EVOLUTION, "oldest"),
     Mutation("hyperband: brackets are rounded down", f"{METHODS}/hyperband.py",
              "-(-(most + 1) * self.eta**halvings // (halvings + 1))",
-             "(most + 1) * self.eta**halvings // (halvings + 1)", FIDELITY, "hyperband"),
+             "(most + 1) * self.eta**halvings // (halvings + 1)", HYPERBAND, "brackets"),
     Mutation("successive halving: the worst are promoted", f"{METHODS}/_fidelities.py",
-             "scores[arch.name]))[::-1]", "scores[arch.name]))", FIDELITY, "promotes"),
+             "scores[arch.name]))[::-1]", "scores[arch.name]))", HALVING, "promotes"),
     Mutation("reinforce: no baseline", f"{METHODS}/_searching.py",
              "advantage = reward - self._value", "advantage = reward", CONTROLLERS, "baseline"),
     Mutation("reinforce: the baseline holds the reward itself", f"{METHODS}/_searching.py",
