@@ -61,7 +61,7 @@ def test_drawn_cells_are_priced_by_those_in_the_table(tmp_path: Path, capsys: py
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("8 cells, 96 epochs, about ")
     assert said[1] == (
-        f"and 298 cells of {MULTI} that are drawn, 3,576 epochs, about 5 core-hours "
+        f"and 298 cells of {MULTI} that are drawn, 3,576 epochs, about 5.0 core-hours "
         "(the mean of the table's 2 deeper than 1, without chains: 60 CPU seconds)"
     )
     assert cli.run(build_main, [MULTI, "--drawn", "2", *command[5:]]) == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_rl import cli, files, shards, store
+from nasbench_rl._utils.text import show
 from nasbench_rl.build import kernels, reuse_chains, selection
 from nasbench_rl.build.estimate import core_hours, drawn_core_hours, measured_hours
 from nasbench_rl.build.latency import measure_latencies
@@ -171,7 +172,7 @@ def _train_and_say(cells: Sequence[Cell], folder: Path, options: Any) -> int:
     if options.device == "cpu" and not options.allow_reference:
         kernels.check_cells(cells)
     hours = measured_hours(cells, folder)  # what no row tells, the first steps will: a probe would delay them
-    cost = "" if hours is None else f", about {_number(hours)} core-hours (CPU seconds in the table)"
+    cost = "" if hours is None else f", about {show(hours, 2)} core-hours (CPU seconds in the table)"
     cli.say(f"{_amount(cells)}{cost}, into {folder}")
     return train_missing(cells, folder, options.jobs, options.device)
 
@@ -204,7 +205,7 @@ def _say_cost(cells: Sequence[Cell], tasks: Sequence[Task], options: Any, folder
         if cells:
             try:
                 hours, source = core_hours(cells, folder)
-                cost = f"about {_number(hours)} core-hours ({source})"
+                cost = f"about {show(hours, 2)} core-hours ({source})"
             except MissingExtraError as error:  # what no row tells is probed
                 cost = f"core-hours unknown: {error}"
         cli.say(f"{_amount(cells)}, {cost}")
@@ -212,9 +213,5 @@ def _say_cost(cells: Sequence[Cell], tasks: Sequence[Task], options: Any, folder
         count, hours, source = drawn_core_hours(task, options.depth or 0, options.drawn, folder)
         cli.say(
             f"{'and ' if cells else ''}{count} cells of {task.id} that are drawn, "
-            f"{count * task.max_fidelity:,} epochs, about {_number(hours)} core-hours ({source})"
+            f"{count * task.max_fidelity:,} epochs, about {show(hours, 2)} core-hours ({source})"
         )
-
-
-def _number(hours: float) -> str:
-    return f"{hours:.2g}" if hours < 100 else f"{hours:,.0f}"

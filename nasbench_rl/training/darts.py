@@ -120,9 +120,15 @@ def fit_darts(
         points.extend(_point(reached.fidelity, network, curve) for reached in curve.points[len(points) :])
 
     fit(
-        network, task, games, play_seeds, on,
-        fidelities=task.fidelities, after_update=after_update, progress=progress,
-    )  # fmt: skip
+        network,
+        task,
+        games,
+        play_seeds,
+        on,
+        fidelities=task.fidelities,
+        after_update=after_update,
+        progress=progress,
+    )
     return FittedDarts(network, tuple(points))
 
 

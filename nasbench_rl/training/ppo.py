@@ -176,16 +176,9 @@ def update(
     for _ in range(recipe.epochs):
         order = rows[torch.randperm(len(rows), generator=generator, device=generator.device)]
         for batch in order.chunk(recipe.minibatches):
-            logits, value = policy(words[batch].view(torch.uint8).view(-1, *observation.shape[1:]))
+            outputs = policy(words[batch].view(torch.uint8).view(-1, *observation.shape[1:]))
             loss = _loss(
-                logits,
-                value,
-                action[batch],
-                advantage[batch],
-                target[batch],
-                old_log_prob[batch],
-                old_value[batch],
-                recipe,
+                *outputs, action[batch], advantage[batch], target[batch], old_log_prob[batch], old_value[batch], recipe
             )
             optimizer.zero_grad()
             loss.backward()

@@ -264,9 +264,15 @@ def fit_supernet(
         points.take(supernet, curve.steps, on)
 
     curve = fit(
-        supernet, task, games, (env_seeds, action_seeds), on,
-        before_update=before_update, after_update=after_update, progress=progress,
-    )  # fmt: skip
+        supernet,
+        task,
+        games,
+        (env_seeds, action_seeds),
+        on,
+        before_update=before_update,
+        after_update=after_update,
+        progress=progress,
+    )
     return FittedSupernet(supernet, tuple(points.taken), curve.steps, points.cpu_seconds, proxy_seeds)
 
 

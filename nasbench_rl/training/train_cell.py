@@ -1,13 +1,11 @@
-"""Train one cell of a table, or one network for all its architectures, and write its shard.
-
-Both ``build`` and the live benchmark do.
-"""
+"""Train one cell of a table, or one network for all its architectures, and write its shard."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +20,20 @@ Progress = Callable[[int], None] | None
 
 
 def train_cell(
-    task: Task,
-    arch: ArchLike,
-    seed: int,
-    folder: Path,
-    device: str = "cpu",
-    progress: Callable[[int], None] | None = None,
+    task: Task, arch: ArchLike, seed: int, folder: Path, device: str = "cpu", progress: Progress = None
 ) -> Path:
     """Train ``arch`` with train seed ``seed`` and write the cell's shard under ``folder``; returns its path."""
     from nasbench_rl.training import process
 
     architecture = task.space.parse(arch)
-    if isinstance(task, ImageTask):
-        _check_same_images(task, folder)
+    if isinstance(task, ImageTask):  # before a training whose rows the table would refuse
+        check_images(task, folder, store.read_table(folder, task)["data"].unique().to_pylist())
     common = {**_origin(device), **_size(task, architecture), "seed": seed}
     try:
         rows = [{**common, **point} for point in train_rows(task, architecture, seed, device, progress)]
     finally:
         process.trim_memory()
     return shards.write_shard(folder, task, cell_name(architecture.name, seed), store.encode_rows(task, rows))
-
-
-def _check_same_images(task: ImageTask, folder: Path) -> None:
-    """Raise DatasetError before a training whose rows the table would refuse."""
-    check_images(task, folder, store.read_table(folder, task)["data"].unique().to_pylist())
 
 
 def check_images(task: ImageTask, folder: Path, known: Sequence[str]) -> None:
@@ -62,7 +50,7 @@ def check_images(task: ImageTask, folder: Path, known: Sequence[str]) -> None:
 
 
 def train_rows(task: Task, arch: Architecture, seed: int, device: str, progress: Progress) -> Rows:
-    """Train, and give what was measured at each fidelity."""
+    """Train an architecture and return what was measured at each fidelity."""
     if isinstance(task, ImageTask):
         return _train_classifier(task, arch, seed, device, progress)
     assert isinstance(task, GameTask)
@@ -73,17 +61,7 @@ def _train_agent(task: GameTask, arch: Architecture, seed: int, device: str, pro
     from nasbench_rl.training import ppo
 
     trained = ppo.train(task, arch, seed, device, progress)
-    rows = [
-        {
-            "fidelity": point.fidelity,
-            "return_last100": _known(point.return_last100),
-            "return_all": _known(point.return_all),
-            "games": point.games,
-            "cpu_seconds": point.cpu_seconds,
-            "wall_seconds": point.wall_seconds,
-        }
-        for point in trained.curve
-    ]
+    rows = [{name: _known(value) for name, value in asdict(point).items()} for point in trained.curve]
     rows[-1] |= {
         "return_eval": statistics.fmean(trained.eval_returns),
         "return_eval_std": statistics.stdev(trained.eval_returns),
@@ -98,25 +76,12 @@ def _train_classifier(task: ImageTask, arch: Architecture, seed: int, device: st
 
     memory.check(task, arch, device)
     data = load_dataset(task.environment.name)
-    curve = classifier.train(task.space, arch, data, task.recipe, seed, device, progress)
-    return [
-        {
-            "fidelity": point.epoch,
-            "validation_accuracy": point.validation_accuracy,
-            "test_accuracy": point.test_accuracy,
-            "train_loss": point.train_loss,
-            "density": task.space.density(arch),
-            "data": data.digest,
-            "cpu_seconds": point.cpu_seconds,
-            "wall_seconds": point.wall_seconds,
-        }
-        for point in curve
-    ]
+    rows = map(asdict, classifier.train(task.space, arch, data, task.recipe, seed, device, progress))
+    common = {"density": task.space.density(arch), "data": data.digest}
+    return [{"fidelity": row.pop("epoch"), **row, **common} for row in rows]
 
 
-def train_supernet(
-    task: GameTask, seed: int, folder: Path, device: str = "cpu", progress: Callable[[int], None] | None = None
-) -> Path:
+def train_supernet(task: GameTask, seed: int, folder: Path, device: str = "cpu", progress: Progress = None) -> Path:
     """Fit one supernet with uniform paths and write the shard of all its proxies under ``folder``; returns its path.
 
     The shard holds a cell (architecture, supernet seed) for every architecture of the space.
@@ -124,7 +89,6 @@ def train_supernet(
     from nasbench_rl.training.supernet import fit_supernet
 
     origin = _origin(device)
-    fitted = fit_supernet(task, seed, device, progress)
     rows = [
         {
             **origin,
@@ -139,16 +103,14 @@ def train_supernet(
             "cpu_seconds": point.cpu_seconds,
             "wall_seconds": point.wall_seconds,
         }
-        for point in fitted.points
+        for point in fit_supernet(task, seed, device, progress).points
         for proxy in point.proxies
     ]
     table = store.encode_rows(task.supernet, rows)
     return shards.write_shard(folder, task.supernet, cell_name(SUPERNET, seed), table)
 
 
-def train_darts(
-    task: GameTask, seed: int, folder: Path, device: str = "cpu", progress: Callable[[int], None] | None = None
-) -> Path:
+def train_darts(task: GameTask, seed: int, folder: Path, device: str = "cpu", progress: Progress = None) -> Path:
     """Run one differentiable search and write the shard of the probabilities it went through; returns its path.
 
     The shard holds a cell (architecture, seed of the search) for every architecture of the space.
@@ -175,7 +137,7 @@ def train_darts(
 
 
 def _origin(device: str) -> dict[str, Any]:
-    """Asked for before a training: the commit that is run, not one made meanwhile."""
+    """Return the commit and machine; asked for before a training, during which others may be committed."""
     return {"code_version": provenance.code_version(), "machine": provenance.machine(device)}
 
 

@@ -15,9 +15,15 @@ from nasbench_rl.errors import MissingExtraError
 
 @pytest.mark.parametrize(
     ("sampler", "pruner"),
-    [("tpe", "median"), ("tpe", "successive-halving"), ("tpe", "hyperband"), ("cma-es", "none"), ("nsga-ii", "none"),
-     ("random", "none")],
-)  # fmt: skip
+    [
+        ("tpe", "median"),
+        ("tpe", "successive-halving"),
+        ("tpe", "hyperband"),
+        ("cma-es", "none"),
+        ("nsga-ii", "none"),
+        ("random", "none"),
+    ],
+)
 def test_samplers_and_pruners_repeat_with_the_search_seed(sampler: str, pruner: str, made_tables: Path) -> None:
     method, bench = get_method("optuna", sampler=sampler, pruner=pruner), load(TWO_BY_SEED, tables=made_tables)
     first, again = (searched(method, 6, 5, bench).trajectory() for _ in range(2))
