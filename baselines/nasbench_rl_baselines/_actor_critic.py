@@ -87,11 +87,11 @@ class ActorCritic(nn.Module):
                 nn.init.zeros_(parameter)
 
     def begin(self) -> Memory:
-        """The state of the LSTM at the start of a run; unused without memory."""
+        """Return the state of the LSTM at the start of a run; unused without memory."""
         return torch.zeros(1, self.units, dtype=DTYPE), torch.zeros(1, self.units, dtype=DTYPE)
 
     def forward(self, inputs: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Memory]:
-        """(inputs,) → logits (actions,), value (), the new state."""
+        """Return (inputs,) → logits (actions,), value (), the new state."""
         if self.recurrent:
             memory = self.shared(inputs[None], memory)
             hidden = memory[0]
@@ -107,7 +107,7 @@ class TfRmsprop:
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], decay: float = 0.99, epsilon: float = 1e-5) -> None:
-        """The two numbers are Baselines'."""
+        """Start with mean squares of 1; the defaults are Baselines'."""
         self._parameters, self._decay, self._epsilon = parameters, decay, epsilon
         self._mean_squares = [torch.ones_like(parameter) for parameter in parameters]
 
@@ -168,7 +168,7 @@ class _Worker:
             self._act(int(torch.randint(self.episodes.actions, (), generator=self.generator)))
 
     def _act(self, action: int) -> bool:
-        """Whether the step ended an episode."""
+        """Return whether the step ended an episode."""
         score, _, done = self.episodes.step(action)
         if score is not None:
             self.scale.see(score)

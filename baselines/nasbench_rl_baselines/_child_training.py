@@ -31,7 +31,7 @@ SMALL = 100
 
 
 def is_small(run: Run) -> bool:
-    """Whether the space is one of those whose default budget buys a large part of it."""
+    """Return whether the space is one of those whose default budget buys a large part of it."""
     return size_of(run.space) <= SMALL
 
 
@@ -45,7 +45,7 @@ class Children:
     def __init__(
         self, run: Run, start: Architecture, part: float, finalists: int, decay: float, from_start: bool = False
     ) -> None:
-        """Trains ``start`` wholly.
+        """Train ``start`` to the end.
 
         Args:
             run: the search.
@@ -121,7 +121,7 @@ class Children:
             optimizer.step()
 
     def advantages(self, children: Sequence[Architecture]) -> list[float]:
-        """The rewards of the children of an update minus the baseline, which has moved towards their mean before."""
+        """Return the children's rewards minus the baseline, which moves towards their mean first."""
         rewards = [self._reward(self.scores[child.name]) for child in children]
         self._baseline = self._decay * self._baseline + (1 - self._decay) * math.fsum(rewards) / len(rewards)
         return [reward - self._baseline for reward in rewards]

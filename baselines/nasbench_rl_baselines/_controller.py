@@ -43,7 +43,7 @@ class Controller(nn.Module):
                 parameter.uniform_(-init_range, init_range, generator=generator)
 
     def _first(self, count: int, context: Tensor | None) -> Tensor:
-        """(n, units) the input before the first choice."""
+        """Return (n, units) the input before the first choice."""
         begin: Tensor = self.embedding(torch.full((count,), self.choices.tokens))
         if self.context is not None and context is not None:
             begin = begin + self.context(context)
@@ -99,7 +99,7 @@ class Controller(nn.Module):
         return torch.where(within, chosen, 0.0).sum(0), torch.where(within, entropy, 0.0).sum(0)
 
     def _masks(self, sequences: Sequence[Tokens], length: int) -> tuple[Tensor, Tensor]:
-        """(steps, n, tokens): what may be chosen; (steps, n): whether the sequence is still being written."""
+        """Return (steps, n, tokens): what may be chosen; (steps, n): whether the sequence is still being written."""
         everything = range(self.choices.tokens)
         ranges = [[self.choices.allowed(s[:step]) or everything for s in sequences] for step in range(length)]
         bounds = torch.tensor([[(r.start, r.stop) for r in row] for row in ranges])

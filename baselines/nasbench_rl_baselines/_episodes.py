@@ -76,5 +76,5 @@ class Episodes:
 
 
 def _flat(observation: np.ndarray[Any, Any]) -> Tensor:
-    """A copy: an environment may fill the same array again."""
+    """Return a copy: an environment may fill the same array again."""
     return torch.tensor(observation, dtype=DTYPE).ravel()

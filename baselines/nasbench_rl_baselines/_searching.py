@@ -69,7 +69,7 @@ class RewardScale:
             self.low, self.high = min(self.low, score), max(self.high, score)
 
     def __call__(self, score: float) -> float:
-        """The reward of a score, by all that was seen so far."""
+        """Return the reward of a score, by all that was seen so far."""
         if score != score:
             return 0.0
         return (score - self.low) / (self.high - self.low) if self.high > self.low else 0.5

@@ -97,7 +97,7 @@ class TreeController(nn.Module):
                 parameter.zero_()
 
     def choose(self, actor: str, vectors: Vectors, focus: int, choices: list[int]) -> int:
-        """One of ``choices`` for layer ``focus``, drawn from the actor's softmax over them."""
+        """Return one of ``choices`` for layer ``focus``, drawn from the actor's softmax over them."""
         if len(choices) == 1:
             return choices[0]
         log_probs = self.actors[actor](self._encode(vectors, focus))[0, choices].log_softmax(0)
@@ -107,13 +107,13 @@ class TreeController(nn.Module):
         return choices[at]
 
     def take_log_prob(self) -> tuple[Tensor, Tensor]:
-        """Log-probability and summed entropy of the choices since the last call."""
+        """Return log-probability and summed entropy of the choices since the last call."""
         kept = self._log_prob, self._entropy
         self._log_prob, self._entropy = torch.zeros((), dtype=DTYPE), torch.zeros((), dtype=DTYPE)
         return kept
 
     def _encode(self, vectors: Vectors, focus: int) -> Tensor:
-        """(1, 2 units) hidden states of a layer in both passes."""
+        """Return (1, 2 units) hidden states of a layer in both passes."""
         tokens = torch.tensor([self.tokens[kind, kernel] for _, kind, kernel, _, _ in vectors])
         embedded = self.embedding(tokens)[:, None]
         empty = (torch.zeros(1, self.units, dtype=DTYPE), torch.zeros(1, self.units, dtype=DTYPE))

@@ -131,7 +131,7 @@ class MetaController(nn.Module):
 
     @torch.no_grad()
     def grow(self, wider_steps: int, deeper_steps: int) -> tuple[Layers, Episode]:
-        """The layers an episode ends with, and its decisions for ``log_prob``."""
+        """Return the layers an episode ends with, and its decisions for ``log_prob``."""
         layers, episode = self.chain.start, Episode()
         for _ in range(wider_steps):
             layers = self._widen(layers, episode)
@@ -167,7 +167,7 @@ class MetaController(nn.Module):
         return choices[int(torch.multinomial(logits[choices].softmax(0), 1, generator=self.generator))]
 
     def _read(self, layers: Layers) -> tuple[Tensor, Tensor, Tensor]:
-        """(layers,) probabilities to widen, (1, 2 units) the last h and last c.
+        """Return (layers,) probabilities to widen, (1, 2 units) the last h and last c.
 
         Remembered until ``log_prob``, behind which the weights change: the children of one update pass through the same
         networks. A tensor's ``_version`` would not tell, as fused optimizers leave it as it was.
@@ -189,13 +189,13 @@ class MetaController(nn.Module):
         return hidden, h, c
 
     def _begin(self, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """The decoder's state when it says where."""
+        """Return the decoder's state when it says where."""
         begin = torch.full((len(h),), self.positions.num_embeddings - 1)
         state: tuple[Tensor, Tensor] = self.decoder(self.positions(begin), (h, c))
         return state
 
     def log_prob(self, episodes: Sequence[Episode]) -> tuple[Tensor, Tensor]:
-        """(episodes,) the log-probability of the decisions of each, and their summed entropy; with gradients.
+        """Return (episodes,) the log-probability of the decisions of each, and their summed entropy; with gradients.
 
         An optimizer's step is expected to follow.
         """
@@ -218,7 +218,7 @@ class MetaController(nn.Module):
     def _logits(
         self, actor: str, decisions: list[Decision], chains: list[Layers], encoded: tuple[Tensor, Tensor, Tensor]
     ) -> Tensor:
-        """(decisions, answers) what an actor chose from, given what ``_encode`` made of the chains."""
+        """Return (decisions, answers) what an actor chose from, given what ``_encode`` made of the chains."""
         hidden, h, c = encoded
         if actor == "wider":
             first = dict(zip(chains, accumulate(map(len, chains), initial=0), strict=False))

@@ -101,7 +101,7 @@ class _Learner:
         self.baseline = 0.0
 
     def sample_path(self, index: int, rng: np.random.Generator) -> Architecture:
-        """The child of this update; a new one every ``child_updates``."""
+        """Return the child of this update; a new one every ``child_updates``."""
         number, update = divmod(index, self.method.child_updates)
         if update == 0:
             tokens = self.controller.sample(self.generator, self.heard)

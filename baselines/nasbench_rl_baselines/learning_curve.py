@@ -24,7 +24,7 @@ EXPONENTS = np.exp([NormalDist(0.0, 2.0).inv_cdf((i + 0.5) / 30) for i in range(
 
 
 def probability_to_beat(scores: Floats, last: int, best: float, rng: np.random.Generator, draws: int = 400) -> float:
-    """Probability that c − a x^−α, fitted to a curve so far, exceeds ``best`` at the end of the training.
+    """Return probability that c − a x^−α, fitted to a curve so far, exceeds ``best`` at the end of the training.
 
     Args:
         scores: (n,) scores at the points x = 1 … n, n at least 4.
@@ -51,7 +51,7 @@ def probability_to_beat(scores: Floats, last: int, best: float, rng: np.random.G
 
 @lru_cache(maxsize=256)
 def _design(n: int, last: int) -> tuple[Floats, Floats, Floats]:
-    """The power law for each α, moved and scaled so that it goes from 0 at the first point to 1 at the end.
+    """Return the power law for each α, moved and scaled so that it goes from 0 at the first point to 1 at the end.
 
     Returns:
         (α, n) at the points less its mean, (α,) the sum of its squares, and (α,) its value at the end less its mean.
@@ -95,7 +95,7 @@ class LearningCurve:
                 best = max(best, final)
 
     def _train(self, run: Run, arch: Architecture, best: float) -> float:
-        """The final score of a training; NaN when it was stopped."""
+        """Return the final score of a training; NaN when it was stopped."""
         if not run.task.is_valid(arch):  # has no curve, and each look at it would be charged
             return run.evaluate(arch)
         points = len(run.task.fidelities)

@@ -66,7 +66,7 @@ class Mcts:
     def _descend(
         self, choices: Choices, root: _Node, scores: Scores, rng: np.random.Generator
     ) -> tuple[Tokens, list[_Node]]:
-        """A whole sequence, and the nodes on its way, the last of them new unless it is the sequence's end."""
+        """Return a whole sequence, and the nodes on its way, the last of them new unless it is the sequence's end."""
         sequence: Tokens = ()
         path, untried = [root], list[int]()
         while not untried and (allowed := choices.allowed(sequence)) is not None:
@@ -80,7 +80,7 @@ class Mcts:
         return sequence, path
 
     def _best(self, node: _Node, scores: Scores) -> int:
-        """The open child with the highest upper confidence bound."""
+        """Return the open child with the highest upper confidence bound."""
 
         def bound(child: _Node) -> float:
             mean = scores.scale(child.total / child.scored) * child.scored / child.visits if child.scored else 0.0

@@ -113,7 +113,7 @@ class OptunaSearch:
                     study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
     def _train(self, run: Run, arch: Architecture, trial: Any) -> tuple[float, int]:
-        """(score, step at which the pruner stopped it; 0 when it did not)."""
+        """Return (score, step at which the pruner stopped it; 0 when it did not)."""
         if not run.task.is_valid(arch):  # has no curve, and each look at it would be charged
             return run.evaluate(arch), 0
         for step, fidelity in enumerate(run.task.fidelities[:-1] if self.pruner != "none" else (), start=1):
@@ -144,7 +144,7 @@ class OptunaSearch:
 
 
 def _suggest(trial: Any, choices: Choices, run: Run) -> Architecture:
-    """The architecture that a trial's parameters write."""
+    """Return the architecture that a trial's parameters write."""
     sequence = Tokens()
     while (allowed := choices.allowed(sequence)) is not None:
         name, tokens = f"choice_{len(sequence)}", list(allowed)
@@ -171,7 +171,7 @@ def _quiet(optuna: ModuleType) -> Iterator[None]:
 
 
 def _optuna() -> ModuleType:
-    """Imported late: it takes half a second."""
+    """Import Optuna late: it takes half a second."""
     import optuna
 
     return optuna

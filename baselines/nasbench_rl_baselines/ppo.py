@@ -73,7 +73,7 @@ class Ppo:
         sequences: list[Tokens],
         advantages: torch.Tensor,
     ) -> None:
-        """An architecture is one action: the ratio is of the joint probabilities of its choices."""
+        """Take clipped steps; an architecture is one action, whose probability is that of all its choices."""
         before: torch.Tensor | None = None
         for _ in range(self.epochs):
             log_prob, entropy = controller.log_prob(sequences)

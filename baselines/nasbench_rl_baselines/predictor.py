@@ -93,7 +93,7 @@ class Predictor:
         return [found[int(i)] for i in run.rng.permutation(len(found))]  # equal promises are broken at random
 
     def _predict(self, run: Run, scores: Scores, candidates: list[Architecture]) -> Floats:
-        """(ensemble, candidates) predicted rewards."""
+        """Return (ensemble, candidates) predicted rewards."""
         trained = [run.space.parse(name) for name in scores.known]
         x = np.stack([run.space.encode(arch).ravel() for arch in trained])
         y = np.array([scores.reward(arch) for arch in trained])
@@ -102,7 +102,7 @@ class Predictor:
         return np.stack([fit(x, y, ahead, run.rng) for _ in range(self.ensemble)])
 
     def _tree(self, x: Floats, y: Floats, ahead: Floats, rng: np.random.Generator) -> Floats:
-        """A tree on a bootstrap sample."""
+        """Return a tree on a bootstrap sample."""
         sklearn, sample = _scikit_learn(), rng.integers(len(y), size=len(y))
         with sklearn.config_context(skip_parameter_validation=True):  # costs as much as the fit does
             model = sklearn.tree.DecisionTreeRegressor(random_state=int(rng.integers(2**31)))
@@ -110,7 +110,7 @@ class Predictor:
             return np.asarray(model.predict(ahead, check_input=False))
 
     def _network(self, x: Floats, y: Floats, ahead: Floats, rng: np.random.Generator) -> Floats:
-        """The paper's network; its ensemble differs by the initialisation alone."""
+        """Return the paper's network; its ensemble differs by the initialisation alone."""
         model = _scikit_learn().neural_network.MLPRegressor(
             hidden_layer_sizes=(20,) * 10, learning_rate_init=0.01, random_state=int(rng.integers(2**31))
         )

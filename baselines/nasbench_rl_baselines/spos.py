@@ -58,7 +58,7 @@ class Spos:
             run.recommend(self._evolve(run, supernet.proxies_of))
 
     def _evolve(self, run: Run, proxies_of: Callable[[list[Architecture]], Floats]) -> list[Architecture]:
-        """The top K that the original's evolutionary search finds by proxy score, each measured once."""
+        """Return the top K that the original's evolutionary search finds by proxy score, each measured once."""
         seen, scored = set[Architecture](), dict[Architecture, float]()
 
         def unseen(make: Callable[[], Architecture], count: int) -> list[Architecture]:

@@ -111,7 +111,7 @@ class Cells:
         self._layers = [o for o in single if reinitialise or (o[0] in self._convs and o[1] == 1)]
 
     def grow(self, controller: TreeController) -> Vectors:
-        """One episode: a network whose moves the controller chose."""
+        """Return one episode: a network whose moves the controller chose."""
         vectors = self.start
         todo = [(at, 0) for at, _, *_ in reversed(vectors)]
         while todo:
@@ -147,7 +147,7 @@ class Cells:
         return grown[controller.choose("replace", vectors, replica, places)]
 
     def _allowed(self, vectors: Vectors) -> bool:
-        """Whether the network exists and, unless that may be lost, computes what the start does."""
+        """Return whether the network exists and, unless that may be lost, computes what the start does."""
         arch = self._space.parse(vectors)
         if arch.name not in self._known:
             valid = self._task.is_valid(arch)
@@ -165,7 +165,7 @@ def branched(vectors: Vectors, index: int, merge: int) -> Vectors:
 
 
 def inserted(vectors: Vectors, index: int, layer: tuple[int, int]) -> Vectors:
-    """A new layer on the path to layer ``index``, which moves one place on."""
+    """Return a new layer on the path to layer ``index``, which moves one place on."""
     _, kind, kernel, first, second = vectors[index - 1]
     moved = {at: at + 1 for at in range(index, len(vectors) + 1)}
     new: Vector = (index, *layer, first, 0)

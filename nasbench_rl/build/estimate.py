@@ -18,7 +18,7 @@ PROBED_FLOPS = 250e6
 
 
 def core_hours(cells: Sequence[Cell], folder: Path) -> tuple[float, str]:
-    """(hours one core needs for ``cells``, where the estimate comes from): rows measured before, or a short probe."""
+    """Return the hours that one core needs for ``cells``, and where the estimate comes from: rows or a short probe."""
     seconds, sources = 0.0, set()
     for mine in _by_task(cells):
         known = _seconds_in_table(mine, folder)
@@ -52,7 +52,7 @@ def _seconds_in_table(cells: Sequence[Cell], folder: Path) -> float | None:
 
 
 def drawn_core_hours(task: ImageTask, depth: int, count: int, folder: Path) -> tuple[int, float, str]:
-    """What ``--drawn`` would cost before it is known which networks will be drawn.
+    """Return what ``--drawn`` would cost before it is known which networks will be drawn.
 
     Returns:
         How many cells a table lacks of ``count`` networks that ``selection.is_drawn`` counts, the hours that one core

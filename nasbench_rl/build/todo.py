@@ -21,7 +21,7 @@ def missing_cells(
     every: int = 1,
     may_be_none: bool = False,
 ) -> list[Cell]:
-    """What is neither in a table nor waiting as a shard: seed by seed, the longest training of a seed first.
+    """Return what is neither in a table nor waiting as a shard: seed by seed, the longest training of a seed first.
 
     Args:
         folder: of tables.

@@ -157,7 +157,7 @@ def say_new_rules(before: Mapping[str, str], after: Mapping[str, str]) -> None:
 
 
 def _adopt_chains(folder: Path, tasks: Sequence[Task]) -> None:
-    """What the table of chains spares a task with branches; without it, or with a broken one, they are trained."""
+    """Take over what the table of chains spares a task with branches; a broken table spares nothing."""
     for task in (task for task in tasks if isinstance(task, ImageTask)):
         try:
             if adopted := reuse_chains.adopt(folder, task):
@@ -178,7 +178,7 @@ def _train_and_say(cells: Sequence[Cell], folder: Path, options: Any) -> int:
 
 
 def _train_drawn(tasks: Sequence[Task], folder: Path, options: Any) -> int:
-    """Rounds of drawn architectures: later rounds mutate what earlier ones found good."""
+    """Train rounds of drawn architectures; later rounds mutate what earlier ones found good."""
     for task in (task for task in tasks if isinstance(task, ImageTask)):
         depth = options.depth or 0
         shards.fold(folder, task)

@@ -16,7 +16,7 @@ FRAME_SKIP = 4
 
 
 def to_blocks(frames: np.ndarray[Any, np.dtype[np.uint8]]) -> UInt8:
-    """(n, 4, 84, 84) stacked frames → (n, 21, 21, 64): 4x4 pixel blocks of the 4 frames as channels, last.
+    """Return (n, 4, 84, 84) stacked frames → (n, 21, 21, 64): 4x4 pixel blocks of the 4 frames as channels, last.
 
     The order within a block is (row, frame, column): four pixels of a row stay together and are moved as one 32-bit
     word, twelve times as fast as byte by byte. ``networks.Agent`` reorders its stem's weight to match.

@@ -32,7 +32,7 @@ class Cell:
         return next((table for table in task.tables if table.family == self.arch), task)
 
     def is_in(self, trained: set[tuple[str, int]]) -> bool:
-        """Whether it is among the (architecture, seed) of ``shards.trained_cells(folder, self.table)``."""
+        """Return whether it is among the (architecture, seed) of ``shards.trained_cells(folder, self.table)``."""
         if self.arch not in WHOLE_SPACE:
             return (self.arch, self.seed) in trained
         return {(arch.name, self.seed) for arch in get_task(self.task).space} <= trained

@@ -45,11 +45,11 @@ class MixedNetwork(ChoiceBlocks):
         self.alphas = nn.Parameter(torch.full(shape, recipe.initial_alpha))
 
     def mixture(self) -> Tensor:
-        """(layers, kernels) softmax(alpha): the weight of every candidate in its block."""
+        """Return (layers, kernels) softmax(alpha): the weight of every candidate in its block."""
         return torch.softmax(self.temperature * self.alphas, -1)
 
     def run_choices(self, x: Tensor) -> Tensor:
-        """The stem's maps (batch, channels, height, width) through all convolutions of each block."""
+        """Return the stem's maps (batch, channels, height, width) through all convolutions of each block."""
         for layer, weights in enumerate(self.mixture()):
             # In float32 under autocast too: alphas are driven by small differences between large sums.
             parts = (run_conv(self.block(layer, kernel), x).float() for kernel in self.by_kernel)
@@ -81,7 +81,7 @@ class DartsPoint:
     wall_seconds: float
 
     def probability(self, task: GameTask, arch: ArchLike) -> float:
-        """Product of the architecture's weights over the blocks; the largest is the one of each block's argmax."""
+        """Return the product of the architecture's weights over the blocks."""
         kernels, choices = task.space.kernels, task.space.parse(arch).choices
         return math.prod(row[kernels.index(kernel)] for row, kernel in zip(self.mixture, choices, strict=True))
 
@@ -119,22 +119,13 @@ def fit_darts(
     def after_update(curve: Curve) -> None:
         points.extend(_point(reached.fidelity, network, curve) for reached in curve.points[len(points) :])
 
-    fit(
-        network,
-        task,
-        games,
-        play_seeds,
-        on,
-        fidelities=task.fidelities,
-        after_update=after_update,
-        progress=progress,
-    )
+    fit(network, task, games, play_seeds, on, fidelities=task.fidelities, after_update=after_update, progress=progress)
     return FittedDarts(network, tuple(points))
 
 
 @torch.no_grad()
 def _point(fidelity: int, network: MixedNetwork, curve: Curve) -> DartsPoint:
-    """The search after the update in which it reached ``fidelity``."""
+    """Return the search after the update in which it reached ``fidelity``."""
     mixture = tuple(tuple(row) for row in network.mixture().double().tolist())
     mean = math.fsum(curve.last) / len(curve.last) if curve.last else math.nan
     cpu, wall = time.process_time() - curve.cpu_start, time.perf_counter() - curve.wall_start

@@ -16,12 +16,12 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", 
 
 
 def default_folder(name: str) -> Path:
-    """Where the images are looked for when no folder is given."""
+    """Return where the images are looked for when no folder is given."""
     return data_dir() / "folders" / name
 
 
 def collect(info: DatasetInfo, folder: Path | None) -> Collected:
-    """Every image of every class, bilinearly resized to the paper's 84x84x3 (section 4.2.3).
+    """Return every image of every class, bilinearly resized to the paper's 84x84x3 (section 4.2.3).
 
     Sub-folders of a class count as part of it: for Omniglot, whose characters lie inside alphabets, make one folder
     per character.

@@ -57,7 +57,7 @@ class ImageData:
         return height, width, channels
 
     def subset(self, split: DataSplit, limit: int | None = None) -> tuple[Images, Labels]:
-        """At most ``limit`` images of a split, as many of each class as there are, always the same ones.
+        """Return at most ``limit`` images of a split, as many of each class as there are, always the same ones.
 
         Prepared splits lie in a fixed shuffled order. The first image of every class is taken, then the second of
         every class, and so on; a class that has run out leaves its place to the others. None: the whole split.
@@ -101,7 +101,7 @@ def data_dir() -> Path:
 
 
 def dataset_path(name: str) -> Path:
-    """Where the prepared data set lies, or will lie."""
+    """Return where the prepared data set lies, or will lie."""
     return data_dir() / f"{get_dataset_info(name).name}.npz"
 
 
@@ -128,7 +128,7 @@ def check_dataset(data: ImageData, info: DatasetInfo) -> None:
 def make_dataset(
     name: str, classes: tuple[str, ...], images: Mapping[str, Images], labels: Mapping[str, Labels]
 ) -> ImageData:
-    """An ImageData with its digest computed."""
+    """Return an ImageData with its digest computed."""
     checksum = hashlib.sha256()
     for split in SPLITS:
         for array in (np.ascontiguousarray(images[split]), labels[split].astype("<i8")):
@@ -163,7 +163,7 @@ def _write(data: ImageData, path: Path) -> None:
 
 @lru_cache(maxsize=8)
 def read_dataset(name: str, path: Path, modified: int) -> ImageData:
-    """``modified`` makes a file that was prepared anew another entry of the cache."""
+    """Read a data set; ``modified`` makes a file that was prepared again another entry of the cache."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -191,7 +191,7 @@ def read_dataset(name: str, path: Path, modified: int) -> ImageData:
 
 
 def _unpack(raw: bytes) -> dict[str, Any]:
-    """The arrays of an ``.npz``, every member read to its end: ``np.load`` stops short of a checksum at times."""
+    """Read the arrays of an ``.npz``, every member to its end: ``np.load`` stops short of a checksum at times."""
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         members = {member.removesuffix(".npy"): archive.read(member) for member in archive.namelist()}
     return {member: np.lib.format.read_array(io.BytesIO(held), allow_pickle=False) for member, held in members.items()}

@@ -29,7 +29,7 @@ def load_dataset(name: str) -> ImageData:
 
 
 def _modified(path: Path) -> int | None:
-    """When a prepared file was written; None when it is not there."""
+    """Return when a prepared file was written; None when it is not there."""
     try:
         return path.stat().st_mtime_ns if path.is_file() else None
     except OSError as error:

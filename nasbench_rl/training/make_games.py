@@ -13,7 +13,7 @@ SUITES = ("atari", "minatar")
 
 
 def games_class(suite: str) -> Callable[[Environment, PPORecipe, int], Games]:
-    """What makes the games of a suite.
+    """Return what makes the games of a suite.
 
     Raises:
         UnknownNameError: no such suite.
@@ -35,7 +35,7 @@ def games_class(suite: str) -> Callable[[Environment, PPORecipe, int], Games]:
 
 
 def make_games(task: GameTask, num_envs: int) -> Games:
-    """The games of a task.
+    """Return the games of a task.
 
     Raises:
         MissingExtraError: the emulator is not installed.

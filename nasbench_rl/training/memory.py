@@ -22,7 +22,7 @@ USABLE = 0.9
 
 
 def needed(task: ImageTask, arch: ArchLike) -> int:
-    """Bytes that a training takes at most, by parameters and maps: 18.8e9 where one of 606 M parameters took 18.3e9.
+    """Return the most bytes that a training takes (18.8e9 where one of 606 M parameters took 18.3e9).
 
     Raises:
         InvalidArchitectureError: a map vanishes.
@@ -36,7 +36,7 @@ def needed(task: ImageTask, arch: ArchLike) -> int:
 
 
 def usable(device: str) -> float:
-    """Bytes that trainings may take together; infinite where that is not known."""
+    """Return bytes that trainings may take together; infinite where that is not known."""
     if device != "cpu":
         import torch
 
@@ -61,7 +61,7 @@ def check(task: ImageTask, arch: ArchLike, device: str) -> None:
 
 
 def side_by_side(cells: Sequence[Cell], jobs: int, device: str) -> int:
-    """How many of ``jobs`` trainings fit beside each other, whichever of ``cells`` they are; at least 1."""
+    """Return how many of ``jobs`` trainings fit beside each other, whichever of ``cells`` they are; at least 1."""
     has, most = usable(device), 0
     for id_, arch in dict.fromkeys((cell.task, cell.arch) for cell in cells):
         task = get_task(id_)

@@ -77,7 +77,7 @@ class ReturnsByPath:
         return step
 
     def settled(self) -> Iterator[PathUpdate]:
-        """Updates all of whose games are over, in their order and each once; ask between two rollouts."""
+        """Yield the updates all of whose games are over, in order and once each; ask between two rollouts."""
         while self._open and not self._open[0].steps.any():
             done = self._open.popleft()
             yield PathUpdate(done.index, done.arch, done.env_steps, done.games, done.earned / done.games)

@@ -65,7 +65,7 @@ class Rollout:
 
     @classmethod
     def empty(cls, recipe: PPORecipe, games: Games, actions: int, device: torch.device) -> Rollout:
-        """Buffers that are filled anew by each ``collect``."""
+        """Return buffers, which each ``collect`` fills."""
         shape = (recipe.rollout, recipe.num_envs)
         return cls(
             observation=torch.zeros((*shape, *games.observation_shape), dtype=torch.uint8, device=device),
@@ -113,7 +113,7 @@ class Curve:
 
 
 def cosine(progress: float) -> float:
-    """Factor on the learning rate at ``progress`` in [0, 1]: 1 at the start, 0 at the end."""
+    """Return factor on the learning rate at ``progress`` in [0, 1]: 1 at the start, 0 at the end."""
     return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
@@ -149,7 +149,7 @@ def collect(
 
 
 def advantages(rollout: Rollout, recipe: PPORecipe) -> Tensor:
-    """Generalised advantage estimates, (steps, games)."""
+    """Return generalised advantage estimates, (steps, games)."""
     result = torch.zeros_like(rollout.reward)
     running = torch.zeros_like(rollout.reward[0])
     keep = 1.0 - rollout.ended
@@ -187,7 +187,7 @@ def update(
 
 
 def _words(rows: Tensor) -> Tensor:
-    """(n, …) uint8 as (n, words): picking rows eight bytes at a time is five times as fast."""
+    """Return (n, …) uint8 as (n, words): picking rows eight bytes at a time is five times as fast."""
     flat = rows.flatten(1)
     return flat.view(torch.int64) if flat.shape[1] % 8 == 0 else flat
 
@@ -217,7 +217,7 @@ def _loss(
 @torch.inference_mode()
 @fixed_parameters()
 def evaluate(policy: Policy, task: GameTask, seeds: np.random.SeedSequence, device: torch.device) -> tuple[float, ...]:
-    """The returns of ``eval_games`` fresh games: each game's first, so that short games are not counted twice."""
+    """Play ``eval_games`` fresh games; only the first return of each counts, so that short games don't count twice."""
     count = task.recipe.eval_games
     games = make_games(task, count)
     env_seeds, action_seeds = seeds.spawn(2)

@@ -85,7 +85,7 @@ def assemble(info: DatasetInfo, collected: Collected) -> ImageData:
 
 
 def split_by_group(labels: Sequence[str], groups: Sequence[str], shares: dict[str, float]) -> list[DataSplit]:
-    """The split of each image, such that no group lies in two.
+    """Return the split of each image, such that no group lies in two.
 
     Groups of one class alone are shared out within that class, the others over all classes. The largest group is
     placed first, each where most images are still wanted; groups of equal size come in an order that a hash of their

@@ -16,7 +16,7 @@ _MIB = 1 << 20
 
 
 def tune_process(threads: int = 1) -> None:
-    """One torch thread, no denormal numbers, and activations that are not given back to the kernel between steps.
+    """Set one torch thread, no denormal numbers, and keep freed activations from the kernel between steps.
 
     One process a training with one thread each beats threads. glibc returns every block over 128 KiB to the kernel when
     it is freed, so that each activation is paged in anew at every step: on small convolutions that took up to 40 % of
@@ -44,7 +44,7 @@ def trim_memory() -> None:
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Inside, or in a function so decorated, CUDA takes algorithms that give the same bits each time; a CPU does."""
+    """Make CUDA take algorithms that give the same bits each time, as a CPU does; also a decorator."""
     cudnn = torch.backends.cudnn
     with cudnn.flags(enabled=cudnn.enabled, deterministic=True, benchmark=False):  # left out, it would be off
         yield

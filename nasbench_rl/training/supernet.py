@@ -57,7 +57,7 @@ class ChoiceBlocks(Agent):
         )
 
     def block(self, layer: int, kernel: int) -> nn.Conv2d:
-        """The convolution of choice layer ``layer`` with this kernel size."""
+        """Return the convolution of choice layer ``layer`` with this kernel size."""
         return self.convs[layer][str(kernel)]  # type: ignore[index, no-any-return]
 
 
@@ -79,11 +79,11 @@ class Supernet(ChoiceBlocks):
             self._groups = [_Groups.of(column) for column in kernels.T]
 
     def chosen(self) -> Sequence[nn.Conv2d]:
-        """The convolutions of the one path that was selected."""
+        """Return the convolutions of the one path that was selected."""
         return [self.block(layer, kernel) for layer, kernel in enumerate(self.path)]
 
     def run_choices(self, x: Tensor) -> Tensor:
-        """The chosen convolutions; with a path for each row, the rows of one kernel go through it together."""
+        """Return the chosen convolutions; with a path for each row, the rows of one kernel go through it together."""
         if not self._groups:
             return super().run_choices(x)
         for layer, groups in enumerate(self._groups):
@@ -184,7 +184,7 @@ def measure_proxies(
     seeds: np.random.SeedSequence,
     device: torch.device,
 ) -> tuple[Proxy, ...]:
-    """The proxy of each architecture: returns of ``games`` fresh games with the supernet's present weights.
+    """Return the proxy of each architecture: returns of ``games`` fresh games with the supernet's present weights.
 
     The games of all architectures advance together, each row of the batch along its own path: measured on one core,
     1.6 (16 games) to 5 times (one game) faster than an architecture at a time.

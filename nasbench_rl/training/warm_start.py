@@ -94,7 +94,7 @@ class TrainedNetworks:
         return Inherited(evaluation, renewed)
 
     def _from_scratch(self, arch: Architecture, seed: int) -> nn.Module:
-        """The network of a cell, trained as the cell was."""
+        """Return the network of a cell, trained as the cell was."""
         if isinstance(self.task, GameTask):
             return ppo.train(self.task, arch, seed, self.device, self.progress).agent
         generators = Generators.from_seed(seed, self.device)

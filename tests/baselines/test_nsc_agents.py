@@ -65,9 +65,7 @@ def test_a_spent_budget_ends_the_search(bench: Benchmark, agent: type) -> None:
 
 
 @pytest.mark.parametrize(
-    "method",
-    [MetaA2c(t_max=2500, learning_rate=5e-3), Dqn(t_max=1500, learning_starts=0.05)],
-    ids=["meta_a2c", "dqn"],
+    "method", [MetaA2c(t_max=2500, learning_rate=5e-3), Dqn(t_max=1500, learning_starts=0.05)], ids=["meta_a2c", "dqn"]
 )
 def test_they_learn_to_add_convolutions(bench: Benchmark, method: Method) -> None:
     """The made accuracies grow with every convolution: an agent that learns ends with longer chains of them."""
