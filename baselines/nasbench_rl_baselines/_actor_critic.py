@@ -213,7 +213,7 @@ class _Worker:
         return True
 
     def _returns(self, rewards: list[float], dones: list[bool]) -> list[float]:
-        """R_t of equation 1, cut at the end of an episode; what lies behind the rollout is the value's guess."""
+        """R_t of equation 1, cut at the end of an episode; after the rollout comes the value's guess."""
         following = 0.0
         if not dones[-1]:
             with torch.no_grad():

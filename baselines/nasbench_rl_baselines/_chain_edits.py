@@ -38,7 +38,7 @@ class GrownChain(ABC):
 
     @abstractmethod
     def deeper(self, layers: Layers) -> list[list[int]]:
-        """For each place before, between and behind the layers, what can be inserted there."""
+        """For each place before, between and after the layers, what can be inserted there."""
 
 
 class GrownKernels(GrownChain):
@@ -64,7 +64,7 @@ class GrownKernels(GrownChain):
 
 
 class GrownNsc(GrownChain):
-    """NSC chains; a network whose maps vanish is no move."""
+    """NSC chains; a network whose maps vanish is not a move."""
 
     deepens = True
 

@@ -51,7 +51,7 @@ class Children:
             run: the search.
             start: the network that all others grow from.
             part: part of a training that a child gets; less than a whole one, since a score with inherited weights at
-                the end of a whole training would stand beside those from scratch, which it is no match for.
+                the end of a whole training would be compared with those from scratch, unfairly.
             finalists: children that are trained to the end, at least, if the budget has them.
             decay: weight of the baseline's past when the mean reward of an update's children comes in.
             from_start: the baseline begins with the start's reward; else with 0.

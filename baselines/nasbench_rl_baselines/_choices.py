@@ -66,7 +66,7 @@ class NscChoices(Choices):
         self.tokens = self.first_source + (0 if self.chain else self.depth)
 
     def allowed(self, prefix: Sequence[int]) -> range | None:
-        """Return a layer first, then also the end; behind a layer its predecessors."""
+        """Return a layer first, then also the end; after a layer its predecessors."""
         at = layers = 0
         while at < len(prefix):
             if prefix[at] == self.stop:

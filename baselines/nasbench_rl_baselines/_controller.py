@@ -115,9 +115,9 @@ def evaluated_batch(
     generator: torch.Generator,
     size: int,
     advantage: Callable[[float], float],
-    purse: BudgetGuard,
+    guard: BudgetGuard,
 ) -> tuple[list[Tokens], Tensor] | None:
-    """Sample ``size`` architectures and evaluate them; None when ``purse`` ends the search before the batch is full.
+    """Sample ``size`` architectures and evaluate them; None when ``guard`` ends the search before the batch is full.
 
     Args:
         run: the search.
@@ -125,7 +125,7 @@ def evaluated_batch(
         generator: its draws.
         size: architectures in the batch.
         advantage: of a score; called once for each, in order.
-        purse: asked before every evaluation.
+        guard: asked before every evaluation.
 
     Returns:
         The sequences and (size,) their advantages.
@@ -136,7 +136,7 @@ def evaluated_batch(
     sequences: list[Tokens] = []
     advantages: list[float] = []
     while len(sequences) < size:
-        if not purse.goes_on():
+        if not guard.goes_on():
             return None
         sequences.append(controller.sample(generator))
         advantages.append(advantage(run.evaluate(controller.choices.decode(sequences[-1]))))

@@ -24,7 +24,7 @@ def check_positive(**values: float) -> None:
 
 
 def check_share(**values: float) -> None:
-    """Refuse a hyperparameter that is no share or probability, from 0 to 1.
+    """Refuse a hyperparameter that is not a share or probability, from 0 to 1.
 
     Raises:
         InvalidValueError: the message names it.

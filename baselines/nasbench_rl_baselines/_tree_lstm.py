@@ -19,7 +19,7 @@ State = tuple[Tensor, Tensor]
 
 
 class Merge(nn.Module):
-    """The state behind a merge, from those of its two branches. ``ordered``: N-ary, else child-sum."""
+    """The state after a merge, from those of its two branches. ``ordered``: N-ary, else child-sum."""
 
     def __init__(self, embedding: int, units: int, ordered: bool) -> None:
         super().__init__()

@@ -22,7 +22,7 @@ from nasbench_rl_baselines._searching import check_positive
 from nasbench_rl_baselines._torch import DTYPE, generator_of, log_prob_and_entropy, one_thread
 
 RECENT = 32
-"""Networks the encoder was last asked about that it reads again, with new weights, beside another of their length: an
+"""Networks the encoder was last asked about that it reads again, with new weights, next to another of their length: an
 LSTM takes hardly longer for a batch of them. On the kernel-choice spaces these are all there are."""
 BATCH, BATCH_SMALL = 10, 4
 """Children an update: of the authors' code, and where ten trainings buy 25 children."""
@@ -169,7 +169,7 @@ class MetaController(nn.Module):
     def _read(self, layers: Layers) -> tuple[Tensor, Tensor, Tensor]:
         """Return (layers,) probabilities to widen, (1, 2 units) the last h and last c.
 
-        Remembered until ``log_prob``, behind which the weights change: the children of one update pass through the same
+        Remembered until ``log_prob``, after which the weights change: the children of one update pass through the same
         networks. A tensor's ``_version`` would not tell, as fused optimizers leave it as it was.
         """
         if layers not in self._known:

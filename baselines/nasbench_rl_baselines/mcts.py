@@ -22,7 +22,7 @@ class _Node:
     """A prefix of choices.
 
     Attributes:
-        visits: architectures behind it so far.
+        visits: architectures below it so far.
         scored: those of them that have a score.
         total: sum of their scores.
         children: by the next choice.

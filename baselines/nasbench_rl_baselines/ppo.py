@@ -57,13 +57,13 @@ class Ppo:
         generator = generator_of(run)
         controller = Controller(choices_of(run.space), self.units, self.layers, self.init_range, generator)
         optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate, fused=True)
-        scale, baseline, purse = RewardScale(run), MovingAverage(self.baseline_decay), BudgetGuard(run)
+        scale, baseline, guard = RewardScale(run), MovingAverage(self.baseline_decay), BudgetGuard(run)
 
         def advantage(score: float) -> float:
             scale.see(score)
             return baseline.advantage(scale(score))
 
-        while batch := evaluated_batch(run, controller, generator, self.batch, advantage, purse):
+        while batch := evaluated_batch(run, controller, generator, self.batch, advantage, guard):
             self._update(controller, optimizer, *batch)
 
     def _update(

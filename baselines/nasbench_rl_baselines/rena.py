@@ -87,7 +87,7 @@ class Rena:
         return float(self.base_penalty ** max(0.0, cost / target - 1.0))
 
     def _edit(self, run: Run, arch: Architecture, weights: torch.Tensor) -> tuple[Architecture, torch.Tensor]:
-        """Draw a neighbour that exists from the policy (``arch`` if there is none); return it and its log-probability."""
+        """Draw a neighbour that exists, or ``arch`` if none does; return it and its log-probability."""
         near = [other for other in run.space.neighbours(arch) if run.task.is_valid(other)] or [arch]
         codes = torch.from_numpy(np.stack([run.space.encode(other).ravel() for other in near]).astype(np.float64))
         log_probs = (codes @ weights).log_softmax(0)

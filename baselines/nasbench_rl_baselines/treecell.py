@@ -125,7 +125,7 @@ class Cells:
             if merge == 0:
                 continue
             vectors = grown[merge]
-            todo = [(at + 2, d) for at, d in todo]  # the layers that are left lie behind the cell
+            todo = [(at + 2, d) for at, d in todo]  # the layers that are left follow the cell
             for replica in (focus + 1, focus):
                 before = len(vectors)
                 vectors = self._insert(controller, vectors, replica)
@@ -156,7 +156,7 @@ class Cells:
 
 
 def branched(vectors: Vectors, index: int, merge: int) -> Vectors:
-    """Layer ``index`` beside a replica of itself, merged by a layer of type ``merge``."""
+    """Layer ``index`` next to a replica of itself, merged by a layer of type ``merge``."""
     _, kind, kernel, first, second = vectors[index - 1]
     replica: Vector = (index + 1, kind, kernel, first, second)
     joined: Vector = (index + 2, merge, 0, index, index + 1)

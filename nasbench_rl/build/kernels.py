@@ -42,7 +42,7 @@ def kernels_command(arguments: Sequence[str]) -> int:
     layers = {task.id: layers_of(task, _networks(task, folder)) for task in tasks}
     found = _ask(layers)
     _say(layers, found)
-    _refuse(layers, found, "python -m nasbench_rl.build trains with them only when told so: " + ANYWAY)
+    _refuse(layers, found, "python -m nasbench_rl.build trains with them only when asked to: " + ANYWAY)
     return 0
 
 

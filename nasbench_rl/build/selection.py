@@ -102,7 +102,7 @@ def deeper(task: ImageTask, names: Iterable[str], depth: int) -> set[str]:
 
 
 def is_drawn(task: ImageTask, arch: Architecture, depth: int) -> bool:
-    """Return whether a network has more than ``depth`` layers and, in a space with branches, is no chain.
+    """Return whether a network has more than ``depth`` layers and, in a space with branches, is not a chain.
 
     Chains are drawn for the space of chains, whose trainings are those of a space with branches too (``twins``).
     """

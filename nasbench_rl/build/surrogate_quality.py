@@ -58,7 +58,7 @@ class HeldOut:
 
     @cached_property
     def judged(self) -> Bools:
-        """(n,) whether it is no chain, or the space has nothing else: only what its own space adds is judged."""
+        """(n,) whether it is not a chain, or the space has nothing else: only what its own space adds is judged."""
         return np.isin(self.archs, not_chains(self.task, self.archs))
 
     def ratios(self, split: Split) -> Floats:

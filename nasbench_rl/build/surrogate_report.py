@@ -98,7 +98,7 @@ def surrogate_command(arguments: Sequence[str]) -> int:
     """``build surrogate TASK…``."""
     parser = cli.Parser(
         "python -m nasbench_rl.build surrogate",
-        "Fit the surrogate of NSC tasks on their tables and keep it beside them. It is measured first, by "
+        "Fit the surrogate of NSC tasks on their tables and keep it next to them. It is measured first, by "
         "cross-validation on architectures held out in groups: those of the same layers, those of the same start, and "
         "at random for comparison. The ceiling is what a perfect guess would score against noisy trainings.",
         [

@@ -30,7 +30,7 @@ def missing_cells(
         archs: these alone; None is the whole space, or ``selection.standing`` where it cannot be exhausted.
         depth: there, every network of at most so many layers.
         every: there, train seeds above 0 for every so-manieth architecture only.
-        may_be_none: there, an empty table and no ``depth`` are no mistake: what is to be trained is drawn later.
+        may_be_none: there, an empty table and no ``depth`` are allowed: what is to be trained is drawn later.
     """
     cells: list[Cell] = []
     for task in tasks:

@@ -2,7 +2,7 @@
 
 Autocast casts a layer's input and parameters to bfloat16, sums in float32 and rounds the result to bfloat16. On a CPU
 with AVX-512 and no bfloat16 instructions oneDNN does that by converting inside its inner loops, which is slow:
-``UpdateByAutocast`` of the asv suite times it beside ``Update``. Without AVX-512 torch leaves oneDNN out, and its own
+``UpdateByAutocast`` of the asv suite compares it with ``Update``. Without AVX-512 torch leaves oneDNN out, and its own
 convolution sums the gradients in bfloat16 (``findings/torch_bfloat16_conv_backward.sh``). On both each tensor is
 converted once here and summed by the float32 kernels: the same roundings at the same places, forward and backward. Only
 the order within the float32 sums differs, as it does between any two CPUs.
@@ -89,7 +89,7 @@ def _converts(x: Tensor) -> bool:
 
 
 def _casts_once(x: Tensor) -> bool:
-    """Return whether autocast would cast the same parameters anew at every step of a rollout."""
+    """Return whether autocast would cast the same parameters again at every step of a rollout."""
     return _fixed is not None and torch.is_autocast_enabled(x.device.type) and not torch.is_grad_enabled()
 
 

@@ -49,7 +49,7 @@ class Pixels:
     """One split on its device: uint8 (n, height, width, channels), labels (n,), and the type batches have.
 
     With autocast that is bfloat16 from the start: a float32 image that meets a bfloat16 map in a concatenation would
-    turn everything behind it into float32.
+    turn everything after it into float32.
     """
 
     images: torch.Tensor

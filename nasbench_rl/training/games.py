@@ -14,7 +14,7 @@ Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 @dataclass(slots=True)
 class Step:
-    """One env step of ``n`` games; a game that ended has already begun anew in ``observation``.
+    """One env step of ``n`` games; a game that ended has already restarted in ``observation``.
 
     Attributes:
         observation: (n, height, width, channels) uint8.

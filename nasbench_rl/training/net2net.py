@@ -187,11 +187,11 @@ def take_over(parent: NscNetwork, child: NscNetwork) -> tuple[str, ...]:
         for step in range(size):
             if _copied(parent.layers[start + step], child.layers[at + step]):
                 renewed.discard(at + step)
-    told = [f"layer {at + 1}" for at in sorted(renewed)]
+    renewed_names = [f"layer {at + 1}" for at in sorted(renewed)]
     child.prediction.out.load_state_dict(parent.prediction.out.state_dict())
     if not _copied(parent.prediction.hidden, child.prediction.hidden):
-        told.append("prediction")
-    return tuple(told)
+        renewed_names.append("prediction")
+    return tuple(renewed_names)
 
 
 def _copied(old: nn.Module, new: nn.Module) -> bool:

@@ -138,7 +138,10 @@ def collect(
         rollout.policy_acted[t] = torch.from_numpy(~games.forced)
         step = games.step(action.cpu().numpy())
         reward = np.sign(step.reward)
-        for row, final in step.final.items():  # a time limit is no failure: add the value of what would have followed
+        for (
+            row,
+            final,
+        ) in step.final.items():  # a time limit is not a failure: add the value of what would have followed
             reward[row] += recipe.gamma * float(policy(torch.from_numpy(final)[None].to(device))[1])
         rollout.reward[t] = torch.from_numpy(reward)
         rollout.ended[t] = torch.from_numpy((step.ended | step.truncated).astype(np.float32))

@@ -19,7 +19,7 @@ def tune_process(threads: int = 1) -> None:
     """Set one torch thread, no denormal numbers, and keep freed activations from the kernel between steps.
 
     One process a training with one thread each beats threads. glibc returns every block over 128 KiB to the kernel when
-    it is freed, so that each activation is paged in anew at every step: on small convolutions that took up to 40 % of
+    it is freed, so that each activation is paged in again at every step: on small convolutions that took up to 40 % of
     an update, and half of it where gradients have gigabytes. Elsewhere than on glibc that does nothing.
 
     Denormal numbers count as 0. Adam's mean of the gradients of a unit that is never active becomes one after some 800

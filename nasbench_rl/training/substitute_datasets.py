@@ -35,7 +35,7 @@ _FASHION_CLASSES = (
 
 
 def fashion_mnist(paths: Sequence[Path]) -> Collected:
-    """Collect 70 000 images from IDX files. The official test split; the last sixth of each training class is validation."""
+    """Collect 70 000 images; the test split is the official one, validation the last sixth of each training class."""
     found = {Path(name).name: content for name, content in members(paths[0], lambda name: name.endswith("-ubyte.gz"))}
     images, labels = [], []
     splits: list[DataSplit] = []

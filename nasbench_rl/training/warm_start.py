@@ -1,8 +1,8 @@
 """Train a network that begins with the weights of another: what live mode does for ``run.evaluate(…, inherit=parent)``.
 
-The child is trained like any network of the task, only shorter, and its learning rate starts anew: an agent's is
+The child is trained like any network of the task, only shorter, and its learning rate starts again: an agent's is
 annealed to zero over the effort it gets, a classifier's falls every five epochs as ever. (Cai et al. 2018, "Efficient
-architecture search by network transformation", start each child's rate anew, too.) Nothing of this is a cell of a
+architecture search by network transformation", start each child's rate again, too.) Nothing of this is a cell of a
 table, which holds trainings from scratch alone.
 """
 
@@ -150,5 +150,5 @@ class TrainedNetworks:
 
 def _streams(child: Architecture, parent: Architecture, seed: int, fidelity: int) -> np.random.SeedSequence:
     """Randomness that depends on what is trained alone; a key this long is none of a training from scratch."""
-    told = f"{parent.name} > {child.name} @ {fidelity}".encode()
-    return np.random.SeedSequence(seed, spawn_key=(int.from_bytes(hashlib.sha256(told).digest(), "big"),))
+    text = f"{parent.name} > {child.name} @ {fidelity}".encode()
+    return np.random.SeedSequence(seed, spawn_key=(int.from_bytes(hashlib.sha256(text).digest(), "big"),))
