@@ -16,8 +16,9 @@ from pathlib import Path
 from nasbench_rl import cli
 from nasbench_rl.errors import DatasetError
 from nasbench_rl.recipes_nsc import DATASETS, STAND_INS, get_dataset_info
-from nasbench_rl.training.datasets import SPLITS, data_dir, dataset_path, load_dataset
-from nasbench_rl.training.packages import check_files
+from nasbench_rl.training.images import SPLITS, data_dir, dataset_path
+from nasbench_rl.training.load_dataset import load_dataset
+from nasbench_rl.training.package_sources import check_files
 from nasbench_rl.training.preparation import prepare
 
 DESCRIPTION = """Fetch image data sets with their registries' own clients, check them, and prepare them in your cache.

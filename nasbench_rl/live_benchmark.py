@@ -27,9 +27,10 @@ from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.supernet_table import OneShot, SupernetScores
 from nasbench_rl.task import Task, get_task, task_ids
 from nasbench_rl.training import workers
+from nasbench_rl.training.cell import Cell, cell_name
 
 if TYPE_CHECKING:
-    from nasbench_rl.training.inherit import Networks
+    from nasbench_rl.training.warm_start import TrainedNetworks
 
 
 class LiveBenchmark(StoredBenchmark):
@@ -164,13 +165,13 @@ class LiveBenchmark(StoredBenchmark):
 
         Progress counts what is charged, ``asked``, for which the whole training is done.
         """
-        cells, tell = self._ready(), self._progress
+        trainer, tell = self._ready(), self._progress
 
         def scaled(steps: int) -> None:
             assert tell is not None
             tell(steps * asked // self.task.max_fidelity)
 
-        name = cells.cell_name(arch.name, seed)
+        name = cell_name(arch.name, seed)
         with files.lock(self.folder, workers.lock_name(self.task, name)):
             rows = shards.read_shard(self.folder, self.task, name)
             if rows is None and self._is_in_table(arch.name, seed):
@@ -178,7 +179,7 @@ class LiveBenchmark(StoredBenchmark):
                 return
             if rows is None:
                 with self.training_slot():
-                    cells.train_cell(self.task, arch, seed, self.folder, self.device, tell and scaled)
+                    trainer.train_cell(self.task, arch, seed, self.folder, self.device, tell and scaled)
                 self._fresh.add((arch.name, seed))
                 rows = shards.read_shard(self.folder, self.task, name)
         self._take_in(rows)
@@ -191,7 +192,7 @@ class LiveBenchmark(StoredBenchmark):
 
     def training_slot(self) -> AbstractContextManager[None]:
         """Hold one of ``jobs`` training slots in the folder; wait until one is free."""
-        return workers.turn(self.folder, self.jobs)
+        return workers.training_slot(self.folder, self.jobs)
 
     def _take_in(self, rows: pa.Table | None) -> None:
         """Add a finished cell to the table in memory, or to the one in the folder where no search goes on."""
@@ -225,7 +226,7 @@ class LiveBenchmark(StoredBenchmark):
         A cell whose training fails is left to ``query`` too, which says why.
         """
         longest_first = sorted(cells, key=lambda cell: -self.task.size(cell[0]).flops)
-        missing = [workers.Cell(self.task.id, a.name, seed) for a, seed in longest_first if not self.table.has(a, seed)]
+        missing = [Cell(self.task.id, a.name, seed) for a, seed in longest_first if not self.table.has(a, seed)]
         known = self.task.id in task_ids() and get_task(self.task.id) is self.task  # a worker finds it by its id
         if len(missing) < 2 or self.jobs < 2 or not known or mp.current_process().daemon:  # which may have no children
             return
@@ -247,9 +248,9 @@ class LiveBenchmark(StoredBenchmark):
         seed = None if seed is None else whole_number("search seed", seed, "0, 1, 2, …", least=0)
         if seed is None or seed in known.seeds:
             return known
-        cells = self._ready()
-        train = cells.train_darts if family == "darts" else cells.train_supernet
-        with files.lock(self.folder, workers.lock_name(self.task, cells.cell_name(family, seed))):
+        trainer = self._ready()
+        train = trainer.train_darts if family == "darts" else trainer.train_supernet
+        with files.lock(self.folder, workers.lock_name(self.task, cell_name(family, seed))):
             self._supernets = {}
             if seed not in super().supernets(family=family).seeds:  # another search may have made it meanwhile
                 with self.training_slot():
@@ -261,20 +262,20 @@ class LiveBenchmark(StoredBenchmark):
     def inheritance(self) -> Inheritance:
         """See ``Benchmark.inheritance``."""
         self._ready()
-        from nasbench_rl.training.inherit import Networks
+        from nasbench_rl.training.warm_start import TrainedNetworks
 
-        return _TrainedChildren(Networks(self.task, self.device, self._progress), self.training_slot)
+        return _TrainedChildren(TrainedNetworks(self.task, self.device, self._progress), self.training_slot)
 
     def _ready(self) -> ModuleType:
         """The trainer's module, with this process set up for it."""
         try:
-            from nasbench_rl.training import cells
+            from nasbench_rl.training import train_cell
             from nasbench_rl.training.process import check_device, tune_process
         except ImportError as error:
             raise missing_extra(error.name or "torch", "live", "training an architecture") from error
         check_device(self.device)
         tune_process()
-        return cells
+        return train_cell
 
 
 class _TrainedChildren:
@@ -282,7 +283,7 @@ class _TrainedChildren:
 
     approximation = ""
 
-    def __init__(self, networks: Networks, slot: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, networks: TrainedNetworks, slot: Callable[[], AbstractContextManager[None]]) -> None:
         self._networks, self._slot = networks, slot
 
     def child(self, arch: Architecture, parent: Architecture, seed: int, parent_seed: int, fidelity: int) -> Evaluation:

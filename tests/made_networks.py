@@ -13,7 +13,7 @@ import torch
 
 from nasbench_rl.spaces.kernels import KernelSpace
 from nasbench_rl.task import GameTask, get_task
-from nasbench_rl.training.games import make_games
+from nasbench_rl.training.make_games import make_games
 from nasbench_rl.training.networks import Agent
 
 ALL_SPACES = tuple(

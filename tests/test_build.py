@@ -18,13 +18,13 @@ from made_tables import made_rows, write_made_table
 
 from nasbench_rl import cli, files, processes, shards, store
 from nasbench_rl.build.command import main as build_main
-from nasbench_rl.build.missing import missing_cells
+from nasbench_rl.build.todo import missing_cells
 from nasbench_rl.build.train import train_missing
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.task import task_ids
 from nasbench_rl.training import workers
+from nasbench_rl.training.cell import Cell
 from nasbench_rl.training.process import check_device
-from nasbench_rl.training.workers import Cell
 
 ARCHS = ["k1-k1", "k1-k2"]
 Capture = pytest.CaptureFixture[str]

@@ -19,7 +19,7 @@ from nasbench_rl.build.progress import FIRST_LINE_SECONDS, LINE_SECONDS, BuildPr
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.findings.__main__ import main as findings
 from nasbench_rl.leaderboard.command import main as leaderboard
-from nasbench_rl.training.workers import Cell
+from nasbench_rl.training.cell import Cell
 
 NARROW = ("cp932", "latin-1", "cp437", "euc-kr", "ascii")
 

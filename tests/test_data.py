@@ -6,7 +6,7 @@ import pytest
 
 from nasbench_rl import cli, data
 from nasbench_rl.recipes_nsc import DATASETS, STAND_INS
-from nasbench_rl.training import packages
+from nasbench_rl.training import package_sources
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def test_a_damaged_package_file_is_refused_and_nothing_fetched_in_its_place(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever its name: Debian's mirrors drop the epoch that apt keeps."""
-    monkeypatch.setattr(packages, "fetch", lambda package, folder: pytest.fail("fetched"))
+    monkeypatch.setattr(package_sources, "fetch", lambda package, folder: pytest.fail("fetched"))
     short = tmp_path / "wesnoth-1.16-data_1.16.9-1_all.deb"
     short.write_bytes(b"cut short")
     assert run("prepare", "digits", "wesnoth", "--package-file", str(short)) == 2

@@ -13,8 +13,8 @@ from nasbench_rl.build import estimate  # noqa: E402
 from nasbench_rl.build.command import main as build_main  # noqa: E402
 from nasbench_rl.spaces.base import Architecture  # noqa: E402
 from nasbench_rl.task import ImageTask, Task, get_task  # noqa: E402
-from nasbench_rl.training import cells  # noqa: E402
-from nasbench_rl.training.workers import Cell  # noqa: E402
+from nasbench_rl.training import train_cell  # noqa: E402
+from nasbench_rl.training.cell import Cell  # noqa: E402
 
 TASK = "nsc-chain/font-letters@intense"
 SMALL, LARGE = "conv1 maxpool2", "conv5 conv5 conv5 conv5 conv5 conv5"
@@ -23,14 +23,16 @@ SMALL, LARGE = "conv1 maxpool2", "conv5 conv5 conv5 conv5 conv5 conv5"
 def test_a_network_too_large_for_a_probe_is_extrapolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     probed = []
 
-    def train_rows(task: Task, arch: Architecture, seed: int, device: str, progress: cells.Progress) -> cells.Rows:
+    def train_rows(
+        task: Task, arch: Architecture, seed: int, device: str, progress: train_cell.Progress
+    ) -> train_cell.Rows:
         probed.append(arch.name)
         sum(range(200_000))  # so that some CPU time passes
         assert progress is not None
         progress(1)
         return []
 
-    monkeypatch.setattr("nasbench_rl.training.cells.train_rows", train_rows)
+    monkeypatch.setattr("nasbench_rl.training.train_cell.train_rows", train_rows)
     monkeypatch.setattr("nasbench_rl.training.workers.check_ready", lambda tasks, device: None)
     task = get_task(TASK)
     ratio = task.size(LARGE).flops / task.size(SMALL).flops
@@ -59,7 +61,7 @@ def test_drawn_cells_are_priced_by_those_in_the_table(tmp_path: Path, capsys: py
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("8 cells, 96 epochs, about ")
     assert said[1] == (
-        f"and 298 cells of {MULTI} that are drawn, 3,576 epochs, about 5 core-hours "
+        f"and 298 cells of {MULTI} that are drawn, 3,576 epochs, about 5.0 core-hours "
         "(the mean of the table's 2 deeper than 1, without chains: 60 CPU seconds)"
     )
     assert cli.run(build_main, [MULTI, "--drawn", "2", *command[5:]]) == 0

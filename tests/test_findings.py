@@ -481,15 +481,6 @@ def test_a_mean_that_one_bad_architecture_moves_is_no_victory(tables: Path) -> N
     assert replace(lucky, difference=1.0).verdict == "worse" and replace(lucky, adjusted=0.5).verdict == "open"
 
 
-@pytest.mark.parametrize("name", sorted(page_reasons.REASONS))
-def test_what_a_method_had_in_its_paper_stands_in_the_head_of_its_file(name: str) -> None:
-    """As the page says; the numbers are typed there, with their source."""
-    head = (ROOT / "baselines" / "nasbench_rl_baselines" / f"{name}.py").read_text().split('"""')[1]
-    told = re.sub(r"(?<=\d)[, ](?=\d{3}\b)", "", " ".join(head.split()))
-    for number in re.findall(r"\d[\d,]*", page_reasons.REASONS[name][0]):
-        assert number.strip(",").replace(",", "") in told
-
-
 def test_a_task_that_ranks_by_chance_is_left_out_of_what_is_said_over_all(
     tables: Path, runs: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

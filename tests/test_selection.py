@@ -9,8 +9,8 @@ import pytest
 from made_tables import write_made_accuracies
 
 from nasbench_rl import load, store, surrogate
-from nasbench_rl.build import selection, train, twins
-from nasbench_rl.build.missing import missing_cells
+from nasbench_rl.build import reuse_chains, selection, train
+from nasbench_rl.build.todo import missing_cells
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import ImageTask, get_task
@@ -114,11 +114,11 @@ def test_chains_do_not_count_as_drawn_where_there_are_branches() -> None:
 def test_chains_that_were_trained_alike_are_taken_over(tmp_path: Path) -> None:
     chains, task = get_task("nsc-chain/font-letters@lite"), get_task("nsc-multibranch/font-letters@lite")
     assert isinstance(chains, ImageTask) and isinstance(task, ImageTask)
-    assert twins.chain_task(task) is chains and twins.chain_task(chains) is None
-    assert twins.adopt(tmp_path, task) == 0, "no table yet"
+    assert reuse_chains.chain_task(task) is chains and reuse_chains.chain_task(chains) is None
+    assert reuse_chains.adopt(tmp_path, task) == 0, "no table yet"
     write_made_accuracies(tmp_path, chains.id, ["conv1", "conv3 maxpool2"], seeds=2)
     write_made_accuracies(tmp_path, task.id, ["conv1", "conv1 | add(0,1)"], seeds=1)
-    assert twins.adopt(tmp_path, task) == 3 and twins.adopt(tmp_path, task) == 0
+    assert reuse_chains.adopt(tmp_path, task) == 3 and reuse_chains.adopt(tmp_path, task) == 0
     bench, other = load(task, tables=tmp_path), load(chains, tables=tmp_path)
     taken = bench.query("conv3 | maxpool2", seed=1)
     assert dict(taken.metrics) == dict(other.query("conv3 maxpool2", seed=1).metrics)
@@ -133,7 +133,7 @@ def test_chains_are_spared_and_left_to_their_own_space(tmp_path: Path) -> None:
     write_made_accuracies(tmp_path, chains.id, ["conv1", "conv3", "conv3 maxpool2"], seeds=1)
     cells = {cell.arch for cell in missing_cells(tmp_path, [task], 1, depth=1)}
     assert "add(0,0)" in cells and not cells & {"conv1", "conv3"}, "as a dry run counts, before they are taken over"
-    twins.adopt(tmp_path, task)
+    reuse_chains.adopt(tmp_path, task)
     write_made_accuracies(tmp_path, task.id, ["conv1 | add(0,1)"], seeds=1)
     assert {cell.arch for cell in missing_cells(tmp_path, [task], 3)} == {"conv1 | add(0,1)"}
     assert surrogate.not_chains(task, ["conv1 | conv3", "conv1 | conv3@0"]) == ["conv1 | conv3@0"]

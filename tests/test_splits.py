@@ -25,7 +25,7 @@ from made_tables import (
 )
 
 from nasbench_rl import experiment, load, store
-from nasbench_rl.build import command, measure, train
+from nasbench_rl.build import command, train
 from nasbench_rl.build.merging import merge_command
 from nasbench_rl.errors import InvalidValueError, MissingCellError, NasbenchError
 from nasbench_rl.experiment import Judge, Search, run_search
@@ -82,7 +82,7 @@ def made_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(LiveBenchmark, "_train", live)
     monkeypatch.setattr(train, "_train_and_say", build)
-    monkeypatch.setattr(measure, "measure_latencies", latencies)
+    monkeypatch.setattr(train, "measure_latencies", latencies)
     monkeypatch.setattr(workers, "check_ready", lambda *given: None)
 
 

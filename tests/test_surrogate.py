@@ -16,7 +16,7 @@ import pytest
 from made_images import QUICK, TASK, made_folder, made_rows, true_accuracy
 
 from nasbench_rl import cli, load, store
-from nasbench_rl.build import measure, surrogate_report
+from nasbench_rl.build import latency, surrogate_report
 from nasbench_rl.errors import (
     InvalidArchitectureError,
     InvalidValueError,
@@ -192,7 +192,7 @@ def test_commands_in_messages_name_the_folder_that_the_user_named(rows: pd.DataF
     with pytest.raises(InvalidValueError, match=re.escape(train) + "$"):
         surrogate_report.build(TASK, named, 0, 2, None, str(named))
     with pytest.raises(TableError, match=re.escape(into)):
-        measure.networks(get_task("nsc-chain/emoji@lite"), named, str(named))
+        latency.networks(get_task("nsc-chain/emoji@lite"), named, str(named))
 
 
 def test_the_command_for_a_surrogate_of_too_few_says_how_to_train_more(

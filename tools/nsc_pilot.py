@@ -14,7 +14,7 @@ import statistics
 from nasbench_rl.recipes_nsc import ClassifierRecipe
 from nasbench_rl.spaces.nsc import NscSpace, nsc_space
 from nasbench_rl.training.classifier import train
-from nasbench_rl.training.datasets import load_dataset
+from nasbench_rl.training.load_dataset import load_dataset
 from nasbench_rl.training.process import tune_process
 
 BASE = {"train_images": 2000, "held_out_images": 1000}

@@ -1,14 +1,13 @@
-"""Advantage actor-critic with one worker, as in OpenAI Baselines' ``a2c``, with memory or without.
+"""Advantage actor-critic with one worker, as in OpenAI Baselines' ``a2c``, with or without memory.
 
-Mnih et al. (2016), "Asynchronous methods for deep reinforcement learning", https://arxiv.org/abs/1602.01783; the loss,
-the clipping, TensorFlow's RMSprop and orthogonal weights follow https://github.com/openai/baselines.
+Mnih et al. (2016), https://arxiv.org/abs/1602.01783.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +15,53 @@ from torch import Tensor, nn
 from nasbench_rl import BudgetExhausted, Run
 from nasbench_rl_baselines._episodes import Episodes
 from nasbench_rl_baselines._policies import check_savable, load_policy, save_policy, save_tensors
-from nasbench_rl_baselines._searching import RewardScale
+from nasbench_rl_baselines._searching import RewardScale, check_positive, check_share
 from nasbench_rl_baselines._torch import DTYPE, generator_of, one_thread
 
-if TYPE_CHECKING:
-    from nasbench_rl_baselines.meta_a2c import MetaA2c
-
 Memory = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class ActorCriticSettings:
+    """The hyperparameters of ``meta_a2c`` and ``a2c``.
+
+    Attributes:
+        units: of the LSTM.
+        horizon: environment steps between updates, j; the paper's multi-branch experiment has 10.
+        discount: γ.
+        entropy: weight of the entropy bonus, η.
+        value: weight of the value's squared error.
+        learning_rate: RMSprop's, α.
+        anneal: lower the learning rate linearly to 0 over the run, as Baselines does by default.
+        forget: zero the state of the LSTM at the end of every episode, as the authors' code does.
+        max_norm: gradients are scaled down to this norm.
+        t_max: environment steps; None goes on until the budget is spent.
+        policy: a file to start from; ``{seed}`` in it becomes the search seed.
+        save: a file to write the policy to at the end; likewise.
+        learn: False keeps the weights as they are.
+        trace: a file for the policy's entropy (nats) at each environment step, as safetensors; likewise.
+    """
+
+    units: int = 128
+    horizon: int = 5
+    discount: float = 0.9
+    entropy: float = 0.01
+    value: float = 0.5
+    learning_rate: float = 1e-3
+    anneal: bool = False
+    forget: bool = False
+    max_norm: float = 0.5
+    t_max: int | None = None
+    policy: str | None = None
+    save: str | None = None
+    learn: bool = True
+    trace: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that allow no search."""
+        check_positive(units=self.units, horizon=self.horizon, learning_rate=self.learning_rate, max_norm=self.max_norm)
+        check_positive(t_max=1 if self.t_max is None else self.t_max)
+        check_share(discount=self.discount)
 
 
 class ActorCritic(nn.Module):
@@ -48,11 +87,11 @@ class ActorCritic(nn.Module):
                 nn.init.zeros_(parameter)
 
     def begin(self) -> Memory:
-        """The state of the LSTM at the start of a run; unused without memory."""
+        """Return the state of the LSTM at the start of a run; unused without memory."""
         return torch.zeros(1, self.units, dtype=DTYPE), torch.zeros(1, self.units, dtype=DTYPE)
 
     def forward(self, inputs: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Memory]:
-        """(inputs,) → logits (actions,), value (), the new state."""
+        """Return (inputs,) → logits (actions,), value (), the new state."""
         if self.recurrent:
             memory = self.shared(inputs[None], memory)
             hidden = memory[0]
@@ -68,7 +107,7 @@ class TfRmsprop:
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], decay: float = 0.99, epsilon: float = 1e-5) -> None:
-        """The two numbers are Baselines'."""
+        """Start with mean squares of 1; the defaults are Baselines'."""
         self._parameters, self._decay, self._epsilon = parameters, decay, epsilon
         self._mean_squares = [torch.ones_like(parameter) for parameter in parameters]
 
@@ -83,7 +122,7 @@ class TfRmsprop:
             parameter.sub_(learning_rate * gradient * (square + self._epsilon).rsqrt())
 
 
-def search(run: Run, method: MetaA2c, recurrent: bool) -> None:
+def search(run: Run, method: ActorCriticSettings, recurrent: bool) -> None:
     """One trial: learn while acting, or act with frozen weights; then save the policy where that was asked for."""
     check_savable(method.save, run)
     check_savable(method.trace, run, "trace")
@@ -105,7 +144,7 @@ def search(run: Run, method: MetaA2c, recurrent: bool) -> None:
 class _Worker:
     """One environment, its network, and what they remember between rollouts."""
 
-    def __init__(self, run: Run, method: MetaA2c, recurrent: bool) -> None:
+    def __init__(self, run: Run, method: ActorCriticSettings, recurrent: bool) -> None:
         self.method, self.recurrent = method, recurrent
         self.generator = generator_of(run)
         self.episodes = Episodes(run, method.t_max)
@@ -129,7 +168,7 @@ class _Worker:
             self._act(int(torch.randint(self.episodes.actions, (), generator=self.generator)))
 
     def _act(self, action: int) -> bool:
-        """Whether the step ended an episode."""
+        """Return whether the step ended an episode."""
         score, _, done = self.episodes.step(action)
         if score is not None:
             self.scale.see(score)
@@ -174,7 +213,7 @@ class _Worker:
         return True
 
     def _returns(self, rewards: list[float], dones: list[bool]) -> list[float]:
-        """R_t of equation 1, cut at the end of an episode; what lies behind the rollout is the value's guess."""
+        """R_t of equation 1, cut at the end of an episode; after the rollout comes the value's guess."""
         following = 0.0
         if not dones[-1]:
             with torch.no_grad():

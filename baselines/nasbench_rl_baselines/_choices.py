@@ -27,14 +27,14 @@ class Choices(ABC):
 
     @abstractmethod
     def allowed(self, prefix: Sequence[int]) -> range | None:
-        """The tokens that may follow ``prefix``; None when it is a whole architecture."""
+        """Return the tokens that may follow ``prefix``; None when it is a whole architecture."""
 
     @abstractmethod
     def decode(self, sequence: Sequence[int]) -> Architecture:
-        """The architecture of a whole sequence."""
+        """Return the architecture of a whole sequence."""
 
     def state(self, prefix: Tokens) -> State:
-        """What a table of values knows of ``prefix``: the number of layers, the last one, and the begun one."""
+        """Return what a table of values knows of ``prefix``: the number of layers, the last one, and the begun one."""
         return len(prefix), prefix[-1:], ()
 
 
@@ -45,7 +45,7 @@ class KernelChoices(Choices):
         self.space, self.tokens = space, len(space.kernels)
 
     def allowed(self, prefix: Sequence[int]) -> range | None:
-        """Every kernel, until all layers have one."""
+        """Return every kernel, until all layers have one."""
         return range(self.tokens) if len(prefix) < self.space.depth else None
 
     def decode(self, sequence: Sequence[int]) -> Architecture:
@@ -66,7 +66,7 @@ class NscChoices(Choices):
         self.tokens = self.first_source + (0 if self.chain else self.depth)
 
     def allowed(self, prefix: Sequence[int]) -> range | None:
-        """A layer first, then also the end; behind a layer its predecessors."""
+        """Return a layer first, then also the end; after a layer its predecessors."""
         at = layers = 0
         while at < len(prefix):
             if prefix[at] == self.stop:
@@ -90,7 +90,7 @@ class NscChoices(Choices):
         return 1 if token == self.stop else 1 + self.sources[token]
 
     def decode(self, sequence: Sequence[int]) -> Architecture:
-        """The NSC vectors that the sequence writes."""
+        """Return the NSC vectors that the sequence writes."""
         vectors: list[tuple[int, int, int, int, int]] = []
         at = 0
         while at < len(sequence) and sequence[at] != self.stop:
@@ -103,7 +103,7 @@ class NscChoices(Choices):
 
 
 def choices_of(space: SearchSpace) -> Choices:
-    """The sequences of a space.
+    """Return the sequences of a space.
 
     Raises:
         UnsuitedSpaceError: neither a kernel-choice nor an NSC space.

@@ -1,7 +1,6 @@
-"""The recurrent controller of NAS and its descendants: an LSTM that writes an architecture choice by choice.
+"""The recurrent controller of NAS: an LSTM that writes an architecture choice by choice.
 
-Zoph and Le (2017), "Neural architecture search with reinforcement learning", section 3.1,
-https://arxiv.org/abs/1611.01578: every choice is drawn from a softmax and fed into the next step.
+Zoph and Le (2017), https://arxiv.org/abs/1611.01578, section 3.1.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from nasbench_rl import Run
 from nasbench_rl_baselines._choices import Choices, Tokens
-from nasbench_rl_baselines._searching import Purse
+from nasbench_rl_baselines._searching import BudgetGuard
 from nasbench_rl_baselines._torch import DTYPE, log_prob_and_entropy
 
 States = list[tuple[Tensor, Tensor] | None]
@@ -23,11 +22,11 @@ class Controller(nn.Module):
     """An LSTM over the tokens of ``Choices``, with one embedding and one softmax for all steps."""
 
     def __init__(
-        self, choices: Choices, units: int, layers: int, init_range: float, generator: torch.Generator, told: int = 0
+        self, choices: Choices, units: int, layers: int, init_range: float, generator: torch.Generator, context: int = 0
     ) -> None:
-        """Weights are uniform in ±``init_range``, drawn from ``generator``; ``told``: numbers told with each sequence.
+        """Draw weights uniformly in ±``init_range`` from ``generator``.
 
-        What is told goes through a linear layer and is added to the first input.
+        ``context``: how many numbers come with each sequence; a linear layer of them is added to the first input.
         """
         super().__init__()
         self.choices = choices
@@ -37,17 +36,17 @@ class Controller(nn.Module):
         # Cells, because nn.LSTM takes three times as long for a single step.
         self.cells = nn.ModuleList(nn.LSTMCell(units, units, device="meta") for _ in range(layers))
         self.head = nn.Linear(units, choices.tokens, device="meta")
-        self.told = nn.Linear(told, units, bias=False, device="meta") if told else None
+        self.context = nn.Linear(context, units, bias=False, device="meta") if context else None
         self.to(DTYPE).to_empty(device="cpu")
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.uniform_(-init_range, init_range, generator=generator)
 
-    def _first(self, count: int, told: Tensor | None) -> Tensor:
-        """(n, units) the input before the first choice."""
+    def _first(self, count: int, context: Tensor | None) -> Tensor:
+        """Return (n, units) the input before the first choice."""
         begin: Tensor = self.embedding(torch.full((count,), self.choices.tokens))
-        if self.told is not None and told is not None:
-            begin = begin + self.told(told)
+        if self.context is not None and context is not None:
+            begin = begin + self.context(context)
         return begin
 
     def _step(self, out: Tensor, states: States) -> tuple[Tensor, States]:
@@ -59,32 +58,32 @@ class Controller(nn.Module):
         return self.head(out), after
 
     @torch.no_grad()
-    def sample(self, generator: torch.Generator, told: Tensor | None = None) -> Tokens:
-        """Draw one architecture, for a controller that is ``told`` (numbers,) before it."""
-        if told is not None:
+    def sample(self, generator: torch.Generator, context: Tensor | None = None) -> Tokens:
+        """Draw one architecture, given ``context`` (numbers,)."""
+        if context is not None:
             self._known.clear()
         sequence: Tokens = ()
         while (allowed := self.choices.allowed(sequence)) is not None:
-            weights = self._behind(sequence, allowed, told)
+            weights = self._next_token_probs(sequence, allowed, context)
             sequence = (*sequence, int(torch.multinomial(weights, 1, generator=generator)) + allowed.start)
         return sequence
 
-    def _behind(self, prefix: Tokens, allowed: range, told: Tensor | None) -> Tensor:
-        """(allowed,) the probabilities of the token behind ``prefix``, whose beginnings were asked for before.
+    def _next_token_probs(self, prefix: Tokens, allowed: range, context: Tensor | None) -> Tensor:
+        """Return (allowed,) the probabilities of the token after ``prefix``, whose beginnings were asked for before.
 
-        Remembered until ``log_prob``, behind which the weights change: architectures drawn in between begin alike.
+        Remembered until ``log_prob``, after which the weights change: architectures drawn in between begin alike.
         """
         if prefix not in self._known:
             states: States = self._known[prefix[:-1]][1] if prefix else [None] * len(self.cells)
-            out = self.embedding(torch.tensor([prefix[-1]])) if prefix else self._first(1, told)
+            out = self.embedding(torch.tensor([prefix[-1]])) if prefix else self._first(1, context)
             logits, after = self._step(out, states)
             self._known[prefix] = logits[0, allowed.start : allowed.stop].softmax(0), after
         return self._known[prefix][0]
 
-    def log_prob(self, sequences: Sequence[Tokens], told: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Log-probability of whole sequences, and the entropy summed over the steps of each; both (n,).
+    def log_prob(self, sequences: Sequence[Tokens], context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the log-probability of whole sequences and the entropy summed over the steps of each, both (n,).
 
-        ``told``: (n, numbers) what was told before each. An optimizer's step is expected to follow.
+        ``context``: (n, numbers) of each. An optimizer's step is expected to follow.
         """
         self._known.clear()
         length = max(map(len, sequences))
@@ -92,7 +91,7 @@ class Controller(nn.Module):
         tokens = torch.tensor(padded).T  # (steps, n)
         states: States = [None] * len(self.cells)
         logits = []
-        for out in (self._first(len(sequences), told), *map(self.embedding, tokens[:-1])):
+        for out in (self._first(len(sequences), context), *map(self.embedding, tokens[:-1])):
             step, states = self._step(out, states)
             logits.append(step)
         allowed, within = self._masks(sequences, length)
@@ -100,7 +99,7 @@ class Controller(nn.Module):
         return torch.where(within, chosen, 0.0).sum(0), torch.where(within, entropy, 0.0).sum(0)
 
     def _masks(self, sequences: Sequence[Tokens], length: int) -> tuple[Tensor, Tensor]:
-        """(steps, n, tokens): what may be chosen; (steps, n): whether the sequence is still being written."""
+        """Return (steps, n, tokens): what may be chosen; (steps, n): whether the sequence is still being written."""
         everything = range(self.choices.tokens)
         ranges = [[self.choices.allowed(s[:step]) or everything for s in sequences] for step in range(length)]
         bounds = torch.tensor([[(r.start, r.stop) for r in row] for row in ranges])
@@ -116,9 +115,9 @@ def evaluated_batch(
     generator: torch.Generator,
     size: int,
     advantage: Callable[[float], float],
-    purse: Purse,
+    guard: BudgetGuard,
 ) -> tuple[list[Tokens], Tensor] | None:
-    """Sample ``size`` architectures and evaluate them; None when ``purse`` ends the search before the batch is full.
+    """Sample ``size`` architectures and evaluate them; None when ``guard`` ends the search before the batch is full.
 
     Args:
         run: the search.
@@ -126,7 +125,7 @@ def evaluated_batch(
         generator: its draws.
         size: architectures in the batch.
         advantage: of a score; called once for each, in order.
-        purse: asked before every evaluation.
+        guard: asked before every evaluation.
 
     Returns:
         The sequences and (size,) their advantages.
@@ -137,7 +136,7 @@ def evaluated_batch(
     sequences: list[Tokens] = []
     advantages: list[float] = []
     while len(sequences) < size:
-        if not purse.goes_on():
+        if not guard.goes_on():
             return None
         sequences.append(controller.sample(generator))
         advantages.append(advantage(run.evaluate(controller.choices.decode(sequences[-1]))))

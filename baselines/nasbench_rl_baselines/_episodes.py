@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nasbench_rl import Run
 from nasbench_rl.spaces import KernelSpace
-from nasbench_rl_baselines._searching import FREE_LIMIT, Purse
+from nasbench_rl_baselines._searching import FREE_LIMIT, BudgetGuard
 from nasbench_rl_baselines._torch import DTYPE
 
 
@@ -30,7 +30,7 @@ class Episodes:
         per_evaluation = run.space.depth if isinstance(run.space, KernelSpace) else 1
         self._run, self._counted = run, isinstance(run.space, KernelSpace)
         self.expected = t_max or max(1, run.budget // run.task.max_fidelity) * per_evaluation
-        self._t_max, self._purse = t_max, Purse(run, FREE_LIMIT * per_evaluation)
+        self._t_max, self._guard = t_max, BudgetGuard(run, FREE_LIMIT * per_evaluation)
         self._env = cast(Any, run.env())  # Discrete actions, whatever the space's environment
         self._steps = 0
         self.actions = int(self._env.action_space.n)
@@ -53,7 +53,7 @@ class Episodes:
 
     def goes_on(self) -> bool:
         """Ask once before each step."""
-        return self._steps < self._t_max if self._t_max else self._purse.goes_on()
+        return self._steps < self._t_max if self._t_max else self._guard.goes_on()
 
     def step(self, action: int) -> tuple[float | None, Tensor, bool]:
         """Act.
@@ -76,5 +76,5 @@ class Episodes:
 
 
 def _flat(observation: np.ndarray[Any, Any]) -> Tensor:
-    """A copy: an environment may fill the same array again."""
+    """Return a copy: an environment may fill the same array again."""
     return torch.tensor(observation, dtype=DTYPE).ravel()

@@ -11,7 +11,7 @@ from nasbench_rl_baselines._scores import draw_untrained
 
 
 def nearest_fidelity(run: Run, part: float) -> int:
-    """The stored fidelity nearest to a part of the whole training, the lower of two.
+    """Return the stored fidelity nearest to a part of the whole training, the lower of two.
 
     Raises:
         InvalidValueError: not above 0 and at most 1.
@@ -22,7 +22,7 @@ def nearest_fidelity(run: Run, part: float) -> int:
 
 
 def geometric_rungs(run: Run, eta: int, halvings: int) -> tuple[int, ...]:
-    """Fidelities R η^−s … R η^−1, R of ``halvings`` s, each the nearest that is stored."""
+    """Return fidelities R η^−s … R η^−1, R of ``halvings`` s, each the nearest that is stored."""
     parts = [float(eta) ** -left for left in range(halvings, -1, -1)]
     return tuple(dict.fromkeys(nearest_fidelity(run, part) for part in parts))
 
@@ -36,7 +36,7 @@ def most_halvings(run: Run, eta: int) -> int:
 
 
 def bracket_cost(size: int, rungs: Sequence[int], eta: int) -> int:
-    """What a bracket charges when all its trainings are new; a promotion pays the difference only."""
+    """Return what a bracket charges when all its trainings are new; a promotion pays the difference only."""
     cost, before = 0, 0
     for rung in rungs:
         cost += size * (rung - before)
@@ -45,7 +45,7 @@ def bracket_cost(size: int, rungs: Sequence[int], eta: int) -> int:
 
 
 def draw_bracket(run: Run, size: int, seen: set[str]) -> list[Architecture]:
-    """Distinct architectures for a bracket, unseen ones as long as there are; all drawn join ``seen``."""
+    """Return distinct architectures for a bracket, unseen ones as long as there are; all drawn join ``seen``."""
     drawn: list[Architecture] = []
     while len(drawn) < min(size, size_of(run.space)):
         if len(seen) >= size_of(run.space):  # used up: go through it again, on the next train seeds

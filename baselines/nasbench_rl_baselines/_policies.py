@@ -23,7 +23,7 @@ def save_policy(network: nn.Module, template: str, run: Run) -> Path:
 
     Args:
         network: what to save.
-        template: the file; ``{seed}`` in it becomes the search seed, so that searches beside each other keep apart.
+        template: the file; ``{seed}`` in it becomes the search seed, so that searches side by side keep apart.
         run: gives the seed.
 
     Raises:

@@ -16,14 +16,14 @@ class QTable:
     """Q(state, choice), where a state is the number of layers so far, the last one, and what is chosen of the next."""
 
     def __init__(self, choices: Choices, learning_rate: float, discount: float, initial: float) -> None:
-        """``initial``: the value of what was never tried."""
+        """Start without values; ``initial`` is that of what was never tried."""
         self.choices, self._initial = choices, initial
         self._learning_rate, self._discount = learning_rate, discount
         self._values: dict[State, list[float]] = {}
         self._traces: dict[Tokens, list[tuple[list[float], int, int, int]]] = {}
 
     def sample(self, epsilon: float, rng: np.random.Generator) -> Tokens:
-        """One architecture, ε-greedy at each choice; ties are broken at random."""
+        """Return one architecture, ε-greedy at each choice; ties are broken at random."""
         sequence: Tokens = ()
         while (allowed := self.choices.allowed(sequence)) is not None:
             row = self._row(sequence)
@@ -49,7 +49,7 @@ class QTable:
             gain, following = shaping, max(row[start:stop])
 
     def _trace(self, sequence: Tokens) -> list[tuple[list[float], int, int, int]]:
-        """(values of the state, choice, first and last choice allowed) of every step, the last one first."""
+        """Return (values of the state, choice, first and last choice allowed) of every step, the last one first."""
         if sequence not in self._traces:
             steps = []
             for step in reversed(range(len(sequence))):
@@ -76,7 +76,7 @@ def epsilon_at(schedule: Sequence[tuple[float, float]], progress: float) -> floa
 
 
 def progress_of(run: Run, budget: int, scores: Scores) -> float:
-    """The part of a search that is over: of its budget, or of the space where that is used up sooner.
+    """Return the part of a search that is over: of its budget, or of the space where that is used up sooner.
 
     By what was spent and not by how many were drawn: networks that do not exist cost little, and half of those may be.
     """

@@ -14,7 +14,7 @@ APPROXIMATION = "a network whose latency was not measured counts as slower than 
 
 
 def check_objective(objective: str) -> Resource:
-    """The resource that is meant; an unknown one is refused.
+    """Return the resource that is meant; an unknown one is refused.
 
     Raises:
         UnknownNameError: the message names those there are.
@@ -77,13 +77,13 @@ class Resources:
             return float("inf")
 
     def scaled(self, arch: Architecture) -> float:
-        """The cost in [0, 1] between the least and the most of the space."""
+        """Return the cost in [0, 1] between the least and the most of the space."""
         if self.high == self.low:
             return 0.0
         return min(1.0, max(0.0, (self(arch) - self.low) / (self.high - self.low)))
 
     def target(self, asked: float | None) -> float:
-        """The limit asked for, in the unit of the cost; the space's median when none was.
+        """Return the limit asked for, in the unit of the cost; the space's median when none was.
 
         Raises:
             InvalidValueError: not above 0.

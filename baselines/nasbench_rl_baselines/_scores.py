@@ -10,7 +10,7 @@ from nasbench_rl_baselines._searching import FREE_LIMIT, RewardScale
 
 
 def draw_untrained(run: Run, known: Container[str]) -> Architecture:
-    """An architecture drawn from the space that is not among ``known``, which must leave some."""
+    """Return an architecture drawn from the space that is not among ``known``, which must leave some."""
     while True:
         arch = run.space.sample(run.rng)
         if arch.name not in known:
@@ -48,5 +48,5 @@ class Scores:
         return self._run.remaining > 0 and len(self.known) < self.size and self._repeats < FREE_LIMIT
 
     def reward(self, arch: Architecture) -> float:
-        """The score of a trained architecture as a reward in [0, 1]."""
+        """Return the score of a trained architecture as a reward in [0, 1]."""
         return self.scale(self.known[arch.name])

@@ -24,7 +24,7 @@ def check_positive(**values: float) -> None:
 
 
 def check_share(**values: float) -> None:
-    """Refuse a hyperparameter that is no share or probability, from 0 to 1.
+    """Refuse a hyperparameter that is not a share or probability, from 0 to 1.
 
     Raises:
         InvalidValueError: the message names it.
@@ -34,7 +34,7 @@ def check_share(**values: float) -> None:
             raise InvalidValueError(f"{name}={value!r} is not allowed; give a number from 0 to 1")
 
 
-class Purse:
+class BudgetGuard:
     """Says whether a search should go on: budget is left, and the last evaluations were not all free."""
 
     def __init__(self, run: Run, limit: int = FREE_LIMIT) -> None:
@@ -69,7 +69,7 @@ class RewardScale:
             self.low, self.high = min(self.low, score), max(self.high, score)
 
     def __call__(self, score: float) -> float:
-        """The reward of a score, by all that was seen so far."""
+        """Return the reward of a score, by all that was seen so far."""
         if score != score:
             return 0.0
         return (score - self.low) / (self.high - self.low) if self.high > self.low else 0.5

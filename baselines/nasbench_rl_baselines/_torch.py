@@ -16,7 +16,7 @@ search takes other actions on another kind after some thousand steps, in double 
 
 
 def generator_of(run: Run) -> torch.Generator:
-    """A torch generator that is seeded from the run's."""
+    """Return a torch generator that is seeded from the run's."""
     return torch.Generator().manual_seed(int(run.rng.integers(2**63)))
 
 
@@ -32,7 +32,7 @@ def one_thread() -> Iterator[None]:
 
 
 def log_prob_and_entropy(logits: Tensor, allowed: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """How likely draws were, each from a softmax over what is allowed.
+    """Return how likely draws were, each from a softmax over what is allowed.
 
     Args:
         logits: (..., choices).

@@ -1,8 +1,8 @@
 """A bidirectional tree-structured LSTM over the layers of a network, and three actors that read it.
 
-Cai et al. (2018), https://arxiv.org/abs/1806.02639, section 3.3 and Figure 4: the states of merged branches are added
-under add (child-sum units of Tai et al. 2015, https://arxiv.org/abs/1503.00075) and kept apart under concat (N-ary
-units); a layer is a step of a usual LSTM. One pass follows the image, the other returns.
+Cai et al. (2018), https://arxiv.org/abs/1806.02639, section 3.3 and Figure 4; Tai et al. (2015),
+https://arxiv.org/abs/1503.00075: child-sum units at add, N-ary units at concat. One pass follows the image, the other
+returns.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ State = tuple[Tensor, Tensor]
 
 
 class Merge(nn.Module):
-    """The state behind a merge, from those of its two branches. ``ordered``: N-ary, else child-sum."""
+    """The state after a merge, from those of its two branches. ``ordered``: N-ary, else child-sum."""
 
     def __init__(self, embedding: int, units: int, ordered: bool) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Merge(nn.Module):
 
 
 class TreeController(nn.Module):
-    """Encoder and actors; it remembers the decisions of an episode until ``told``."""
+    """Encoder and actors; it remembers the decisions of an episode until ``take_log_prob``."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class TreeController(nn.Module):
                 parameter.zero_()
 
     def choose(self, actor: str, vectors: Vectors, focus: int, choices: list[int]) -> int:
-        """One of ``choices`` for layer ``focus``, drawn from the actor's softmax over them."""
+        """Return one of ``choices`` for layer ``focus``, drawn from the actor's softmax over them."""
         if len(choices) == 1:
             return choices[0]
         log_probs = self.actors[actor](self._encode(vectors, focus))[0, choices].log_softmax(0)
@@ -106,14 +106,14 @@ class TreeController(nn.Module):
         self._entropy = self._entropy - (log_probs.exp() * log_probs).sum()
         return choices[at]
 
-    def told(self) -> tuple[Tensor, Tensor]:
-        """Log-probability and summed entropy of the choices since the last call."""
+    def take_log_prob(self) -> tuple[Tensor, Tensor]:
+        """Return log-probability and summed entropy of the choices since the last call."""
         kept = self._log_prob, self._entropy
         self._log_prob, self._entropy = torch.zeros((), dtype=DTYPE), torch.zeros((), dtype=DTYPE)
         return kept
 
     def _encode(self, vectors: Vectors, focus: int) -> Tensor:
-        """(1, 2 units) hidden states of a layer in both passes."""
+        """Return (1, 2 units) hidden states of a layer in both passes."""
         tokens = torch.tensor([self.tokens[kind, kernel] for _, kind, kernel, _, _ in vectors])
         embedded = self.embedding(tokens)[:, None]
         empty = (torch.zeros(1, self.units, dtype=DTYPE), torch.zeros(1, self.units, dtype=DTYPE))

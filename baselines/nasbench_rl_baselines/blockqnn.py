@@ -1,29 +1,6 @@
 """BlockQNN: Q-learning whose reward is an early-stopped score, less a price for FLOPs and for density.
 
-Zhong, Yan, Wu, Shao and Liu (2018), "Practical block-wise neural network architecture generation",
-https://arxiv.org/abs/1708.05552: Q-learning with shaped rewards; the reward of a training that is stopped early is
-ACC − μ log FLOPs − ρ log density. Gomez Robles and Vanschoren (2019), https://arxiv.org/abs/1911.03769, section 4.1.2
-and the settings of experiment 1, name its 12 epochs and both penalties, which they leave out as too strict for hard
-tasks.
-
-α, γ, μ, ρ, the ε schedule, its 178 iterations and the 64 replayed blocks are those of a re-implementation,
-https://github.com/elenathfgs/BlockQNN_Keras (``BlockQNN.py``, ``BlockQNN_agents.py``, ``BlockQNN_tools.py``), which
-draws one block an iteration, as is the initial Q of 0.5, which MetaQNN's code has too. Not confirmed from a source:
-that they are the paper's, whose text was at hand in its abstract and introduction alone and whose authors' code was not
-found; its 64 blocks an iteration and 100 finalists; and that its accuracies are in percent, by which μ and ρ are small
-corrections. The re-implementation takes them from an accuracy below 1, of logarithms divided by a baseline's, which
-moves every reward by a constant; and it shares a reward over the greatest depth, not over the block's own layers.
-
-Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 178 x 64 blocks:
-
-- The ε schedule keeps its proportions and is stretched over the budget for blocks.
-- Q learns after every block, one that was drawn before too; in the paper after every 64.
-- The paper stops after 12 epochs; here it is a quarter of a training. Its 100 best blocks, which are
-  trained to the end, are three here, whose price is set aside from the start, and more where budget is left.
-- Scores are returns of games, not accuracies in percent, so they are scaled to 0 … 100 by the lowest and highest seen.
-
-On kernel-choice spaces every network is a chain of the same depth: the density, edges per node, is a constant there and
-the term with ρ changes nothing.
+Zhong et al. (2018), https://arxiv.org/abs/1708.05552. Notes: ``docs/methods/q_learning.md``.
 """
 
 from __future__ import annotations

@@ -1,19 +1,7 @@
 """DARTS: differentiable architecture search, as RL-DARTS brings it to reinforcement learning.
 
-Liu et al. (2019), "DARTS: Differentiable architecture search", https://arxiv.org/abs/1806.09055; Miao et al. (2022),
-"Differentiable architecture search for reinforcement learning", https://arxiv.org/abs/2106.02229.
-
-Every choice block of one network computes the softmax(alpha)-weighted sum of all its kernels; the network plays the
-games while PPO fits weights and alphas together. The kernel of the largest alpha in each block makes the architecture
-that is trained from scratch. It costs one whole training for the search and one for the architecture. In tabular mode a
-stored search is replayed, which is exact: nothing of it depends on the run but its seed.
-
-Changed from Liu et al. as RL-DARTS' official code has it (github.com/google/brain_autorl, rl_darts): alphas start at
-zero and share Adam, learning rate and gradient norm with the weights, here those of the task's PPO, whose rate a cosine
-anneals. Liu et al. alternate two optimisers over training and validation images, which games do not have, for 50 epochs
-of search, search four times, and keep the best after a short training of each; here a run searches once, and the spread
-over search seeds shows what that leaves to chance. Their cells, edges and zero operation have no counterpart in a chain
-of kernels.
+Liu et al. (2019), https://arxiv.org/abs/1806.09055; Miao et al. (2022), https://arxiv.org/abs/2106.02229. Notes:
+``docs/methods/weight_sharing.md``.
 """
 
 from __future__ import annotations

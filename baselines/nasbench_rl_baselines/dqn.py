@@ -1,20 +1,6 @@
-"""DeepQN with experience replay, the baseline of the meta-RL paper.
+"""DeepQN with experience replay, the baseline of the meta-RL paper (https://arxiv.org/abs/1911.03769, section 6.1).
 
-Mnih et al. (2013), "Playing Atari with deep reinforcement learning", https://arxiv.org/abs/1312.5602; Gómez Robles and
-Vanschoren (2019), "Learning to reinforcement learn for neural architecture search", https://arxiv.org/abs/1911.03769,
-section 6.1: 19,000 steps in three trials, the buffer of t_max / 2, batch 20, ε from 1.0 to 0.1 and the learning rate.
-The authors' script (https://github.com/gomerudo/nas-dmrl, ``run_nas_dqn.sh``) adds that ε falls over the whole trial,
-that γ = 1 and that the target network is copied every 100 steps. The rest is OpenAI Baselines' ``deepq``, with which
-they ran it: the first update after 1 000 steps, double and dueling Q-learning, two tanh layers of 64 and one ReLU layer
-of 256 a stream, Huber loss, gradients clipped to norm 10 a tensor, Adam.
-
-Changed for spaces of 25 or 32 points:
-
-- Without ``t_max`` ε falls on NSC spaces with what was spent, as networks that are known or do not exist make more
-  steps than trainings; the buffer stays half of the trainings.
-- Ten trainings are 20 or 50 steps, so the first update and the copies of the target network are shares of t_max, as
-  they were in the paper's first DeepQN run of 6 500 steps.
-- Scores that are returns of games are scaled to [0, 1] by the lowest and highest seen so far, old ones again and again.
+Mnih et al. (2013), https://arxiv.org/abs/1312.5602. Notes: ``docs/methods/agents.md``.
 """
 
 from __future__ import annotations

@@ -1,46 +1,7 @@
 """EAS: a controller widens and deepens a small trained network, whose weights every child inherits.
 
-Cai, Chen, Zhang, Yu and Wang (2018), "Efficient architecture search by network transformation",
-https://arxiv.org/abs/1707.04873: the bidirectional-LSTM encoder, the Net2Wider and Net2Deeper actors (section 3), the
-shaped reward and REINFORCE (section 3.1 and 5.1). Sizes, rates and steps are those of the authors' code,
-https://github.com/han-cai/EAS, ``code/arch_search/arch_search_convnet_net2net.py``; the baseline is that of its
-``code/expdir_monitor/arch_manager.py``, whose decay of 0.95 is the weight of the newest rewards and not of the past.
-
-What the moves are, and what they reach:
-
-- Kernel-choice spaces fix depth and width. A wider step grows kernels to the next size, which keeps the function
-  exactly whatever the padding's parity and the stride, so every architecture can be reached from the smallest one. The
-  deeper actor has nothing to do.
-- ``nsc-chain``: a deeper step inserts a layer, or none; a wider step grows convolutions. Filters are fixed and padding
-  is valid, so few moves keep the function: a 1x1 convolution where a ReLU follows behind max-pools at most, and larger
-  kernels where a later pooling drops what they cut off. These reach a small part of the space. With ``reinitialise``,
-  the default, all other moves are allowed too: **they do not keep the function**; layers that parent and child have in
-  common inherit, the new ones and whatever no longer fits start with fresh weights. Reached are then all chains
-  that grow from ``start`` by ``deeper_steps`` insertions and ``wider_steps`` enlargements.
-- Branches are TreeCell's, and refused here.
-
-In live mode a child begins with the weights of the trained start and trains for a part of a training. In tabular mode
-this is an **approximation**: its score is that of a training from scratch of that length, for the same charge. What
-inheriting gives a deep child is then missing, and short trainings may rank networks otherwise than whole ones do: on
-``nsc-chain/animals@lite`` the shallow chains lead after three epochs and the deep ones after twelve, so that the
-controller learns to stay small.
-
-Changed for a default budget of ten trainings, where the paper trains 450 children in its first stage:
-
-- The controller learns after every fourth child on kernel-choice spaces, not every tenth; a child gets a quarter of a
-  training (there 20 of 300 epochs), and the best three, or more where budget is left, are trained from scratch at the
-  end (there further, with the weights they have).
-- A deeper step may insert nothing; the authors' always inserts.
-- Live mode breaks the symmetry of new weights with one noise for both kinds of step, TreeCell's 0.006; the authors'
-  code of EAS has 0.01 for wider and 0.001 for deeper ones. With noise a function is kept but for it.
-- The entropy bonus is summed over the decisions of a child; the authors' code averages it over them.
-- The whole training of the start network is charged; the paper's was there before. The start competes with those three.
-- One stage: the paper makes its best child the start of a second search.
-- The reward is tan(r π / 2) as in the paper; for returns of games r is the score between the lowest and the highest
-  seen, and r is cut at 0.95.
-
-Not confirmed from a source: the 450 children of the first stage (``arch_search.py`` of the authors' code samples 150)
-and the paper's section numbers. 300 epochs, 20 epochs and 10 children are those of the authors' code.
+Cai et al. (2018), https://arxiv.org/abs/1707.04873. Tabular runs are an approximation: a child scores as a training
+from scratch of the same length. Notes: ``docs/methods/network_growth.md``.
 """
 
 from __future__ import annotations
@@ -55,13 +16,13 @@ from torch import Tensor, nn
 
 from nasbench_rl import Run
 from nasbench_rl.spaces import Architecture
-from nasbench_rl_baselines._grown_chain import GrownChain, Layers, grown_chain
-from nasbench_rl_baselines._heirs import Heirs, is_small
+from nasbench_rl_baselines._chain_edits import GrownChain, Layers, grown_chain
+from nasbench_rl_baselines._child_training import Children, is_small
 from nasbench_rl_baselines._searching import check_positive
 from nasbench_rl_baselines._torch import DTYPE, generator_of, log_prob_and_entropy, one_thread
 
 RECENT = 32
-"""Networks the encoder was last asked about that it reads again, with new weights, beside another of their length: an
+"""Networks the encoder was last asked about that it reads again, with new weights, next to another of their length: an
 LSTM takes hardly longer for a batch of them. On the kernel-choice spaces these are all there are."""
 BATCH, BATCH_SMALL = 10, 4
 """Children an update: of the authors' code, and where ten trainings buy 25 children."""
@@ -109,7 +70,7 @@ class Eas:
         """Search; ends with the finalists, or in BudgetExhausted."""
         chain = grown_chain(run, self.start, self.reinitialise)
         with one_thread():
-            heirs = Heirs(run, chain.arch(chain.start), self.child_part, self.finalists, self.baseline_decay)
+            children = Children(run, chain.arch(chain.start), self.child_part, self.finalists, self.baseline_decay)
             controller = MetaController(chain, self.embedding, self.units, generator_of(run))
 
             def grow() -> tuple[Architecture, Episode]:
@@ -118,8 +79,8 @@ class Eas:
 
             optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate, fused=True)
             batch = self.batch or (BATCH_SMALL if is_small(run) else BATCH)
-            heirs.learn(grow, controller.judge, optimizer, batch, self.entropy_coef)
-        heirs.finish()
+            children.learn(grow, controller.log_prob, optimizer, batch, self.entropy_coef)
+        children.finish()
 
 
 class Decision(NamedTuple):
@@ -170,7 +131,7 @@ class MetaController(nn.Module):
 
     @torch.no_grad()
     def grow(self, wider_steps: int, deeper_steps: int) -> tuple[Layers, Episode]:
-        """The layers an episode ends with, and its decisions for ``judge``."""
+        """Return the layers an episode ends with, and its decisions for ``log_prob``."""
         layers, episode = self.chain.start, Episode()
         for _ in range(wider_steps):
             layers = self._widen(layers, episode)
@@ -206,9 +167,9 @@ class MetaController(nn.Module):
         return choices[int(torch.multinomial(logits[choices].softmax(0), 1, generator=self.generator))]
 
     def _read(self, layers: Layers) -> tuple[Tensor, Tensor, Tensor]:
-        """(layers,) probabilities to widen, (1, 2 units) the last h and last c.
+        """Return (layers,) probabilities to widen, (1, 2 units) the last h and last c.
 
-        Remembered until ``judge``, behind which the weights change: the children of one update pass through the same
+        Remembered until ``log_prob``, after which the weights change: the children of one update pass through the same
         networks. A tensor's ``_version`` would not tell, as fused optimizers leave it as it was.
         """
         if layers not in self._known:
@@ -228,13 +189,13 @@ class MetaController(nn.Module):
         return hidden, h, c
 
     def _begin(self, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """The decoder's state when it says where."""
+        """Return the decoder's state when it says where."""
         begin = torch.full((len(h),), self.positions.num_embeddings - 1)
         state: tuple[Tensor, Tensor] = self.decoder(self.positions(begin), (h, c))
         return state
 
-    def judge(self, episodes: Sequence[Episode]) -> tuple[Tensor, Tensor]:
-        """(episodes,) the log-probability of the decisions of each, and their summed entropy; with gradients.
+    def log_prob(self, episodes: Sequence[Episode]) -> tuple[Tensor, Tensor]:
+        """Return (episodes,) the log-probability of the decisions of each, and their summed entropy; with gradients.
 
         An optimizer's step is expected to follow.
         """
@@ -257,7 +218,7 @@ class MetaController(nn.Module):
     def _logits(
         self, actor: str, decisions: list[Decision], chains: list[Layers], encoded: tuple[Tensor, Tensor, Tensor]
     ) -> Tensor:
-        """(decisions, answers) what an actor chose from, given what ``_encode`` made of the chains."""
+        """Return (decisions, answers) what an actor chose from, given what ``_encode`` made of the chains."""
         hidden, h, c = encoded
         if actor == "wider":
             first = dict(zip(chains, accumulate(map(len, chains), initial=0), strict=False))

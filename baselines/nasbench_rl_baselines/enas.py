@@ -1,50 +1,7 @@
 """ENAS: efficient NAS by parameter sharing, as the RL-agents paper adapts it (sections 3, 4.2, 5.3 and Table 5).
 
-Pham et al. (2018), "Efficient neural architecture search via parameter sharing", https://arxiv.org/abs/1802.03268.
-
-A controller samples a child path, the supernet trains it for ten PPO updates, and the mean return of its play is its
-reward: what it earned over the games it played, where a game that several children played counts for each by its share
-of the game's steps. So a child is heard when the last of its games is over, after those before it: on MinAtar Freeway,
-whose games last 2,501 steps, up to two children later, and behind a game that runs into its time limit (10,000 steps on
-MinAtar, 27,000 on ALE, where a child plays 1,280) as many as that takes. After every three children REINFORCE updates
-the controller (Table 5, "# NAS runner timesteps"). The controller's inputs are the previous child and its reward
-(section 4.2): those of the child that was heard last. The proxy score of an architecture is the probability that the
-controller writes it next, once the fit is over. It costs one whole training for the supernet and one for each of the
-top 3.
-
-In tabular mode this is an **approximation**: a supernet whose paths a controller chose cannot be stored beforehand, so
-the reward is the proxy score of the child in a stored supernet that was fitted with uniform paths, at the last stored
-fidelity that the fit has reached when the child was trained. Before the first one no proxy is known and none is made
-up: children that ended earlier are never heard of, on the ``lite`` recipes the first four on MinAtar (of 97) and the
-first two on ALE (of 48). Live they are heard, at what a supernet earns that has hardly learned: the controller's first
-update there, which is missing here. ``baselines/README.md`` sets live and tabular regret side by side.
-
-What the paper leaves open:
-
-- Section 4.2 says in half a sentence what the controller's inputs are, and not how they go in; in its authors' code
-  (https://github.com/NinaMaz/NAS_RL_torch) there are none, as in Pham et al.'s. Here the previous child, one-hot, and
-  its reward go through a linear layer without bias into the first input of the LSTM, beside the embedding that begins a
-  child; its later inputs are the choices made so far. The reward is scaled to [0, 1] there, by the lowest and the
-  highest heard so far, as returns have a scale of their own in each game. Before a first child is heard all are zero.
-- From the authors' code are the LSTM's 64 units, a baseline that starts at zero, is subtracted as it was before the
-  batch and then takes in the batch's mean, Adam's eps of 1e-5 and the gradient's norm, which is clipped at 0.5.
-- The learning rate of Table 5 is annealed over the updates of the controller that the fit has time for. In the authors'
-  code the cosine is as long as the env steps of the fit and moves once an update, so that it never falls.
-- The initial weights are Pham et al.'s, where the authors' code has orthogonal linear layers and torch's own weights
-  elsewhere. The LSTM keeps its state while it writes a child; there each choice begins from a state of zeros.
-
-Changed from the paper:
-
-- The fit is one whole training of the task's recipe, on MinAtar ``lite`` 1 M env steps and not 10 M: 977 updates, that
-  is 97 children and 32 updates of the controller, which then has moved little (``docs/rl_agents`` counts how many of
-  the architectures that it likes best are those that it likes without learning, ``enas:learning_rate=0``). On ALE
-  ``lite``, with 500 k env steps, 48 children and 16 updates.
-- A child's reward is the mean return of its play, raw. The authors' code scores the child's ten updates by the signs of
-  the rewards in them, over the lives and games that ended in them and one more: the same child would score nine times
-  as much where none of the eight games happens to end as where all do.
-- A batch may hold children that were sampled before the controller's last update, as many as were waiting to be heard;
-  they are learned from as if the controller of now had written them, told what it was told then.
-- Log-probability and entropy are summed over the choices of a child, where the authors' code takes means of both.
+Pham et al. (2018), https://arxiv.org/abs/1802.03268. Tabular runs are an approximation: the rewards are proxies of a
+stored supernet that was fitted with uniform paths. Notes: ``docs/methods/weight_sharing.md``.
 """
 
 from __future__ import annotations
@@ -103,21 +60,23 @@ class Enas:
         supernet = run.supernet()
         with one_thread():
             learner = _Learner(self, run, supernet.updates)
-            supernet.fit(learner.sample_path, learner.told, score_all=False)  # its proxies are the probabilities below
+            supernet.fit(
+                learner.sample_path, learner.on_update, score_all=False
+            )  # its proxies are the probabilities below
             probabilities = learner.probabilities()
         best = np.argsort(-probabilities, kind="stable")[: self.top_k]
         run.recommend([run.space[int(i)] for i in best])
 
 
 class _Child(NamedTuple):
-    """What the controller wrote, and what it was told before."""
+    """What the controller wrote, and its inputs before."""
 
     tokens: Tokens
-    told: Tensor
+    context: Tensor
 
 
 class _Learner:
-    """The controller with its REINFORCE update, told of one PPO update after the other."""
+    """The controller and its REINFORCE update."""
 
     def __init__(self, method: Enas, run: Run, updates: int) -> None:
         space = run.space
@@ -142,7 +101,7 @@ class _Learner:
         self.baseline = 0.0
 
     def sample_path(self, index: int, rng: np.random.Generator) -> Architecture:
-        """The child of this update; a new one every ``child_updates``."""
+        """Return the child of this update; a new one every ``child_updates``."""
         number, update = divmod(index, self.method.child_updates)
         if update == 0:
             tokens = self.controller.sample(self.generator, self.heard)
@@ -150,7 +109,7 @@ class _Learner:
             self.arch = self.controller.choices.decode(tokens)
         return self.arch
 
-    def told(self, update: PathUpdate) -> None:
+    def on_update(self, update: PathUpdate) -> None:
         """Collect the returns of one child after the other; with enough children, update the controller."""
         self.returns.append((update.games, update.return_mean))
         if (update.index + 1) % self.method.child_updates:
@@ -170,7 +129,7 @@ class _Learner:
         advantages, keep = rewards - self.baseline, self.method.baseline_momentum
         self.baseline = keep * self.baseline + (1 - keep) * float(rewards.mean())
         children = [child for child, _ in self.batch]
-        inputs = torch.stack([child.told for child in children])
+        inputs = torch.stack([child.context for child in children])
         log_prob, entropy = self.controller.log_prob([child.tokens for child in children], inputs)
         gain = advantages * log_prob + self.method.entropy_coef * entropy
         self.optimizer.zero_grad()
@@ -183,7 +142,7 @@ class _Learner:
 
     @torch.no_grad()
     def probabilities(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """(architectures,) the controller's probability of each, told of the last child that it heard of."""
+        """Return (architectures,) the controller's probability of each, after the last child that it heard of."""
         kernels = self.space.kernels
         sequences = [tuple(kernels.index(kernel) for kernel in arch.choices) for arch in self.space]
         inputs = self.heard.expand(len(sequences), -1)

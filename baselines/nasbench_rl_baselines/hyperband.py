@@ -1,12 +1,6 @@
 """Hyperband: brackets of successive halving that trade the number of trainings against their length.
 
-Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar (2018), "Hyperband: a novel bandit-based approach to hyperparameter
-optimization", https://arxiv.org/abs/1603.06560, Algorithm 1, η = 3; its example (table 1) has R = 81 units of training
-and five brackets a round.
-
-Changed for spaces of 25 or 32 points: fidelities are the stored twentieths of a training nearest to η^−k, so there are
-three brackets of 9, 5 and 3 architectures; draws are distinct until the space is used up; a promoted training goes on
-where it stopped and is charged the difference.
+Li et al. (2018), https://arxiv.org/abs/1603.06560, Algorithm 1. Notes: ``docs/methods/early_stopping.md``.
 """
 
 from __future__ import annotations

@@ -1,28 +1,6 @@
 """Learning-curve extrapolation: random search that stops a training which will hardly beat the best.
 
-Domhan, Springenberg and Hutter (2015), "Speeding up automatic hyperparameter optimization of deep neural networks by
-extrapolation of learning curves", IJCAI: a training ends when the probability that its final score exceeds the best one
-so far falls below δ = 0.05. That is the ``IMPROVEMENT_PROB_THRESHOLD`` of the authors' code,
-https://github.com/tdomhan/pylearningcurvepredictor, ``pylrpredictor/terminationcriterion.py``, which also lists the
-eleven families; ``curvefunctions.py`` has their formulas, ``curvemodels.py`` their flat priors. The prior of α is that
-of ``pow3`` in the code of Adriaensen et al. (2023), "Efficient Bayesian learning curve extrapolation using prior-data
-fitted networks", https://github.com/automl/lcpfn, ``lcpfn/curves.py``: ln α is normal with mean 0 and deviation 2.
-
-Changed for curves of 20 points that are returns of games:
-
-- Of the eleven families the power law ``pow3``, c − a x^−α, is used alone, x = 1 at the first score as in both codes.
-  It is linear in c and a, so its posterior under a flat prior of both and normal noise is known for each α of a grid of
-  30 equally probable ones; the authors run MCMC.
-- The authors' prior of α is flat and has no bounds, which MCMC from the best fit can bear and a grid cannot. It is
-  flat here in the scores at the first point and at the end, in place of c and a: a has no bound where α goes to 0.
-- Curves may fall, as returns do; in the authors' prior the end is above the second point. Their code also weighs later
-  points more and cuts off a flat beginning; here all points count alike. As there, a training that has exceeded the
-  best goes on.
-- The noise is that of the points, and its logarithm has a flat prior. The least of 4 points is one more than the power
-  law has parameters.
-
-A power law with α above 0 flattens out. Returns often rise to the end of a training or only late in it: such a training
-may be stopped too early.
+Domhan, Springenberg and Hutter (2015), IJCAI. Notes: ``docs/methods/early_stopping.md``.
 """
 
 from __future__ import annotations
@@ -46,7 +24,7 @@ EXPONENTS = np.exp([NormalDist(0.0, 2.0).inv_cdf((i + 0.5) / 30) for i in range(
 
 
 def probability_to_beat(scores: Floats, last: int, best: float, rng: np.random.Generator, draws: int = 400) -> float:
-    """Probability that c − a x^−α, fitted to a curve so far, exceeds ``best`` at the end of the training.
+    """Return probability that c − a x^−α, fitted to a curve so far, exceeds ``best`` at the end of the training.
 
     Args:
         scores: (n,) scores at the points x = 1 … n, n at least 4.
@@ -73,7 +51,7 @@ def probability_to_beat(scores: Floats, last: int, best: float, rng: np.random.G
 
 @lru_cache(maxsize=256)
 def _design(n: int, last: int) -> tuple[Floats, Floats, Floats]:
-    """The power law for each α, moved and scaled so that it goes from 0 at the first point to 1 at the end.
+    """Return the power law for each α, moved and scaled so that it goes from 0 at the first point to 1 at the end.
 
     Returns:
         (α, n) at the points less its mean, (α,) the sum of its squares, and (α,) its value at the end less its mean.
@@ -117,7 +95,7 @@ class LearningCurve:
                 best = max(best, final)
 
     def _train(self, run: Run, arch: Architecture, best: float) -> float:
-        """The final score of a training; NaN when it was stopped."""
+        """Return the final score of a training; NaN when it was stopped."""
         if not run.task.is_valid(arch):  # has no curve, and each look at it would be charged
             return run.evaluate(arch)
         points = len(run.task.fidelities)

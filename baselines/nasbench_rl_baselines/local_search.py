@@ -1,7 +1,6 @@
 """Local search: hill climbing over the neighbourhood.
 
-White, Nolen and Savani (2021), "Local search is state of the art for NAS benchmarks", https://arxiv.org/abs/2005.02960,
-on NAS-Bench-101 and 201 (423,624 and 15,625 networks) among others.
+White, Nolen and Savani (2021), https://arxiv.org/abs/2005.02960. Notes: ``docs/methods/black_box.md``.
 """
 
 from __future__ import annotations

@@ -1,16 +1,7 @@
 """UCT: Monte Carlo tree search over the choices that make an architecture.
 
-Kocsis and Szepesvári (2006), "Bandit based Monte-Carlo planning", ECML, section 2: the bound is 2 C_p √(ln t / s), with
-C_p = 1/√2 that of UCB1, √(2 ln t / s). The survey of Browne et al. (2012), section 3.3, gives the same C_p for rewards
-in [0, 1] and writes another 2 under the root. For architectures Wistuba (2017), "Finding competitive network
-architectures within a day using UCT", https://arxiv.org/abs/1712.07420, without its sharing of information between
-branches, and Negrinho and Gordon (2017), "DeepArchitect", https://arxiv.org/abs/1704.08792, whose code has the same
-bound, b √(2 ln t / s), and the same constant, b = 1, by default (github.com/negrinho/deep_architect,
-``deep_architect/searchers/mcts.py``); the experiments of its first version have b = 0.5 (github.com/negrinho/
-deep_architect_legacy, ``experiments.py``). Not confirmed from a source: Wistuba's own constant.
-
-Changed for spaces of 25 or 32 points: scores are returns of games, so means are scaled to [0, 1] by the lowest and
-highest score seen so far; an architecture is trained once, so a branch in which all is trained is not entered again.
+Kocsis and Szepesvári (2006), ECML; Wistuba (2017), https://arxiv.org/abs/1712.07420. Notes:
+``docs/methods/black_box.md``.
 """
 
 from __future__ import annotations
@@ -31,7 +22,7 @@ class _Node:
     """A prefix of choices.
 
     Attributes:
-        visits: architectures behind it so far.
+        visits: architectures below it so far.
         scored: those of them that have a score.
         total: sum of their scores.
         children: by the next choice.
@@ -75,7 +66,7 @@ class Mcts:
     def _descend(
         self, choices: Choices, root: _Node, scores: Scores, rng: np.random.Generator
     ) -> tuple[Tokens, list[_Node]]:
-        """A whole sequence, and the nodes on its way, the last of them new unless it is the sequence's end."""
+        """Return a whole sequence, and the nodes on its way, the last of them new unless it is the sequence's end."""
         sequence: Tokens = ()
         path, untried = [root], list[int]()
         while not untried and (allowed := choices.allowed(sequence)) is not None:
@@ -89,7 +80,7 @@ class Mcts:
         return sequence, path
 
     def _best(self, node: _Node, scores: Scores) -> int:
-        """The open child with the highest upper confidence bound."""
+        """Return the open child with the highest upper confidence bound."""
 
         def bound(child: _Node) -> float:
             mean = scores.scale(child.total / child.scored) * child.scored / child.visits if child.scored else 0.0

@@ -1,20 +1,6 @@
 """MnasNet: a controller trained by PPO on score x (cost / target)^w.
 
-Tan, Chen, Pang, Vasudevan, Sandler, Howard and Le (2019), "MnasNet: platform-aware neural architecture search for
-mobile", https://arxiv.org/abs/1807.11626: equations 2 and 3, with α = β = −0.07 (section 3) or, as a hard limit, α = 0
-and β = −1 (section 7.1). The controller is NASNet's (section 5), https://arxiv.org/abs/1707.07012, trained by PPO
-(section 4.2). The paper gives no constants of either: all are those of ``ppo`` here, whose head names their sources,
-as is the controller's one softmax for all choices.
-
-Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 8 000:
-
-- A batch has 5 architectures, two batches a default budget. An architecture is trained once.
-- Returns of games are divided by the highest seen so far, and one below 0 counts as 0. Accuracies stay as they are.
-- The cost is FLOPs by default, which every task knows; ``objective=latency`` is the paper's, measured here on one core
-  at batch 1, and for tasks that ``tables/latency/`` has. The target is the space's median by default.
-
-At the default budget the controller has hardly moved from a uniform distribution, and the search is close to random
-search without replacement.
+Tan et al. (2019), https://arxiv.org/abs/1807.11626, equations 2 and 3. Notes: ``docs/methods/controllers.md``.
 """
 
 from __future__ import annotations

@@ -1,26 +1,6 @@
 """MONAS: a controller trained by REINFORCE on a mixture of score and cost, or on the score under a limit.
 
-Hsu et al. (2018), "MONAS: multi-objective neural architecture search using reinforcement learning",
-https://arxiv.org/abs/1806.10332: an LSTM that is updated by the policy gradient of Zoph and Le after every network, as
-notes on the paper give its algorithm (github.com/zhangsushen1992/zhangsushen.github.io,
-``Research/Architectural_search/multi_obj_nas.md``); the mixed reward α score − (1 − α) cost, and the reward under a
-constraint, which is the score within the limit and 0 beyond.
-
-Not confirmed from a source: the formulas of both rewards, the paper's α, its limits, and the constants of its LSTM, as
-the paper was at hand in its abstract and introduction alone and no code of its authors was found. The controller's
-constants are those of Zoph and Le, as in ``reinforce``; α is a half, and the limit the median of the space.
-
-Changed for spaces of 25 or 32 points, whose default budget is ten trainings:
-
-- An architecture is trained once.
-- Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far; costs
-  are scaled to [0, 1] over the space.
-- The cost is params, FLOPs or measured latency where the paper measures energy or power.
-- The gradient has the moving-average baseline of Zoph and Le, with the decay of 0.95 that NASNet gives; that of the
-  notes has none.
-
-At the default budget the controller has hardly moved from a uniform distribution, and the search is close to random
-search without replacement.
+Hsu et al. (2018), https://arxiv.org/abs/1806.10332. Notes: ``docs/methods/controllers.md``.
 """
 
 from __future__ import annotations

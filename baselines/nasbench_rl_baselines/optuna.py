@@ -1,17 +1,6 @@
 """Any Optuna sampler by name, with its pruners on the stored fidelities.
 
-Akiba, Sano, Yanase, Ohta and Koyama (2019), "Optuna: a next-generation hyperparameter optimization framework",
-https://arxiv.org/abs/1907.10902. An architecture is a trial: one integer parameter for each kernel, one categorical for
-each choice of an NSC network.
-
-Changed for spaces of 25 or 32 points, whose default budget is ten trainings: Optuna's defaults of 10 random trials
-before its models, and of 50 individuals a generation, would make the whole search a random one; both are ``startup``
-here. An architecture that is suggested again is told the score it had, at no charge; after ``retries`` of them in a row
-the next new one is drawn at random.
-
-NSC networks have choices that are named and not ordered, and depend on those before. CMA-ES models none of them and is
-refused there. The Gaussian process models those that every trial had, which are the first of them, and draws the rest
-at random; TPE and NSGA-II take all.
+Akiba et al. (2019), https://arxiv.org/abs/1907.10902. Notes: ``docs/methods/black_box.md``.
 """
 
 from __future__ import annotations
@@ -124,7 +113,7 @@ class OptunaSearch:
                     study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
     def _train(self, run: Run, arch: Architecture, trial: Any) -> tuple[float, int]:
-        """(score, step at which the pruner stopped it; 0 when it did not)."""
+        """Return (score, step at which the pruner stopped it; 0 when it did not)."""
         if not run.task.is_valid(arch):  # has no curve, and each look at it would be charged
             return run.evaluate(arch), 0
         for step, fidelity in enumerate(run.task.fidelities[:-1] if self.pruner != "none" else (), start=1):
@@ -155,7 +144,7 @@ class OptunaSearch:
 
 
 def _suggest(trial: Any, choices: Choices, run: Run) -> Architecture:
-    """The architecture that a trial's parameters write."""
+    """Return the architecture that a trial's parameters write."""
     sequence = Tokens()
     while (allowed := choices.allowed(sequence)) is not None:
         name, tokens = f"choice_{len(sequence)}", list(allowed)
@@ -182,7 +171,7 @@ def _quiet(optuna: ModuleType) -> Iterator[None]:
 
 
 def _optuna() -> ModuleType:
-    """Imported late: it takes half a second."""
+    """Import Optuna late: it takes half a second."""
     import optuna
 
     return optuna

@@ -1,20 +1,7 @@
 """The controller of NASNet: an LSTM trained by proximal policy optimization.
 
-Zoph, Vasudevan, Shlens and Le (2018), "Learning transferable architectures for scalable image recognition",
-https://arxiv.org/abs/1707.07012, appendix A.2: one layer of 100 units, weights within ± 0.1, PPO at a learning rate of
-0.00035, entropy bonus 0.00001, baseline decay 0.95. Schulman et al. (2017), "Proximal policy optimization algorithms",
-https://arxiv.org/abs/1707.06347, equation 7.
-
-Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 20 000:
-
-- A batch has 5 architectures, so that a default budget has two; the paper's has 20 (appendix A.3).
-- Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far.
-- All choices share one embedding and one softmax; the paper has a softmax for each.
-- The paper gives neither the clipping nor the epochs of PPO; they are Schulman et al.'s (table 3: 0.2 and 10). Nor does
-  it name the optimizer, which is Adam here as there.
-
-The learning rate is the paper's: at the default budget the controller has hardly moved from a uniform distribution, and
-the search is close to random search with replacement.
+Zoph et al. (2018), https://arxiv.org/abs/1707.07012, appendix A.2; Schulman et al. (2017),
+https://arxiv.org/abs/1707.06347, equation 7. Notes: ``docs/methods/controllers.md``.
 """
 
 from __future__ import annotations
@@ -26,7 +13,7 @@ import torch
 from nasbench_rl import Run
 from nasbench_rl_baselines._choices import Tokens, choices_of
 from nasbench_rl_baselines._controller import Controller, evaluated_batch
-from nasbench_rl_baselines._searching import MovingAverage, Purse, RewardScale, check_positive
+from nasbench_rl_baselines._searching import BudgetGuard, MovingAverage, RewardScale, check_positive
 from nasbench_rl_baselines._torch import generator_of, one_thread
 
 
@@ -70,13 +57,13 @@ class Ppo:
         generator = generator_of(run)
         controller = Controller(choices_of(run.space), self.units, self.layers, self.init_range, generator)
         optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate, fused=True)
-        scale, baseline, purse = RewardScale(run), MovingAverage(self.baseline_decay), Purse(run)
+        scale, baseline, guard = RewardScale(run), MovingAverage(self.baseline_decay), BudgetGuard(run)
 
         def advantage(score: float) -> float:
             scale.see(score)
             return baseline.advantage(scale(score))
 
-        while batch := evaluated_batch(run, controller, generator, self.batch, advantage, purse):
+        while batch := evaluated_batch(run, controller, generator, self.batch, advantage, guard):
             self._update(controller, optimizer, *batch)
 
     def _update(
@@ -86,7 +73,7 @@ class Ppo:
         sequences: list[Tokens],
         advantages: torch.Tensor,
     ) -> None:
-        """An architecture is one action: the ratio is of the joint probabilities of its choices."""
+        """Take clipped steps; an architecture is one action, whose probability is that of all its choices."""
         before: torch.Tensor | None = None
         for _ in range(self.epochs):
             log_prob, entropy = controller.log_prob(sequences)

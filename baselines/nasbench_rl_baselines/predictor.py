@@ -1,18 +1,7 @@
 """A predictor of scores picks what to train next, as in BANANAS.
 
-White, Neiswanger and Savani (2021), "BANANAS: Bayesian optimization with neural architectures for neural architecture
-search", https://arxiv.org/abs/1910.11858, Algorithm 1: five predictors and independent Thompson sampling. Its spaces
-are NAS-Bench-101's, with 423,624 networks, and DARTS'.
-
-Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 150:
-
-- Three random architectures first and then one at a time; in the paper ten, and ten at a time.
-- The predictors are regression trees, each on a bootstrap sample, over the space's own encoding: the paper's networks
-  of ten layers over a path encoding have more parameters than such a run has numbers a thousandfold. ``model="mlp"``
-  has the paper's ten layers of 20, with scikit-learn's squared loss and 200 iterations where theirs is an absolute
-  error over 150 epochs, and takes seconds a run.
-- Candidates are all untrained architectures; where a space is too large for that, 100 mutants, as in the paper, shared
-  by the ten best. Their code mutates the best alone as long as that gives enough.
+White, Neiswanger and Savani (2021), https://arxiv.org/abs/1910.11858, Algorithm 1. Notes:
+``docs/methods/black_box.md``.
 """
 
 from __future__ import annotations
@@ -104,7 +93,7 @@ class Predictor:
         return [found[int(i)] for i in run.rng.permutation(len(found))]  # equal promises are broken at random
 
     def _predict(self, run: Run, scores: Scores, candidates: list[Architecture]) -> Floats:
-        """(ensemble, candidates) predicted rewards."""
+        """Return (ensemble, candidates) predicted rewards."""
         trained = [run.space.parse(name) for name in scores.known]
         x = np.stack([run.space.encode(arch).ravel() for arch in trained])
         y = np.array([scores.reward(arch) for arch in trained])
@@ -113,7 +102,7 @@ class Predictor:
         return np.stack([fit(x, y, ahead, run.rng) for _ in range(self.ensemble)])
 
     def _tree(self, x: Floats, y: Floats, ahead: Floats, rng: np.random.Generator) -> Floats:
-        """A tree on a bootstrap sample."""
+        """Return a tree on a bootstrap sample."""
         sklearn, sample = _scikit_learn(), rng.integers(len(y), size=len(y))
         with sklearn.config_context(skip_parameter_validation=True):  # costs as much as the fit does
             model = sklearn.tree.DecisionTreeRegressor(random_state=int(rng.integers(2**31)))
@@ -121,7 +110,7 @@ class Predictor:
             return np.asarray(model.predict(ahead, check_input=False))
 
     def _network(self, x: Floats, y: Floats, ahead: Floats, rng: np.random.Generator) -> Floats:
-        """The paper's network; its ensemble differs by the initialisation alone."""
+        """Return the paper's network; its ensemble differs by the initialisation alone."""
         model = _scikit_learn().neural_network.MLPRegressor(
             hidden_layer_sizes=(20,) * 10, learning_rate_init=0.01, random_state=int(rng.integers(2**31))
         )

@@ -1,24 +1,6 @@
 """MetaQNN: tabular Q-learning that picks an architecture layer by layer.
 
-Baker, Gupta, Naik and Raskar (2017), "Designing neural network architectures using reinforcement learning",
-https://arxiv.org/abs/1611.02167. α, γ, the initial Q of 0.5 and the ε schedule are those of the authors' code,
-https://github.com/bowenbaker/metaqnn, ``models/cifar10/state_space_parameters.py``. It replays 128 architectures at a
-time; the 100 here are the paper's, page 6, as a re-implementation cites it, and as ``q_server.py`` of the authors' code
-names without using it. Not confirmed from the paper itself.
-
-Changed for spaces of 25 or 32 points, whose default budget is ten trainings and not the paper's 2 700:
-
-- The ε schedule keeps its proportions (the first 1,500, 56 % of all models, are random) but is stretched over the
-  budget, or the whole space where that is smaller.
-- A state is the depth and the last layer. The authors' has the size of the image there too, in three classes.
-- Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far, anew
-  at each replay.
-
-- Q learns from every drawn architecture itself, once, and from the replay after a new one; the authors' code
-  (``q_server.py``) learns from the replay alone, after a repeated architecture too.
-
-As in the authors' code, an architecture that was trained before is not trained again: its score is remembered.
-At α = 0.01 ten models move Q by little, so that the greedy choices of a short search follow the first few scores.
+Baker et al. (2017), https://arxiv.org/abs/1611.02167. Notes: ``docs/methods/q_learning.md``.
 """
 
 from __future__ import annotations

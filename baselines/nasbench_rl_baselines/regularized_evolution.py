@@ -1,12 +1,6 @@
 """Regularized ("aging") evolution.
 
-Real, Aggarwal, Huang and Le (2019), "Regularized evolution for image
-classifier architecture search", https://arxiv.org/abs/1802.01548, Algorithm 1.
-
-Changed for spaces of 25 or 32 points: a population of 10 and tournaments of 3, where the paper's 100 and 25 are more
-than the space holds; the proportions are kept. The paper's runs train 20,000 networks. The default budget of ten
-trainings makes the first population, and the little that is bred is what repeats, which cost nothing, leave room for.
-With three trainings nothing is bred and the search is a random one.
+Real et al. (2019), https://arxiv.org/abs/1802.01548, Algorithm 1. Notes: ``docs/methods/black_box.md``.
 """
 
 from __future__ import annotations

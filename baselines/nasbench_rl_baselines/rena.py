@@ -1,26 +1,6 @@
 """RENA: a policy that reads the present network and edits it, rewarded by the score less a penalty for resources.
 
-Zhou, Ebrahimi, Arık, Yu, Liu and Diamos (2018), "Resource-efficient neural architect", https://arxiv.org/abs/1806.07912:
-a policy network reads an embedding of the present network and edits it under limits on resources (abstract). The reward
-here is the score times p^v, where v is the relative violation of the limit and p a base penalty.
-
-Not confirmed from a source: that this is the paper's reward, its exponent, and p = 0.9, 5 edits an episode and the
-LSTMs named below, as the paper was at hand in its abstract alone and no code of its authors was found. The optimizer,
-its learning rate and the baseline are those of ``reinforce`` (Zoph and Le), as are those of ``monas``.
-
-Changed for spaces of 25 or 32 points, whose default budget is ten trainings:
-
-- The paper's policy, LSTMs that embed the network and then choose to scale, insert or remove a layer, is a softmax over
-  the space's own edits (``neighbours``), linear in the encoding of the network that each edit gives. An architecture is
-  trained once.
-- The first network is drawn at random, again until it exists; an episode of ``steps`` edits begins at the best-rewarded
-  network so far. Edits that leave no network, because a map vanishes (``task.is_valid``), are not offered: their reward
-  is 0 whatever the policy does, and they charge the budget.
-- Scores are returns of games, not accuracies, so they are scaled to [0, 1] by the lowest and highest seen so far.
-- The limit is on params, FLOPs or measured latency, the space's median by default.
-
-At the default budget the policy has hardly moved from a uniform distribution over edits: the search is a random walk
-that goes back to the best-rewarded network every ``steps`` edits.
+Zhou et al. (2018), https://arxiv.org/abs/1806.07912. Notes: ``docs/methods/controllers.md``.
 """
 
 from __future__ import annotations
@@ -107,7 +87,7 @@ class Rena:
         return float(self.base_penalty ** max(0.0, cost / target - 1.0))
 
     def _edit(self, run: Run, arch: Architecture, weights: torch.Tensor) -> tuple[Architecture, torch.Tensor]:
-        """A neighbour that exists, drawn from the policy, and its log-probability, (); ``arch`` where none does."""
+        """Draw a neighbour that exists, or ``arch`` if none does; return it and its log-probability."""
         near = [other for other in run.space.neighbours(arch) if run.task.is_valid(other)] or [arch]
         codes = torch.from_numpy(np.stack([run.space.encode(other).ravel() for other in near]).astype(np.float64))
         log_probs = (codes @ weights).log_softmax(0)

@@ -1,14 +1,6 @@
 """SPOS: single path one-shot with uniform sampling, as the RL-agents paper adapts it (sections 4.3 and 5.3).
 
-Guo et al. (2019), "Single path one-shot neural architecture search with uniform sampling",
-https://arxiv.org/abs/1904.00420, whose evolutionary selection (its section 3.3) is there for spaces too large to list.
-
-It costs one whole training for the supernet and one for each of the top 3. In tabular mode a stored supernet is
-replayed, which is exact: its fit depends on nothing that it finds. Proxies are inference and not charged, as in the
-RL-agents paper; on MinAtar their games take another 0.5 to 2.6 M env steps (``docs/budget.md``).
-
-Changed from the RL-agents paper: the fit is one whole training of the task's recipe, so that ``lite`` has 1 M env steps
-on MinAtar and 500 k on ALE, and not 10 M.
+Guo et al. (2019), https://arxiv.org/abs/1904.00420. Notes: ``docs/methods/weight_sharing.md``.
 """
 
 from __future__ import annotations
@@ -66,7 +58,7 @@ class Spos:
             run.recommend(self._evolve(run, supernet.proxies_of))
 
     def _evolve(self, run: Run, proxies_of: Callable[[list[Architecture]], Floats]) -> list[Architecture]:
-        """The top K that the original's evolutionary search finds by proxy score, each measured once."""
+        """Return the top K that the original's evolutionary search finds by proxy score, each measured once."""
         seen, scored = set[Architecture](), dict[Architecture, float]()
 
         def unseen(make: Callable[[], Architecture], count: int) -> list[Architecture]:

@@ -1,13 +1,6 @@
 """Successive halving: many short trainings, the best part of them longer, the best of those to the end.
 
-Jamieson and Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization",
-https://arxiv.org/abs/1502.07943, Algorithm 1; with η = 3 as in Li et al. (2018), "Hyperband",
-https://arxiv.org/abs/1603.06560.
-
-Changed for spaces of 25 or 32 points: fidelities are the stored twentieths of a training nearest to η^−k, and a bracket
-is as large as the budget allows or the space is. When budget is left after a bracket over the whole space, the next one
-trains on other train seeds, and one that has become free begins a rung higher. A promoted training goes on where it
-stopped and is charged the difference.
+Jamieson and Talwalkar (2016), https://arxiv.org/abs/1502.07943, Algorithm 1. Notes: ``docs/methods/early_stopping.md``.
 """
 
 from __future__ import annotations

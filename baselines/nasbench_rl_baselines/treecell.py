@@ -1,43 +1,7 @@
 """TreeCell: a tree-structured controller replaces layers by branches, in steps that keep the network's function.
 
-Cai, Yang, Zhang, Han and Yu (2018), "Path-level network transformation for efficient architecture search",
-https://arxiv.org/abs/1806.02639: the transformations (section 3.1), the bidirectional tree-structured LSTM and its
-three actors (section 3.3), the reward (section 4.1). Sizes, rates and the greatest depth are those of the authors'
-code, https://github.com/han-cai/PathLevel-EAS, ``code/CIFAR/arch_search/arch_search_tree_cell.py``; the baseline is
-that of ``code/CIFAR/expdir_monitor/arch_manager.py``: it begins with the reward of the start network, and its decay of
-0.95 is the weight of the newest rewards and not of the past. Not confirmed from a source: the paper's section numbers.
-
-It grows ``nsc-multibranch`` networks; kernel-choice spaces and chains have no branches and are refused. Every
-convolution of ``start`` is the root of a tree cell, visited in turn, depth first, to ``max_depth``:
-
-1. *Set the merge type*: the layer stays as it is, or two replicas of it take its place whose outputs are added (each
-   gives half) or concatenated (what reads them takes half of each).
-2. *Insert a node* on the path to each replica, or do not.
-3. *Replace the identity* on that path by a layer; it and the replica behind it are visited next.
-
-What that reaches: by default only moves that **keep the function** are offered (``task.keeps_function``). A 1x1
-convolution can be an identity, since its path ends in a convolution, whose own ReLU comes first; with valid padding
-larger kernels cut the map. Two concatenated replicas have twice the filters and cannot stand where they would be added
-to something. Reached are the networks that arise from ``start`` by replicas and 1x1 convolutions within the space's ten
-layers; new pools and larger kernels are not among them. With
-``reinitialise`` all layers may be inserted, as in the paper, whose pools do not keep the function either (there the
-child first learns to mimic the parent): **then functions are lost**, and what no longer fits starts with fresh weights.
-
-In live mode a child begins with the weights of the trained start and trains for a part of a training. In surrogate mode
-this is an **approximation**: its score is that of a training from scratch of that length, for the same charge. Tabular
-mode, the same approximation, ends at the first network that the table lacks.
-
-Changed for this space and for a default budget of ten trainings:
-
-- A layer has two replicas at most, since add and concat have two operands here; the paper also adds three.
-- An identity lies before its replica, not behind: convolutions here begin with their ReLU.
-- The graph is a chain with trees in it, and the encoder passes over all of it, not over one cell.
-- The controller learns after every fourth child, not every tenth; a child gets a quarter of a training (there 20
-  epochs), and the best three, or more where budget is left, are trained from scratch at the end. Gradients are not
-  clipped (there at a norm of 40).
-- A node is inserted behind a merge alone; the authors also ask where the layer stays as it is. They draw again until
-  the network has grown, where here the start may be its own child, and skip an update whose rewards are all equal.
-- The whole training of the start network is charged, and the start competes with those three.
+Cai et al. (2018), https://arxiv.org/abs/1806.02639. Runs on tables and surrogates are an approximation: a child scores
+as a training from scratch of the same length. Notes: ``docs/methods/network_growth.md``.
 """
 
 from __future__ import annotations
@@ -51,7 +15,7 @@ from torch import Tensor
 from nasbench_rl import Run
 from nasbench_rl.errors import UnsuitedSpaceError
 from nasbench_rl.spaces import Architecture
-from nasbench_rl_baselines._heirs import Heirs
+from nasbench_rl_baselines._child_training import Children
 from nasbench_rl_baselines._searching import check_positive
 from nasbench_rl_baselines._torch import generator_of, one_thread
 from nasbench_rl_baselines._tree_lstm import TreeController
@@ -100,18 +64,18 @@ class TreeCell:
         cells = Cells(run, self.start, self.max_depth, self.reinitialise)
         with one_thread():
             start = run.space.parse(cells.start)
-            heirs = Heirs(run, start, self.child_part, self.finalists, self.baseline_decay, from_start=True)
+            children = Children(run, start, self.child_part, self.finalists, self.baseline_decay, from_start=True)
             controller = TreeController(cells.tokens, cells.merges, self.embedding, self.units, generator_of(run))
 
             def grow() -> tuple[Architecture, tuple[Tensor, Tensor]]:
-                return run.space.parse(cells.grow(controller)), controller.told()
+                return run.space.parse(cells.grow(controller)), controller.take_log_prob()
 
-            def judge(told: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-                return torch.stack([log_prob for log_prob, _ in told]), torch.stack([entropy for _, entropy in told])
+            def log_prob(episodes: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+                return torch.stack([each for each, _ in episodes]), torch.stack([entropy for _, entropy in episodes])
 
             optimizer = torch.optim.Adam(controller.parameters(), self.learning_rate, fused=True)
-            heirs.learn(grow, judge, optimizer, self.batch, self.entropy_coef)
-        heirs.finish()
+            children.learn(grow, log_prob, optimizer, self.batch, self.entropy_coef)
+        children.finish()
 
 
 class Cells:
@@ -147,7 +111,7 @@ class Cells:
         self._layers = [o for o in single if reinitialise or (o[0] in self._convs and o[1] == 1)]
 
     def grow(self, controller: TreeController) -> Vectors:
-        """One episode: a network whose moves the controller chose."""
+        """Return one episode: a network whose moves the controller chose."""
         vectors = self.start
         todo = [(at, 0) for at, _, *_ in reversed(vectors)]
         while todo:
@@ -161,7 +125,7 @@ class Cells:
             if merge == 0:
                 continue
             vectors = grown[merge]
-            todo = [(at + 2, d) for at, d in todo]  # the layers that are left lie behind the cell
+            todo = [(at + 2, d) for at, d in todo]  # the layers that are left follow the cell
             for replica in (focus + 1, focus):
                 before = len(vectors)
                 vectors = self._insert(controller, vectors, replica)
@@ -183,7 +147,7 @@ class Cells:
         return grown[controller.choose("replace", vectors, replica, places)]
 
     def _allowed(self, vectors: Vectors) -> bool:
-        """Whether the network exists and, unless that may be lost, computes what the start does."""
+        """Return whether the network exists and, unless that may be lost, computes what the start does."""
         arch = self._space.parse(vectors)
         if arch.name not in self._known:
             valid = self._task.is_valid(arch)
@@ -192,7 +156,7 @@ class Cells:
 
 
 def branched(vectors: Vectors, index: int, merge: int) -> Vectors:
-    """Layer ``index`` beside a replica of itself, merged by a layer of type ``merge``."""
+    """Layer ``index`` next to a replica of itself, merged by a layer of type ``merge``."""
     _, kind, kernel, first, second = vectors[index - 1]
     replica: Vector = (index + 1, kind, kernel, first, second)
     joined: Vector = (index + 2, merge, 0, index, index + 1)
@@ -201,7 +165,7 @@ def branched(vectors: Vectors, index: int, merge: int) -> Vectors:
 
 
 def inserted(vectors: Vectors, index: int, layer: tuple[int, int]) -> Vectors:
-    """A new layer on the path to layer ``index``, which moves one place on."""
+    """Return a new layer on the path to layer ``index``, which moves one place on."""
     _, kind, kernel, first, second = vectors[index - 1]
     moved = {at: at + 1 for at in range(index, len(vectors) + 1)}
     new: Vector = (index, *layer, first, 0)

@@ -1,7 +1,6 @@
 """Everything that makes tables: ``python -m nasbench_rl.build``.
 
-``missing`` and ``selection`` say which cells are trained, ``train`` is the command that hands them to the processes of
-``training.workers``, ``estimate`` says what it would cost. ``measure`` times forward passes; ``surrogate_report`` and
-``surrogate_quality`` fit surrogates and say how good they are; ``merging`` takes in shards trained elsewhere;
-``status`` shows the coverage.
+``todo`` and ``selection`` say which cells to train, ``train`` hands them to the processes of ``training.workers``,
+``estimate`` says what that costs. ``latency`` times forward passes; ``surrogate_report`` and ``surrogate_quality`` fit
+and judge surrogates; ``merging`` takes in shards trained elsewhere; ``status`` shows the coverage.
 """

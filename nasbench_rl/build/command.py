@@ -21,7 +21,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command line."""
+    """Return the command line."""
     if not arguments:
         raise InvalidValueError(
             "name at least one task, or 'status', 'merge', 'surrogate' or 'kernels'; "

@@ -11,14 +11,14 @@ from nasbench_rl import store
 from nasbench_rl.build import selection
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
 from nasbench_rl.training import workers
-from nasbench_rl.training.workers import SUPERNET, WHOLE_SPACE, Cell
+from nasbench_rl.training.cell import SUPERNET, WHOLE_SPACE, Cell
 
 PROBED_FLOPS = 250e6
 """A forward pass of so many takes seconds a probed epoch; the time of larger networks is extrapolated."""
 
 
 def core_hours(cells: Sequence[Cell], folder: Path) -> tuple[float, str]:
-    """(hours one core needs for ``cells``, where the estimate comes from): rows measured before, or a short probe."""
+    """Return the hours that one core needs for ``cells``, and where the estimate comes from: rows or a short probe."""
     seconds, sources = 0.0, set()
     for mine in _by_task(cells):
         known = _seconds_in_table(mine, folder)
@@ -52,7 +52,7 @@ def _seconds_in_table(cells: Sequence[Cell], folder: Path) -> float | None:
 
 
 def drawn_core_hours(task: ImageTask, depth: int, count: int, folder: Path) -> tuple[int, float, str]:
-    """What ``--drawn`` would cost before it is known which networks will be drawn.
+    """Return what ``--drawn`` would cost before it is known which networks will be drawn.
 
     Returns:
         How many cells a table lacks of ``count`` networks that ``selection.is_drawn`` counts, the hours that one core
@@ -93,8 +93,8 @@ def _probe_seconds(task: Task, cells: Sequence[Cell]) -> float:
     Where that network is too large for a probe, from one of at most ``PROBED_FLOPS`` and the ratio of the FLOPs.
     """
     workers.check_ready([task], "cpu")
-    from nasbench_rl.training.cells import train_darts, train_rows, train_supernet
     from nasbench_rl.training.process import tune_process
+    from nasbench_rl.training.train_cell import train_darts, train_rows, train_supernet
 
     class Enough(Exception):  # noqa: N818
         pass

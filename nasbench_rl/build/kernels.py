@@ -10,8 +10,9 @@ from nasbench_rl import cli, store
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import ImageTask, Task, get_task, task_ids
-from nasbench_rl.training.kernels import Layer, Report, layers_of, report
-from nasbench_rl.training.workers import WHOLE_SPACE, Cell, check_device
+from nasbench_rl.training.cell import WHOLE_SPACE, Cell
+from nasbench_rl.training.onednn_kernels import Layer, Report, layers_of, report
+from nasbench_rl.training.workers import check_device
 
 ANYWAY = "--allow-reference"
 """The flag of ``build`` that trains with reference kernels all the same."""
@@ -41,7 +42,7 @@ def kernels_command(arguments: Sequence[str]) -> int:
     layers = {task.id: layers_of(task, _networks(task, folder)) for task in tasks}
     found = _ask(layers)
     _say(layers, found)
-    _refuse(layers, found, "python -m nasbench_rl.build trains with them only when told so: " + ANYWAY)
+    _refuse(layers, found, "python -m nasbench_rl.build trains with them only when asked to: " + ANYWAY)
     return 0
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from nasbench_rl import cli
+from nasbench_rl._utils.text import show
 from nasbench_rl.task import get_task
-from nasbench_rl.training.workers import Cell
+from nasbench_rl.training.cell import Cell
 
 FIRST_LINE_SECONDS = 10.0
 """After which a file gets its first line; so long a build has nothing to say."""
@@ -59,8 +60,7 @@ class BuildProgress(Progress):
         done, passed = sum(self._steps.values()), self._clock() - self._started
         whole = sum(self._trained[cell.task].max_fidelity for cell in self._steps)
         rate = done / passed if passed else 0.0
-        shown = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
-        return f"{done:,} of {whole:,} {self._unit}, {shown} {self._unit}/s"
+        return f"{done:,} of {whole:,} {self._unit}, {show(rate, 2)} {self._unit}/s"
 
     def _left(self, share: float) -> str:
         if not share:

@@ -72,7 +72,7 @@ def check_drawn(task: ImageTask, depth: int) -> None:
 
 
 def standing(task: ImageTask, trained: Iterable[tuple[str, int]], depth: int) -> list[Architecture]:
-    """Every valid network of at most ``depth`` layers, and whatever is in the table already.
+    """Return every valid network of at most ``depth`` layers, and whatever is in the table already.
 
     In a space with branches deeper chains of the table are left to the space of chains (``twins``).
 
@@ -97,12 +97,12 @@ def is_repeated(arch: Architecture, every: int) -> bool:
 
 
 def deeper(task: ImageTask, names: Iterable[str], depth: int) -> set[str]:
-    """Those that ``--drawn`` counts (``is_drawn``)."""
+    """Return those that ``--drawn`` counts (``is_drawn``)."""
     return {name for name in names if is_drawn(task, task.space.parse(name), depth)}
 
 
 def is_drawn(task: ImageTask, arch: Architecture, depth: int) -> bool:
-    """Whether a network has more than ``depth`` layers and, in a space with branches, is no chain.
+    """Return whether a network has more than ``depth`` layers and, in a space with branches, is not a chain.
 
     Chains are drawn for the space of chains, whose trainings are those of a space with branches too (``twins``).
     """
@@ -113,7 +113,7 @@ def is_drawn(task: ImageTask, arch: Architecture, depth: int) -> bool:
 
 
 def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Architecture]:
-    """The next round of new valid networks that ``is_drawn`` counts, until a table has ``count``; empty when it has.
+    """Return the next round of new networks that ``is_drawn`` counts; empty once a table has ``count``.
 
     One half is drawn as an agent without knowledge would: chains from ``space.sample``, other networks from episodes
     of random actions, in which pointers follow the newest layer, so that most have fewer branches than a draw
@@ -158,7 +158,7 @@ def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Archi
 
 
 def _met(mdp: NscMdp, rng: np.random.Generator) -> Architecture:
-    """A network that an agent without knowledge meets: one of an episode of random actions."""
+    """Return a network that an agent without knowledge meets: one of an episode of random actions."""
     from nasbench_rl.envs.nsc_mdp import Design
 
     met: list[str] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nasbench_rl import cli, shards, store
-from nasbench_rl.build import measure
+from nasbench_rl.build import latency
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.task import Task, get_task, task_ids
 
@@ -30,7 +30,7 @@ def status_command(arguments: Sequence[str]) -> int:
     for task in map(get_task, task_ids()):
         for one in (*task.tables, task.latency):
             try:
-                columns = measure.coverage(folder, task) if one is task.latency else _coverage(folder, task, one)
+                columns = latency.coverage(folder, task) if one is task.latency else _coverage(folder, task, one)
             except TableError as error:
                 faults.append(error)
                 continue

@@ -59,16 +59,16 @@ class HeldOut:
 
     @cached_property
     def judged(self) -> Bools:
-        """(n,) whether it is no chain, or the space has nothing else: only what its own space adds is judged."""
+        """(n,) whether it is not a chain, or the space has nothing else: only what its own space adds is judged."""
         return np.isin(self.archs, not_chains(self.task, self.archs))
 
     def ratios(self, split: Split) -> Floats:
-        """(n, fidelities) absolute error in deviations."""
+        """Return (n, fidelities) absolute error in deviations."""
         error = np.abs(self.true[split] - self.mean[split])
         return np.asarray(error / np.maximum(self.deviation[split], 1e-6))
 
     def factors(self, split: Split, without: int | None = None) -> Floats:
-        """(fidelities,) what to multiply the deviations by so that 68 % of the judged errors lie within one.
+        """Return (fidelities,) what to multiply the deviations by so that 68 % of the judged errors lie within one.
 
         Where all that is judged lies in the fold to leave out, the errors of the others stand for it.
 
@@ -81,7 +81,7 @@ class HeldOut:
         return np.asarray(np.quantile(self.ratios(split)[judged if judged.any() else others], ONE_SIGMA, axis=0))
 
     def calibrated(self, split: Split) -> Floats:
-        """(n,) errors at max fidelity in spreads, whose factor comes from the other folds alone."""
+        """Return (n,) errors at max fidelity in spreads, whose factor comes from the other folds alone."""
         ratios = self.ratios(split)[:, -1].copy()
         for fold in np.unique(self.fold):
             ratios[self.fold == fold] /= self.factors(split, without=int(fold))[-1]
@@ -89,7 +89,7 @@ class HeldOut:
 
 
 def group_of(task: ImageTask, arch: str, grouping: str) -> str:
-    """The group that an architecture is held out with.
+    """Return the group that an architecture is held out with.
 
     Raises:
         UnknownNameError: no such grouping.
@@ -112,7 +112,7 @@ def hold_out(
     folds: int = 5,
     options: SurrogateOptions | None = None,
 ) -> HeldOut:
-    """Grouped cross-validation: each fold is guessed by a surrogate fitted on the others.
+    """Cross-validate in groups: each fold is guessed by a surrogate fitted on the others.
 
     Args:
         task: an NSC task.
@@ -148,7 +148,7 @@ def _measured(task: ImageTask, rows: pd.DataFrame, split: Split) -> pd.DataFrame
 
 
 def _folds(groups: Sequence[str], folds: int, rng: np.random.Generator) -> Integers:
-    """Fold of each item: groups in random order, each into the fold that is smallest so far."""
+    """Return fold of each item: groups in random order, each into the fold that is smallest so far."""
     names, group = np.unique(groups, return_inverse=True)
     if not 2 <= folds <= len(names):
         raise InvalidValueError(f"{folds} folds of {len(names)} groups; allowed: 2 … {len(names)}")
@@ -166,7 +166,7 @@ def r_squared(predicted: Floats, true: Floats) -> float:
 
 
 def noise_ceilings(rows: pd.DataFrame, split: Split, rng: np.random.Generator, draws: int = 100) -> dict[str, float]:
-    """What a surrogate would score that knew each architecture's mean over endless train seeds.
+    """Return what a surrogate would score that knew each architecture's mean over endless train seeds.
 
     Every training's noise is taken from architectures trained with several seeds, those nearest in accuracy. True means
     are imitated by the measured accuracies, drawn together until their variance is what noise leaves of the measured
@@ -209,7 +209,7 @@ def scores(predicted: Floats, true: Floats) -> tuple[float, float, float]:
 
 
 def quality(held_out: Sequence[HeldOut], rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """One row a grouping and split, at max fidelity. Spaces with branches are judged by networks that are no chains.
+    """Return a row for each grouping and split, at max fidelity; chains don't count in spaces with branches.
 
     Columns: task, grouping, split, architectures, r2, tau, sparse_tau, mae (mean absolute error), within_1 and within_2
     (share of errors within one and two spreads; 0.68 and 0.95 when calibrated), and of ``noise_ceilings`` noise,

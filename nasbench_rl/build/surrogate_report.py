@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import cli, plots, store
+from nasbench_rl._utils.text import fixed
 from nasbench_rl.build.surrogate_quality import GROUPINGS, ONE_SIGMA, TWO_SIGMA, HeldOut, hold_out, quality, scores
 from nasbench_rl.records import Split
 from nasbench_rl.splits import SPLITS
@@ -97,7 +98,7 @@ def surrogate_command(arguments: Sequence[str]) -> int:
     """``build surrogate TASK…``."""
     parser = cli.Parser(
         "python -m nasbench_rl.build surrogate",
-        "Fit the surrogate of NSC tasks on their tables and keep it beside them. It is measured first, by "
+        "Fit the surrogate of NSC tasks on their tables and keep it next to them. It is measured first, by "
         "cross-validation on architectures held out in groups: those of the same layers, those of the same start, and "
         "at random for comparison. The ceiling is what a perfect guess would score against noisy trainings.",
         [
@@ -136,9 +137,5 @@ def _shown(table: pd.DataFrame) -> cli.Table:
     for name in columns:
         shown.add_column(name, justify="left" if name in ("grouping", "split") else "right")
     for row in table[columns].itertuples(index=False):
-        shown.add_row(*(value if isinstance(value, str) else _digits(value) for value in row))
+        shown.add_row(*(value if isinstance(value, str) else fixed(value) for value in row))
     return shown
-
-
-def _digits(value: float) -> str:
-    return "?" if math.isnan(value) else f"{value:.3f}"

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_rl import cli, files, shards, store
-from nasbench_rl.build import kernels, measure, selection, twins
+from nasbench_rl._utils.text import show
+from nasbench_rl.build import kernels, reuse_chains, selection
 from nasbench_rl.build.estimate import core_hours, drawn_core_hours, measured_hours
-from nasbench_rl.build.missing import missing_cells, missing_supernets
+from nasbench_rl.build.latency import measure_latencies
 from nasbench_rl.build.progress import BuildProgress
+from nasbench_rl.build.todo import missing_cells, missing_supernets
 from nasbench_rl.coverage import split_rules
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, TableError
 from nasbench_rl.task import ImageTask, Task, get_task
 from nasbench_rl.training import memory, workers
-from nasbench_rl.training.workers import DARTS, SUPERNET, Cell
+from nasbench_rl.training.cell import DARTS, SUPERNET, Cell
 
 
 def train_missing(cells: Sequence[Cell], folder: Path, jobs: int, device: str = "cpu") -> int:
@@ -111,7 +113,7 @@ def train_command(arguments: Sequence[str]) -> int:
             raise InvalidValueError(
                 "--latency takes a minute (kernel spaces) to five (NSC) a task and trains nothing; leave --dry-run out"
             )
-        measure.measure_latencies(tasks, folder, options.repeats, options.tables)
+        measure_latencies(tasks, folder, options.repeats, options.tables)
         return 0
     if (options.depth or options.drawn or options.every > 1) and not all(isinstance(t, ImageTask) for t in tasks):
         raise InvalidValueError("--depth, --drawn and --every are for NSC tasks; agents are trained on whole spaces")
@@ -155,10 +157,10 @@ def say_new_rules(before: Mapping[str, str], after: Mapping[str, str]) -> None:
 
 
 def _adopt_chains(folder: Path, tasks: Sequence[Task]) -> None:
-    """What the table of chains spares a task with branches; without it, or with a broken one, they are trained."""
+    """Take over what the table of chains spares a task with branches; a broken table spares nothing."""
     for task in (task for task in tasks if isinstance(task, ImageTask)):
         try:
-            if adopted := twins.adopt(folder, task):
+            if adopted := reuse_chains.adopt(folder, task):
                 cli.say(f"taken over into {task.id}: {adopted} cells of chains, which were trained alike")
         except TableError as error:
             cli.say(f"no chains are taken over into {task.id}: {error}")
@@ -170,13 +172,13 @@ def _train_and_say(cells: Sequence[Cell], folder: Path, options: Any) -> int:
     if options.device == "cpu" and not options.allow_reference:
         kernels.check_cells(cells)
     hours = measured_hours(cells, folder)  # what no row tells, the first steps will: a probe would delay them
-    cost = "" if hours is None else f", about {_number(hours)} core-hours (CPU seconds in the table)"
+    cost = "" if hours is None else f", about {show(hours, 2)} core-hours (CPU seconds in the table)"
     cli.say(f"{_amount(cells)}{cost}, into {folder}")
     return train_missing(cells, folder, options.jobs, options.device)
 
 
 def _train_drawn(tasks: Sequence[Task], folder: Path, options: Any) -> int:
-    """Rounds of drawn architectures: later rounds mutate what earlier ones found good."""
+    """Train rounds of drawn architectures; later rounds mutate what earlier ones found good."""
     for task in (task for task in tasks if isinstance(task, ImageTask)):
         depth = options.depth or 0
         shards.commit_shards(folder, task)
@@ -203,7 +205,7 @@ def _say_cost(cells: Sequence[Cell], tasks: Sequence[Task], options: Any, folder
         if cells:
             try:
                 hours, source = core_hours(cells, folder)
-                cost = f"about {_number(hours)} core-hours ({source})"
+                cost = f"about {show(hours, 2)} core-hours ({source})"
             except MissingExtraError as error:  # what no row tells is probed
                 cost = f"core-hours unknown: {error}"
         cli.say(f"{_amount(cells)}, {cost}")
@@ -211,9 +213,5 @@ def _say_cost(cells: Sequence[Cell], tasks: Sequence[Task], options: Any, folder
         count, hours, source = drawn_core_hours(task, options.depth or 0, options.drawn, folder)
         cli.say(
             f"{'and ' if cells else ''}{count} cells of {task.id} that are drawn, "
-            f"{count * task.max_fidelity:,} epochs, about {_number(hours)} core-hours ({source})"
+            f"{count * task.max_fidelity:,} epochs, about {show(hours, 2)} core-hours ({source})"
         )
-
-
-def _number(hours: float) -> str:
-    return f"{hours:.2g}" if hours < 100 else f"{hours:,.0f}"

@@ -20,12 +20,12 @@ from rich.progress import Progress
 from nasbench_rl import cli, files, provenance, store
 from nasbench_rl.advice import how_to_train
 from nasbench_rl.build import estimate
-from nasbench_rl.build.missing import missing_cells
+from nasbench_rl.build.todo import missing_cells
 from nasbench_rl.build.train import train_missing
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError
 from nasbench_rl.task import ImageTask, get_task
 from nasbench_rl.training import memory, workers
-from nasbench_rl.training.workers import Cell
+from nasbench_rl.training.cell import Cell
 
 SEEDS = 5
 """Independent trainings of each network (Table 6)."""
@@ -98,9 +98,10 @@ def core_hours(folder: Path, task: ImageTask, cells: Sequence[Cell], vgg_seeds: 
         if len(known):
             seconds = float(known["cpu_seconds"].mean())
         else:
-            from nasbench_rl.training import classifier, datasets
+            from nasbench_rl.training import classifier
+            from nasbench_rl.training.load_dataset import load_dataset
 
-            data = datasets.load_dataset(task.environment.name)
+            data = load_dataset(task.environment.name)
             epoch = classifier.train_vgg(data, replace(task.recipe, epochs=1), vgg_seeds[0])[-1]
             seconds = epoch.cpu_seconds * task.recipe.epochs
         hours += seconds * len(vgg_seeds) / 3600
@@ -121,12 +122,13 @@ def train(
 
 def train_vgg(folder: Path, task: ImageTask, seed: int, device: str = "cpu") -> None:
     """Train the VGG network once and add its learning curve to the file; another process's work is waited for."""
-    from nasbench_rl.training import classifier, datasets
-    from nasbench_rl.training.cells import check_images
-    from nasbench_rl.training.process import give_back_memory, tune_process
+    from nasbench_rl.training import classifier
+    from nasbench_rl.training.load_dataset import load_dataset
+    from nasbench_rl.training.process import trim_memory, tune_process
+    from nasbench_rl.training.train_cell import check_images
 
     tune_process()
-    data = datasets.load_dataset(task.environment.name)
+    data = load_dataset(task.environment.name)
     with files.lock(folder, f"vgg.{task.environment.name}.{task.recipe.name}"):
         before = read_vgg(folder, task)
         if seed in set(before["seed"]):
@@ -137,7 +139,7 @@ def train_vgg(folder: Path, task: ImageTask, seed: int, device: str = "cpu") -> 
         origin = {"code_version": provenance.code_version(), "machine": provenance.machine(device)}
         with _progress(f"{VGG} on {task.id}, train seed {seed}", task.max_fidelity) as tell:
             curve = classifier.train_vgg(data, task.recipe, seed, device, tell)
-        give_back_memory()
+        trim_memory()
         rows = [
             {
                 "seed": seed, "fidelity": point.epoch, "validation_accuracy": point.validation_accuracy,

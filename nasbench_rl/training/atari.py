@@ -16,7 +16,7 @@ FRAME_SKIP = 4
 
 
 def to_blocks(frames: np.ndarray[Any, np.dtype[np.uint8]]) -> UInt8:
-    """(n, 4, 84, 84) stacked frames → (n, 21, 21, 64): 4x4 pixel blocks of the 4 frames as channels, last.
+    """Return (n, 4, 84, 84) stacked frames → (n, 21, 21, 64): 4x4 pixel blocks of the 4 frames as channels, last.
 
     The order within a block is (row, frame, column): four pixels of a row stay together and are moved as one 32-bit
     word, twelve times as fast as byte by byte. ``networks.Agent`` reorders its stem's weight to match.
@@ -31,7 +31,7 @@ class AtariGames:
     """``n`` games of one ROM: 84x84 grey, stack 4, frame skip 4 with max-pool, no-op starts.
 
     A lost life ends an episode for learning but not the game: ``episodic_life`` would restart the *game* at every
-    lost life, so ``life_loss_info`` is used, and a game is over when its frame counter starts anew. ale-py presses no
+    lost life, so ``life_loss_info`` is used, and a game is over when its frame counter restarts. ale-py presses no
     FIRE after a lost life; here the next action of such a row is FIRE and is marked ``forced``.
     """
 
@@ -66,7 +66,7 @@ class AtariGames:
         return to_blocks(observation)
 
     def step(self, actions: np.ndarray[Any, np.dtype[np.int64]]) -> Step:
-        """Play one action (4 frames) a game; a game that is over begins anew in the same step."""
+        """Play one action (4 frames) a game; a game that is over restarts in the same step."""
         if self.fire is not None and self.forced.any():
             actions = np.where(self.forced, self.fire, actions)
         observation, reward, terminated, truncated, info = self.env.step(actions)

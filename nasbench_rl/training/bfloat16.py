@@ -2,7 +2,7 @@
 
 Autocast casts a layer's input and parameters to bfloat16, sums in float32 and rounds the result to bfloat16. On a CPU
 with AVX-512 and no bfloat16 instructions oneDNN does that by converting inside its inner loops, which is slow:
-``UpdateByAutocast`` of the asv suite times it beside ``Update``. Without AVX-512 torch leaves oneDNN out, and its own
+``UpdateByAutocast`` of the asv suite compares it with ``Update``. Without AVX-512 torch leaves oneDNN out, and its own
 convolution sums the gradients in bfloat16 (``findings/torch_bfloat16_conv_backward.sh``). On both each tensor is
 converted once here and summed by the float32 kernels: the same roundings at the same places, forward and backward. Only
 the order within the float32 sums differs, as it does between any two CPUs.
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 @functools.cache
 def native() -> bool:
-    """Whether oneDNN takes bfloat16 here and, on x86, the CPU multiplies it itself: AVX512_BF16 or AMX."""
+    """Return whether oneDNN takes bfloat16 here and, on x86, the CPU multiplies it itself: AVX512_BF16 or AMX."""
     has = torch.cpu.get_capabilities()
     fast = has["architecture"] != "x86_64" or bool(has.get("avx512_bf16") or has.get("amx_bf16"))
     if not (fast and torch.backends.mkldnn.is_available()):
@@ -72,7 +72,7 @@ class Conv2d(nn.Conv2d):
     """``torch.nn.Conv2d`` with a square stride and padding."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's own name)
-        """(n, inputs, height, width) → (n, outputs, …)."""
+        """Return (n, inputs, height, width) → (n, outputs, …)."""
         return conv2d(input, self.weight, self.bias, int(self.stride[0]), int(self.padding[0]))
 
 
@@ -80,7 +80,7 @@ class Linear(nn.Linear):
     """``torch.nn.Linear`` of (rows, inputs)."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's own name)
-        """(rows, inputs) → (rows, outputs)."""
+        """Return (rows, inputs) → (rows, outputs)."""
         return linear(input, self.weight, self.bias)
 
 
@@ -89,12 +89,12 @@ def _converts(x: Tensor) -> bool:
 
 
 def _casts_once(x: Tensor) -> bool:
-    """Whether autocast would cast the same parameters anew at every step of a rollout."""
+    """Return whether autocast would cast the same parameters again at every step of a rollout."""
     return _fixed is not None and torch.is_autocast_enabled(x.device.type) and not torch.is_grad_enabled()
 
 
 def _rounded(x: Tensor) -> Tensor:
-    """The nearest bfloat16, in float32; eight-bit integers are bfloat16s already."""
+    """Return the nearest bfloat16, in float32; eight-bit integers are bfloat16s already."""
     return x.float() if x.dtype == torch.uint8 else x.bfloat16().float()
 
 
@@ -108,7 +108,7 @@ def _parameter(x: Tensor, cast: Callable[[Tensor], Tensor] = _rounded) -> Tensor
 
 
 def _as_autocast(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """What autocast makes of the parameters."""
+    """Return what autocast makes of the parameters."""
     return _parameter(weight, Tensor.bfloat16), None if bias is None else _parameter(bias, Tensor.bfloat16)
 
 
@@ -123,7 +123,7 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _gradients(needed: Sequence[bool], gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
-    """Rounded as autocast's are; autograd casts the parameters' to float32."""
+    """Round as autocast does; autograd casts the parameters' gradients to float32."""
     return tuple(g.bfloat16() if g is not None and need else None for g, need in zip(gradients, needed, strict=True))
 
 

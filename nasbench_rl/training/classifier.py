@@ -16,9 +16,9 @@ from nasbench_rl.recipes_nsc import ClassifierRecipe
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.spaces.nsc_cost import Shape
-from nasbench_rl.training.datasets import DataSplit, ImageData
+from nasbench_rl.training.images import DataSplit, ImageData
 from nasbench_rl.training.nsc_network import NscNetwork, VggTwoBlocks
-from nasbench_rl.training.process import check_device, repeatable
+from nasbench_rl.training.process import check_device, deterministic
 
 EVALUATION_BATCH = 500
 
@@ -49,7 +49,7 @@ class Pixels:
     """One split on its device: uint8 (n, height, width, channels), labels (n,), and the type batches have.
 
     With autocast that is bfloat16 from the start: a float32 image that meets a bfloat16 map in a concatenation would
-    turn everything behind it into float32.
+    turn everything after it into float32.
     """
 
     images: torch.Tensor
@@ -57,7 +57,7 @@ class Pixels:
     dtype: torch.dtype
 
     def batch(self, rows: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images (n, channels, height, width) in [0, 1], channels last in memory, and labels."""
+        """Return images (n, channels, height, width) in [0, 1], channels last in memory, and labels."""
         return self.images[rows].permute(0, 3, 1, 2).to(self.dtype).div_(255), self.labels[rows]
 
 
@@ -149,7 +149,7 @@ def check_images(shape: Shape, recipe: ClassifierRecipe) -> None:
         )
 
 
-@repeatable()
+@deterministic()
 def fit_network(
     network: nn.Module,
     data: ImageData,
@@ -158,7 +158,7 @@ def fit_network(
     device: str,
     progress: Callable[[int], None] | None = None,
 ) -> list[EpochPoint]:
-    """The training itself: Adam on the cross-entropy, both held-out splits measured after every epoch."""
+    """Return the training itself: Adam on the cross-entropy, both held-out splits measured after every epoch."""
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     training = _pixels(data, "train", recipe, device)
     validation = _pixels(data, "validation", recipe, device)
@@ -186,7 +186,7 @@ def _train_epoch(
     order: torch.Generator,
     epoch: int,
 ) -> float:
-    """One pass in a new order, the ``epoch``-th; returns the mean loss."""
+    """Return one pass in a new order, the ``epoch``-th; returns the mean loss."""
     network.train()
     rows = torch.randperm(len(data.labels), generator=order).to(data.labels.device)
     total = torch.zeros((), device=data.labels.device)
@@ -209,7 +209,7 @@ def _train_epoch(
 
 @torch.inference_mode()
 def accuracy(network: nn.Module, data: Pixels, recipe: ClassifierRecipe) -> float:
-    """Share of images whose most probable class is the right one, 0 … 1."""
+    """Return share of images whose most probable class is the right one, 0 … 1."""
     network.eval()
     right = torch.zeros((), dtype=torch.int64, device=data.labels.device)
     for start in range(0, len(data.labels), EVALUATION_BATCH):

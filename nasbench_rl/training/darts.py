@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.task import GameTask
-from nasbench_rl.training.games import make_games
+from nasbench_rl.training.make_games import make_games
 from nasbench_rl.training.networks import run_conv
-from nasbench_rl.training.ppo import Curve, Rollout, collect, cosine, update
-from nasbench_rl.training.process import repeatable
+from nasbench_rl.training.ppo import Curve, fit, make_generator
+from nasbench_rl.training.process import deterministic
 from nasbench_rl.training.supernet import ChoiceBlocks
 
 
@@ -45,11 +45,11 @@ class MixedNetwork(ChoiceBlocks):
         self.alphas = nn.Parameter(torch.full(shape, recipe.initial_alpha))
 
     def mixture(self) -> Tensor:
-        """(layers, kernels) softmax(alpha): the weight of every candidate in its block."""
+        """Return (layers, kernels) softmax(alpha): the weight of every candidate in its block."""
         return torch.softmax(self.temperature * self.alphas, -1)
 
     def run_choices(self, x: Tensor) -> Tensor:
-        """The stem's maps (batch, channels, height, width) through all convolutions of each block."""
+        """Return the stem's maps (batch, channels, height, width) through all convolutions of each block."""
         for layer, weights in enumerate(self.mixture()):
             # In float32 under autocast too: alphas are driven by small differences between large sums.
             parts = (run_conv(self.block(layer, kernel), x).float() for kernel in self.by_kernel)
@@ -81,7 +81,7 @@ class DartsPoint:
     wall_seconds: float
 
     def probability(self, task: GameTask, arch: ArchLike) -> float:
-        """Product of the architecture's weights over the blocks; the largest is the one of each block's argmax."""
+        """Return the product of the architecture's weights over the blocks."""
         kernels, choices = task.space.kernels, task.space.parse(arch).choices
         return math.prod(row[kernels.index(kernel)] for row, kernel in zip(self.mixture, choices, strict=True))
 
@@ -99,7 +99,7 @@ def seed_sequence(task: GameTask, seed: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(entropy=seed, spawn_key=(len(task.space) + 1,))
 
 
-@repeatable()
+@deterministic()
 def fit_darts(
     task: GameTask, seed: int, device: str = "cpu", progress: Callable[[int], None] | None = None
 ) -> FittedDarts:
@@ -111,30 +111,21 @@ def fit_darts(
         device: ``"cpu"`` or ``"cuda"``.
         progress: called with the env steps done after each update; it may raise to stop the search.
     """
-    recipe, on = task.recipe, torch.device(device)
-    weight_seeds, env_seeds, action_seeds = seed_sequence(task, seed).spawn(3)
-    weights = torch.Generator().manual_seed(int(weight_seeds.generate_state(1)[0]))
-    generator = torch.Generator(on).manual_seed(int(action_seeds.generate_state(1)[0]))
-    network = MixedNetwork(task, weights).to(on)
-    optimizer = torch.optim.Adam(network.parameters(), recipe.learning_rate, eps=recipe.adam_eps, fused=True)
-    games = make_games(task, recipe.num_envs)
-    rollout = Rollout.empty(recipe, games, task.environment.actions, on)
-    curve, points = Curve(task.fidelities), list[DartsPoint]()
-    observation = torch.from_numpy(games.reset(env_seeds)).to(on)
-    for i in range(recipe.updates):
-        optimizer.param_groups[0]["lr"] = recipe.learning_rate * cosine(i / recipe.updates)
-        observation = collect(network, games, observation, rollout, recipe, generator, curve)
-        update(network, optimizer, rollout, recipe, generator)
-        points += [_point(reached.fidelity, network, curve) for reached in curve.points[len(points) :]]
-        if progress is not None:
-            progress(min(curve.steps, recipe.env_steps))
-    games.close()
+    on = torch.device(device)
+    weight_seeds, *play_seeds = seed_sequence(task, seed).spawn(3)
+    network = MixedNetwork(task, make_generator(weight_seeds)).to(on)
+    games, points = make_games(task, task.recipe.num_envs), list[DartsPoint]()
+
+    def after_update(curve: Curve) -> None:
+        points.extend(_point(reached.fidelity, network, curve) for reached in curve.points[len(points) :])
+
+    fit(network, task, games, play_seeds, on, fidelities=task.fidelities, after_update=after_update, progress=progress)
     return FittedDarts(network, tuple(points))
 
 
 @torch.no_grad()
 def _point(fidelity: int, network: MixedNetwork, curve: Curve) -> DartsPoint:
-    """The search after the update in which it reached ``fidelity``."""
+    """Return the search after the update in which it reached ``fidelity``."""
     mixture = tuple(tuple(row) for row in network.mixture().double().tolist())
     mean = math.fsum(curve.last) / len(curve.last) if curve.last else math.nan
     cpu, wall = time.process_time() - curve.cpu_start, time.perf_counter() - curve.wall_start

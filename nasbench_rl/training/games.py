@@ -1,18 +1,11 @@
-"""What a vector of games offers the trainer; ``atari.py`` and ``minatar.py`` implement it."""
+"""The protocol of a vector of games; ``atari.py`` and ``minatar.py`` implement it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-
-from nasbench_rl.errors import missing_extra, unknown
-
-if TYPE_CHECKING:
-    from nasbench_rl.recipes import PPORecipe
-    from nasbench_rl.task import Environment, GameTask
 
 UInt8 = np.ndarray[Any, np.dtype[np.uint8]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -21,7 +14,7 @@ Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 @dataclass(slots=True)
 class Step:
-    """One env step of ``n`` games; a game that ended has already begun anew in ``observation``.
+    """One env step of ``n`` games; a game that ended has already restarted in ``observation``.
 
     Attributes:
         observation: (n, height, width, channels) uint8.
@@ -62,37 +55,3 @@ class Games(Protocol):
     def close(self) -> None:
         """Free the emulators."""
         ...
-
-
-SUITES = ("atari", "minatar")
-
-
-def games_class(suite: str) -> Callable[[Environment, PPORecipe, int], Games]:
-    """What makes the games of a suite.
-
-    Raises:
-        UnknownNameError: no such suite.
-        MissingExtraError: the emulator is not installed.
-    """
-    if suite not in SUITES:
-        raise unknown("suite", suite, SUITES)
-    if suite == "atari":
-        try:
-            from nasbench_rl.training.atari import AtariGames
-        except ImportError as error:
-            raise missing_extra(error.name or "ale_py", "live", "training on Atari games") from error
-        return AtariGames
-    try:
-        from nasbench_rl.training.minatar import MinAtarGames
-    except ImportError as error:
-        raise missing_extra(error.name or "minatar", "live", "training on MinAtar games") from error
-    return MinAtarGames
-
-
-def make_games(task: GameTask, num_envs: int) -> Games:
-    """The games of a task.
-
-    Raises:
-        MissingExtraError: the emulator is not installed.
-    """
-    return games_class(task.environment.suite)(task.environment, task.recipe, num_envs)

@@ -52,7 +52,7 @@ class Timing:
         return statistics.median(self.seconds)
 
     def quantile(self, share: float) -> float:
-        """Wall seconds that a ``share`` of the passes stays below."""
+        """Return wall seconds that a ``share`` of the passes stays below."""
         return float(np.quantile(self.seconds, share))
 
 
@@ -94,7 +94,7 @@ def measure(
 
 
 def make_network(task: Task, arch: Architecture, pool: Tensor) -> Callable[[Tensor], object]:
-    """The forward pass of an architecture's network, with weights from ``pool``: which, does not change its speed."""
+    """Return the forward pass of an architecture's network; its weights, from ``pool``, don't change the speed."""
     generator = torch.Generator().manual_seed(0)
     if isinstance(task, GameTask):
         agent = Agent(task.network(arch), generator, task.recipe.autocast)
@@ -121,7 +121,7 @@ def _borrow_weights(network: nn.Module, pool: Tensor) -> None:
 
 
 def make_input(task: Task, batch: int, generator: torch.Generator) -> Tensor:
-    """Random observations (uint8, channels last) or images in [0, 1] as the task's networks take them."""
+    """Return random observations (uint8, channels last) or images in [0, 1] as the task's networks take them."""
     if isinstance(task, GameTask):
         stem, side = task.network(task.space[0]).stem, task.space.frame.observation
         shape = (batch, side, side, stem.inputs)

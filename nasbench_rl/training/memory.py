@@ -1,4 +1,4 @@
-"""The memory that trainings of NSC networks take: which a machine can hold, and how many beside each other."""
+"""The memory that trainings of NSC networks take: which a machine can hold, and how many fit side by side."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.spaces.nsc_cost import node_shapes
 from nasbench_rl.task import ImageTask, get_task
-from nasbench_rl.training.workers import Cell
+from nasbench_rl.training.cell import Cell
 
 BYTES_A_PARAMETER, BYTES_A_ROUNDED_PARAMETER = 16, 10
 """Of a training by Adam: the parameter, its gradient and two moments in single precision; with autocast also the
 rounded parameter, in single precision on CPUs without bfloat16, its rounded gradient, and what lies free between."""
 IMAGES, COPIES = 500, 2
-"""So many images' maps are held at once at most: a batch of the evaluation, each map before and behind its ReLU."""
+"""So many images' maps are held at once at most: a batch of the evaluation, each map before and after its ReLU."""
 USABLE = 0.9
 """Share of a machine's memory; the system and other programs have the rest."""
 
 
 def needed(task: ImageTask, arch: ArchLike) -> int:
-    """Bytes that a training takes at most, by parameters and maps: 18.8e9 where one of 606 M parameters took 18.3e9.
+    """Return the most bytes that a training takes (18.8e9 where one of 606 M parameters took 18.3e9).
 
     Raises:
         InvalidArchitectureError: a map vanishes.
@@ -36,7 +36,7 @@ def needed(task: ImageTask, arch: ArchLike) -> int:
 
 
 def usable(device: str) -> float:
-    """Bytes that trainings may take together; infinite where that is not known."""
+    """Return bytes that trainings may take together; infinite where that is not known."""
     if device != "cpu":
         import torch
 
@@ -47,7 +47,7 @@ def usable(device: str) -> float:
 
 
 def check(task: ImageTask, arch: ArchLike, device: str) -> None:
-    """Raise InvalidValueError where a network cannot be trained for want of memory.
+    """Raise InvalidValueError where a network cannot be trained for lack of memory.
 
     Without this the kernel would end the process, and on some machines others with it.
     """
@@ -61,7 +61,7 @@ def check(task: ImageTask, arch: ArchLike, device: str) -> None:
 
 
 def side_by_side(cells: Sequence[Cell], jobs: int, device: str) -> int:
-    """How many of ``jobs`` trainings fit beside each other, whichever of ``cells`` they are; at least 1."""
+    """Return how many of ``jobs`` trainings fit side by side, whichever of ``cells`` they are; at least 1."""
     has, most = usable(device), 0
     for id_, arch in dict.fromkeys((cell.task, cell.arch) for cell in cells):
         task = get_task(id_)

@@ -40,7 +40,7 @@ class MinAtarGames:
         return self._observe()
 
     def step(self, actions: np.ndarray[Any, np.dtype[np.int64]]) -> Step:
-        """Play one action a game; a game that is over begins anew."""
+        """Play one action a game; a game that is over restarts."""
         reward = np.zeros(self.num_envs, dtype=np.float32)
         ended = np.zeros(self.num_envs, dtype=np.bool_)
         truncated = np.zeros(self.num_envs, dtype=np.bool_)

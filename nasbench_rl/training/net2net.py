@@ -27,7 +27,7 @@ from nasbench_rl.training.nsc_network import NscNetwork
 
 @torch.no_grad()
 def grow_kernels(parent: Agent, network: Network) -> Agent:
-    """An agent with the layers of ``network`` that computes what ``parent`` does.
+    """Return an agent with the layers of ``network`` that computes what ``parent`` does.
 
     Under "same" padding the kernel's element j reads the pixel at j − k//2 from the centre, whatever k is, and the
     map's size does not depend on k. So the weights stand at K//2 − k//2 in the larger kernel; reflection is the same.
@@ -92,7 +92,7 @@ def grow_layers(
 
 
 def _parts(layer: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
-    """The convolution and the batch norm of a convolutional layer."""
+    """Return the convolution and the batch norm of a convolutional layer."""
     assert isinstance(layer, nn.Sequential)
     _, conv, norm = layer
     assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
@@ -128,7 +128,7 @@ def _identity(conv: nn.Conv2d, norm: nn.BatchNorm2d, source: View, role: Role) -
 
 
 def _set_identity(norm: nn.BatchNorm2d, mean: Tensor | None, variance: Tensor | None, scale: float) -> None:
-    """The statistics, and the affine part that undoes them."""
+    """Set the statistics, and the affine part that undoes them."""
     assert mean is not None and variance is not None and norm.running_mean is not None and norm.running_var is not None
     norm.running_mean.copy_(mean)
     norm.running_var.copy_(variance)
@@ -187,11 +187,11 @@ def take_over(parent: NscNetwork, child: NscNetwork) -> tuple[str, ...]:
         for step in range(size):
             if _copied(parent.layers[start + step], child.layers[at + step]):
                 renewed.discard(at + step)
-    told = [f"layer {at + 1}" for at in sorted(renewed)]
+    renewed_names = [f"layer {at + 1}" for at in sorted(renewed)]
     child.prediction.out.load_state_dict(parent.prediction.out.state_dict())
     if not _copied(parent.prediction.hidden, child.prediction.hidden):
-        told.append("prediction")
-    return tuple(told)
+        renewed_names.append("prediction")
+    return tuple(renewed_names)
 
 
 def _copied(old: nn.Module, new: nn.Module) -> bool:

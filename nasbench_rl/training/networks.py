@@ -20,7 +20,7 @@ def _orthogonal(layer: nn.Conv2d | nn.Linear, gain: float, generator: torch.Gene
 
 
 def make_conv(conv: Conv) -> nn.Conv2d:
-    """An uninitialised convolution; reflection padding is applied by ``run_conv``."""
+    """Return an uninitialised convolution; reflection padding is applied by ``run_conv``."""
     layer: nn.Conv2d = nn.utils.skip_init(
         Conv2d, conv.inputs, conv.outputs, conv.kernel, stride=conv.stride, padding=conv.padding
     )
@@ -77,15 +77,15 @@ class Agent(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def make_choices(self, network: Network) -> nn.Module:
-        """The choice convolutions, one a layer."""
+        """Return the choice convolutions, one a layer."""
         return nn.ModuleList(make_conv(conv) for conv in network.choices)
 
     def chosen(self) -> Sequence[nn.Conv2d]:
-        """The choice convolutions that an observation passes through."""
+        """Return the choice convolutions that an observation passes through."""
         return list(self.convs)  # type: ignore[call-overload, no-any-return]
 
     def run_choices(self, x: Tensor) -> Tensor:
-        """The stem's maps (batch, channels, height, width) through the chosen convolutions."""
+        """Return the stem's maps (batch, channels, height, width) through the chosen convolutions."""
         for conv in self.chosen():
             x = run_conv(conv, x)
         return x
@@ -100,7 +100,7 @@ class Agent(nn.Module):
         return F.relu(conv2d(x, blocks.reshape(out, 16 * frames, 2, 2) / 255, self.stem.bias))
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Action logits (batch, actions) and values (batch,), both float32."""
+        """Return action logits (batch, actions) and values (batch,), both float32."""
         with torch.autocast(observation.device.type, torch.bfloat16, enabled=self.autocast):
             x = self._run_stem(observation)
             x = self.run_choices(x)

@@ -70,7 +70,7 @@ class NscNetwork(nn.Module):
         return nn.Identity()  # identity, and the merges, which forward does
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(n, channels, height, width) in [0, 1] to logits (n, classes)."""
+        """Return (n, channels, height, width) in [0, 1] to logits (n, classes)."""
         maps = [images]
         for layer, operation, sources in zip(self.layers, self.operations, self.sources, strict=True):
             inputs = [maps[source] for source in sources]
@@ -94,7 +94,7 @@ class PredictionModule(nn.Module):
         self.masks = masks
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """(n, channels, height, width) to logits (n, classes)."""
+        """Return (n, channels, height, width) to logits (n, classes)."""
         # Flattened in memory order: channels_last maps would otherwise be copied.
         hidden = functional.relu(self.hidden(maps.permute(0, 2, 3, 1).flatten(1)))
         if self.training and self.dropout > 0:
@@ -127,7 +127,7 @@ class VggTwoBlocks(nn.Module):
         self.prediction = PredictionModule((height // 4) * (width // 4) * 128, classes, recipe, weights, masks)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(n, channels, height, width) in [0, 1] to logits (n, classes)."""
+        """Return (n, channels, height, width) in [0, 1] to logits (n, classes)."""
         logits: torch.Tensor = self.prediction(self.layers(images))
         return logits
 
@@ -161,13 +161,13 @@ def fit(maps: torch.Tensor, channels: int, height: int, width: int) -> torch.Ten
 def glorot_conv(
     inputs: int, outputs: int, kernel: int, weights: torch.Generator, padding: int = 0, bias: bool = False
 ) -> nn.Conv2d:
-    """A convolution with Glorot-uniform weights; skip_init keeps torch's global random state out of it."""
+    """Return a convolution with Glorot-uniform weights; skip_init keeps torch's global random state out of it."""
     conv: nn.Conv2d = nn.utils.skip_init(Conv2d, inputs, outputs, kernel, padding=padding, bias=bias)
     return _initialise(conv, weights)
 
 
 def glorot_linear(inputs: int, outputs: int, weights: torch.Generator) -> nn.Linear:
-    """A dense layer with Glorot-uniform weights and zero bias."""
+    """Return a dense layer with Glorot-uniform weights and zero bias."""
     linear: nn.Linear = nn.utils.skip_init(Linear, inputs, outputs)
     return _initialise(linear, weights)
 

@@ -1,11 +1,11 @@
-"""PPO: one training of one architecture, and the two halves of it, ``collect`` and ``update``, that supernets share."""
+"""PPO: the loop that fits an agent, a supernet or a mixed network, and one training of one architecture."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,9 +16,10 @@ from nasbench_rl.recipes import PPORecipe
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.task import GameTask
 from nasbench_rl.training.bfloat16 import fixed_parameters
-from nasbench_rl.training.games import Games, make_games
+from nasbench_rl.training.games import Games
+from nasbench_rl.training.make_games import make_games
 from nasbench_rl.training.networks import Agent
-from nasbench_rl.training.process import repeatable
+from nasbench_rl.training.process import deterministic
 
 Policy = Callable[[Tensor], tuple[Tensor, Tensor]]
 LAST = 100
@@ -64,7 +65,7 @@ class Rollout:
 
     @classmethod
     def empty(cls, recipe: PPORecipe, games: Games, actions: int, device: torch.device) -> Rollout:
-        """Buffers that are filled anew by each ``collect``."""
+        """Return buffers, which each ``collect`` fills."""
         shape = (recipe.rollout, recipe.num_envs)
         return cls(
             observation=torch.zeros((*shape, *games.observation_shape), dtype=torch.uint8, device=device),
@@ -112,7 +113,7 @@ class Curve:
 
 
 def cosine(progress: float) -> float:
-    """Factor on the learning rate at ``progress`` in [0, 1]: 1 at the start, 0 at the end."""
+    """Return factor on the learning rate at ``progress`` in [0, 1]: 1 at the start, 0 at the end."""
     return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
@@ -137,7 +138,10 @@ def collect(
         rollout.policy_acted[t] = torch.from_numpy(~games.forced)
         step = games.step(action.cpu().numpy())
         reward = np.sign(step.reward)
-        for row, final in step.final.items():  # a time limit is no failure: add the value of what would have followed
+        for (
+            row,
+            final,
+        ) in step.final.items():  # a time limit is not a failure: add the value of what would have followed
             reward[row] += recipe.gamma * float(policy(torch.from_numpy(final)[None].to(device))[1])
         rollout.reward[t] = torch.from_numpy(reward)
         rollout.ended[t] = torch.from_numpy((step.ended | step.truncated).astype(np.float32))
@@ -148,7 +152,7 @@ def collect(
 
 
 def advantages(rollout: Rollout, recipe: PPORecipe) -> Tensor:
-    """Generalised advantage estimates, (steps, games)."""
+    """Return generalised advantage estimates, (steps, games)."""
     result = torch.zeros_like(rollout.reward)
     running = torch.zeros_like(rollout.reward[0])
     keep = 1.0 - rollout.ended
@@ -175,16 +179,9 @@ def update(
     for _ in range(recipe.epochs):
         order = rows[torch.randperm(len(rows), generator=generator, device=generator.device)]
         for batch in order.chunk(recipe.minibatches):
-            logits, value = policy(words[batch].view(torch.uint8).view(-1, *observation.shape[1:]))
+            outputs = policy(words[batch].view(torch.uint8).view(-1, *observation.shape[1:]))
             loss = _loss(
-                logits,
-                value,
-                action[batch],
-                advantage[batch],
-                target[batch],
-                old_log_prob[batch],
-                old_value[batch],
-                recipe,
+                *outputs, action[batch], advantage[batch], target[batch], old_log_prob[batch], old_value[batch], recipe
             )
             optimizer.zero_grad()
             loss.backward()
@@ -193,7 +190,7 @@ def update(
 
 
 def _words(rows: Tensor) -> Tensor:
-    """(n, …) uint8 as (n, words): picking rows eight bytes at a time is five times as fast."""
+    """Return (n, …) uint8 as (n, words): picking rows eight bytes at a time is five times as fast."""
     flat = rows.flatten(1)
     return flat.view(torch.int64) if flat.shape[1] % 8 == 0 else flat
 
@@ -223,11 +220,11 @@ def _loss(
 @torch.inference_mode()
 @fixed_parameters()
 def evaluate(policy: Policy, task: GameTask, seeds: np.random.SeedSequence, device: torch.device) -> tuple[float, ...]:
-    """The returns of ``eval_games`` fresh games: each game's first, so that short games are not counted twice."""
+    """Play ``eval_games`` fresh games; only the first return of each counts, so that short games don't count twice."""
     count = task.recipe.eval_games
     games = make_games(task, count)
     env_seeds, action_seeds = seeds.spawn(2)
-    generator = torch.Generator(device).manual_seed(int(action_seeds.generate_state(1)[0]))
+    generator = make_generator(action_seeds, device)
     observation = games.reset(env_seeds)
     returns: dict[int, float] = {}
     while len(returns) < count:
@@ -246,7 +243,56 @@ def seed_sequence(task: GameTask, arch: ArchLike, seed: int) -> np.random.SeedSe
     return np.random.SeedSequence(entropy=seed, spawn_key=(task.space.index(arch),))
 
 
-@repeatable()
+def make_generator(seeds: np.random.SeedSequence, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return a torch generator seeded from ``seeds``."""
+    return torch.Generator(device).manual_seed(int(seeds.generate_state(1)[0]))
+
+
+def fit(
+    agent: Agent,
+    task: GameTask,
+    games: Games,
+    seeds: Sequence[np.random.SeedSequence],
+    device: torch.device,
+    *,
+    fidelities: Sequence[int] = (),
+    before_update: Callable[[int], None] = lambda index: None,
+    after_update: Callable[[Curve], None] = lambda curve: None,
+    progress: Callable[[int], None] | None = None,
+) -> Curve:
+    """Fit an agent by PPO over the env steps of the task's recipe; the learning rate falls to zero by a cosine.
+
+    Args:
+        agent: what is trained, on ``device``.
+        task: gives the recipe.
+        games: what it plays; closed at the end.
+        seeds: two, of the games and of the actions.
+        device: where the agent is.
+        fidelities: at which to note the returns.
+        before_update: called with the number of each update, before its games.
+        after_update: called with the curve after each update.
+        progress: called last after each update, with the env steps done; it may raise to stop the training.
+    """
+    recipe, (env_seeds, action_seeds) = task.recipe, seeds
+    generator = make_generator(action_seeds, device)
+    # What an update leaves out has no gradient (zero_grad sets None), so Adam moves neither it nor its moments.
+    optimizer = torch.optim.Adam(agent.parameters(), recipe.learning_rate, eps=recipe.adam_eps, fused=True)
+    rollout = Rollout.empty(recipe, games, task.environment.actions, device)
+    curve = Curve(tuple(fidelities))
+    observation = torch.from_numpy(games.reset(env_seeds)).to(device)
+    for i in range(recipe.updates):
+        before_update(i)
+        optimizer.param_groups[0]["lr"] = recipe.learning_rate * cosine(i / recipe.updates)
+        observation = collect(agent, games, observation, rollout, recipe, generator, curve)
+        update(agent, optimizer, rollout, recipe, generator)
+        after_update(curve)
+        if progress is not None:
+            progress(min(curve.steps, recipe.env_steps))
+    games.close()
+    return curve
+
+
+@deterministic()
 def train(
     task: GameTask, arch: ArchLike, seed: int, device: str = "cpu", progress: Callable[[int], None] | None = None
 ) -> Trained:
@@ -259,21 +305,9 @@ def train(
         device: ``"cpu"`` or ``"cuda"``.
         progress: called with the env steps done after each update; it may raise to stop the training.
     """
-    recipe, on = task.recipe, torch.device(device)
-    weight_seeds, env_seeds, action_seeds, eval_seeds = seed_sequence(task, arch, seed).spawn(4)
-    weights = torch.Generator().manual_seed(int(weight_seeds.generate_state(1)[0]))
-    generator = torch.Generator(on).manual_seed(int(action_seeds.generate_state(1)[0]))
-    agent = Agent(task.network(arch), weights, recipe.autocast).to(on)
-    optimizer = torch.optim.Adam(agent.parameters(), recipe.learning_rate, eps=recipe.adam_eps, fused=True)
-    games = make_games(task, recipe.num_envs)
-    rollout = Rollout.empty(recipe, games, task.environment.actions, on)
-    curve = Curve(task.fidelities)
-    observation = torch.from_numpy(games.reset(env_seeds)).to(on)
-    for i in range(recipe.updates):
-        optimizer.param_groups[0]["lr"] = recipe.learning_rate * cosine(i / recipe.updates)
-        observation = collect(agent, games, observation, rollout, recipe, generator, curve)
-        update(agent, optimizer, rollout, recipe, generator)
-        if progress is not None:
-            progress(min(curve.steps, recipe.env_steps))
-    games.close()
+    on = torch.device(device)
+    weight_seeds, *play_seeds, eval_seeds = seed_sequence(task, arch, seed).spawn(4)
+    agent = Agent(task.network(arch), make_generator(weight_seeds), task.recipe.autocast).to(on)
+    games = make_games(task, task.recipe.num_envs)
+    curve = fit(agent, task, games, play_seeds, on, fidelities=task.fidelities, progress=progress)
     return Trained(tuple(curve.points), evaluate(agent, task, eval_seeds, on), agent)

@@ -6,15 +6,16 @@ import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from nasbench_rl.errors import DatasetError, InvalidValueError
 from nasbench_rl.recipes_nsc import DatasetInfo, get_dataset_info
-from nasbench_rl.training.datasets import (
+from nasbench_rl.training import image_folders, substitute_datasets
+from nasbench_rl.training.images import (
     SPLITS,
+    Collected,
     DataSplit,
     ImageData,
     Images,
@@ -23,29 +24,11 @@ from nasbench_rl.training.datasets import (
     make_dataset,
     save_dataset,
 )
+from nasbench_rl.training.package_sources import PACKAGES, obtain
 
 STAND_IN_SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 PAPER_SHARES = {"train": 2 / 3, "validation": 1 / 6, "test": 1 / 6}
 """The paper holds out one third (section 4.2.3) and lets the search see it; here half of that third is for reports."""
-
-
-@dataclass(frozen=True)
-class Collected:
-    """Images before they are split.
-
-    Attributes:
-        images: uint8 (n, height, width, channels).
-        labels: class name of each.
-        groups: images of one group (a font family, a unit) stay in one split.
-        keys: a distinct name of each; fixes the order.
-        splits: the split of each where the data set brings its own, else None.
-    """
-
-    images: Images
-    labels: Sequence[str]
-    groups: Sequence[str]
-    keys: Sequence[str]
-    splits: Sequence[DataSplit] | None = None
 
 
 def prepare(name: str, files: Sequence[Path] = (), folder: Path | None = None) -> Path:
@@ -74,16 +57,13 @@ def prepare(name: str, files: Sequence[Path] = (), folder: Path | None = None) -
 
 
 def _collect(info: DatasetInfo, files: Sequence[Path], folder: Path | None) -> Collected:
-    from nasbench_rl.training import folders, stand_ins
-    from nasbench_rl.training.packages import PACKAGES, obtain
-
     if info.source == "library":
-        return stand_ins.digits()
+        return substitute_datasets.digits()
     if info.source == "folder":
-        return folders.collect(info, folder)
+        return image_folders.collect(info, folder)
     with tempfile.TemporaryDirectory(prefix="nasbench-rl-") as temporary:
         paths = [obtain(package, files, Path(temporary)) for package in PACKAGES[info.name]]
-        return stand_ins.COLLECTORS[info.name](paths)
+        return substitute_datasets.COLLECTORS[info.name](paths)
 
 
 def assemble(info: DatasetInfo, collected: Collected) -> ImageData:
@@ -105,7 +85,7 @@ def assemble(info: DatasetInfo, collected: Collected) -> ImageData:
 
 
 def split_by_group(labels: Sequence[str], groups: Sequence[str], shares: dict[str, float]) -> list[DataSplit]:
-    """The split of each image, such that no group lies in two.
+    """Return the split of each image, such that no group lies in two.
 
     Groups of one class alone are shared out within that class, the others over all classes. The largest group is
     placed first, each where most images are still wanted; groups of equal size come in an order that a hash of their

@@ -16,10 +16,10 @@ _MIB = 1 << 20
 
 
 def tune_process(threads: int = 1) -> None:
-    """One torch thread, no denormal numbers, and activations that are not given back to the kernel between steps.
+    """Set one torch thread, no denormal numbers, and keep freed activations from the kernel between steps.
 
     One process a training with one thread each beats threads. glibc returns every block over 128 KiB to the kernel when
-    it is freed, so that each activation is paged in anew at every step: on small convolutions that took up to 40 % of
+    it is freed, so that each activation is paged in again at every step: on small convolutions that took up to 40 % of
     an update, and half of it where gradients have gigabytes. Elsewhere than on glibc that does nothing.
 
     Denormal numbers count as 0. Adam's mean of the gradients of a unit that is never active becomes one after some 800
@@ -36,15 +36,15 @@ def tune_process(threads: int = 1) -> None:
         libc.mallopt(_M_TOP_PAD, 64 * _MIB)
 
 
-def give_back_memory() -> None:
+def trim_memory() -> None:
     """Return what a training has freed to the kernel; what comes next in this process may be small."""
     if sys.platform.startswith("linux") and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
 
 
 @contextmanager
-def repeatable() -> Iterator[None]:
-    """Inside, or in a function so decorated, CUDA takes algorithms that give the same bits each time; a CPU does."""
+def deterministic() -> Iterator[None]:
+    """Make CUDA take algorithms that give the same bits each time, as a CPU does; also a decorator."""
     cudnn = torch.backends.cudnn
     with cudnn.flags(enabled=cudnn.enabled, deterministic=True, benchmark=False):  # left out, it would be off
         yield

@@ -25,11 +25,11 @@ from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.spaces.kernels import Network
 from nasbench_rl.task import GameTask
 from nasbench_rl.training.bfloat16 import fixed_parameters
-from nasbench_rl.training.credit import CreditedGames
-from nasbench_rl.training.games import make_games
+from nasbench_rl.training.make_games import make_games
 from nasbench_rl.training.networks import Agent, make_conv, run_conv
-from nasbench_rl.training.ppo import Curve, Rollout, collect, cosine, update
-from nasbench_rl.training.process import repeatable
+from nasbench_rl.training.per_path_returns import ReturnsByPath
+from nasbench_rl.training.ppo import Curve, fit, make_generator
+from nasbench_rl.training.process import deterministic
 
 SamplePath = Callable[[int, np.random.Generator], ArchLike]
 """(number of the update, its random draws) → the architecture whose path it trains."""
@@ -57,7 +57,7 @@ class ChoiceBlocks(Agent):
         )
 
     def block(self, layer: int, kernel: int) -> nn.Conv2d:
-        """The convolution of choice layer ``layer`` with this kernel size."""
+        """Return the convolution of choice layer ``layer`` with this kernel size."""
         return self.convs[layer][str(kernel)]  # type: ignore[index, no-any-return]
 
 
@@ -79,11 +79,11 @@ class Supernet(ChoiceBlocks):
             self._groups = [_Groups.of(column) for column in kernels.T]
 
     def chosen(self) -> Sequence[nn.Conv2d]:
-        """The convolutions of the one path that was selected."""
+        """Return the convolutions of the one path that was selected."""
         return [self.block(layer, kernel) for layer, kernel in enumerate(self.path)]
 
     def run_choices(self, x: Tensor) -> Tensor:
-        """The chosen convolutions; with a path for each row, the rows of one kernel go through it together."""
+        """Return the chosen convolutions; with a path for each row, the rows of one kernel go through it together."""
         if not self._groups:
             return super().run_choices(x)
         for layer, groups in enumerate(self._groups):
@@ -184,7 +184,7 @@ def measure_proxies(
     seeds: np.random.SeedSequence,
     device: torch.device,
 ) -> tuple[Proxy, ...]:
-    """The proxy of each architecture: returns of ``games`` fresh games with the supernet's present weights.
+    """Return the proxy of each architecture: returns of ``games`` fresh games with the supernet's present weights.
 
     The games of all architectures advance together, each row of the batch along its own path: measured on one core,
     1.6 (16 games) to 5 times (one game) faster than an architecture at a time.
@@ -193,7 +193,7 @@ def measure_proxies(
     limited = replace(task, recipe=replace(task.recipe, max_game_steps=task.supernet_recipe.game_steps))
     vectors = [make_games(limited, games) for _ in chosen]
     env_seeds, action_seeds = seeds.spawn(2)
-    generator = torch.Generator(device).manual_seed(int(action_seeds.generate_state(1)[0]))
+    generator = make_generator(action_seeds, device)
     observation = np.stack([v.reset(s) for v, s in zip(vectors, env_seeds.spawn(len(vectors)), strict=True)])
     action = np.zeros((len(vectors), games), dtype=np.int64)
     returns = np.full((len(vectors), games), np.nan)
@@ -221,14 +221,14 @@ def seed_sequence(task: GameTask, seed: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(entropy=seed, spawn_key=(len(task.space),))
 
 
-@repeatable()
+@deterministic()
 def fit_supernet(
     task: GameTask,
     seed: int,
     device: str = "cpu",
     progress: Callable[[int], None] | None = None,
     sample_path: SamplePath | None = None,
-    told: Callable[[PathUpdate], None] | None = None,
+    on_update: Callable[[PathUpdate], None] | None = None,
     fidelities: Collection[int] | None = None,
 ) -> FittedSupernet:
     """Fit a supernet on the task's games and measure the proxies of all architectures on the way.
@@ -241,36 +241,38 @@ def fit_supernet(
         device: ``"cpu"`` or ``"cuda"``.
         progress: called with the env steps done after each update; it may raise to stop the fit.
         sample_path: which path an update trains; None draws uniformly (SPOS).
-        told: called with what an update brought, once all games that it played in are over; a controller learns from
-            it. The updates come in their order, the last ones, whose games never end, not at all.
+        on_update: called with each update once all games that it played in are over, in order; a controller learns from
+            it. The last updates, whose games never end, are left out.
         fidelities: the task's fidelities at which to measure proxies; None is all of them.
     """
-    recipe, on = task.recipe, torch.device(device)
+    on = torch.device(device)
     weight_seeds, env_seeds, action_seeds, path_seeds, proxy_seeds = seed_sequence(task, seed).spawn(5)
-    weights = torch.Generator().manual_seed(int(weight_seeds.generate_state(1)[0]))
-    generator = torch.Generator(on).manual_seed(int(action_seeds.generate_state(1)[0]))
     path_rng = np.random.default_rng(path_seeds)
-    supernet = Supernet(task, weights).to(on)
-    # A block that an update leaves out has no gradient (zero_grad sets None), so Adam moves neither it nor its moments.
-    optimizer = torch.optim.Adam(supernet.parameters(), recipe.learning_rate, eps=recipe.adam_eps, fused=True)
-    games = CreditedGames(make_games(task, recipe.num_envs))
-    rollout = Rollout.empty(recipe, games, task.environment.actions, on)
-    curve, points = Curve(()), _Points(task, proxy_seeds, fidelities)
-    observation = torch.from_numpy(games.reset(env_seeds)).to(on)
-    for i in range(recipe.updates):
-        arch = task.space.parse(sample_path(i, path_rng)) if sample_path else task.space.sample(path_rng)
+    supernet = Supernet(task, make_generator(weight_seeds)).to(on)
+    games = ReturnsByPath(make_games(task, task.recipe.num_envs))
+    points = _Points(task, proxy_seeds, fidelities)
+
+    def before_update(index: int) -> None:
+        arch = task.space.parse(sample_path(index, path_rng)) if sample_path else task.space.sample(path_rng)
         supernet.select(arch.choices)
-        optimizer.param_groups[0]["lr"] = recipe.learning_rate * cosine(i / recipe.updates)
-        games.begin(i, arch.name)
-        observation = collect(supernet, games, observation, rollout, recipe, generator, curve)
-        update(supernet, optimizer, rollout, recipe, generator)
+        games.begin(index, arch.name)
+
+    def after_update(curve: Curve) -> None:
         for settled in games.settled():
-            if told is not None:
-                told(settled)
+            if on_update is not None:
+                on_update(settled)
         points.take(supernet, curve.steps, on)
-        if progress is not None:
-            progress(min(curve.steps, recipe.env_steps))
-    games.close()
+
+    curve = fit(
+        supernet,
+        task,
+        games,
+        (env_seeds, action_seeds),
+        on,
+        before_update=before_update,
+        after_update=after_update,
+        progress=progress,
+    )
     return FittedSupernet(supernet, tuple(points.taken), curve.steps, points.cpu_seconds, proxy_seeds)
 
 

@@ -12,48 +12,14 @@ from typing import Literal
 
 from nasbench_rl import files, processes, shards, store
 from nasbench_rl.errors import missing_extra
-from nasbench_rl.store import Tabled
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
+from nasbench_rl.training.cell import SUPERNET, WHOLE_SPACE, Cell
 
 REPORT_EVERY_SECONDS = 2.0
 ASK_AGAIN_SECONDS = 1.0
-"""How often a cell that another build is training is asked for again."""
-TURN_SECONDS = 0.3
-"""How often a turn is asked for."""
-
-
-SUPERNET, DARTS = "supernet", "darts"
-WHOLE_SPACE = (SUPERNET, DARTS)
-"""Trainings that score every architecture of a space, by the family of their table."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One training: a task's architecture with one train seed, or one for all (``arch`` is of ``WHOLE_SPACE``)."""
-
-    task: str
-    arch: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """File-name stem of its shard and lock."""
-        return f"{self.arch}.seed{self.seed}"
-
-    @property
-    def table(self) -> Tabled:
-        """The table it goes into: the task's own, or that of its supernets or differentiable searches."""
-        task = get_task(self.task)
-        return next((table for table in task.tables if table.family == self.arch), task)
-
-    def is_in(self, trained: set[tuple[str, int]]) -> bool:
-        """Whether it is among the (architecture, seed) of ``shards.trained_cells(folder, self.table)``."""
-        if self.arch not in WHOLE_SPACE:
-            return (self.arch, self.seed) in trained
-        return {(arch.name, self.seed) for arch in get_task(self.task).space} <= trained
-
-    def __str__(self) -> str:
-        return f"{self.task} {self.arch} {'' if self.arch in WHOLE_SPACE else 'train '}seed {self.seed}"
+"""How often to ask again for a cell that another build is training."""
+SLOT_SECONDS = 0.3
+"""How often to ask for a training slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +63,8 @@ def check_ready(tasks: Sequence[Task], device: str) -> None:
         DatasetError: a data set is not prepared.
     """
     check_device(device)
-    from nasbench_rl.training.datasets import load_dataset
-    from nasbench_rl.training.games import games_class
+    from nasbench_rl.training.load_dataset import load_dataset
+    from nasbench_rl.training.make_games import games_class
 
     for suite in dict.fromkeys(task.environment.suite for task in tasks if isinstance(task, GameTask)):
         games_class(suite)
@@ -107,34 +73,34 @@ def check_ready(tasks: Sequence[Task], device: str) -> None:
 
 
 @contextmanager
-def turn(folder: Path, turns: int, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Wait until fewer than ``turns`` trainings that take turns go on in ``folder``, whichever processes they are in.
+def training_slot(folder: Path, slots: int, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Wait until fewer than ``slots`` trainings run in ``folder``, over all processes, and hold a slot meanwhile.
 
-    All that share a folder should name the same number. A turn is not to be asked for while one is held.
+    All that share a folder should name the same number. Don't ask for a slot while holding one.
 
     Args:
         folder: of tables.
-        turns: how many at once; 0 is no limit.
-        waiting: called a few times a second while there is no turn.
+        slots: how many at once; 0 is no limit.
+        waiting: called a few times a second while no slot is free.
     """
-    while turns:
-        for i in range(turns):
+    while slots:
+        for i in range(slots):
             with files.lock(folder, f"turn{i}", wait=False) as mine:
                 if mine:
                     yield
                     return
         waiting()
-        time.sleep(TURN_SECONDS)
+        time.sleep(SLOT_SECONDS)
     yield
 
 
 def lock_name(task: Task, name: str) -> str:
-    """Of the lock that whoever trains the cell called ``name`` holds meanwhile."""
+    """Return the name of the lock that is held while the cell called ``name`` is trained."""
     return f"{Path(store.table_name(task)).stem}.{shards.file_stem(name)}"
 
 
 def train(
-    cells: Sequence[Cell], folder: Path, jobs: int, device: str = "cpu", turns: int = 0
+    cells: Sequence[Cell], folder: Path, jobs: int, device: str = "cpu", slots: int = 0
 ) -> Generator[Event, None, None]:
     """Train ``cells`` with up to ``jobs`` processes; close the iterator to stop them.
 
@@ -147,9 +113,9 @@ def train(
         folder: of tables.
         jobs: processes.
         device: ``cpu`` or ``cuda``.
-        turns: trainings at once over all processes that take turns in ``folder`` (``turn``); 0 is no limit.
+        slots: trainings at once over all processes that ask for a ``training_slot`` in ``folder``; 0 is no limit.
     """
-    work = partial(_train_cell, folder=folder, device=device, turns=turns)
+    work = partial(_train_cell, folder=folder, device=device, slots=slots)
     with processes.Pool(work, cells, min(jobs, len(cells)), daemon=True) as pool:
         for message in pool.messages():
             cell, value = message.job, message.value
@@ -167,7 +133,7 @@ def train(
 
 
 def _train_cell(
-    cell: Cell, report: Callable[[int], None], folder: Path, device: str, turns: int
+    cell: Cell, report: Callable[[int], None], folder: Path, device: str, slots: int
 ) -> tuple[Literal["done", "elsewhere"], str] | None:
     """In a worker: train a cell; returns the kind and text of its event, None while another build has it in work."""
     task, last = get_task(cell.task), 0.0
@@ -183,7 +149,7 @@ def _train_cell(
             return None
         if cell.is_in(shards.trained_cells(folder, cell.table)):
             return "elsewhere", "another build has trained it"
-        with turn(folder, turns, waiting=lambda: progress(0)):
+        with training_slot(folder, slots, waiting=lambda: progress(0)):
             from nasbench_rl.training.process import tune_process  # late: torch takes its time and memory
 
             tune_process()
@@ -193,7 +159,7 @@ def _train_cell(
 
 
 def _train_one(cell: Cell, task: Task, folder: Path, device: str, progress: Callable[[int], None]) -> None:
-    from nasbench_rl.training.cells import train_cell, train_darts, train_supernet
+    from nasbench_rl.training.train_cell import train_cell, train_darts, train_supernet
 
     if cell.arch in WHOLE_SPACE and isinstance(task, GameTask):
         train = train_supernet if cell.arch == SUPERNET else train_darts

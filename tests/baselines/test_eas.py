@@ -17,8 +17,8 @@ from nasbench_rl.errors import InvalidValueError  # noqa: E402
 from nasbench_rl.records import Cost, Split  # noqa: E402
 from nasbench_rl.spaces.base import ArchLike  # noqa: E402
 from nasbench_rl.task import get_task  # noqa: E402
-from nasbench_rl_baselines._grown_chain import GrownChain, Layers, grown_chain  # noqa: E402
-from nasbench_rl_baselines._heirs import HIGHEST, Heirs  # noqa: E402
+from nasbench_rl_baselines._chain_edits import GrownChain, Layers, grown_chain  # noqa: E402
+from nasbench_rl_baselines._child_training import HIGHEST, Children  # noqa: E402
 from nasbench_rl_baselines.eas import Eas, MetaController  # noqa: E402
 
 WHOLE = 1_000_000
@@ -134,25 +134,25 @@ def test_children_get_no_whole_training_which_would_stand_beside_those_from_scra
 def test_the_baseline_moves_nearly_to_the_mean_of_an_update_before_it_is_subtracted(made_tables: Path) -> None:
     run = load(TWO_BY_SEED, tables=made_tables).start(10 * WHOLE, 0)
     children = [run.space[0], run.space[1]]
-    heirs = Heirs(run, children[0], 0.25, 3, decay=0.05)
+    family = Children(run, children[0], 0.25, 3, decay=0.05)
     for child in children:
-        heirs.train(child)
+        family.train(child)
     highest = math.tan(HIGHEST * math.pi / 2)  # returns of games: the worse of the two is 0, the better is cut
     mean = highest / 2
-    assert sorted(heirs.advantages(children)) == pytest.approx([-0.95 * mean, highest - 0.95 * mean])
+    assert sorted(family.advantages(children)) == pytest.approx([-0.95 * mean, highest - 0.95 * mean])
     moved = 0.05 * 0.95 * mean + 0.95 * mean
-    assert sorted(heirs.advantages(children)) == pytest.approx([-moved, highest - moved])
+    assert sorted(family.advantages(children)) == pytest.approx([-moved, highest - moved])
 
 
 def test_the_baseline_can_begin_with_the_reward_of_the_start() -> None:
     bench = ImageToy("nsc-chain/digits@lite")
     run = bench.start(10 * bench.task.max_fidelity, 0)
     start, child = run.space.parse("conv1"), run.space.parse("conv3")
-    heirs = Heirs(run, start, 0.25, 3, decay=0.05, from_start=True)
-    heirs.train(child)
-    before, reward = (math.tan(score * math.pi / 2) for score in (run.points[0].score, heirs.scores[child.name]))
+    family = Children(run, start, 0.25, 3, decay=0.05, from_start=True)
+    family.train(child)
+    before, reward = (math.tan(score * math.pi / 2) for score in (run.points[0].score, family.scores[child.name]))
     assert before != reward
-    assert heirs.advantages([child]) == pytest.approx([0.05 * (reward - before)])
+    assert family.advantages([child]) == pytest.approx([0.05 * (reward - before)])
 
 
 @pytest.mark.parametrize("reinitialise", [True, False])
@@ -179,7 +179,7 @@ def test_the_controller_learns_to_grow_what_is_rewarded(made_tables: Path) -> No
     for _ in range(40):
         grown = [controller.grow(4, 5) for _ in range(5)]
         rewards = torch.tensor([float(layers[1] - layers[0]) for layers, _ in grown])
-        log_probs, _ = controller.judge([episode for _, episode in grown])
+        log_probs, _ = controller.log_prob([episode for _, episode in grown])
         optimizer.zero_grad()
         (-((rewards - rewards.mean()) * log_probs).mean()).backward()
         optimizer.step()
@@ -197,7 +197,7 @@ def test_the_deeper_actor_learns_too() -> None:
         rewards = torch.tensor([-float(len(layers)) for layers, _ in grown])
         lengths.append(-float(rewards.mean()))
         optimizer.zero_grad()
-        gains = (rewards - rewards.mean()) * controller.judge([episode for _, episode in grown])[0]
+        gains = (rewards - rewards.mean()) * controller.log_prob([episode for _, episode in grown])[0]
         (-gains.mean()).backward()
         optimizer.step()
     assert np.mean(lengths[-5:]) < np.mean(lengths[:5]) - 0.7
@@ -224,7 +224,7 @@ def test_what_the_controller_remembers_ends_with_an_update(task: str, made_table
 
     before = drawn(controller)
     for _ in range(3):
-        log_probs, _ = controller.judge([controller.grow(2, 2)[1] for _ in range(4)])
+        log_probs, _ = controller.log_prob([controller.grow(2, 2)[1] for _ in range(4)])
         optimizer.zero_grad()
         log_probs.sum().backward()
         optimizer.step()
@@ -237,8 +237,8 @@ def test_what_the_controller_remembers_ends_with_an_update(task: str, made_table
 def test_episodes_are_judged_side_by_side_as_one_by_one(task: str, made_tables: Path) -> None:
     controller = MetaController(chain_of(task, made_tables), 16, 50, torch.Generator().manual_seed(0))
     episodes = [controller.grow(3, 4)[1] for _ in range(12)]
-    together = torch.stack(controller.judge(episodes))
-    alone = torch.cat([torch.stack(controller.judge([episode])) for episode in episodes], 1)
+    together = torch.stack(controller.log_prob(episodes))
+    alone = torch.cat([torch.stack(controller.log_prob([episode])) for episode in episodes], 1)
     assert len({round(value, 4) for value in together[0].tolist()}) > 5
     assert torch.allclose(together, alone, rtol=1e-4)
 
@@ -248,7 +248,7 @@ def test_probabilities_of_all_episodes_sum_to_one(task: str, wider: int, deeper:
     controller = MetaController(chain_of(task, made_tables), 16, 50, torch.Generator().manual_seed(0))
     drawn = [controller.grow(wider, deeper)[1] for _ in range(1500)]
     episodes = list({str(episode): episode for episode in drawn}.values())
-    log_prob, entropy = (values.detach() for values in controller.judge(episodes))
+    log_prob, entropy = (values.detach() for values in controller.log_prob(episodes))
     assert 2 < len(episodes) and float(log_prob.exp().sum()) == pytest.approx(1.0, abs=1e-5)
     mean = float((log_prob.exp() * entropy).sum())  # of what each step was drawn with
     assert mean == pytest.approx(-float((log_prob.exp() * log_prob).sum()), rel=1e-4)

@@ -180,10 +180,7 @@ def test_children_inherit_from_the_start_and_the_best_are_trained_to_the_end(tab
 def test_a_start_that_nothing_grows_from_is_trained_and_that_is_all(tmp_path: Path) -> None:
     write_made_accuracies(tmp_path, TASK, ["maxpool2"], 2)
     run = searched(TreeCell(start="maxpool2"), load(TASK, tables=tmp_path).start(120, 0))
-    assert [(point.arch, point.fidelity) for point in run.points] == [
-        ("maxpool2", 12),
-        ("maxpool2", 3),
-    ]
+    assert [(point.arch, point.fidelity) for point in run.points] == [("maxpool2", 12), ("maxpool2", 3)]
 
 
 def searched(method: TreeCell, run: Run) -> Run:
@@ -203,7 +200,7 @@ def test_the_controller_learns_to_branch_as_rewarded() -> None:
         gains, rewards = [], []
         for _ in range(4):
             rewards.append(-float(len(moves.grow(controller))))
-            gains.append(controller.told()[0])
+            gains.append(controller.take_log_prob()[0])
         sizes.append(-np.mean(rewards))
         optimizer.zero_grad()
         (-((torch.tensor(rewards) - np.mean(rewards)) * torch.stack(gains)).mean()).backward()

@@ -28,6 +28,7 @@ from stable_baselines3.common.vec_env import VecFrameStack
 from nasbench_rl.provenance import machine
 from nasbench_rl.task import Task, get_task
 from nasbench_rl.training import ppo
+from nasbench_rl.training.make_games import make_games
 from nasbench_rl.training.networks import Agent, fit_to, make_conv, run_conv
 from nasbench_rl.training.process import tune_process
 
@@ -58,7 +59,7 @@ def ours(task: Task, arch: str) -> Callable[[], None]:
     generator = torch.Generator().manual_seed(0)
     agent = Agent(task.network(arch), generator, recipe.autocast)
     optimizer = torch.optim.Adam(agent.parameters(), recipe.learning_rate, eps=recipe.adam_eps, fused=True)
-    games = ppo.make_games(task, recipe.num_envs)
+    games = make_games(task, recipe.num_envs)
     rollout = ppo.Rollout.empty(recipe, games, task.environment.actions, device)
     curve = ppo.Curve(task.fidelities)
     state = {"observation": torch.from_numpy(games.reset(np.random.SeedSequence(0)))}

@@ -26,10 +26,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 METHODS, TRAINING, ENVS = "baselines/nasbench_rl_baselines", "nasbench_rl/training", "nasbench_rl/envs"
 UPDATES, SHARING, PPO = "tests/baselines/test_updates.py", "tests/test_weight_sharing.py", "tests/training/test_ppo.py"
+ENAS = "tests/baselines/test_enas.py"
 CONTROLLERS, GAMES = "tests/baselines/test_controllers.py", "tests/training/test_games.py"
 CLASSIFIER, KERNELS = "tests/training/test_classifier.py", "tests/spaces/test_kernels.py"
 SUPERNET, DARTS = "tests/training/test_supernet.py", "tests/training/test_darts.py"
-Q_TABLE, FIDELITY = "tests/baselines/test_q_table.py", "tests/baselines/test_fidelity_methods.py"
+Q_TABLE, EVOLUTION = "tests/baselines/test_q_table.py", "tests/baselines/test_regularized_evolution.py"
+HYPERBAND, HALVING = "tests/baselines/test_hyperband.py", "tests/baselines/test_successive_halving.py"
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,6 @@ MUTATIONS = (
              "rows = torch.ones_like(rollout.policy_acted).flatten().nonzero()", PPO, "masked"),
     Mutation("agents' ppo: the learning rate stays", f"{TRAINING}/ppo.py",
              "recipe.learning_rate * cosine(i / recipe.updates)", "recipe.learning_rate", PPO, "anneals"),
-    Mutation("supernet: the learning rate stays", f"{TRAINING}/supernet.py",
-             "recipe.learning_rate * cosine(i / recipe.updates)", "recipe.learning_rate", PPO, "anneals"),
-    Mutation("darts: the learning rate stays", f"{TRAINING}/darts.py",
-             "recipe.learning_rate * cosine(i / recipe.updates)", "recipe.learning_rate", PPO, "anneals"),
     Mutation("atari: the last frame alone, not the maximum of two", f"{TRAINING}/atari.py",
              "life_loss_info=True,", "life_loss_info=True,\n            maxpool=False,", GAMES, "maximum"),
     Mutation("atari: returns of clipped rewards", f"{TRAINING}/atari.py",
@@ -125,14 +123,14 @@ MUTATIONS = (
     Mutation("q-learning: epsilon never falls", f"{METHODS}/_q_table.py",
              "models = progress * sum(", "models = 0 * progress * sum(", Q_TABLE, "schedule"),
     Mutation("regularized evolution: the worst dies, not the oldest", f"{METHODS}/regularized_evolution.py",
-             "alive.popleft()", "alive.remove(min(alive, key=lambda one: one[1]))", UPDATES, "oldest"),
+             "alive.popleft()", "alive.remove(min(alive, key=lambda one: one[1]))", EVOLUTION, "oldest"),
     Mutation("regularized evolution: the worst of a tournament breeds", f"{METHODS}/regularized_evolution.py",
-             "parent = max(", "parent = min(", UPDATES, "oldest"),
+             "parent = max(", "parent = min(", EVOLUTION, "oldest"),
     Mutation("hyperband: brackets are rounded down", f"{METHODS}/hyperband.py",
              "-(-(most + 1) * self.eta**halvings // (halvings + 1))",
-             "(most + 1) * self.eta**halvings // (halvings + 1)", FIDELITY, "hyperband"),
+             "(most + 1) * self.eta**halvings // (halvings + 1)", HYPERBAND, "brackets"),
     Mutation("successive halving: the worst are promoted", f"{METHODS}/_fidelities.py",
-             "scores[arch.name]))[::-1]", "scores[arch.name]))", FIDELITY, "promotes"),
+             "scores[arch.name]))[::-1]", "scores[arch.name]))", HALVING, "promotes"),
     Mutation("reinforce: no baseline", f"{METHODS}/_searching.py",
              "advantage = reward - self._value", "advantage = reward", CONTROLLERS, "baseline"),
     Mutation("reinforce: the baseline holds the reward itself", f"{METHODS}/_searching.py",
@@ -153,21 +151,21 @@ MUTATIONS = (
     Mutation("darts: the temperature divides", f"{TRAINING}/darts.py",
              "self.temperature * self.alphas", "self.alphas / self.temperature", DARTS, "temperature"),
     Mutation("enas: ten children an update of the controller", f"{METHODS}/enas.py",
-             "children: int = 3", "children: int = 10", SHARING, "three_children"),
+             "children: int = 3", "children: int = 10", ENAS, "three_children"),
     Mutation("enas: the controller is told nothing", f"{METHODS}/_controller.py",
-             "begin = begin + self.told(told)", "begin = begin + 0 * self.told(told)", SHARING, "last_child"),
+             "begin = begin + self.context(context)", "begin = begin + 0 * self.context(context)", ENAS, "last_child"),
     Mutation("enas: the reward is not told", f"{METHODS}/enas.py",
-             "torch.tensor([self.scale(reward)], dtype=DTYPE)", "torch.zeros(1, dtype=DTYPE)", SHARING, "last_child"),
+             "torch.tensor([self.scale(reward)], dtype=DTYPE)", "torch.zeros(1, dtype=DTYPE)", ENAS, "last_child"),
     Mutation("enas: no entropy bonus", f"{METHODS}/enas.py",
-             " + self.method.entropy_coef * entropy", "", SHARING, "entropy"),
+             " + self.method.entropy_coef * entropy", "", ENAS, "entropy"),
     Mutation("enas: the baseline holds the batch's own rewards", f"{METHODS}/enas.py",
              "advantages, keep = rewards - self.baseline, self.method.baseline_momentum\n        "
              "self.baseline = keep * self.baseline + (1 - keep) * float(rewards.mean())",
              "keep = self.method.baseline_momentum\n        "
              "self.baseline = keep * self.baseline + (1 - keep) * float(rewards.mean())\n        "
-             "advantages = rewards - self.baseline", SHARING, "advantages"),
+             "advantages = rewards - self.baseline", ENAS, "advantages"),
     Mutation("tabular enas hears proxies before the fit has reached them", "nasbench_rl/weight_sharing.py",
-             "if told is not None and count:", "if told is not None:", SHARING, "no_proxy"),
+             "if on_update is not None and count:", "if on_update is not None:", SHARING, "no_proxy"),
     Mutation("tabular enas hears the next proxy, not the last", "nasbench_rl/weight_sharing.py",
              "scores[count - 1][arch]", "scores[min(count, len(scores) - 1)][arch]", SHARING, "stage"),
 )  # fmt: skip

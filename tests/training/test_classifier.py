@@ -17,9 +17,9 @@ from nasbench_rl.recipes_nsc import ClassifierRecipe, nsc_recipes  # noqa: E402
 from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace  # noqa: E402
 from nasbench_rl.training import classifier  # noqa: E402
 from nasbench_rl.training.classifier import EpochPoint, Generators, train, train_vgg  # noqa: E402
-from nasbench_rl.training.datasets import ImageData, make_dataset  # noqa: E402
+from nasbench_rl.training.images import ImageData, make_dataset  # noqa: E402
 from nasbench_rl.training.nsc_network import NscNetwork, VggTwoBlocks, fit, merge  # noqa: E402
-from nasbench_rl.training.stand_ins import digits as collect_digits  # noqa: E402
+from nasbench_rl.training.substitute_datasets import digits as collect_digits  # noqa: E402
 
 CHAIN, BRANCH = NscChain(), NscMultiBranch()
 SHORT = ClassifierRecipe("short", epochs=2, dense=32, train_images=300, held_out_images=100)
@@ -122,7 +122,7 @@ def test_isomorphic_spellings_train_to_the_same_curve(digits: ImageData) -> None
 
 
 def test_a_chain_trains_alike_in_both_spaces(digits: ImageData) -> None:
-    """So that a table of networks with branches may take the rows of chains over (``build.twins``)."""
+    """So that a table of networks with branches may take the rows of chains over (``build.reuse_chains``)."""
     measured = [
         [(point.validation_accuracy, point.test_accuracy, point.train_loss) for point in curve]
         for curve in (
@@ -159,7 +159,7 @@ torch.set_num_threads(1)
 from nasbench_rl.recipes_nsc import ClassifierRecipe
 from nasbench_rl.spaces.nsc import NscMultiBranch
 from nasbench_rl.training.classifier import train
-from nasbench_rl.training.datasets import SPLITS, make_dataset
+from nasbench_rl.training.images import SPLITS, make_dataset
 with np.load({str(tmp_path / "d.npz")!r}) as f:
     parts = [{{s: f[kind + "_" + s] for s in SPLITS}} for kind in ("images", "labels")]
 torch.rand(7)

@@ -15,9 +15,10 @@ import pytest
 
 from nasbench_rl.errors import DatasetError, InvalidValueError, MissingExtraError, UnknownNameError
 from nasbench_rl.recipes_nsc import DATASETS, PAPER_DATASETS, get_dataset_info
-from nasbench_rl.training import datasets, folders, preparation, stand_ins
-from nasbench_rl.training.datasets import SPLITS, dataset_path, load_dataset, make_dataset
-from nasbench_rl.training.packages import PACKAGES, sha256
+from nasbench_rl.training import image_folders, images, preparation, substitute_datasets
+from nasbench_rl.training.images import SPLITS, dataset_path, make_dataset
+from nasbench_rl.training.load_dataset import load_dataset
+from nasbench_rl.training.package_sources import PACKAGES, sha256
 from nasbench_rl.training.preparation import PAPER_SHARES, STAND_IN_SHARES, prepare, split_by_group
 
 Image = pytest.importorskip("PIL.Image")
@@ -126,7 +127,7 @@ def fashion_files(images: int = 60) -> dict[str, bytes]:
 
 
 def test_fashion_mnist_keeps_the_official_test_split(write_package: WritePackage, tmp_path: Path) -> None:
-    collected = stand_ins.fashion_mnist([write_package(tmp_path / "f.deb", fashion_files())])
+    collected = substitute_datasets.fashion_mnist([write_package(tmp_path / "f.deb", fashion_files())])
     assert collected.images.shape == (120, 28, 28, 1)
     assert collected.splits is not None
     assert [collected.splits.count(split) for split in SPLITS] == [50, 10, 60]
@@ -140,12 +141,14 @@ def test_a_damaged_member_is_named(write_package: WritePackage, tmp_path: Path) 
     for bad in (files[name][:-20], b"no gzip", gzip.compress(b"\1\1\1\1aaaa"), gzip.compress(b"")):
         path = write_package(tmp_path / "f.deb", {**files, name: bad})
         with pytest.raises(DatasetError, match="the train files are absent or damaged"):
-            stand_ins.fashion_mnist([path])
+            substitute_datasets.fashion_mnist([path])
     with pytest.raises(DatasetError, match="images have shape"):
-        stand_ins.fashion_mnist([write_package(tmp_path / "f.deb", {**files, name: idx(np.zeros((2, 2), np.uint8))})])
+        substitute_datasets.fashion_mnist(
+            [write_package(tmp_path / "f.deb", {**files, name: idx(np.zeros((2, 2), np.uint8))})]
+        )
     del files[name]
     with pytest.raises(DatasetError, match="absent or damaged"):
-        stand_ins.fashion_mnist([write_package(tmp_path / "f.deb", files)])
+        substitute_datasets.fashion_mnist([write_package(tmp_path / "f.deb", files)])
 
 
 def animal_files(images: object, labels: object) -> dict[str, bytes]:
@@ -160,7 +163,7 @@ def test_animals_lose_their_duplicates(write_package: WritePackage, tmp_path: Pa
     images = np.random.default_rng(0).integers(256, size=(12, 28, 28), dtype=np.uint8)
     images[7] = images[2]
     path = write_package(tmp_path / "a.whl", animal_files(images, np.arange(12) % 3))
-    collected = stand_ins.animals([path])
+    collected = substitute_datasets.animals([path])
     assert len(collected.images) == 11
     assert collected.keys == [str(at) for at in range(12) if at != 7]
     assert collected.labels[2] == "class-2"
@@ -179,7 +182,7 @@ def test_a_pickle_that_is_no_array_is_refused(
     monkeypatch.chdir(tmp_path)
     path = write_package(tmp_path / "a.whl", animal_files(content, np.arange(12)))
     with pytest.raises(DatasetError, match="the arrays are absent or damaged"):
-        stand_ins.animals([path])
+        substitute_datasets.animals([path])
     assert not Path("evil").exists()
 
 
@@ -196,7 +199,7 @@ def emoji_package(write_package: WritePackage, path: Path, vendor: str) -> Path:
 
 def test_emoji_lie_on_grey_and_are_grouped_by_code_point(write_package: WritePackage, tmp_path: Path) -> None:
     paths = [emoji_package(write_package, tmp_path / f"{vendor}.tgz", vendor) for vendor in ("google", "twitter")]
-    collected = stand_ins.emoji(paths)
+    collected = substitute_datasets.emoji(paths)
     assert collected.images.shape == (2, 28, 28, 3)
     assert collected.images[0, 0, 0].tolist() == [128, 128, 128]
     assert collected.images[0, 14, 14].tolist() == [255, 0, 0]
@@ -204,7 +207,7 @@ def test_emoji_lie_on_grey_and_are_grouped_by_code_point(write_package: WritePac
     assert collected.groups == ["1F600"] * 2
     assert collected.keys == ["google/1F600", "twitter/1F600"]
     with pytest.raises(DatasetError, match=r"emoji.json is absent or damaged"):
-        stand_ins.emoji([write_package(tmp_path / "x.tgz", {"package/emoji.json": b"{"})] * 2)
+        substitute_datasets.emoji([write_package(tmp_path / "x.tgz", {"package/emoji.json": b"{"})] * 2)
 
 
 def sprites(race: str, units: int, poses: int, size: int = 72, side: int = 36) -> dict[str, bytes]:
@@ -227,19 +230,19 @@ def test_wesnoth_keeps_large_races_and_whole_units(write_package: WritePackage, 
         **sprites("full", 10, 10, side=72),
         **sprites("large", 10, 10, size=96),
     }
-    collected = stand_ins.wesnoth([write_package(tmp_path / "w.deb", files)])
+    collected = substitute_datasets.wesnoth([write_package(tmp_path / "w.deb", files)])
     assert set(collected.labels) == {"orcs"}
     assert len(collected.images) == 6 * 17 + 2
     assert set(collected.groups) == {f"orcs/unit{letter}" for letter in "abcdef"} | {"orcs/wolf"}
     broken = {**files, next(iter(files)): b"no image"}
     with pytest.raises(DatasetError, match="is no readable image"):
-        stand_ins.wesnoth([write_package(tmp_path / "b.deb", broken)])
+        substitute_datasets.wesnoth([write_package(tmp_path / "b.deb", broken)])
 
 
 def test_groups_that_share_a_picture_are_one() -> None:
     a, b, c, d = (np.full((2, 2, 3), shade, np.uint8) for shade in range(4))
     groups = ["soulless", "zombie", "zombie", "ghast", "ghast", "bat", "bat"]
-    joined = stand_ins.joined(groups, [a, a, b, b, c, d, d])
+    joined = substitute_datasets.joined(groups, [a, a, b, b, c, d, d])
     assert joined == ["ghast"] * 5 + ["bat"] * 2  # soulless and ghast through the zombie
     images = np.stack([a, a, b, b, c, d, d])
     splits = split_by_group(["x"] * 7, joined, STAND_IN_SHARES)
@@ -251,7 +254,7 @@ def test_font_letters_are_drawn_large_and_grouped_by_family(write_package: Write
     pyplot_fonts = pytest.importorskip("matplotlib.font_manager")
     font = Path(pyplot_fonts.findfont("DejaVu Sans"))
     files = {"./usr/share/fonts/truetype/aenigma/one.ttf": font.read_bytes()}
-    collected = stand_ins.font_letters([write_package(tmp_path / "f.deb", files)])
+    collected = substitute_datasets.font_letters([write_package(tmp_path / "f.deb", files)])
     assert collected.images.shape == (26, 28, 28, 1)
     assert set(collected.groups) == {"dejavu"}
     assert "".join(collected.labels) == "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -260,7 +263,7 @@ def test_font_letters_are_drawn_large_and_grouped_by_family(write_package: Write
     assert letter_i[:, :8].max() == 0  # … and nothing beside it
     assert letter_h[0].max() > 200  # touches the upper edge
     with pytest.raises(DatasetError, match="is no readable font"):
-        stand_ins.font_letters([write_package(tmp_path / "f.deb", {"./a.ttf": b"no font"})])
+        substitute_datasets.font_letters([write_package(tmp_path / "f.deb", {"./a.ttf": b"no font"})])
 
 
 # -- prepare and load
@@ -343,7 +346,7 @@ def test_no_flipped_bit_and_no_cut_ends_in_anything_but_that_line() -> None:
     refused: set[str] = set()
     for content in damaged:
         path.write_bytes(content)
-        datasets._read.cache_clear()
+        images.read_dataset.cache_clear()
         try:
             data = load_dataset("digits")
         except DatasetError as error:
@@ -360,7 +363,7 @@ def test_preparing_needs_pillow(write_package: WritePackage, tmp_path: Path, mon
     paths = [emoji_package(write_package, tmp_path / f"{vendor}.tgz", vendor) for vendor in ("google", "twitter")]
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingExtraError, match=r"nasbench-rl\[nsc\]"):
-        stand_ins.emoji(paths)
+        substitute_datasets.emoji(paths)
 
 
 # -- the paper's data sets, from folders
@@ -395,7 +398,7 @@ def test_a_folder_becomes_84_by_84_with_a_third_held_out(tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("few_textures")
 def test_the_default_folder_is_in_the_cache() -> None:
-    make_folder(folders.default_folder("dtd"), classes=47, images=6)
+    make_folder(image_folders.default_folder("dtd"), classes=47, images=6)
     assert prepare("dtd") == dataset_path("dtd")
 
 
@@ -404,7 +407,12 @@ def test_an_absent_folder_says_what_to_put_where(name: str) -> None:
     info = DATASETS[name]
     with pytest.raises(DatasetError) as caught:
         prepare(name)
-    for part in (str(folders.default_folder(name)), f"{info.classes} sub-folders", str(info.images), "--folder PATH"):
+    for part in (
+        str(image_folders.default_folder(name)),
+        f"{info.classes} sub-folders",
+        str(info.images),
+        "--folder PATH",
+    ):
         assert part in str(caught.value)
 
 
@@ -430,7 +438,7 @@ def test_wrong_images_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(DatasetError, match=r"0.png is no readable image \(.*decompression bomb"):
         prepare("dtd", folder=folder)
     with pytest.raises(DatasetError, match=r"some.png is no readable image \(.*decompression bomb"):
-        stand_ins._open(png(np.zeros((10, 10, 3), np.uint8)), tmp_path / "x.deb", "some.png")
+        substitute_datasets._open(png(np.zeros((10, 10, 3), np.uint8)), tmp_path / "x.deb", "some.png")
 
 
 @pytest.mark.usefixtures("few_textures")

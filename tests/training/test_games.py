@@ -12,9 +12,10 @@ from ale_py.vector_env import AtariVectorEnv
 
 from nasbench_rl.errors import MissingExtraError, UnknownNameError
 from nasbench_rl.task import Environment, get_task
-from nasbench_rl.training import games as games_module
+from nasbench_rl.training import make_games as games_module
 from nasbench_rl.training.atari import AtariGames, to_blocks
-from nasbench_rl.training.games import Step, make_games
+from nasbench_rl.training.games import Step
+from nasbench_rl.training.make_games import make_games
 from nasbench_rl.training.minatar import MinAtarGames
 
 ATARI = get_task("atari-ss1/breakout@lite")

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,11 @@ from nasbench_rl.recipes import PPORecipe
 from nasbench_rl.task import Task, get_task
 from nasbench_rl.training import darts, ppo, supernet
 from nasbench_rl.training.atari import to_blocks
-from nasbench_rl.training.cells import train_cell
 from nasbench_rl.training.games import Step
 from nasbench_rl.training.networks import Agent, mirrored
 from nasbench_rl.training.ppo import Curve, Rollout, advantages, collect, cosine, evaluate, train, update
+from nasbench_rl.training.train_cell import train_cell
+from nasbench_rl.training.warm_start import TrainedNetworks
 
 SMOKE = get_task("minatar-ss1/breakout@smoke")
 TINY = dataclasses.replace(SMOKE, recipe=dataclasses.replace(SMOKE.recipe, env_steps=3000, eval_games=4))
@@ -285,12 +287,19 @@ def test_every_training_anneals_its_learning_rate(monkeypatch: pytest.MonkeyPatc
     def spy(policy: Any, optimizer: torch.optim.Optimizer, *rest: Any) -> None:
         rates.append(optimizer.param_groups[0]["lr"])
 
-    for module, fit in ((ppo, lambda: train(TINY, (1, 1), 0)), (supernet, lambda: supernet.fit_supernet(
-        TINY, 0, fidelities=[])), (darts, lambda: darts.fit_darts(TINY, 0))):  # fmt: skip
+    monkeypatch.setattr(ppo, "update", spy)
+    networks = TrainedNetworks(TINY, held={"k1-k1": Agent(TINY.network((1, 1)), torch.Generator())})
+    child, parent = TINY.space.parse((2, 2)), TINY.space.parse((1, 1))
+    fits: tuple[Callable[[], object], ...] = (
+        lambda: train(TINY, (1, 1), 0),
+        lambda: supernet.fit_supernet(TINY, 0, fidelities=[]),
+        lambda: darts.fit_darts(TINY, 0),
+        lambda: networks.train_child(child, parent, 0, 0, TINY.recipe.env_steps),
+    )
+    for fit in fits:
         rates.clear()
-        monkeypatch.setattr(module, "update", spy)
         fit()
-        assert rates == pytest.approx([TINY.recipe.learning_rate * cosine(i / 3) for i in range(3)]), module.__name__
+        assert rates == pytest.approx([TINY.recipe.learning_rate * cosine(i / 3) for i in range(3)])
 
 
 def test_the_learning_rate_falls_by_a_cosine_to_zero() -> None:

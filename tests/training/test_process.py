@@ -13,8 +13,8 @@ from nasbench_rl import cli  # noqa: E402
 from nasbench_rl.build import train  # noqa: E402
 from nasbench_rl.errors import InvalidValueError  # noqa: E402
 from nasbench_rl.task import ImageTask, get_task  # noqa: E402
-from nasbench_rl.training import cells, memory, process  # noqa: E402
-from nasbench_rl.training.workers import Cell  # noqa: E402
+from nasbench_rl.training import memory, process, train_cell  # noqa: E402
+from nasbench_rl.training.cell import Cell  # noqa: E402
 
 LITE = "nsc-chain/digits@lite"
 
@@ -42,7 +42,7 @@ def test_a_network_larger_than_the_memory_is_refused(monkeypatch: pytest.MonkeyP
     memory.check(task, "conv1", "cpu")
     monkeypatch.setattr(memory, "usable", lambda device: need - 1)
     with pytest.raises(InvalidValueError, match=r"parameters take .* GB to train, and cpu has .* larger machine"):
-        cells.train_rows(task, task.space.parse("conv1"), 0, "cpu", None)
+        train_cell.train_rows(task, task.space.parse("conv1"), 0, "cpu", None)
 
 
 def test_jobs_are_as_many_as_fit_beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_memory_goes_back_after_a_training() -> None:
     kept = [np.ones(5_000_000) for _ in range(8)]
     del kept
     before = resident()
-    process.give_back_memory()
+    process.trim_memory()
     assert resident() < before - 150_000_000
 
 

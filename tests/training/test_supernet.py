@@ -20,9 +20,10 @@ from nasbench_rl.records import PathUpdate
 from nasbench_rl.task import Task, get_task
 from nasbench_rl.task_tables import supernet_table
 from nasbench_rl.training import ppo, supernet
-from nasbench_rl.training.cells import train_supernet
-from nasbench_rl.training.games import Games, make_games
+from nasbench_rl.training.games import Games
+from nasbench_rl.training.make_games import make_games
 from nasbench_rl.training.supernet import Supernet, fit_supernet, measure_proxies
+from nasbench_rl.training.train_cell import train_supernet
 
 CPU = torch.device("cpu")
 
@@ -188,8 +189,8 @@ def test_uniform_paths_reach_every_block_alike_and_do_not_depend_on_what_was_fou
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(supernet, "Supernet", Recorder)
-        patch.setattr(supernet, "collect", one_step)
-        patch.setattr(supernet, "update", lambda *everything: None)
+        patch.setattr(ppo, "collect", one_step)
+        patch.setattr(ppo, "update", lambda *everything: None)
         fit_supernet(task, 0, fidelities=[])
     assert len(drawn) == 1000
     counts = np.array([drawn.count(arch.choices) for arch in task.space])
@@ -205,7 +206,7 @@ def test_a_controller_is_told_what_each_of_its_paths_brought() -> None:
         asked.append(f"k{(1, 3, 3, 1)[index]}-k{int(rng.choice([1, 3]))}")
         return asked[-1]
 
-    fit_supernet(task, 0, sample_path=sample_path, told=told.append, fidelities=[])
+    fit_supernet(task, 0, sample_path=sample_path, on_update=told.append, fidelities=[])
     assert heard[1:] == [0, 1, 2], "games of the very first paths are short: the next update ends the last of them"
     assert [update.index for update in told] == [0, 1, 2]
     assert [update.arch for update in told] == asked[:3]

@@ -21,11 +21,12 @@ class Update:
 
             from nasbench_rl.task import get_task
             from nasbench_rl.training import ppo
+            from nasbench_rl.training.make_games import make_games
             from nasbench_rl.training.networks import Agent
             from nasbench_rl.training.process import tune_process
 
             task = get_task(task_id)
-            self.games = ppo.make_games(task, task.recipe.num_envs)
+            self.games = make_games(task, task.recipe.num_envs)
         except ImportError as error:
             raise NotImplementedError(f"needs the extra 'live': {error}") from error
         tune_process()

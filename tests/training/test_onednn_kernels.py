@@ -17,7 +17,7 @@ from nasbench_rl.build.command import main
 from nasbench_rl.errors import NasbenchError
 from nasbench_rl.task import get_task
 from nasbench_rl.training import bfloat16, networks, nsc_network
-from nasbench_rl.training.kernels import BATCH, MOST_INPUTS, Kernel, Layer, Report, layers_of, parse, report
+from nasbench_rl.training.onednn_kernels import BATCH, MOST_INPUTS, Kernel, Layer, Report, layers_of, parse, report
 
 LAYERS = (Layer(16, 16, 2, height=10, width=10), Layer(40, 7), Layer(4, 5))
 CAPTURED = """\
@@ -99,7 +99,7 @@ def described(layers: list[Layer]) -> set[tuple[Any, ...]]:
     ("id_", "arch"), [("minatar-ss1/breakout@smoke", "k2-k5"), ("atari-ss1/freeway@lite", "k4-k3")]
 )
 def test_the_layers_of_an_agent(id_: str, arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nasbench_rl.training.kernels.MOST_INPUTS", 1_000_000)
+    monkeypatch.setattr("nasbench_rl.training.onednn_kernels.MOST_INPUTS", 1_000_000)
     task = get_task(id_)
     shape = (8, 21, 21, 64) if id_.startswith("atari") else (8, 10, 10, task.environment.channels)
     agent = networks.Agent(task.network(arch), torch.Generator(), task.recipe.autocast)  # type: ignore[attr-defined]
@@ -121,7 +121,7 @@ def test_the_layers_of_a_classifier(id_: str, monkeypatch: pytest.MonkeyPatch) -
         )
         height, width, channels = task.image
         with monkeypatch.context() as patch, torch.autocast("cpu", torch.bfloat16, enabled=bool(task.recipe.autocast)):
-            patch.setattr("nasbench_rl.training.kernels.MOST_INPUTS", 1_000_000)
+            patch.setattr("nasbench_rl.training.onednn_kernels.MOST_INPUTS", 1_000_000)
             assert recorded(network, torch.zeros(2, channels, height, width), patch) == described(
                 layers_of(task, [arch])
             )

@@ -1,12 +1,6 @@
-"""What the methods share that grow networks: a trained start, children with its weights, a few trained to the end.
+"""A trained start network, children that inherit its weights, and a few of them trained to the end.
 
-Both papers train one small network first, give every child that the controller grows from it the start's weights and a
-short training, and train the best children at the end. Here a search ends with the best of the wholly trained, the
-start among them: it was paid for, and short trainings rank children too roughly to say that one surely beats it.
-Rewards and their baseline are those of the authors' code, ``reward`` in ``code/expdir_monitor/arch_manager.py`` of
-https://github.com/han-cai/EAS, ``update_meta_controller`` in ``code/CIFAR/expdir_monitor/arch_manager.py`` of
-https://github.com/han-cai/PathLevel-EAS: before an update of the controller the baseline moves by 0.95 of the way to
-the mean reward of the children that the update learns from.
+Rewards and baseline are those of https://github.com/han-cai/EAS and https://github.com/han-cai/PathLevel-EAS.
 """
 
 from __future__ import annotations
@@ -37,11 +31,11 @@ SMALL = 100
 
 
 def is_small(run: Run) -> bool:
-    """Whether the space is one of those whose default budget buys a large part of it."""
+    """Return whether the space is one of those whose default budget buys a large part of it."""
     return size_of(run.space) <= SMALL
 
 
-class Heirs:
+class Children:
     """The children of one start network and their rewards.
 
     Attributes:
@@ -51,13 +45,13 @@ class Heirs:
     def __init__(
         self, run: Run, start: Architecture, part: float, finalists: int, decay: float, from_start: bool = False
     ) -> None:
-        """Trains ``start`` wholly.
+        """Train ``start`` to the end.
 
         Args:
             run: the search.
             start: the network that all others grow from.
             part: part of a training that a child gets; less than a whole one, since a score with inherited weights at
-                the end of a whole training would stand beside those from scratch, which it is no match for.
+                the end of a whole training would be compared with those from scratch, unfairly.
             finalists: children that are trained to the end, at least, if the budget has them.
             decay: weight of the baseline's past when the mean reward of an update's children comes in.
             from_start: the baseline begins with the start's reward; else with 0.
@@ -96,7 +90,7 @@ class Heirs:
     def learn(
         self,
         grow: Callable[[], tuple[Architecture, Episode]],
-        judge: Callable[[list[Episode]], tuple[Tensor, Tensor]],
+        log_prob_of: Callable[[list[Episode]], tuple[Tensor, Tensor]],
         optimizer: torch.optim.Optimizer,
         batch: int,
         entropy_coef: float,
@@ -105,7 +99,7 @@ class Heirs:
 
         Args:
             grow: gives a child and the episode of decisions it came from.
-            judge: gives the log-probability of each episode and its summed entropy, (episodes,) and differentiable.
+            log_prob_of: gives each episode's log-probability and summed entropy, both (episodes,), with gradients.
             optimizer: of the controller.
             batch: children an update.
             entropy_coef: weight of the entropy bonus.
@@ -118,7 +112,7 @@ class Heirs:
                 self.train(child)
                 children.append(child)
                 episodes.append(episode)
-            log_prob, entropy = judge(episodes)
+            log_prob, entropy = log_prob_of(episodes)
             gains = torch.tensor(self.advantages(children), dtype=DTYPE) * log_prob
             if not log_prob.requires_grad:  # no child had a choice to make: there is nothing to learn
                 continue
@@ -127,7 +121,7 @@ class Heirs:
             optimizer.step()
 
     def advantages(self, children: Sequence[Architecture]) -> list[float]:
-        """The rewards of the children of an update minus the baseline, which has moved towards their mean before."""
+        """Return the children's rewards minus the baseline, which moves towards their mean first."""
         rewards = [self._reward(self.scores[child.name]) for child in children]
         self._baseline = self._decay * self._baseline + (1 - self._decay) * math.fsum(rewards) / len(rewards)
         return [reward - self._baseline for reward in rewards]

@@ -1,13 +1,11 @@
-"""Train one cell of a table, or one network for all its architectures, and write its shard.
-
-Both ``build`` and the live benchmark do.
-"""
+"""Train one cell of a table, or one network for all its architectures, and write its shard."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +13,32 @@ from nasbench_rl import provenance, shards, store
 from nasbench_rl.errors import DatasetError
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.task import GameTask, ImageTask, Task
+from nasbench_rl.training.cell import DARTS, SUPERNET, cell_name
 
 Rows = list[dict[str, Any]]
 Progress = Callable[[int], None] | None
 
 
 def train_cell(
-    task: Task,
-    arch: ArchLike,
-    seed: int,
-    folder: Path,
-    device: str = "cpu",
-    progress: Callable[[int], None] | None = None,
+    task: Task, arch: ArchLike, seed: int, folder: Path, device: str = "cpu", progress: Progress = None
 ) -> Path:
     """Train ``arch`` with train seed ``seed`` and write the cell's shard under ``folder``; returns its path."""
     from nasbench_rl.training import process
 
     architecture = task.space.parse(arch)
-    if isinstance(task, ImageTask):
-        _check_same_images(task, folder)
+    if isinstance(task, ImageTask):  # before a training whose rows the table would refuse
+        check_images(task, folder, store.read_table(folder, task)["data"].unique().to_pylist())
     common = {**_origin(device), **_size(task, architecture), "seed": seed}
     try:
         rows = [{**common, **point} for point in train_rows(task, architecture, seed, device, progress)]
     finally:
-        process.give_back_memory()
+        process.trim_memory()
     return shards.write_shard(folder, task, cell_name(architecture.name, seed), store.encode_rows(task, rows))
-
-
-def _check_same_images(task: ImageTask, folder: Path) -> None:
-    """Raise DatasetError before a training whose rows the table would refuse."""
-    check_images(task, folder, store.read_table(folder, task)["data"].unique().to_pylist())
 
 
 def check_images(task: ImageTask, folder: Path, known: Sequence[str]) -> None:
     """Raise DatasetError where the prepared images are none of those ``known`` from the rows in ``folder``."""
-    from nasbench_rl.training.datasets import load_dataset
+    from nasbench_rl.training.load_dataset import load_dataset
 
     name = task.environment.name
     if known and load_dataset(name).digest not in known:
@@ -61,7 +50,7 @@ def check_images(task: ImageTask, folder: Path, known: Sequence[str]) -> None:
 
 
 def train_rows(task: Task, arch: Architecture, seed: int, device: str, progress: Progress) -> Rows:
-    """Train, and give what was measured at each fidelity."""
+    """Train an architecture and return what was measured at each fidelity."""
     if isinstance(task, ImageTask):
         return _train_classifier(task, arch, seed, device, progress)
     assert isinstance(task, GameTask)
@@ -72,17 +61,7 @@ def _train_agent(task: GameTask, arch: Architecture, seed: int, device: str, pro
     from nasbench_rl.training import ppo
 
     trained = ppo.train(task, arch, seed, device, progress)
-    rows = [
-        {
-            "fidelity": point.fidelity,
-            "return_last100": _known(point.return_last100),
-            "return_all": _known(point.return_all),
-            "games": point.games,
-            "cpu_seconds": point.cpu_seconds,
-            "wall_seconds": point.wall_seconds,
-        }
-        for point in trained.curve
-    ]
+    rows = [{name: _known(value) for name, value in asdict(point).items()} for point in trained.curve]
     rows[-1] |= {
         "return_eval": statistics.fmean(trained.eval_returns),
         "return_eval_std": statistics.stdev(trained.eval_returns),
@@ -92,29 +71,17 @@ def _train_agent(task: GameTask, arch: Architecture, seed: int, device: str, pro
 
 
 def _train_classifier(task: ImageTask, arch: Architecture, seed: int, device: str, progress: Progress) -> Rows:
-    from nasbench_rl.training import classifier, datasets, memory
+    from nasbench_rl.training import classifier, memory
+    from nasbench_rl.training.load_dataset import load_dataset
 
     memory.check(task, arch, device)
-    data = datasets.load_dataset(task.environment.name)
-    curve = classifier.train(task.space, arch, data, task.recipe, seed, device, progress)
-    return [
-        {
-            "fidelity": point.epoch,
-            "validation_accuracy": point.validation_accuracy,
-            "test_accuracy": point.test_accuracy,
-            "train_loss": point.train_loss,
-            "density": task.space.density(arch),
-            "data": data.digest,
-            "cpu_seconds": point.cpu_seconds,
-            "wall_seconds": point.wall_seconds,
-        }
-        for point in curve
-    ]
+    data = load_dataset(task.environment.name)
+    rows = map(asdict, classifier.train(task.space, arch, data, task.recipe, seed, device, progress))
+    common = {"density": task.space.density(arch), "data": data.digest}
+    return [{"fidelity": row.pop("epoch"), **row, **common} for row in rows]
 
 
-def train_supernet(
-    task: GameTask, seed: int, folder: Path, device: str = "cpu", progress: Callable[[int], None] | None = None
-) -> Path:
+def train_supernet(task: GameTask, seed: int, folder: Path, device: str = "cpu", progress: Progress = None) -> Path:
     """Fit one supernet with uniform paths and write the shard of all its proxies under ``folder``; returns its path.
 
     The shard holds a cell (architecture, supernet seed) for every architecture of the space.
@@ -122,7 +89,6 @@ def train_supernet(
     from nasbench_rl.training.supernet import fit_supernet
 
     origin = _origin(device)
-    fitted = fit_supernet(task, seed, device, progress)
     rows = [
         {
             **origin,
@@ -137,16 +103,14 @@ def train_supernet(
             "cpu_seconds": point.cpu_seconds,
             "wall_seconds": point.wall_seconds,
         }
-        for point in fitted.points
+        for point in fit_supernet(task, seed, device, progress).points
         for proxy in point.proxies
     ]
     table = store.encode_rows(task.supernet, rows)
-    return shards.write_shard(folder, task.supernet, cell_name("supernet", seed), table)
+    return shards.write_shard(folder, task.supernet, cell_name(SUPERNET, seed), table)
 
 
-def train_darts(
-    task: GameTask, seed: int, folder: Path, device: str = "cpu", progress: Callable[[int], None] | None = None
-) -> Path:
+def train_darts(task: GameTask, seed: int, folder: Path, device: str = "cpu", progress: Progress = None) -> Path:
     """Run one differentiable search and write the shard of the probabilities it went through; returns its path.
 
     The shard holds a cell (architecture, seed of the search) for every architecture of the space.
@@ -169,16 +133,11 @@ def train_darts(
         for point in fit_darts(task, seed, device, progress).points
         for arch in task.space
     ]
-    return shards.write_shard(folder, task.darts, cell_name("darts", seed), store.encode_rows(task.darts, rows))
-
-
-def cell_name(arch: str, seed: int) -> str:
-    """File-name stem of a cell's shard and lock."""
-    return f"{arch}.seed{seed}"
+    return shards.write_shard(folder, task.darts, cell_name(DARTS, seed), store.encode_rows(task.darts, rows))
 
 
 def _origin(device: str) -> dict[str, Any]:
-    """Asked for before a training: the commit that is run, not one made meanwhile."""
+    """Return the commit and machine; asked for before a training, during which others may be committed."""
     return {"code_version": provenance.code_version(), "machine": provenance.machine(device)}
 
 

@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -57,7 +57,7 @@ class ImageData:
         return height, width, channels
 
     def subset(self, split: DataSplit, limit: int | None = None) -> tuple[Images, Labels]:
-        """At most ``limit`` images of a split, as many of each class as there are, always the same ones.
+        """Return at most ``limit`` images of a split, as many of each class as there are, always the same ones.
 
         Prepared splits lie in a fixed shuffled order. The first image of every class is taken, then the second of
         every class, and so on; a class that has run out leaves its place to the others. None: the whole split.
@@ -73,6 +73,25 @@ class ImageData:
         return images[chosen], labels[chosen]
 
 
+@dataclass(frozen=True)
+class Collected:
+    """Images before they are split.
+
+    Attributes:
+        images: uint8 (n, height, width, channels).
+        labels: class name of each.
+        groups: images of one group (a font family, a unit) stay in one split.
+        keys: a distinct name of each; fixes the order.
+        splits: the split of each where the data set brings its own, else None.
+    """
+
+    images: Images
+    labels: Sequence[str]
+    groups: Sequence[str]
+    keys: Sequence[str]
+    splits: Sequence[DataSplit] | None = None
+
+
 def data_dir() -> Path:
     """``$NASBENCH_RL_DATA``, else ``data`` in the user's cache folder."""
     named = os.environ.get("NASBENCH_RL_DATA")
@@ -82,36 +101,8 @@ def data_dir() -> Path:
 
 
 def dataset_path(name: str) -> Path:
-    """Where the prepared data set lies, or will lie."""
+    """Return where the prepared data set lies, or will lie."""
     return data_dir() / f"{get_dataset_info(name).name}.npz"
-
-
-def load_dataset(name: str) -> ImageData:
-    """Read a prepared data set; digits, which scikit-learn brings along, are prepared on first use.
-
-    Raises:
-        UnknownNameError: no data set has this name.
-        DatasetError: it was never prepared, or its file is damaged or of another version; says the command to run.
-            Or its file cannot be read or written.
-    """
-    path = dataset_path(name)
-    modified = _modified(path)
-    if modified is None:
-        if get_dataset_info(name).source != "library":
-            raise DatasetError(f"data set {name!r} is not prepared ({path} is absent); {_remedy(name)}")
-        from nasbench_rl.training.preparation import prepare
-
-        prepare(name)
-        modified = _modified(path) or 0
-    return _read(name, path, modified)
-
-
-def _modified(path: Path) -> int | None:
-    """When a prepared file was written; None when it is not there."""
-    try:
-        return path.stat().st_mtime_ns if path.is_file() else None
-    except OSError as error:
-        raise _unusable(path, "read", error) from None
 
 
 def check_dataset(data: ImageData, info: DatasetInfo) -> None:
@@ -123,12 +114,12 @@ def check_dataset(data: ImageData, info: DatasetInfo) -> None:
     if data.shape != info.image or len(data.classes) != info.classes:
         raise DatasetError(
             f"data set {info.name!r} has {len(data.classes)} classes of {data.shape} images, "
-            f"expected {info.classes} of {info.image}; {_remedy(info.name)}"
+            f"expected {info.classes} of {info.image}; {remedy(info.name)}"
         )
     for split in SPLITS:
         images, labels = data.images[split], data.labels[split]
         if len(images) != len(labels) or images.shape[1:] != info.image:
-            raise DatasetError(f"data set {info.name!r}: images and labels of {split} do not fit; {_remedy(info.name)}")
+            raise DatasetError(f"data set {info.name!r}: images and labels of {split} do not fit; {remedy(info.name)}")
         absent = sorted(set(range(info.classes)) - set(labels.tolist()))
         if absent:
             raise DatasetError(f"data set {info.name!r}: no image of class {data.classes[absent[0]]!r} in {split}")
@@ -137,7 +128,7 @@ def check_dataset(data: ImageData, info: DatasetInfo) -> None:
 def make_dataset(
     name: str, classes: tuple[str, ...], images: Mapping[str, Images], labels: Mapping[str, Labels]
 ) -> ImageData:
-    """An ImageData with its digest computed."""
+    """Return an ImageData with its digest computed."""
     checksum = hashlib.sha256()
     for split in SPLITS:
         for array in (np.ascontiguousarray(images[split]), labels[split].astype("<i8")):
@@ -156,7 +147,7 @@ def save_dataset(data: ImageData) -> Path:
     try:
         _write(data, path)
     except OSError as error:
-        raise _unusable(path, "written", error) from None
+        raise unusable(path, "written", error) from None
     return path
 
 
@@ -171,16 +162,16 @@ def _write(data: ImageData, path: Path) -> None:
 
 
 @lru_cache(maxsize=8)
-def _read(name: str, path: Path, modified: int) -> ImageData:
-    """``modified`` makes a file that was prepared anew another entry of the cache."""
+def read_dataset(name: str, path: Path, modified: int) -> ImageData:
+    """Read a data set; ``modified`` makes a file that was prepared again another entry of the cache."""
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise _unusable(path, "read", error) from None
+        raise unusable(path, "read", error) from None
     try:
         arrays = _unpack(raw)
         if int(arrays["format"]) != FORMAT:
-            raise DatasetError(f"{path} was prepared by another version of this package; {_remedy(name)}")
+            raise DatasetError(f"{path} was prepared by another version of this package; {remedy(name)}")
         images: dict[str, Images] = {split: arrays[f"{split}_images"] for split in SPLITS}
         labels: dict[str, Labels] = {split: arrays[f"{split}_labels"].astype(np.int64) for split in SPLITS}
         classes, digest = tuple(str(label) for label in arrays["classes"]), str(arrays["digest"])
@@ -192,7 +183,7 @@ def _read(name: str, path: Path, modified: int) -> ImageData:
     except (DatasetError, MemoryError):
         raise
     except Exception as error:  # what a damaged archive raises is in no list: NotImplementedError, RuntimeError, …
-        raise DatasetError(f"{path} is damaged ({type(error).__name__}); {_remedy(name)}") from None
+        raise DatasetError(f"{path} is damaged ({type(error).__name__}); {remedy(name)}") from None
     for split in SPLITS:  # every caller gets the same arrays
         images[split].flags.writeable = labels[split].flags.writeable = False
     check_dataset(data, get_dataset_info(name))
@@ -200,13 +191,14 @@ def _read(name: str, path: Path, modified: int) -> ImageData:
 
 
 def _unpack(raw: bytes) -> dict[str, Any]:
-    """The arrays of an ``.npz``, every member read to its end: ``np.load`` stops short of a checksum at times."""
+    """Read the arrays of an ``.npz``, every member to its end: ``np.load`` stops short of a checksum at times."""
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         members = {member.removesuffix(".npy"): archive.read(member) for member in archive.namelist()}
     return {member: np.lib.format.read_array(io.BytesIO(held), allow_pickle=False) for member, held in members.items()}
 
 
-def _unusable(path: Path, verb: str, error: OSError) -> DatasetError:
+def unusable(path: Path, verb: str, error: OSError) -> DatasetError:
+    """Return the error for a file of the cache that cannot be ``"read"`` or ``"written"``."""
     room = "make room there, or " if error.errno in files.FULL else ""
     return DatasetError(
         f"{path} cannot be {verb} ({files.reason(error)}); {room}set NASBENCH_RL_DATA to a folder that you may "
@@ -214,5 +206,6 @@ def _unusable(path: Path, verb: str, error: OSError) -> DatasetError:
     )
 
 
-def _remedy(name: str) -> str:
+def remedy(name: str) -> str:
+    """Return the command that prepares a data set, for messages."""
     return f"run: python -m nasbench_rl.data prepare {name}"

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from nasbench_rl.task import GameTask, get_task
-from nasbench_rl.training.credit import CreditedGames
-from nasbench_rl.training.games import Step, make_games
+from nasbench_rl.training.games import Step
+from nasbench_rl.training.make_games import make_games
+from nasbench_rl.training.per_path_returns import ReturnsByPath
 
 
 class Scripted:
@@ -34,7 +35,7 @@ class Scripted:
         return Step(seen, rewards, over, np.zeros(2, dtype=np.bool_), {}, returns)
 
 
-def played(games: CreditedGames, *lengths: int) -> list[list[tuple[int, int, float, float]]]:
+def played(games: ReturnsByPath, *lengths: int) -> list[list[tuple[int, int, float, float]]]:
     """What is settled after each update of so many steps: (index, env steps, games, return)."""
     heard = []
     for index, length in enumerate(lengths):
@@ -49,7 +50,7 @@ def played(games: CreditedGames, *lengths: int) -> list[list[tuple[int, int, flo
 
 def test_a_game_counts_for_each_update_by_its_share_of_the_steps() -> None:
     # Row 0 plays 1-4, then 5-6; row 1 plays 1, then 2-6. Updates end after steps 2, 5, 6.
-    heard = played(CreditedGames(Scripted((4, 6), (1, 6))), 2, 3, 1)  # type: ignore[arg-type]
+    heard = played(ReturnsByPath(Scripted((4, 6), (1, 6))), 2, 3, 1)  # type: ignore[arg-type]
     assert heard[:2] == [[], []], "row 1's second game runs to step 6"
     first = 2 / 4 + 1 + 1 / 5, (1 + 2) + 1 + 2
     second = 2 / 4 + 1 / 2 + 3 / 5, (3 + 4 + 5) + (3 + 4 + 5)
@@ -60,7 +61,7 @@ def test_a_game_counts_for_each_update_by_its_share_of_the_steps() -> None:
 
 
 def test_updates_are_settled_in_their_order_and_the_unfinished_never() -> None:
-    heard = played(CreditedGames(Scripted((1, 3, 5, 99), (1, 4, 5, 99))), 1, 2, 1, 1, 10)  # type: ignore[arg-type]
+    heard = played(ReturnsByPath(Scripted((1, 3, 5, 99), (1, 4, 5, 99))), 1, 2, 1, 1, 10)  # type: ignore[arg-type]
     assert [[row[0] for row in rows] for rows in heard] == [[0], [], [1], [2, 3], []]
 
 
@@ -69,7 +70,7 @@ def test_on_freeway_every_update_is_heard_and_nothing_is_lost() -> None:
     task = get_task("minatar-ss1/freeway@lite")
     assert isinstance(task, GameTask)
     raw, returns = make_games(task, 8), list[float]()
-    games, rng = CreditedGames(raw), np.random.default_rng(0)
+    games, rng = ReturnsByPath(raw), np.random.default_rng(0)
     games.reset(np.random.SeedSequence(0))
     told = []
     lengths = [1000] * 5 + [2]

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nasbench_rl import shards, store
-from nasbench_rl.build import selection, twins
+from nasbench_rl.build import reuse_chains, selection
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.task import GameTask, ImageTask, Task
-from nasbench_rl.training.workers import SUPERNET, Cell
+from nasbench_rl.training.cell import SUPERNET, Cell
 
 
 def missing_cells(
@@ -21,7 +21,7 @@ def missing_cells(
     every: int = 1,
     may_be_none: bool = False,
 ) -> list[Cell]:
-    """What is neither in a table nor waiting as a shard: seed by seed, the longest training of a seed first.
+    """Return what is neither in a table nor waiting as a shard: seed by seed, the longest training of a seed first.
 
     Args:
         folder: of tables.
@@ -30,7 +30,7 @@ def missing_cells(
         archs: these alone; None is the whole space, or ``selection.standing`` where it cannot be exhausted.
         depth: there, every network of at most so many layers.
         every: there, train seeds above 0 for every so-manieth architecture only.
-        may_be_none: there, an empty table and no ``depth`` are no mistake: what is to be trained is drawn later.
+        may_be_none: there, an empty table and no ``depth`` are allowed: what is to be trained is drawn later.
     """
     cells: list[Cell] = []
     for task in tasks:
@@ -54,9 +54,9 @@ def missing_cells(
 
 
 def _spared(folder: Path, task: ImageTask) -> set[tuple[str, int]]:
-    """Cells that a build takes over from the table of chains before it trains (``twins.adopt``)."""
+    """Cells that a build takes over from the table of chains before it trains (``reuse_chains.adopt``)."""
     try:
-        return store.cells_of(twins.adoptable(folder, task))
+        return store.cells_of(reuse_chains.adoptable(folder, task))
     except TableError:  # the build says so and trains them
         return set()
 

@@ -26,7 +26,7 @@ class _Played:
     earned: float = 0.0
 
 
-class CreditedGames:
+class ReturnsByPath:
     """Games that note which update of a fit played how much of each, and what it earned there.
 
     A rollout ends in the middle of games, and the next goes on with another path. An update's mean return is the raw
@@ -77,7 +77,7 @@ class CreditedGames:
         return step
 
     def settled(self) -> Iterator[PathUpdate]:
-        """Updates all of whose games are over, in their order and each once; ask between two rollouts."""
+        """Yield the updates all of whose games are over, in order and once each; ask between two rollouts."""
         while self._open and not self._open[0].steps.any():
             done = self._open.popleft()
             yield PathUpdate(done.index, done.arch, done.env_steps, done.games, done.earned / done.games)

@@ -122,7 +122,7 @@ def check_files(files: Sequence[Path], names: Iterable[str]) -> None:
 
 
 def obtain(package: Package, files: Sequence[Path], folder: Path) -> Path:
-    """The package's file: the one among ``files`` with its checksum, else fetched into ``folder``.
+    """Return the package's file: the one among ``files`` with its checksum, else fetched into ``folder``.
 
     Raises:
         DatasetError: it cannot be fetched or read, or its checksum is not the pinned one.
@@ -176,7 +176,7 @@ def verify(path: Path, package: Package) -> Path:
 
 
 def sha256(path: Path) -> str:
-    """Checksum of a file, 64 hex digits.
+    """Return checksum of a file, 64 hex digits.
 
     Raises:
         DatasetError: it cannot be read.
@@ -230,7 +230,7 @@ def _tar_members(file: io.BufferedIOBase, wanted: Callable[[str], bool]) -> Iter
 
 
 def _deb_payload(raw: bytes) -> bytes:
-    """The ``data.tar.*`` of a Debian package, an ``ar`` archive of 60-byte headers and even-aligned bodies."""
+    """Return the ``data.tar.*`` of a Debian package, an ``ar`` archive of 60-byte headers and even-aligned bodies."""
     if not raw.startswith(b"!<arch>\n"):
         raise ValueError("not a Debian package")
     at = 8

@@ -30,15 +30,15 @@ class GrownChain(ABC):
 
     @abstractmethod
     def arch(self, layers: Layers) -> Architecture:
-        """The architecture of a chain."""
+        """Return the architecture of a chain."""
 
     @abstractmethod
     def wider(self, layers: Layers, at: int) -> Layers | None:
-        """The chain with the kernel of layer ``at`` one size larger; None where that is not possible."""
+        """Return the chain with the kernel of layer ``at`` one size larger; None where that is not possible."""
 
     @abstractmethod
     def deeper(self, layers: Layers) -> list[list[int]]:
-        """For each place before, between and behind the layers, what can be inserted there."""
+        """For each place before, between and after the layers, what can be inserted there."""
 
 
 class GrownKernels(GrownChain):
@@ -55,7 +55,7 @@ class GrownKernels(GrownChain):
         return self._space.parse(tuple(self._space.kernels[token] for token in layers))
 
     def wider(self, layers: Layers, at: int) -> Layers | None:
-        """The next kernel size."""
+        """Return the next kernel size."""
         return (*layers[:at], layers[at] + 1, *layers[at + 1 :]) if layers[at] + 1 < self.tokens else None
 
     def deeper(self, layers: Layers) -> list[list[int]]:
@@ -64,7 +64,7 @@ class GrownKernels(GrownChain):
 
 
 class GrownNsc(GrownChain):
-    """NSC chains; a network whose maps vanish is no move."""
+    """NSC chains; a network whose maps vanish is not a move."""
 
     deepens = True
 
@@ -88,13 +88,13 @@ class GrownNsc(GrownChain):
         return self._space.parse(tuple(rows))
 
     def wider(self, layers: Layers, at: int) -> Layers | None:
-        """The next larger convolution."""
+        """Return the next larger convolution."""
         larger = self._larger.get(layers[at])
         grown = (*layers[:at], larger, *layers[at + 1 :]) if larger is not None else None
         return grown if grown is not None and self._allowed(layers, grown) else None
 
     def deeper(self, layers: Layers) -> list[list[int]]:
-        """Layers that leave a network, and keep its function unless that may be lost."""
+        """Return layers that leave a network, and keep its function unless that may be lost."""
         if len(layers) >= self.depth:
             return []
         return [
@@ -113,7 +113,7 @@ class GrownNsc(GrownChain):
 
 
 def grown_chain(run: Run, start: str, reinitialise: bool) -> GrownChain:
-    """The moves on a run's space.
+    """Return the moves on a run's space.
 
     Raises:
         UnsuitedSpaceError: no kernel-choice space and no space of chains.

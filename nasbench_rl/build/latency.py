@@ -74,7 +74,7 @@ def networks(task: Task, folder: Path, named: str | None = None) -> list[Archite
 
 
 def coverage(folder: Path, task: Task) -> tuple[str, ...]:
-    """Columns of ``build status`` of a task's latencies; empty when there are none."""
+    """Return columns of ``build status`` of a task's latencies; empty when there are none."""
     rows = store.read_table(folder, task.latency)
     if not len(rows):
         return ()

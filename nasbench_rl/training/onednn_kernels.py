@@ -2,7 +2,7 @@
 
 oneDNN has fast kernels for common shapes and a slow reference kernel for any other. A change of torch may move a shape
 from the one to the other, and nothing but the time of a training would tell. The layers run in a process of their own,
-with one thread, because oneDNN writes its report to standard output: ``python -m nasbench_rl.training.kernels``.
+with one thread, because oneDNN writes its report to standard output: ``python -m nasbench_rl.training.onednn_kernels``.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Report:
 
 
 def layers_of(task: Task, archs: Iterable[Architecture]) -> list[Layer]:
-    """Each layer of these networks once, as training and playing run it."""
+    """Return each layer of these networks once, as training and playing run it."""
     layers: dict[Layer, None] = {}
     for arch in archs:
         if isinstance(task, GameTask):
@@ -131,7 +131,7 @@ def _agent_layers(task: GameTask, arch: Architecture) -> Iterator[Layer]:
 
 
 def _stem(stem: Conv) -> Conv:
-    """The agent computes a stem of stride 4 on blocks of 4x4 pixels."""
+    """Return the agent computes a stem of stride 4 on blocks of 4x4 pixels."""
     if stem.stride != 4:
         return stem
     return Conv(16 * stem.inputs, stem.outputs, stem.kernel // 4, 1, stem.same, stem.padding, stem.size_in // 4)
@@ -179,7 +179,7 @@ def report(layers: tuple[Layer, ...]) -> Report:
 
 
 def parse(text: str, layers: Sequence[Layer]) -> Report:
-    """What the process wrote: a line of ours before each layer, and a line of oneDNN's for each kernel that it ran.
+    """Parse the process's output: our line before each layer, and oneDNN's line for each kernel that it ran.
 
     Raises:
         NasbenchError: a layer is absent.

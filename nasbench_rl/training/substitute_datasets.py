@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_rl.errors import DatasetError, missing_extra
-from nasbench_rl.training.datasets import DataSplit, Images
-from nasbench_rl.training.packages import members
-from nasbench_rl.training.preparation import Collected
+from nasbench_rl.training.images import Collected, DataSplit, Images
+from nasbench_rl.training.package_sources import members
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,7 +35,7 @@ _FASHION_CLASSES = (
 
 
 def fashion_mnist(paths: Sequence[Path]) -> Collected:
-    """70 000 images in IDX files. The official test split; the last sixth of each training class is validation."""
+    """Collect 70 000 images; the test split is the official one, validation the last sixth of each training class."""
     found = {Path(name).name: content for name, content in members(paths[0], lambda name: name.endswith("-ubyte.gz"))}
     images, labels = [], []
     splits: list[DataSplit] = []
@@ -66,7 +65,7 @@ def _fashion_splits(labels: Images) -> list[DataSplit]:
 
 
 def _idx(raw: bytes) -> Images:
-    """An IDX file: two zero bytes, type 8 (uint8), number of axes, their lengths big-endian, the values."""
+    """Return an IDX file: two zero bytes, type 8 (uint8), number of axes, their lengths big-endian, the values."""
     content = gzip.decompress(raw)
     zero, kind, axes = struct.unpack(">HBB", content[:4])
     if (zero, kind) != (0, 8):
@@ -76,7 +75,7 @@ def _idx(raw: bytes) -> Images:
 
 
 def font_letters(paths: Sequence[Path]) -> Collected:
-    """Letters A-Z of every font with at least 20 different ones, grouped by font family.
+    """Draw letters A-Z of every font with at least 20 different ones, grouped by font family.
 
     Each is drawn at size 48, cropped to its ink, centred on a square and resized. The family is the first word of the
     font's name: "Binary BRK" and "Binary X CHR BRK" are one.
@@ -100,7 +99,7 @@ def font_letters(paths: Sequence[Path]) -> Collected:
 
 
 def _glyph(font: Any, letter: str) -> Images:
-    """(28, 28): the letter in white on black, as large as fits."""
+    """Return (28, 28): the letter in white on black, as large as fits."""
     pil = _pillow()
     mask = font.getmask(letter, mode="L")
     drawn = pil.Image.frombytes("L", mask.size, bytes(mask))
@@ -112,7 +111,7 @@ def _glyph(font: Any, letter: str) -> Images:
 
 
 def emoji(paths: Sequence[Path]) -> Collected:
-    """Emoji of two vendors at 64x64, labelled by category, grouped by code point; the "Component" ones are left out.
+    """Collect emoji of two vendors at 64x64 by category, grouped by code point, without "Component".
 
     Code points with the same picture are one group: Clipperton Island flies the flag of France.
     """
@@ -136,7 +135,7 @@ def emoji(paths: Sequence[Path]) -> Collected:
 
 
 def animals(paths: Sequence[Path]) -> Collected:
-    """Grey 28x28 pictures from two pickled arrays, without duplicates (the first of each is kept)."""
+    """Collect grey 28x28 pictures from two pickled arrays, without duplicates (the first of each is kept)."""
     found = {Path(name).name: content for name, content in members(paths[0], lambda name: name.endswith(".gz"))}
     try:
         images = _unpickle_array(gzip.decompress(found["animal_data_version_3.gz"]))
@@ -176,7 +175,7 @@ def _unpickle_array(raw: bytes) -> Any:
 
 
 def wesnoth(paths: Sequence[Path]) -> Collected:
-    """Unit sprites by race, grouped by unit: races with at least 100 images and 6 units.
+    """Collect unit sprites by race, grouped by unit: races with at least 100 images and 6 units.
 
     Of the 72x72 sprites with 10 to 90 % opaque pixels the middle 56x56 is taken. A unit is a race's sub-folder, or the
     first word of the file's name; units with the same picture are one, as the undead's soulless and zombies are.
@@ -214,7 +213,7 @@ def wesnoth(paths: Sequence[Path]) -> Collected:
 
 
 def joined(groups: Sequence[str], images: Sequence[Images]) -> list[str]:
-    """The group of each image, where groups that share an image to the byte are one, named by the first in order.
+    """Return the group of each image; groups that share an image to the byte are one, named by the first.
 
     Else an image that is trained on would be met again among those held out.
     """
@@ -264,7 +263,7 @@ def _pillow() -> Any:
 
 
 def _open(content: bytes, path: Path, name: str) -> Image:
-    """An RGBA image."""
+    """Return an RGBA image."""
     pil = _pillow()
     try:
         opened: Image = pil.Image.open(io.BytesIO(content)).convert("RGBA")
@@ -281,7 +280,7 @@ def _on_grey(image: Image) -> Image:
 
 
 def _resized(image: Image) -> Images:
-    """(28, 28) or (28, 28, 3), averaged where it shrinks."""
+    """Return (28, 28) or (28, 28, 3), averaged where it shrinks."""
     pil = _pillow()
     return np.asarray(image.resize((SIDE, SIDE), pil.Image.Resampling.BILINEAR))
 

@@ -13,10 +13,10 @@ pytest.importorskip("minatar")
 
 from nasbench_rl.errors import InvalidArchitectureError  # noqa: E402
 from nasbench_rl.task import GameTask, ImageTask, get_task  # noqa: E402
-from nasbench_rl.training import inherit, ppo  # noqa: E402
+from nasbench_rl.training import ppo, warm_start  # noqa: E402
 from nasbench_rl.training.classifier import Generators, fit_network  # noqa: E402
-from nasbench_rl.training.datasets import ImageData  # noqa: E402
-from nasbench_rl.training.inherit import Networks  # noqa: E402
+from nasbench_rl.training.images import ImageData  # noqa: E402
+from nasbench_rl.training.warm_start import TrainedNetworks  # noqa: E402
 
 
 def game_task() -> GameTask:
@@ -37,9 +37,9 @@ def test_an_agent_begins_with_the_weights_of_the_cell_that_its_parent_is(monkeyp
     task = game_task()
     parent, child = task.space.parse((1, 2)), task.space.parse((3, 2))
     began: list[Any] = []
-    grow = inherit.grow_kernels
-    monkeypatch.setattr(inherit, "grow_kernels", lambda old, new: began.append(weights(old)) or grow(old, new))
-    networks = Networks(task)
+    grow = warm_start.grow_kernels
+    monkeypatch.setattr(warm_start, "grow_kernels", lambda old, new: began.append(weights(old)) or grow(old, new))
+    networks = TrainedNetworks(task)
     heir = networks.train_child(child, parent, seed=2, parent_seed=0, fidelity=2048)
     assert same(began[0], weights(ppo.train(task, parent, 0).agent))
     assert heir.renewed == ()
@@ -57,10 +57,10 @@ def test_a_childs_training_depends_on_what_is_trained_alone() -> None:
     task = game_task()
     parent, child = task.space.parse((1, 1)), task.space.parse((2, 2))
     torch.manual_seed(0)
-    first = Networks(task)
+    first = TrainedNetworks(task)
     first.train_child(child, parent, 0, 0, 2048)
     torch.manual_seed(1)
-    second = Networks(task)
+    second = TrainedNetworks(task)
     second.train_child(task.space.parse((1, 2)), parent, 0, 0, 1024)  # another child before it
     second.train_child(child, parent, 0, 0, 2048)
     assert same(weights(first.held["k2-k2"]), weights(second.held["k2-k2"]))
@@ -80,7 +80,7 @@ def blobs() -> ImageData:
     return ImageData("blobs", ("a", "b", "c"), images, labels, "0" * 16)
 
 
-def image_networks(monkeypatch: pytest.MonkeyPatch, space: str) -> tuple[Networks, Any]:
+def image_networks(monkeypatch: pytest.MonkeyPatch, space: str) -> tuple[TrainedNetworks, Any]:
     task = get_task(f"{space}/digits@lite")
     assert isinstance(task, ImageTask)
     task = replace(
@@ -88,8 +88,8 @@ def image_networks(monkeypatch: pytest.MonkeyPatch, space: str) -> tuple[Network
         recipe=replace(task.recipe, epochs=3, autocast=None, dense=16, filters=6, batch=16),
         environment=replace(task.environment, classes=3),
     )
-    monkeypatch.setattr(inherit, "load_dataset", lambda name: blobs())
-    return Networks(task), task
+    monkeypatch.setattr(warm_start, "load_dataset", lambda name: blobs())
+    return TrainedNetworks(task), task
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,6 @@ def test_a_classifier_is_better_after_one_epoch_than_from_scratch(
 
 def test_kernels_do_not_shrink() -> None:
     task = game_task()
-    networks = Networks(task, held={"k2-k2": ppo.train(task, (2, 2), 0).agent})
+    networks = TrainedNetworks(task, held={"k2-k2": ppo.train(task, (2, 2), 0).agent})
     with pytest.raises(InvalidArchitectureError, match="kernels only grow"):
         networks.train_child(task.space.parse((1, 1)), task.space.parse((2, 2)), 0, 0, 1024)

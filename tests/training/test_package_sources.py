@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nasbench_rl.errors import DatasetError
-from nasbench_rl.training.packages import PACKAGES, Package, fetch, members, obtain, sha256, verify
+from nasbench_rl.training.package_sources import PACKAGES, Package, fetch, members, obtain, sha256, verify
 
 WritePackage = Callable[[Path, dict[str, bytes]], Path]
 SUFFIXES = (".deb", ".tgz", ".whl")
@@ -68,10 +68,7 @@ def fake_client(folder: Path, script: str) -> None:
 @pytest.mark.parametrize(
     ("script", "says"),
     [
-        (
-            "echo 'E: Version not found' >&2; exit 100",
-            r"failed: E: Version not found; get thing.deb elsewhere",
-        ),
+        ("echo 'E: Version not found' >&2; exit 100", r"failed: E: Version not found; get thing.deb elsewhere"),
         ("printf x > other.deb", r"saved other.deb, not thing.deb"),
         ("exit 0", r"saved nothing, not thing.deb"),
         ("printf x > thing.deb", r"is damaged or another version"),

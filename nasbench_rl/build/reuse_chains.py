@@ -17,7 +17,7 @@ from nasbench_rl.task import ImageTask, get_task, task_ids
 
 
 def chain_task(task: ImageTask) -> ImageTask | None:
-    """The registered task whose chains are networks of ``task``, trained alike; None for a space of chains itself."""
+    """Return the task whose chains are networks of ``task``, trained alike; None for a space of chains."""
     if task.space.definition.chain:
         return None
     for other in map(get_task, task_ids()):
@@ -31,7 +31,7 @@ def chain_task(task: ImageTask) -> ImageTask | None:
 
 
 def adoptable(folder: Path, task: ImageTask) -> pa.Table:
-    """The rows of ``chain_task``'s chains under the names that ``task`` has for them; no row where there is no table.
+    """Return the rows of ``chain_task``'s chains under the names that ``task`` has for them; none without a table.
 
     Rows keep the code version and the machine that they were trained with. Chains with a layer that the space lacks, or
     whose parameters are counted otherwise, are left out.

@@ -1,8 +1,8 @@
 """Train a network that begins with the weights of another: what live mode does for ``run.evaluate(…, inherit=parent)``.
 
-The child is trained like any network of the task, only shorter, and its learning rate starts anew: an agent's is
+The child is trained like any network of the task, only shorter, and its learning rate starts again: an agent's is
 annealed to zero over the effort it gets, a classifier's falls every five epochs as ever. (Cai et al. 2018, "Efficient
-architecture search by network transformation", start each child's rate anew, too.) Nothing of this is a cell of a
+architecture search by network transformation", start each child's rate again, too.) Nothing of this is a cell of a
 table, which holds trainings from scratch alone.
 """
 
@@ -23,12 +23,12 @@ from nasbench_rl.spaces.nsc_morphism import find_morphism
 from nasbench_rl.task import GameTask, ImageTask, Task
 from nasbench_rl.training import ppo
 from nasbench_rl.training.classifier import Generators, fit_network
-from nasbench_rl.training.datasets import load_dataset
-from nasbench_rl.training.games import make_games
+from nasbench_rl.training.load_dataset import load_dataset
+from nasbench_rl.training.make_games import make_games
 from nasbench_rl.training.net2net import grow_kernels, grow_layers, take_over
 from nasbench_rl.training.networks import Agent
 from nasbench_rl.training.nsc_network import NscNetwork
-from nasbench_rl.training.process import repeatable
+from nasbench_rl.training.process import deterministic
 
 CALIBRATION = 128
 """Training images by which the batch norms of new layers are set."""
@@ -52,7 +52,7 @@ class Inherited:
 
 
 @dataclass
-class Networks:
+class TrainedNetworks:
     """The trained networks of one run, by architecture: the last training of each, held in memory.
 
     Attributes:
@@ -94,7 +94,7 @@ class Networks:
         return Inherited(evaluation, renewed)
 
     def _from_scratch(self, arch: Architecture, seed: int) -> nn.Module:
-        """The network of a cell, trained as the cell was."""
+        """Return the network of a cell, trained as the cell was."""
         if isinstance(self.task, GameTask):
             return ppo.train(self.task, arch, seed, self.device, self.progress).agent
         generators = Generators.from_seed(seed, self.device)
@@ -111,29 +111,16 @@ class Networks:
             arch.choices, definition, task.image, classes, task.recipe, generators.weights, generators.masks
         )
 
-    @repeatable()
+    @deterministic()
     def _play(
         self, child: Architecture, parent: nn.Module, streams: np.random.SeedSequence, steps: int
     ) -> tuple[Agent, float]:
         """PPO for ``steps`` env steps; the mean return of the last 100 games of it."""
         assert isinstance(self.task, GameTask) and isinstance(parent, Agent)
-        task, on = self.task, torch.device(self.device)
-        recipe = replace(task.recipe, env_steps=steps)
-        env_seeds, action_seeds = streams.spawn(2)
-        generator = torch.Generator(on).manual_seed(int(action_seeds.generate_state(1)[0]))
+        on, task = torch.device(self.device), replace(self.task, recipe=replace(self.task.recipe, env_steps=steps))
         agent = grow_kernels(parent, task.network(child)).to(on)
-        optimizer = torch.optim.Adam(agent.parameters(), recipe.learning_rate, eps=recipe.adam_eps, fused=True)
-        games = make_games(task, recipe.num_envs)
-        rollout = ppo.Rollout.empty(recipe, games, task.environment.actions, on)
-        curve = ppo.Curve((steps,))
-        observation = torch.from_numpy(games.reset(env_seeds)).to(on)
-        for i in range(recipe.updates):
-            optimizer.param_groups[0]["lr"] = recipe.learning_rate * ppo.cosine(i / recipe.updates)
-            observation = ppo.collect(agent, games, observation, rollout, recipe, generator, curve)
-            ppo.update(agent, optimizer, rollout, recipe, generator)
-            if self.progress is not None:
-                self.progress(min(curve.steps, steps))
-        games.close()
+        games = make_games(task, task.recipe.num_envs)
+        curve = ppo.fit(agent, task, games, streams.spawn(2), on, fidelities=(steps,), progress=self.progress)
         return agent, curve.points[-1].return_last100
 
     def _classify(
@@ -163,5 +150,5 @@ class Networks:
 
 def _streams(child: Architecture, parent: Architecture, seed: int, fidelity: int) -> np.random.SeedSequence:
     """Randomness that depends on what is trained alone; a key this long is none of a training from scratch."""
-    told = f"{parent.name} > {child.name} @ {fidelity}".encode()
-    return np.random.SeedSequence(seed, spawn_key=(int.from_bytes(hashlib.sha256(told).digest(), "big"),))
+    text = f"{parent.name} > {child.name} @ {fidelity}".encode()
+    return np.random.SeedSequence(seed, spawn_key=(int.from_bytes(hashlib.sha256(text).digest(), "big"),))

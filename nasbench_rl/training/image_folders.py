@@ -8,8 +8,7 @@ import numpy as np
 
 from nasbench_rl.errors import DatasetError, missing_extra
 from nasbench_rl.recipes_nsc import DatasetInfo
-from nasbench_rl.training.datasets import data_dir
-from nasbench_rl.training.preparation import Collected
+from nasbench_rl.training.images import Collected, data_dir
 
 FEWEST = 0.9
 """Of the images that Table 3 counts, so many must be there: copies of a data set may lack a few that are broken."""
@@ -17,12 +16,12 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", 
 
 
 def default_folder(name: str) -> Path:
-    """Where the images are looked for when no folder is given."""
+    """Return where the images are looked for when no folder is given."""
     return data_dir() / "folders" / name
 
 
 def collect(info: DatasetInfo, folder: Path | None) -> Collected:
-    """Every image of every class, bilinearly resized to the paper's 84x84x3 (section 4.2.3).
+    """Return every image of every class, bilinearly resized to the paper's 84x84x3 (section 4.2.3).
 
     Sub-folders of a class count as part of it: for Omniglot, whose characters lie inside alphabets, make one folder
     per character.
