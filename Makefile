@@ -42,7 +42,7 @@ rl-agents: install
 	$(BIN)/python -m nasbench_rl.compare --preset rl-agents-paper --out results/rl-agents
 	mkdir -p docs/rl_agents
 	cp results/rl-agents/report.md docs/rl_agents/index.md
-	cp results/rl-agents/*.png results/rl-agents/*.csv docs/rl_agents/
+	cp results/rl-agents/*.csv docs/rl_agents/
 
 # After the tables are committed, so that docs/findings/tables.csv names tables that a commit has.
 findings: install
@@ -68,9 +68,11 @@ format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The guide as pages in build/docs; a broken link is an error. The figures of docs/findings.md are drawn, not committed.
+# The guide as pages in build/docs; a broken link is an error. Figures are drawn here and not committed.
 docs: install
 	$(BIN)/python -m nasbench_rl.findings --redraw
+	$(BIN)/python -m nasbench_rl.compare --preset rl-agents-paper --out build/rl-agents
+	cp build/rl-agents/*.png docs/rl_agents/
 	$(BIN)/mkdocs build --strict
 
 install: $(INSTALLED)

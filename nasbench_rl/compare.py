@@ -219,7 +219,7 @@ def run_preset(options: Any, out: Path) -> int:
         raise InvalidValueError(f"--preset {options.preset} fixes what {', '.join(ignored)} would change; leave it out")
     if options.preset == "meta-rl-paper":
         return _run_meta_rl(options, out)
-    cli.check_report("matplotlib", "scipy")
+    cli.check_report("matplotlib", "scipy", "jinja2", "tabulate")
     from nasbench_rl.presets import rl_agents
 
     tasks = cli.names(options.tasks) or shipped_tasks(options.tables)

@@ -258,14 +258,15 @@ def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: in
     for name, frame in frames.items():
         files.replace_file(out / name, frame.to_csv(index=False).encode())
     found = {bench.task.id: found_by(runs, bench) for bench in benches}
-    page = rl_agents_page.sections(table, best, found, taus, unmoved_finalists(runs), benches)
-    rl_agents_page.show(page)
+    shown = rl_agents_page.all_tables(table, best, taus)
+    for one in shown:
+        cli.print_table(one.title, one.header, one.rows, one.left)
     images = [path for path in (*histograms, *curves) if path.suffix == ".png"]
-    files.replace_file(out / "report.md", rl_agents_page.markdown(page, images, runs).encode())
+    report = rl_agents_page.page(shown, found, table, taus, unmoved_finalists(runs), benches, images, runs)
+    files.replace_file(out / "report.md", report.encode())
     written = [out / name for name in ("report.md", "runs.parquet", *frames)]
-    cli.console.print(
-        "written: " + ", ".join(map(str, [*written, *histograms, *curves])), highlight=False, soft_wrap=True
-    )
+    cli.say("written: " + ", ".join(map(str, [*written, *histograms, *curves])))
+    cli.say(f"How to read these tables, and what they rest on: {out / 'report.md'}")
     if not is_incomplete(failures):
         unfinished.clear(out)
     return 1 if failures else 0

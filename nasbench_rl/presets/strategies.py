@@ -127,13 +127,12 @@ def print_strategies(tests: pd.DataFrame) -> None:
         f"seed {row.seed}: shares {row.distance:.3f} apart, p = {_p(row.p_adjusted)}" for row in tests.itertuples()
     )
     published = ", ".join(_p(p) for p in tests["wilcoxon_p"])
-    cli.console.print(
+    cli.say(
         f"same strategy on both data sets? A difference is found for {differ.sum()} of {len(tests)} search seeds "
         f"(permutation test over whole episodes, total variation distance of the shares of the actions, Holm's "
         f"correction): {each}. Wilcoxon's signed-rank test on these shares, as in the paper: p = {published}, the "
-        f"paper {PUBLISHED_P}. It decides nothing: shares sum to 1, so that of eight actions its p is at least 0.117.",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        f"paper {PUBLISHED_P}. It decides nothing: shares sum to 1, so that of eight actions its p is at least 0.117."
+    )
 
 
 def _p(value: float) -> str:
