@@ -49,7 +49,7 @@ def print_times(facts: pd.DataFrame, tables: str | None, stands_for: Mapping[str
     printed = printed[(printed["paper"] == "meta-rl") & (printed["table"] == table)]
     means = facts.groupby(["task", "method"], sort=False)[["wall", "steps", "measured", "cpu_hours"]].mean()
     rows = []
-    for (task, method), mean in means.iterrows():  # type: ignore[misc]
+    for (task, method), mean in means.iterrows():
         data = stands_for[str(task)]
         rows.append((task, data, method, *_times(mean), _hours(printed, table, data, str(method))))
     # Table 7 prints one total for its two agents, the others one for each agent.
@@ -83,15 +83,15 @@ def _hours(printed: pd.DataFrame, table: str, data: str, method: str) -> str:
 def print_table_six(table: pd.DataFrame, tables: str | None) -> None:
     """Print Table 6: test accuracy after the intensified training, beside the published one."""
     printed = published(tables)
-    printed = printed[(printed["paper"] == "meta-rl") & (printed["table"] == "6")].set_index(["row", "column"])
+    printed = printed[(printed["paper"] == "meta-rl") & (printed["table"] == "6")]
     rows = []
     for row in table.to_dict("records"):
-        theirs = (row["stands_for"], row["row"])
+        theirs = printed[(printed["row"] == row["stands_for"]) & (printed["column"] == row["row"])]
         params = NONE if math.isnan(row["params"]) else f"{row['params'] / 1e6:.1f} M"
         rows.append(
             (row["task"], row["row"], "" if row["network"] == row["row"] else row["network"], params, row["trainings"],
              plus_minus(row["mean"], row["two_std"], 2), row["stands_for"],
-             plus_minus(*printed.loc[theirs, ["value", "spread"]], 2) if theirs in printed.index else NONE)
+             plus_minus(theirs["value"].iloc[0], theirs["spread"].iloc[0], 2) if len(theirs) else NONE)
         )  # fmt: skip
     cli.print_table(
         "Table 6: test accuracy in % after the intensified training, mean ± 2 standard deviations",
