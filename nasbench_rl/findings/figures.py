@@ -111,7 +111,7 @@ def _random_search(rows: pd.DataFrame) -> Figure:
 
 
 def _panels(rows: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None], x: str, y: str, low: float) -> Figure:
-    """A panel for each task, with one legend of all that any of them shows."""
+    """Draw a panel for each task, with one legend of all that any of them shows."""
     tasks = list(rows.groupby("task", sort=False))
     figure, panels = _grid(len(tasks), min(COLUMNS, len(tasks)), 8.4, 1.9, sharey=True)
     for axes, (task, of_task) in zip(panels, tasks, strict=True):

@@ -31,7 +31,7 @@ def page(results: Results, folder: str) -> str:
 
 
 def _random_search(results: Results) -> dict[str, Any]:
-    """Counts by budget, over all tasks or on the only one, and a row for each task and budget."""
+    """Count by budget, over all tasks or on the only one, and a row for each task and budget."""
     rows, budgets = results.random_search, []
     table = []
     for (task, trainings), of_budget in rows.groupby(["task", "trainings"], sort=False):
@@ -101,7 +101,7 @@ def _surrogates(results: Results) -> dict[str, Any]:
 
 
 def _latency(rows: pd.DataFrame) -> dict[str, Any]:
-    """A row for each task; at each batch the span of τ, and the task whose times differ least."""
+    """List the tasks, and at each batch the span of τ, and the task whose times differ least."""
     table, batches = [], []
     for batch, of_batch in rows.groupby("batch"):
         spans = {name: (of_batch[name].min(), of_batch[name].max()) for name in ("tau_flops", "tau_params")}

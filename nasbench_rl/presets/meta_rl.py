@@ -1,9 +1,9 @@
 """``compare --preset meta-rl-paper --experiment 1|2|3``: the meta-RL paper's experiments on stand-in data sets.
 
-Sections 6 and 7 of the paper, at its numbers of steps. Rewards are looked up where the tables have the network and
-guessed where they have not; how many were guessed is printed. What the paper reports beside is set next to ours:
+Sections 6 and 7 of the paper, at its numbers of steps. Rewards are looked up where the tables have the network and else
+guessed; the number of guesses is printed. The paper's figures stand next to ours:
 
-1. a policy is carried over three environments; DeepQN and random search begin anew in each (Figures 9-11, Table 4);
+1. a policy is carried over three environments; DeepQN and random search start afresh in each (Figures 9-11, Table 4);
 2. that policy, fixed, in two environments it has not seen (Figures 12 and 13, Table 5, the Wilcoxon test
    and one that can find a difference), and an intensified training of the two best networks against a two-block VGG-19
    (Table 6);
@@ -82,7 +82,7 @@ DQN_STARTS, DQN_COPIES = 1000, 100
 
 
 def meta_trials(protocol: Protocol, policies: Path) -> list[Trial]:
-    """Meta-A2C in the three environments in turn; the policy learned in one is where the next begins."""
+    """Let Meta-A2C learn in the three environments in turn; the policy learned in one is where the next begins."""
     file, trials = str(policies / "policy-{seed}.safetensors"), []
     for at, (task, t_max) in enumerate(zip(TRAINED_ON, protocol.meta, strict=True)):
         start = {"policy": file} if at else {}
@@ -91,11 +91,7 @@ def meta_trials(protocol: Protocol, policies: Path) -> list[Trial]:
 
 
 def baseline_trials(protocol: Protocol) -> list[Trial]:
-    """DeepQN and random actions.
-
-    DeepQN's first update comes after 1 000 steps and its target network is copied every 100, as in each of the paper's
-    trials; another number of steps keeps the shares that these are of the paper's.
-    """
+    """Let DeepQN and random actions play; first update and copies of the target network keep the paper's shares."""
     trials = []
     for task, t_max, paper in zip(TRAINED_ON, protocol.baselines, PAPER.baselines, strict=True):
         shares = {"learning_starts": DQN_STARTS / paper, "target_every": DQN_COPIES / paper}
@@ -105,7 +101,7 @@ def baseline_trials(protocol: Protocol) -> list[Trial]:
 
 
 def evaluation_trials(protocol: Protocol, policies: Path) -> list[Trial]:
-    """The fixed policy in the environments it has not seen, each with a fresh state of the LSTM."""
+    """Let the fixed policy play where it has not been, each time with a fresh state of the LSTM."""
     fixed = {"policy": str(policies / "policy-{seed}.safetensors"), "learn": False}
     return [
         Trial(task, "meta_a2c", protocol.evaluation, "meta_a2c", fixed, trace_entropy=True) for task in HELD_OUT
@@ -113,7 +109,7 @@ def evaluation_trials(protocol: Protocol, policies: Path) -> list[Trial]:
 
 
 def multi_branch_trials(protocol: Protocol) -> list[Trial]:
-    """Meta-A2C from scratch, j = 10, with and without a reward for shifts of the pointers."""
+    """Let Meta-A2C begin from scratch, j = 10, with and without a reward for shifts of the pointers."""
     return [
         Trial(MULTI_BRANCH, "meta_a2c", protocol.multi_branch, f"meta_a2c σ={sigma}", {"horizon": 10},
               {"sigma": sigma}, trace_entropy=True)
@@ -125,7 +121,7 @@ def run(
     experiment: int, out: Path, tables: str | None, seed: int, runs: int, jobs: int, train: Train = "no",
     device: str = "cpu", protocol: Protocol = PAPER,
 ) -> int:  # fmt: skip
-    """One experiment with search seeds ``seed`` … ``seed + runs − 1``; prints tables and writes all to ``out``.
+    """Run one experiment with search seeds ``seed`` … ``seed + runs − 1``; print its tables and write all to ``out``.
 
     Raises:
         TableError: a table or surrogate is absent; the message says how to make it.
@@ -158,7 +154,7 @@ def _finish(
 
 
 def _names(task: str) -> list[str]:
-    """Of the actions."""
+    """Return the names of a task's actions."""
     return [action.label for action in actions_of_task(task)]
 
 
@@ -207,7 +203,7 @@ def _second(
 
 
 def best_networks(steps: pd.DataFrame, seed: int) -> dict[str, list[str]]:
-    """Of one search seed, as in the paper: the ``TOP`` networks of each task by reward, the earlier one if equal."""
+    """Return the ``TOP`` networks of each task by reward, of one search seed, as in the paper; on a tie the earlier."""
     mine = steps[(steps["seed"] == seed) & (steps["arch"] != "")].drop_duplicates(["task", "arch"])
     return {
         str(task): one.sort_values("reward", ascending=False, kind="stable")["arch"].head(TOP).tolist()
@@ -216,7 +212,7 @@ def best_networks(steps: pd.DataFrame, seed: int) -> dict[str, list[str]]:
 
 
 def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: int, train: Train, device: str) -> int:
-    """Table 6: train what is asked for, print what there is and what is missing; returns how many trainings failed."""
+    """Make Table 6: train what is asked for, print what there is and what is missing; return how many failed."""
     folder, failed, parts, hours = store.folder_to_fill(tables), 0, [], 0.0
     open_ones = False
     for id_, archs in best.items():

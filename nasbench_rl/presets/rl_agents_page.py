@@ -120,7 +120,7 @@ def all_tables(table: pd.DataFrame, best: pd.DataFrame, taus: pd.DataFrame) -> l
 
 
 def _table_one(table: pd.DataFrame) -> Table:
-    """The paper's layout: what was found here and what was published, task by task."""
+    """Take the paper's layout: what was found here and what was published, task by task."""
     header, columns = ["method", "score"], []
     for task, rows in table.groupby("task", sort=False):
         cells = rows.set_index(["method", "metric"])
@@ -139,7 +139,7 @@ def _table_one(table: pd.DataFrame) -> Table:
 
 
 def _best(task: str, best: pd.DataFrame) -> Table:
-    """A column for each architecture; in the paper each is a table of its own (6 to 9)."""
+    """Show a column for each architecture; in the paper each is a table of its own (6 to 9)."""
     firsts = best.drop_duplicates("which")
     header = [f"{row.which}\n{row.arch}, reward mean {row.reward_mean:.3g}" for row in firsts.itertuples()]
     rows = [(str(layer), *map(_layer, of_layer.itertuples())) for layer, of_layer in best.groupby("layer", sort=False)]
@@ -153,7 +153,7 @@ def _layer(row: Any) -> str:
 
 
 def _taus(taus: pd.DataFrame) -> Table:
-    """Kendall's τ with the true ranking at a quarter, a half and the whole of the fidelity, mean over seeds."""
+    """Show Kendall's τ with the true ranking at a quarter, a half and the whole of the fidelity, mean over seeds."""
     header = ("task", "score", "seeds", "games a score", "reliability at 1/2, at the end", "τ at 1/4", "τ at 1/2",
               "τ at the end", "lowest, highest", "95 % of mean")  # fmt: skip
     shown = []
