@@ -4,7 +4,7 @@
 # make live-runs    baselines/README.md: the live runs stored there beside tabular ones
 # make live-nsc     the same page: three NSC networks trained live beside the table's seeds (half a minute, font-letters prepared)
 # make rl-agents    docs/rl_agents: the RL-agents paper's comparison, from the tables as they stand (10 s)
-# make findings     docs/findings.md: what the tables say, from the tables as they stand    ARGS=--redraw: the same searches
+# make findings     docs/findings.md and docs/findings/*.csv: what the tables say (ten minutes)    ARGS=--redraw: the page again from its CSV files
 # make test         the test suite                                                  make test ARGS="-k stats"
 # All make .venv and install everything first, once for each state of pyproject.toml and constraints.txt.
 # Of use beside them: PYTHON=python3.12, TORCH_ARGS="--index-url …" (CONTRIBUTING.md, "Torch").
@@ -42,9 +42,9 @@ rl-agents: install
 	$(BIN)/python -m nasbench_rl.compare --preset rl-agents-paper --out results/rl-agents
 	mkdir -p docs/rl_agents
 	cp results/rl-agents/report.md docs/rl_agents/index.md
-	cp results/rl-agents/*.png results/rl-agents/*.csv docs/rl_agents/
+	cp results/rl-agents/*.csv docs/rl_agents/
 
-# After the tables are committed: a test asks that the page names tables that a commit has.
+# After the tables are committed, so that docs/findings/tables.csv names tables that a commit has.
 findings: install
 	$(BIN)/python -m nasbench_rl.findings $(ARGS)
 
@@ -68,8 +68,11 @@ format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The guide as pages in build/docs; a broken link is an error.
+# The guide as pages in build/docs; a broken link is an error. Figures are drawn here and not committed.
 docs: install
+	$(BIN)/python -m nasbench_rl.findings --redraw
+	$(BIN)/python -m nasbench_rl.compare --preset rl-agents-paper --out build/rl-agents
+	cp build/rl-agents/*.png docs/rl_agents/
 	$(BIN)/mkdocs build --strict
 
 install: $(INSTALLED)

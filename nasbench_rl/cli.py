@@ -6,7 +6,7 @@ import argparse
 import os
 import select
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -150,6 +150,16 @@ def check_report(*modules: str) -> None:
 def say(text: str) -> None:
     """Print a line as it stands: no markup, no colours for numbers, not wrapped."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> None:
+    """Print a table whose first ``left`` columns are text and the others numbers."""
+    table = Table(title=title, title_justify="left")
+    for at, name in enumerate(header):
+        table.add_column(name, justify="left" if at < left else "right")
+    for row in rows:
+        table.add_row(*map(str, row))
+    console.print(table)
 
 
 def positive(text: str) -> int:

@@ -13,7 +13,6 @@ if __name__ == "__main__":  # ahead of what takes long to load
         )
     )
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ import pandas as pd
 from nasbench_rl import cli, files, store, unfinished
 from nasbench_rl.benchmark import MODES
 from nasbench_rl.errors import (
-    MOST,
     InvalidValueError,
     MissingCellError,
     MissingExtraError,
@@ -40,6 +38,7 @@ from nasbench_rl.latency_table import read_latencies
 from nasbench_rl.leaderboard.command import main as leaderboard_page
 from nasbench_rl.loading import load
 from nasbench_rl.method import get_method, method_names
+from nasbench_rl.options import parse_budget, parse_method, shipped_tasks
 from nasbench_rl.pool import is_incomplete, run_all
 from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.spaces import KernelSpace
@@ -52,72 +51,13 @@ from nasbench_rl.summary import (
     summarise,
     write_markdown,
 )
-from nasbench_rl.task import Task, get_task, task_ids
+from nasbench_rl.task import get_task, task_ids
 from nasbench_rl.training import workers
 
 DEFAULT_BUDGET = {"tabular": "10x", "surrogate": "10x", "live": "4x"}
 """Live, the four trainings that weight sharing takes: a supernet and its three best."""
 DEFAULT_RUNS = 100
 PRESETS = ("rl-agents-paper", "meta-rl-paper")
-
-
-def shipped_tasks(tables: str | None = None) -> list[str]:
-    """Ids of the tasks of whose space every architecture has a validation and a test score."""
-    folder = store.find_tables(tables)
-    manifest = store.read_manifest(folder)
-    ready = []
-    for id_ in task_ids():
-        task = get_task(id_)
-        entry = manifest.get(store.table_name(task))
-        if entry is not None and task.exhaustive and entry.architectures == len(task.space):
-            if load(id_, tables=folder).table.whole:
-                ready.append(id_)
-    return ready
-
-
-def parse_budget(text: str, task: Task) -> int:
-    """``"10x"`` whole trainings, or a number in the task's unit.
-
-    Raises:
-        InvalidValueError: neither, or nothing at all.
-    """
-    number = text[:-1] if text.endswith("x") else text
-    try:
-        value = float(number.replace(",", "").replace("_", ""))
-    except ValueError:
-        value = float("nan")
-    amount = value * task.max_fidelity if text.endswith("x") else value
-    if not 1 <= amount <= MOST:
-        wrong = "is no number" if value != value else "buys nothing" if amount < 1 else "is more than a run can count"
-        raise InvalidValueError(
-            f"budget {text!r} {wrong}; allowed: whole trainings as '10x' or {task.fidelity_unit} as "
-            f"'{10 * task.max_fidelity}', below {MOST + 1:.3g}"
-        )
-    if amount < task.fidelities[0]:
-        raise InvalidValueError(
-            f"budget {text!r} is below the shortest training of {task.id}, {task.fidelities[0]:,} "
-            f"{task.fidelity_unit}; give a larger --budget"
-        )
-    return int(amount)
-
-
-def parse_method(text: str) -> tuple[str, dict[str, Any]]:
-    """``"random_search:samples=3"`` → its name and hyperparameters; values are JSON, or text where they are none.
-
-    Raises:
-        InvalidValueError: something behind a colon is not ``key=value``.
-    """
-    name, *pairs = text.split(":")
-    hyperparameters: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise InvalidValueError(f"{pair!r} in method {text!r} is not key=value, as in 'random_search:samples=3'")
-        try:
-            hyperparameters[key] = json.loads(value)
-        except (ValueError, RecursionError):
-            hyperparameters[key] = value
-    return name, hyperparameters
 
 
 def write_results(
@@ -280,7 +220,7 @@ def run_preset(options: Any, out: Path) -> int:
         raise InvalidValueError(f"--preset {options.preset} fixes what {', '.join(ignored)} would change; leave it out")
     if options.preset == "meta-rl-paper":
         return _run_meta_rl(options, out)
-    cli.check_report("matplotlib", "scipy")
+    cli.check_report("matplotlib", "scipy", "jinja2", "tabulate")
     from nasbench_rl.presets import rl_agents
 
     tasks = cli.names(options.tasks) or shipped_tasks(options.tables)

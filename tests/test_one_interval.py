@@ -11,7 +11,7 @@ from made_runs import choosing, made_runs
 from made_tables import SINGLE_SEED, TWO_BY_SEED, write_made_table
 
 from nasbench_rl import load, stats
-from nasbench_rl.findings.against_random import compare_task
+from nasbench_rl.findings.random_search import compare_task
 from nasbench_rl.findings.searches import record
 from nasbench_rl.fronts.multi_objective import judge_fronts
 from nasbench_rl.improvement import drawn_shares

@@ -13,7 +13,7 @@ from made_runs import choosing, made_runs
 from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, made_rows, write_made_table
 
 from nasbench_rl import load, ranks, stats, store
-from nasbench_rl.findings.against_random import compare_task
+from nasbench_rl.findings.random_search import compare_task
 from nasbench_rl.findings.searches import record
 from nasbench_rl.improvement import Reference
 from nasbench_rl.leaderboard import report
@@ -292,7 +292,7 @@ def test_the_leaderboard_and_the_findings_page_test_alike(made_tables: Path, run
     page = compare_task(load(TWO_BY_SEED, tables=made_tables), 10_000_000, searches)
     assert page is not None
     judged = build_report(many, str(made_tables)).tasks[TWO_BY_SEED]
-    rows = [row for row in page.rows if not row.is_control]
+    rows = [row for row in page.rows if row.verdict != "control"]
     here = _tests([judged], [row.method for row in rows])
     assert here["p"] == pytest.approx([row.adjusted for row in rows])
     assert np.array(here["difference"]) * judged.gap == pytest.approx([row.test.mean for row in rows])

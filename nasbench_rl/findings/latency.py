@@ -1,81 +1,44 @@
-"""How well parameters and FLOPs stand for the measured time of a forward pass."""
+"""Do parameters and FLOPs stand for the measured time of a forward pass?"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+import pandas as pd
 
 from nasbench_rl import store
 from nasbench_rl.ranks import kendall_tau
 from nasbench_rl.task import get_task, task_ids
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 FEWEST = 5
-"""Networks below which nothing is said of a ranking."""
+"""Networks; fewer are not ranked."""
+COLUMNS = (
+    "task", "batch", "networks", "tau_params", "tau_flops", "flops_ratio", "time_ratio", "fastest_ms", "slowest_ms"
+)  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class LatencyFinding:
-    """The networks of one task at one batch.
-
-    Attributes:
-        task: task id.
-        table: name of the latencies in the manifest.
-        batch: observations or images a pass.
-        params: (networks,).
-        flops: (networks,) of one observation.
-        seconds: (networks,) median wall seconds of a pass on one core.
-        code_versions: by which versions of this package they were measured.
-        machine: where.
-    """
-
-    task: str
-    table: str
-    batch: int
-    params: Floats
-    flops: Floats
-    seconds: Floats
-    code_versions: tuple[str, ...]
-    machine: str
-
-    @property
-    def tau_params(self) -> float:
-        """Kendall's τ of parameters with seconds."""
-        return kendall_tau(self.params, self.seconds)
-
-    @property
-    def tau_flops(self) -> float:
-        """Kendall's τ of FLOPs with seconds."""
-        return kendall_tau(self.flops, self.seconds)
-
-
-def ratio(values: Floats) -> float:
-    """The greatest over the least."""
-    return float(values.max() / values.min())
-
-
-def latency_findings(folder: Path) -> tuple[LatencyFinding, ...]:
-    """Of every task with enough latencies, by batch, in the registry's order; a task needs no table of its own yet.
+def measured(folder: Path) -> pd.DataFrame:
+    """Return every measured network with its task, in the registry's order; a task needs no table of its own yet.
 
     Raises:
         TableError: a table is damaged or of another version.
     """
     listed, found = store.read_manifest(folder), []
     for task in map(get_task, task_ids()):
-        name = store.table_name(task.latency)
-        if name not in listed:
+        if store.table_name(task.latency) in listed:
+            found.append(store.read_table(folder, task.latency).to_pandas().assign(task=task.id))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame({"task": [], "batch": []})
+
+
+def agreement(networks: pd.DataFrame) -> pd.DataFrame:
+    """Return ``COLUMNS`` of each task and batch with enough networks: Kendall's τ of both counts with the time."""
+    rows = []
+    for (task, batch), of_batch in networks.groupby(["task", "batch"], sort=False):
+        if len(of_batch) < FEWEST:
             continue
-        rows = store.read_table(folder, task.latency).to_pandas()
-        for batch, of_batch in rows.groupby("batch"):
-            if len(of_batch) < FEWEST:
-                continue
-            params, flops, seconds = (
-                of_batch[column].to_numpy(dtype=np.float64) for column in ("params", "flops", "latency_median")
-            )
-            versions = tuple(sorted(set(of_batch["code_version"])))
-            machine = str(of_batch["machine"].iloc[0])
-            found.append(LatencyFinding(task.id, name, int(batch), params, flops, seconds, versions, machine))
-    return tuple(found)
+        params, flops, seconds = (of_batch[name].to_numpy(float) for name in ("params", "flops", "latency_median"))
+        fast, slow = seconds.min(), seconds.max()
+        taus = kendall_tau(params, seconds), kendall_tau(flops, seconds)
+        ratios = flops.max() / flops.min(), slow / fast
+        rows.append((task, int(batch), len(of_batch), *taus, *ratios, 1e3 * fast, 1e3 * slow))
+    return pd.DataFrame(rows, columns=list(COLUMNS))

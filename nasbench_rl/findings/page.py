@@ -1,131 +1,117 @@
-"""The findings page as Markdown: the answer, the figure, the table, what to be careful about; question by question."""
+"""The findings page: ``templates/findings.md.jinja`` with numbers and one small table a question."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
-from nasbench_rl.findings import drawing
-from nasbench_rl.findings.answers import Answers
-from nasbench_rl.findings.fidelity import TOP
-from nasbench_rl.findings.page_fidelity import fidelity_answer, fidelity_cautions, fidelity_section
-from nasbench_rl.findings.page_latency import latency_section
-from nasbench_rl.findings.page_random import random_answer, random_cautions, random_section
-from nasbench_rl.findings.page_reasons import reasons_section
-from nasbench_rl.findings.page_sources import sources_section
-from nasbench_rl.findings.page_spread import spread_answer, spread_cautions, spread_section
-from nasbench_rl.findings.page_surrogates import surrogates_section
+import pandas as pd
+
+from nasbench_rl._utils.templates import render
+from nasbench_rl._utils.text import NONE, estimate, percent, show
+from nasbench_rl.findings import fidelity, spread
+from nasbench_rl.findings.results import Results, ranked_by_chance
 from nasbench_rl.leaderboard.report import ALL
-from nasbench_rl.stats import ALPHA, LEVEL
+from nasbench_rl.task import GameTask, get_task
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-TITLE = "What the tables say"
-QUESTIONS = (
-    "Does any method beat random search at equal cost?",
-    "From what fidelity on do rankings hold?",
-    "How much of the spread is architecture, and how much is seed?",
-)
+HELD_OUT = "layers"
+"""The grouping of held-out networks that the page shows: all networks of the same layers together."""
+EARLY = (0.1, 0.5)
+"""Shares of a training that the table of fidelities shows; the nearest fidelities are taken."""
+MANY = 100
+"""Repeats; no table says how many more."""
 
 
-def figures(found: Answers) -> Iterator[tuple[str, Figure]]:
-    """Name and figure, in the order of the page."""
-    if found.overall:
-        yield figure_name("random", ALL), drawing.against_random(found.overall)
-    for task, comparisons in found.against.items():
-        yield figure_name("random", task), drawing.against_random(comparisons)
-    for ranking in found.fidelities:
-        yield figure_name("fidelity", ranking.task), drawing.rankings(ranking)
-    for spread in found.spreads:
-        figure = drawing.shares(spread)
-        if figure is not None:
-            yield figure_name("spread", spread.task), figure
-    if found.latencies:
-        yield figure_name("latency", ALL), drawing.latencies(found.latencies)
+def page(results: Results, folder: str) -> str:
+    """Return the page; ``folder`` of its figures and CSV files, relative to it."""
+    return render(
+        __package__, "findings.md.jinja", folder=folder, results=results, random_search=_random_search(results),
+        fidelity=_fidelity(results.fidelity), spread=_spread(results.spread), surrogates=_surrogates(results),
+        latency=_latency(results.latency),
+    )  # fmt: skip
 
 
-def figure_name(question: str, task: str) -> str:
-    """Of a file, without its ending."""
-    return f"{question}.{task.replace('/', '.').replace('@', '.').replace(' ', '-')}"
+def _random_search(results: Results) -> dict[str, Any]:
+    """Count by budget, over all tasks or on the only one, and a row for each task and budget."""
+    rows, budgets = results.random_search, []
+    table = []
+    for (task, trainings), of_budget in rows.groupby(["task", "trainings"], sort=False):
+        methods = {name: list(one["method"]) for name, one in of_budget.groupby("verdict", sort=False)}
+        better, worse = methods.get("better", []), methods.get("worse", [])
+        first = of_budget.iloc[0]
+        if task == rows["task"].iloc[0]:
+            tested = len(of_budget) - len(methods.get("control", []))
+            budgets.append({"trainings": trainings, "better": better, "worse": worse, "tested": tested})
+        table.append(
+            (task, f"{trainings:g}", show(first["random_search_full_budget"]), show(first["regret_at_random"]),
+             ", ".join(better) or NONE, ", ".join(worse) or NONE)
+        )  # fmt: skip
+    tasks = rows[rows["task"] != ALL].drop_duplicates("task")
+    overall = rows[rows["task"] == ALL]
+    return {
+        "budgets": budgets,
+        "table": table,
+        "tasks": int(overall["tasks"].iloc[0]) if len(overall) else len(tasks),
+        "train_seeds": dict(zip(tasks["task"], tasks["train_seeds"], strict=True)),
+        "by_chance": [task for task in ranked_by_chance(results.fidelity) if task in set(tasks["task"])],
+        "partial": sorted(set(rows["method"]) - set(overall["method"])) if len(overall) else [],
+        "no_line": [task for task in results.fidelity["task"].unique() if task not in set(tasks["task"])],
+        "approximations": rows[rows["approximation"].notna()].drop_duplicates("method"),
+    }
 
 
-def headlines(found: Answers) -> list[list[str]]:
-    """The three answers: each first in a sentence or two, then task by task where there are several."""
-    return [[random_answer(found)], fidelity_answer(found), spread_answer(found)]
+def _fidelity(rows: pd.DataFrame) -> dict[str, Any]:
+    table, starts, same = [], [], 0
+    for task, of_task in rows.groupby("task", sort=False):
+        short = of_task[of_task["score"] == fidelity.SHORT]
+        proxies, end = of_task[of_task["score"] == fidelity.PROXY], short.iloc[-1]
+        early = [short.loc[(short["share"] - share).abs().idxmin(), "tau"] for share in EARLY]
+        start = short[short["holds"]]["share"].min()
+        same += bool(end["same_trainings"])
+        starts += [start] if short["holds"].any() else []
+        proxy = estimate(*proxies.iloc[-1][["tau", "low", "high"]]) if len(proxies) else NONE
+        whole = estimate(*end[["tau", "low", "high"]])
+        table.append((task, *map(show, early), whole, percent(start), proxy))
+    return {"table": table, "starts": sorted(starts), "same": same}
 
 
-def _answered(question: str, answer: list[str]) -> list[str]:
-    first, *each = answer
-    return [f"## {question}", "", f"**{first}**", "", *(f"- {text}" for text in each), *([""] if each else [])]
+def _spread(rows: pd.DataFrame) -> dict[str, Any]:
+    """Shares at the end of a training, of agents and of image classifiers."""
+    last = rows[rows["score"] == spread.TRAINING].groupby("task", sort=False).tail(1)
+    table, shares = [], {"agents": [], "images": []}  # type: ignore[var-annotated]
+    for row in last.itertuples():
+        kind = "agents" if isinstance(get_task(str(row.task)), GameTask) else "images"
+        known = not pd.isna(row.share)
+        shares[kind] += [row.share] if known else []
+        share = f"{percent(row.share)} [{percent(row.low)}, {percent(row.high)}]" if known else NONE
+        repeats = NONE if not known else f"{row.repeats:.1f}" if row.repeats < MANY else f"> {MANY}"
+        table.append((row.task, row.metric, share, show(row.sd_architecture), show(row.sd_rest), repeats))
+    return {"table": table, **shares, "unknown": list(last[last["share"].isna()]["task"])}
 
 
-def markdown(found: Answers, folder: str) -> str:
-    """The page; ``folder`` of its figures, relative to it."""
-
-    def image(question: str, task: str, text: str) -> str:
-        return f"![{text}]({folder}/{figure_name(question, task)}.png)"
-
-    first, second, third = headlines(found)
-    parts = [f"# {TITLE}", "", *_introduction(found)]
-    parts += [*_answered(QUESTIONS[0], first), _how_random(), ""]
-    if found.overall:
-        parts += random_section(found.overall, image("random", ALL, "all tasks"))
-    for task, comparisons in found.against.items():
-        parts += random_section(comparisons, image("random", task, f"Difference from random search on {task}"))
-    parts += reasons_section(found)
-    parts += random_cautions(found)
-    parts += [*_answered(QUESTIONS[1], second), _how_fidelity(), ""]
-    for ranking in found.fidelities:
-        parts += fidelity_section(ranking, image("fidelity", ranking.task, f"τ over fidelity on {ranking.task}"))
-    parts += fidelity_cautions(found)
-    parts += _answered(QUESTIONS[2], third)
-    for spread in found.spreads:
-        drawn = image("spread", spread.task, f"Share of architecture on {spread.task}")
-        parts += spread_section(spread, drawn if spread.trainings or spread.supernets else "")
-    parts += spread_cautions(found)
-    parts += surrogates_section(found)
-    parts += latency_section(found, image("latency", ALL, "Time of a forward pass over FLOPs"))
-    return "\n".join([*parts, *sources_section(found)]) + "\n"
+def _surrogates(results: Results) -> dict[str, Any]:
+    rows = results.surrogates[results.surrogates["held_out"] == HELD_OUT]
+    table = [
+        (row["task"], row["networks"], *(f"{show(row[one])} ({show(row[f'{one}_ceiling'])})" for one in
+         ("r2", "tau", "sparse_tau")), show(row["within_2"]))
+        for row in rows.to_dict("records")
+    ]  # fmt: skip
+    ends = {one: (rows[one].min(), rows[one].max()) for one in ("r2", "tau", "sparse_tau", "within_2")}
+    counts = {one: int(rows[one].sum()) for one in ("networks", "shallow", "deep")}
+    return {"table": table, **ends, **counts, "changed": list(rows[rows["table_changed"].astype(bool)]["task"])}
 
 
-def _introduction(found: Answers) -> list[str]:
-    tasks = ", ".join(f"`{one.task}`" for one in found.facts)
-    return [
-        "<!-- Made by python -m nasbench_rl.findings (make findings); do not edit, make it again. -->",
-        "",
-        f"Three questions of the field, answered from every table that is there: {tasks}. Each number below was worked "
-        "out from those tables by `make findings`, and none was typed but those cited from papers and settings of the "
-        "methods; where the tables do "
-        "not say, this page says so.",
-        "",
-    ]
-
-
-def _how_random() -> str:
-    return (
-        "Every method may spend the same budget; the architecture that it would choose is looked up and its regret "
-        "taken, the best test score in the table minus that of the choice. Random search is not run but computed: its "
-        "expected regret, drawing without replacement, is exact. At equal cost means that it spends as many whole "
-        "trainings as the run did, one that was begun counted whole: many methods end before their budget does. A "
-        "difference below 0 is better. "
-        f"Intervals are of {100 * LEVEL:g} %, a bootstrap over search seeds. The test is Student's t of the runs "
-        "and one more of random search, so that a few runs that happen to agree are not taken for certain; it is "
-        "two-sided, p is after Holm's "
-        f"correction over the methods of a table, and below {ALPHA:g} a method is said to beat random search, or to "
-        "lose to it, if most of its runs do too: the interval of the probability of improvement lies on the same side "
-        "of 0.5. The probability of improvement is that of a run ending with a better architecture than random "
-        "search, ties counting half; 0.5 is as good. Random search as it was run stands in the last row as a control, "
-        "which should come out at 0."
-    )
-
-
-def _how_fidelity() -> str:
-    return (
-        "A cheap score ranks the architectures, and so do whole trainings by their test score; τ is Kendall's, 1 for "
-        "the same ranking and 0 for an unrelated one. A low fidelity is the same training looked at earlier. A "
-        "one-shot proxy is what an architecture scores with the shared weights of a supernet that was fitted so long; "
-        "a whole fit costs a search as much as one whole training. The last columns ask what a search asks: which "
-        f"share of the {TOP} best architectures is among the cheap ranking's own {TOP}, and what the regret of taking "
-        "its first is."
-    )
+def _latency(rows: pd.DataFrame) -> dict[str, Any]:
+    """List the tasks, and at each batch the span of τ, and the task whose times differ least."""
+    table, batches = [], []
+    for batch, of_batch in rows.groupby("batch"):
+        spans = {name: (of_batch[name].min(), of_batch[name].max()) for name in ("tau_flops", "tau_params")}
+        batches.append({"batch": batch, **spans, "least": of_batch.loc[of_batch["time_ratio"].idxmin()]})
+    for task, of_task in rows.groupby("task", sort=False):
+        each = of_task.set_index("batch").reindex([one["batch"] for one in batches])
+        flops = show(of_task["flops_ratio"].iloc[0])
+        table.append(
+            (task, *map(show, each["tau_flops"]), f"{flops} ×", *(f"{show(one)} ×" for one in each["time_ratio"]))
+        )
+    names = [f"batch {one['batch']}" for one in batches]
+    heads = {"tau": [f"τ, {name}" for name in names], "time": [f"time, {name}" for name in names]}
+    return {"table": table, "batches": batches, "heads": heads}

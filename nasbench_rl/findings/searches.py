@@ -1,19 +1,18 @@
-"""The searches that a page is made from, kept beside it: what every run chose is all that its statistics need."""
+"""The searches that a page is made from: what every run chose is all that its statistics need."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import provenance, store
+from nasbench_rl import store
 from nasbench_rl.errors import InvalidValueError, MissingCellError, NasbenchError, TableError
 from nasbench_rl.experiment import Search
 from nasbench_rl.pool import run_all
@@ -34,10 +33,9 @@ class Chosen:
         task: its id.
         budget: what each could spend, in the task's unit.
         method: with its hyperparameters where they are not its own.
-        version: of the method.
         chosen: number of searches that ended with each architecture.
         approximation: ``Run.approximation``.
-        spent: number of searches by the whole trainings that they paid for, one that was begun counted whole; empty
+        spent: number of searches by the whole trainings that they paid for (one that was begun counts as whole); empty
             when every search spent all.
         configuration: digest of its hyperparameters.
     """
@@ -45,7 +43,6 @@ class Chosen:
     task: str
     budget: int
     method: str
-    version: str
     chosen: dict[str, int]
     approximation: str = ""
     spent: dict[str, int] = field(default_factory=dict)
@@ -59,47 +56,21 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Searches:
-    """Every search behind a page.
+    """All searches that a page is made from.
 
     Attributes:
-        code: version of the code that made the page.
-        machine: where.
         tables: 12 hex digits of each table that was read, by its name in the manifest.
         searches: by task, budget and method.
         left_out: why a method did not run on a task.
     """
 
-    code: str
-    machine: str
     tables: dict[str, str]
     searches: tuple[Chosen, ...]
     left_out: tuple[str, ...]
 
-    def to_json(self) -> str:
-        """As text, one search a line."""
-        head = {"code": self.code, "machine": self.machine, "tables": self.tables, "left_out": self.left_out}
-        lines = ",\n".join(f"  {json.dumps(asdict(one))}" for one in self.searches)
-        return json.dumps(head, indent=1)[:-2] + ',\n "searches": [\n' + lines + "\n ]\n}\n"
-
-    @classmethod
-    def read(cls, path: Path) -> Searches:
-        """What ``to_json`` wrote.
-
-        Raises:
-            TableError: absent or unreadable.
-        """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            searches = tuple(Chosen(**one) for one in content["searches"])
-            return cls(
-                content["code"], content["machine"], content["tables"], searches, tuple(content["left_out"])
-            )  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise TableError(f"{path} holds no recorded searches ({error}); run without --redraw") from error
-
 
 def snapshot(folder: Path, to: Path) -> Path:
-    """A copy of a folder of tables, so that a training that goes on beside does not change them half-way; ``to``.
+    """Copy a folder of tables to ``to``, so that a training that goes on meanwhile does not change them half-way.
 
     Raises:
         TableError: they kept changing while they were copied.
@@ -114,7 +85,7 @@ def snapshot(folder: Path, to: Path) -> Path:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """12 hex digits of every table that a page reads, by its name in the manifest."""
+    """Return 12 hex digits of every table that a page reads, by its name in the manifest."""
     entries = store.read_manifest(folder)
     family = {name: name.split("/")[0] for name in entries}
     read = [name for name, e in entries.items() if e.cells or family[name] in WITHOUT_CELLS]
@@ -122,7 +93,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def record(runs: pd.DataFrame, folder: Path, left_out: Sequence[str] = ()) -> Searches:
-    """What every run of ``experiment.COLUMNS`` chose.
+    """Count what every run of ``experiment.COLUMNS`` chose.
 
     Raises:
         TableError: the runs were made with other tables than those in the folder.
@@ -142,10 +113,9 @@ def record(runs: pd.DataFrame, folder: Path, left_out: Sequence[str] = ()) -> Se
         final = final_rows(of_key)
         chosen = _counts(final["incumbent"])
         spent = _counts(np.ceil(final["spent"] / get_task(task).max_fidelity).astype(int))
-        told = (distinct(of_key[name]) for name in ("method_version", "approximation", "configuration"))
-        versions, approximation, configuration = told
-        found.append(Chosen(task, budget, method, versions, chosen, approximation, spent, configuration))
-    return Searches(provenance.code_version(), provenance.machine(), tables, tuple(found), tuple(left_out))
+        approximation, configuration = (distinct(of_key[name]) for name in ("approximation", "configuration"))
+        found.append(Chosen(task, budget, method, chosen, approximation, spent, configuration))
+    return Searches(tables, tuple(found), tuple(left_out))
 
 
 def _counts(values: pd.Series[Any]) -> dict[str, int]:
@@ -158,8 +128,8 @@ def search(
 ) -> Searches:  # fmt: skip
     """Run every method on every task with each of the task's budgets, search seeds 0 … ``seeds`` − 1.
 
-    A method that a task is not for, or whose stored data it lacks (no supernet yet), is left out there and named.
-    What is finished is kept in ``out``, see ``run_all``.
+    A method is left out where it does not suit the task or lacks stored data (no supernet yet). Finished searches are
+    kept in ``out``, see ``run_all``.
 
     Raises:
         NasbenchError: a method failed for another reason.

@@ -1,64 +1,35 @@
-"""What lies beside the tasks' own tables: supernets, differentiable searches, and what surrogates say of themselves."""
+"""Which tables were read: what each holds and who made it; and what surrogates say of themselves."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from nasbench_rl import store
+import pandas as pd
+
+from nasbench_rl import provenance, store
 from nasbench_rl.advice import how_to_make
 from nasbench_rl.errors import RecipeMismatchError
-from nasbench_rl.supernet_table import SupernetScores
+from nasbench_rl.findings.searches import Searches
+from nasbench_rl.stored_benchmark import StoredBenchmark
+from nasbench_rl.supernet_table import OneShot, SupernetScores
 from nasbench_rl.surrogate import surrogate_name
 from nasbench_rl.surrogate_info import SurrogateInfo, read_info
 from nasbench_rl.task import GameTask, ImageTask, get_task, task_ids
-from nasbench_rl.task_tables import FAMILIES, OneShot
+
+SHALLOW, DEEP = 3, 7
+"""Layers: networks of up to ``SHALLOW``, and of more than ``DEEP``, are counted."""
+SPLIT = "test"
+QUALITY = (
+    "task", "held_out", "networks", "r2", "tau", "sparse_tau", "within_1", "within_2", "r2_ceiling", "tau_ceiling",
+    "sparse_tau_ceiling", "shallow", "deep", "deepest_of_space", "table_changed",
+)  # fmt: skip
+TABLES = ("table", "sha256", "holds", "train_seeds", "complete_seeds", "cpu_hours", "code_versions", "machines")
 
 
-@dataclass(frozen=True)
-class OneShotSource:
-    """The stored supernets of a task, or its differentiable searches.
-
-    Attributes:
-        name: of their table in the manifest.
-        family: ``supernet`` or ``darts``.
-        seeds: how many of them are complete.
-        cpu_hours: of those.
-        code_versions: by which versions of this package they were fitted.
-        machines: where.
-    """
-
-    name: str
-    family: str
-    seeds: int
-    cpu_hours: float
-    code_versions: tuple[str, ...]
-    machines: tuple[str, ...]
-
-
-def one_shot_sources(folder: Path) -> tuple[OneShotSource, ...]:
-    """Describe the stored supernets and differentiable searches of every task."""
-    listed = store.read_manifest(folder)
-    games = [task for task in map(get_task, task_ids()) if isinstance(task, GameTask)]
-    return tuple(
-        _one_shot(folder, task, family)
-        for task in games
-        for family in FAMILIES
-        if store.table_name(task.one_shot(family)) in listed
-    )
-
-
-def _one_shot(folder: Path, task: GameTask, family: OneShot) -> OneShotSource:
-    table = task.one_shot(family)
-    rows = store.read_table(folder, table)
-    scores = SupernetScores(task, rows, family)
-    versions, machines = (tuple(sorted(set(rows[name].to_pylist()))) for name in ("code_version", "machine"))
-    hours = float(scores.cpu_seconds.sum()) / 3600
-    return OneShotSource(store.table_name(table), family, len(scores.seeds), hours, versions, machines)
-
-
-def surrogate_infos(folder: Path) -> tuple[SurrogateInfo, ...]:
-    """What the stored surrogates say of themselves, in the registry's order of tasks; their models are not read.
+def surrogate_infos(folder: Path) -> list[SurrogateInfo]:
+    """Read what the stored surrogates say of themselves, in the registry's order of tasks; their models are not read.
 
     Raises:
         TableError: a description is absent though listed, changed, or of another format.
@@ -74,4 +45,87 @@ def surrogate_infos(folder: Path) -> tuple[SurrogateInfo, ...]:
         if info.task_digest != task.digest:
             raise RecipeMismatchError(f"{path} is of recipe {info.task_digest}; {task.id} is {task.digest}: {remedy}")
         found.append(info)
-    return tuple(found)
+    return found
+
+
+def surrogate_quality(
+    infos: Iterable[SurrogateInfo], benches: Mapping[str, StoredBenchmark], tables: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return ``QUALITY``: how well each surrogate guesses the test accuracy of networks that were held out.
+
+    ``held_out`` is one of ``surrogate_quality.GROUPINGS``; ``table_changed`` whether the table is another one now.
+    """
+    rows: list[dict[str, Any]] = []
+    for info in infos:
+        task, bench = get_task(info.task), benches.get(info.task)
+        names = bench.table.names if bench else ()
+        layers = [len(task.space.parse(name).choices) for name in names]
+        same = {
+            "networks": info.architectures,
+            "shallow": sum(count <= SHALLOW for count in layers),
+            "deep": sum(count > DEEP for count in layers),
+            "deepest_of_space": task.space.definition.depth if isinstance(task, ImageTask) else 0,
+            "table_changed": info.table_sha256[:12] != tables.get(store.table_name(task)),
+        }
+        measured = [row for row in info.quality if row.get("split") == SPLIT]
+        for row in measured:
+            known = {name: value for name, value in row.items() if value is not None}  # null is NaN in JSON
+            rows.append({**known, **same, "task": info.task, "held_out": row.get("grouping")})
+    return pd.DataFrame(rows).reindex(columns=list(QUALITY))
+
+
+def tables_read(
+    folder: Path, searches: Searches, benches: Mapping[str, StoredBenchmark], infos: Iterable[SurrogateInfo]
+) -> pd.DataFrame:
+    """Return ``TABLES``: a row for every table that was read, and one for the searches that were run on them."""
+    rows = [_of_task(folder, bench) for bench in benches.values()] + _side_tables(folder)
+    for info in infos:
+        holds = f"models: {len(info.models)}, fitted on networks: {info.architectures}"
+        made = {"code_versions": info.code_version, "machines": info.machine}
+        rows.append({"table": surrogate_name(get_task(info.task)), "holds": holds, **made})
+    count = sum(one.runs for one in searches.searches)
+    made = {"code_versions": provenance.code_version(), "machines": provenance.machine()}
+    by_name = {str(row["table"]): row for row in rows}
+    listed = [{**by_name.get(name, {"table": name}), "sha256": digest} for name, digest in searches.tables.items()]
+    return pd.DataFrame([*listed, {"table": "searches", "holds": f"searches: {count}", **made}], columns=list(TABLES))
+
+
+def _of_task(folder: Path, bench: StoredBenchmark) -> dict[str, Any]:
+    table = bench.table
+    return {
+        **_made(folder, bench.task),
+        "holds": f"cells: {int(table.complete.sum())}",
+        "train_seeds": " ".join(map(str, table.seeds.tolist())),
+        "complete_seeds": int(table.complete.all(axis=0).sum()),
+        "cpu_hours": float(table.columns["cpu_seconds"][:, :, -1][table.complete].sum()) / 3600,
+    }
+
+
+def _side_tables(folder: Path) -> list[dict[str, Any]]:
+    """Supernets, differentiable searches and latencies of every task, whether or not it has a table of its own yet."""
+    listed, found = store.read_manifest(folder), []
+    for task in map(get_task, task_ids()):
+        if store.table_name(task.latency) in listed:
+            timed = store.read_table(folder, task.latency)["arch"].unique()
+            found.append({**_made(folder, task.latency), "holds": f"networks timed: {len(timed)}"})
+        if not isinstance(task, GameTask):
+            continue
+        one_shot: tuple[tuple[Any, OneShot, str], ...] = (
+            (task.supernet, "supernet", "supernets"), (task.darts, "darts", "differentiable searches")
+        )  # fmt: skip
+        for table, family, unit in one_shot:
+            if store.table_name(table) in listed:
+                scores = SupernetScores(task, store.read_table(folder, table), family)
+                made = {"holds": f"{unit}: {len(scores.seeds)}", "cpu_hours": float(scores.cpu_seconds.sum()) / 3600}
+                found.append({**_made(folder, table), **made})
+    return found
+
+
+def _made(folder: Path, table: Any) -> dict[str, Any]:
+    """Say by which versions of this package, and on which machines, a table was made."""
+    rows = store.read_table(folder, table)
+    versions, machines = (
+        "; ".join(sorted(text for text in rows[name].unique().to_pylist() if text))
+        for name in ("code_version", "machine")
+    )
+    return {"table": store.table_name(table), "code_versions": versions, "machines": machines}

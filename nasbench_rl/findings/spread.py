@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+import pandas as pd
 
 from nasbench_rl.ranking_noise import FEWEST, trained_scores
 from nasbench_rl.stats import Array
@@ -13,63 +12,55 @@ from nasbench_rl.task import GameTask
 from nasbench_rl.variance import Components, one_way, two_way
 
 RELIABLE = 0.9
-"""The share of architecture in a mean over repeats that a table asks for."""
+"""The share of architecture in a mean over repeats that ``repeats`` asks for."""
+TRAINING, PROXY = "single training", "one-shot proxy"
+COLUMNS = (
+    "task", "score", "fidelity", "share_of_training", "share", "low", "high", "sd_architecture", "sd_rest", "sd_seed",
+    "repeats", "architectures", "trainings", "unit", "metric", "repeated", "sd_all",
+)  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class SpreadFinding:
-    """One task.
+def components(bench: StoredBenchmark) -> pd.DataFrame:
+    """Return the variance components of a task, as ``COLUMNS``; no row with fewer than ``FEWEST`` architectures.
 
-    Attributes:
-        task: its id.
-        unit: of fidelities.
-        score: the score's name.
-        fidelities: ascending.
-        seeds: train seeds that can be compared; below two the trainings say nothing.
-        trainings: components of trained scores at each fidelity; None where a score is missing, empty below two seeds.
-        repeated: architectures that have several of those; fewer than ``FEWEST`` say nothing.
-        spread: standard deviation over the architectures of one training each, at the end: architecture and seed
-            together.
-        supernet_seeds: number of stored supernets.
-        supernets: components of their proxies at each fidelity; empty below two supernets.
+    A row for each fidelity of single trainings (one-way random effects: architecture, and what the train seed makes of
+    it) and of one-shot proxies (two-way: ``sd_seed`` is what a supernet does to all architectures alike, which changes
+    no ranking and is not in ``share``).
+
+    * ``share``: of architecture; ``repeats``: trainings of each architecture that a mean takes before that is
+      ``RELIABLE`` (Spearman-Brown).
+    * ``repeated``: architectures with several train seeds; with fewer than ``FEWEST`` only ``sd_all`` is known,
+      architecture and seed together at the end of the training.
     """
-
-    task: str
-    unit: str
-    score: str
-    fidelities: tuple[int, ...]
-    seeds: int
-    trainings: tuple[Components | None, ...]
-    repeated: int
-    spread: float
-    supernet_seeds: int
-    supernets: tuple[Components | None, ...]
-
-
-def spread_finding(bench: StoredBenchmark) -> SpreadFinding | None:
-    """The variance components of a task; None with fewer than ``FEWEST`` architectures trained."""
     task = bench.task
     scores = trained_scores(bench)
     known = ~np.isnan(scores[:, :, -1]) if scores.shape[1] else np.zeros((len(scores), 1), dtype=np.bool_)
     if known.any(axis=1).sum() < FEWEST:
-        return None
+        return pd.DataFrame(columns=list(COLUMNS))
     several = scores[known.sum(axis=1) > 1]
-    enough = len(several) >= FEWEST
-    depth = range(len(task.fidelities))
+    enough, depth = len(several) >= FEWEST, range(len(task.fidelities))
     first = scores[known.any(axis=1)][:, :, -1]
     first = first[np.arange(len(first)), (~np.isnan(first)).argmax(axis=1)]
+    rows: list[tuple[str, int, Components | None]] = [(TRAINING, -1, None)]
+    if enough:
+        rows = [(TRAINING, at, _one_way(several[:, :, at])) for at in depth]
     proxies: Array = bench.supernets().proxies if isinstance(task, GameTask) else np.empty((0, 0, 0))
-    return SpreadFinding(
+    if len(proxies) > 1:
+        rows += [(PROXY, at, two_way(proxies[:, at].T)) for at in depth]
+    end = task.fidelities[-1]
+    found = pd.DataFrame(
+        [
+            {"score": score, "fidelity": task.fidelities[at], "share_of_training": task.fidelities[at] / end}
+            | ({**part._asdict(), "repeats": part.repeats(RELIABLE)} if part else {})
+            for score, at, part in rows
+        ]
+    )
+    return found.reindex(columns=list(COLUMNS)).assign(
         task=task.id,
         unit=task.fidelity_unit.replace("_", " "),
-        score=bench.table.column(task.metric, "test"),
-        fidelities=task.fidelities,
-        seeds=int(known.sum(axis=1).max()) if enough else 1,
-        trainings=tuple(_one_way(several[:, :, at]) for at in depth) if enough else (),
+        metric=bench.table.column(task.metric, "test"),
         repeated=len(several),
-        spread=float(first.std(ddof=1)),
-        supernet_seeds=len(proxies),
-        supernets=tuple(two_way(proxies[:, at].T) for at in depth) if len(proxies) > 1 else (),
+        sd_all=float(first.std(ddof=1)),
     )
 
 

@@ -34,19 +34,19 @@ VGG = "VGG19-like"
 
 
 def intense_task(dataset: str) -> ImageTask:
-    """The task of the intensified training on a data set."""
+    """Return the task of the intensified training on a data set."""
     task = get_task(f"nsc-chain/{dataset}@intense")
     assert isinstance(task, ImageTask)
     return task
 
 
 def vgg_file(task: ImageTask) -> str:
-    """Name of the VGG network's learning curves in a folder of tables."""
+    """Return the name of the VGG network's learning curves in a folder of tables."""
     return f"vgg/{task.environment.name}.{task.recipe.name}.parquet"
 
 
 def read_vgg(folder: Path, task: ImageTask) -> pd.DataFrame:
-    """Learning curves of the VGG network: seed, fidelity (epochs), accuracies, origin; empty when none was trained.
+    """Read the learning curves of the VGG network: seed, fidelity (epochs), accuracies, origin; empty if none is there.
 
     Raises:
         TableError: the file is absent or was changed.
@@ -68,14 +68,14 @@ def read_vgg(folder: Path, task: ImageTask) -> pd.DataFrame:
 
 
 def missing(folder: Path, task: ImageTask, archs: Sequence[str], seeds: int = SEEDS) -> tuple[list[Cell], list[int]]:
-    """What is not trained yet: cells of the architectures, and train seeds of the VGG network."""
+    """Return what is not trained yet: cells of the architectures, and train seeds of the VGG network."""
     done = set(read_vgg(folder, task)["seed"].unique())
     cells = missing_cells(folder, [task], seeds, archs) if archs else []
     return cells, [seed for seed in range(seeds) if seed not in done]
 
 
 def within_memory(task: ImageTask, archs: Sequence[str], device: str = "cpu") -> tuple[list[str], dict[str, str]]:
-    """Which architectures ``device`` has the memory to train, and why it cannot train the others.
+    """Return the architectures that ``device`` has the memory to train, and why it cannot train the others.
 
     Filters double with every convolution, so that a chain which is small in ``lite`` may have billions of weights here.
     """
@@ -90,7 +90,7 @@ def within_memory(task: ImageTask, archs: Sequence[str], device: str = "cpu") ->
 
 
 def core_hours(folder: Path, task: ImageTask, cells: Sequence[Cell], vgg_seeds: Sequence[int]) -> float:
-    """Hours that one core needs, by rows measured before or by an epoch of each kind on this machine."""
+    """Estimate the hours that one core needs, by rows measured before or by an epoch of each kind on this machine."""
     hours = estimate.core_hours(cells, folder)[0] if cells else 0.0
     if vgg_seeds:
         known = read_vgg(folder, task)
@@ -111,7 +111,7 @@ def core_hours(folder: Path, task: ImageTask, cells: Sequence[Cell], vgg_seeds: 
 def train(
     folder: Path, task: ImageTask, archs: Sequence[str], jobs: int, device: str = "cpu", seeds: int = SEEDS
 ) -> int:
-    """Train what is missing; each training is kept as soon as it ends. Returns how many failed."""
+    """Train what is missing; each training is kept as soon as it ends. Return how many failed."""
     workers.check_ready([task], device)
     files.check_writable(folder)
     cells, vgg_seeds = missing(folder, task, archs, seeds)
@@ -121,7 +121,7 @@ def train(
 
 
 def train_vgg(folder: Path, task: ImageTask, seed: int, device: str = "cpu") -> None:
-    """Train the VGG network once and add its learning curve to the file; another process's work is waited for."""
+    """Train the VGG network once and add its learning curve to the file; wait for another process that does so."""
     from nasbench_rl.training import classifier
     from nasbench_rl.training.load_dataset import load_dataset
     from nasbench_rl.training.process import trim_memory, tune_process
@@ -160,14 +160,14 @@ def train_vgg(folder: Path, task: ImageTask, seed: int, device: str = "cpu") -> 
 
 @contextmanager
 def _progress(text: str, total: int) -> Iterator[Any]:
-    """A bar on a terminal; yields what is to be called with the number of epochs done."""
+    """Show a bar on a terminal; yield a function that takes the number of epochs done."""
     with Progress(console=cli.console, disable=not cli.console.is_terminal) as bar:
         row = bar.add_task(text, total=total)
         yield lambda done: bar.update(row, completed=done)
 
 
 def results(folder: Path, task: ImageTask, archs: Sequence[str]) -> pd.DataFrame:
-    """Test accuracies at the end of the intensified training, in %.
+    """Return test accuracies at the end of the intensified training, in %.
 
     Columns: network, params (NaN for VGG), trainings, mean, two_std (NaN for one training). Rows: the architectures in
     the order given, then the VGG network; those never trained have 0 trainings.
@@ -187,6 +187,6 @@ def results(folder: Path, task: ImageTask, archs: Sequence[str]) -> pd.DataFrame
 
 
 def command(task: ImageTask, archs: Sequence[str], tables: str | None) -> str:
-    """What trains the architectures alone; ``tables`` as the user named the folder."""
+    """Return the command that trains the architectures only; ``tables`` as the user named the folder."""
     quoted = " ".join(f'"{arch}"' for arch in archs)
     return how_to_train(task, f"--archs {quoted} --seeds {SEEDS}", tables)

@@ -1,9 +1,9 @@
 """``compare --preset meta-rl-paper --experiment 1|2|3``: the meta-RL paper's experiments on stand-in data sets.
 
-Sections 6 and 7 of the paper, at its numbers of steps. Rewards are looked up where the tables have the network and
-guessed where they have not; how many were guessed is printed. What the paper reports beside is set next to ours:
+Sections 6 and 7 of the paper, at its numbers of steps. Rewards are looked up where the tables have the network and else
+guessed; the number of guesses is printed. The paper's figures stand next to ours:
 
-1. a policy is carried over three environments; DeepQN and random search begin anew in each (Figures 9-11, Table 4);
+1. a policy is carried over three environments; DeepQN and random search start afresh in each (Figures 9-11, Table 4);
 2. that policy, fixed, in two environments it has not seen (Figures 12 and 13, Table 5, the Wilcoxon test
    and one that can find a difference), and an intensified training of the two best networks against a two-block VGG-19
    (Table 6);
@@ -13,15 +13,16 @@ guessed where they have not; how many were guessed is printed. What the paper re
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from nasbench_rl import cli, files, plots, store, unfinished
-from nasbench_rl.presets import intensified, meta_rl_figures, meta_rl_tables, strategies
+from nasbench_rl.presets import intensified, meta_rl_tables, strategies
+from nasbench_rl.presets import meta_rl_figures as draw
 from nasbench_rl.presets.meta_rl_trials import (
     KEY,
     Trial,
@@ -33,6 +34,9 @@ from nasbench_rl.presets.meta_rl_trials import (
     is_multi_branch,
     play_all,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DEFAULT_RUNS = 3
 """Search seeds; the paper has one of each trial."""
@@ -78,7 +82,7 @@ DQN_STARTS, DQN_COPIES = 1000, 100
 
 
 def meta_trials(protocol: Protocol, policies: Path) -> list[Trial]:
-    """Meta-A2C in the three environments in turn; the policy learned in one is where the next begins."""
+    """Let Meta-A2C learn in the three environments in turn; the policy learned in one is where the next begins."""
     file, trials = str(policies / "policy-{seed}.safetensors"), []
     for at, (task, t_max) in enumerate(zip(TRAINED_ON, protocol.meta, strict=True)):
         start = {"policy": file} if at else {}
@@ -87,11 +91,7 @@ def meta_trials(protocol: Protocol, policies: Path) -> list[Trial]:
 
 
 def baseline_trials(protocol: Protocol) -> list[Trial]:
-    """DeepQN and random actions.
-
-    DeepQN's first update comes after 1 000 steps and its target network is copied every 100, as in each of the paper's
-    trials; another number of steps keeps the shares that these are of the paper's.
-    """
+    """Let DeepQN and random actions play; first update and copies of the target network keep the paper's shares."""
     trials = []
     for task, t_max, paper in zip(TRAINED_ON, protocol.baselines, PAPER.baselines, strict=True):
         shares = {"learning_starts": DQN_STARTS / paper, "target_every": DQN_COPIES / paper}
@@ -101,7 +101,7 @@ def baseline_trials(protocol: Protocol) -> list[Trial]:
 
 
 def evaluation_trials(protocol: Protocol, policies: Path) -> list[Trial]:
-    """The fixed policy in the environments it has not seen, each with a fresh state of the LSTM."""
+    """Let the fixed policy play where it has not been, each time with a fresh state of the LSTM."""
     fixed = {"policy": str(policies / "policy-{seed}.safetensors"), "learn": False}
     return [
         Trial(task, "meta_a2c", protocol.evaluation, "meta_a2c", fixed, trace_entropy=True) for task in HELD_OUT
@@ -109,7 +109,7 @@ def evaluation_trials(protocol: Protocol, policies: Path) -> list[Trial]:
 
 
 def multi_branch_trials(protocol: Protocol) -> list[Trial]:
-    """Meta-A2C from scratch, j = 10, with and without a reward for shifts of the pointers."""
+    """Let Meta-A2C begin from scratch, j = 10, with and without a reward for shifts of the pointers."""
     return [
         Trial(MULTI_BRANCH, "meta_a2c", protocol.multi_branch, f"meta_a2c σ={sigma}", {"horizon": 10},
               {"sigma": sigma}, trace_entropy=True)
@@ -121,7 +121,7 @@ def run(
     experiment: int, out: Path, tables: str | None, seed: int, runs: int, jobs: int, train: Train = "no",
     device: str = "cpu", protocol: Protocol = PAPER,
 ) -> int:  # fmt: skip
-    """One experiment with search seeds ``seed`` … ``seed + runs − 1``; prints tables and writes all to ``out``.
+    """Run one experiment with search seeds ``seed`` … ``seed + runs − 1``; print its tables and write all to ``out``.
 
     Raises:
         TableError: a table or surrogate is absent; the message says how to make it.
@@ -137,27 +137,41 @@ def run(
     return code
 
 
+def _finish(
+    out: Path, steps: pd.DataFrame, facts: pd.DataFrame, figures: Mapping[str, Figure], tables: str | None, title: str,
+    table: str,
+) -> None:  # fmt: skip
+    """Write everything to ``out`` and print what was found, and ``table`` of running times."""
+    episodes, written = episodes_of(steps), [out / name for name in ("steps.parquet", "episodes.parquet", "trials.csv")]
+    store.write_frame(steps, written[0])
+    store.write_frame(episodes, written[1])
+    files.replace_file(written[2], facts.to_csv(index=False).encode())
+    for name, figure in figures.items():
+        written += plots.save(figure, out / name)
+    meta_rl_tables.print_found(facts, episodes, tables, title)
+    meta_rl_tables.print_times(facts, tables, STANDS_FOR, table)
+    cli.say("written: " + ", ".join(map(str, written)))
+
+
+def _names(task: str) -> list[str]:
+    """Return the names of a task's actions."""
+    return [action.label for action in actions_of_task(task)]
+
+
 def _first(out: Path, tables: str | None, seeds: Sequence[int], jobs: int, protocol: Protocol) -> int:
     check_ready(TRAINED_ON, tables)
     files.check_writable(out)
     chains = [meta_trials(protocol, out / "policies"), *([trial] for trial in baseline_trials(protocol))]
     steps, facts = play_all(chains, seeds, tables, jobs, out)
-    episodes = episodes_of(steps)
-    written = _write(out, steps, episodes, facts)
-    meta = steps[steps["method"] == "meta_a2c"]
-    names = [action.label for action in actions_of_task(TRAINED_ON[0])]
+    meta, names = steps[steps["method"] == "meta_a2c"], _names(TRAINED_ON[0])
     figures = {
-        "figure-09": meta_rl_figures.evolution(episodes, "Experiment 1: evolution of the training episodes"),
-        "figure-10": meta_rl_figures.entropy_through_tasks(meta, len(names)),
-        "figure-11": meta_rl_figures.shares(
+        "figure-09": draw.evolution(episodes_of(steps), "Experiment 1: evolution of the training episodes"),
+        "figure-10": draw.entropy_through_tasks(meta, len(names)),
+        "figure-11": draw.shares(
             action_shares(meta), TRAINED_ON, names, "Experiment 1: actions of meta_a2c in each environment"
         ),
     }
-    for name, figure in figures.items():
-        written += plots.save(figure, out / name)
-    meta_rl_tables.print_found(facts, episodes, tables, "Experiment 1: what each agent found")
-    meta_rl_tables.print_times(facts, tables, STANDS_FOR, "4")
-    _say_written(written)
+    _finish(out, steps, facts, figures, tables, "Experiment 1: what each agent found", "4")
     return 0
 
 
@@ -168,34 +182,28 @@ def _second(
     if train == "yes":
         store.check_kept(store.folder_to_fill(tables))
     files.check_writable(out)
-    with tempfile.TemporaryDirectory() as folder:  # learned anew: a policy on disk may be of other tables
+    with tempfile.TemporaryDirectory() as folder:  # learned again: a policy on disk may be of other tables
         policies = Path(folder)
         chain = [*meta_trials(protocol, policies), *evaluation_trials(protocol, policies)]
         steps, facts = play_all([chain], seeds, tables, jobs, out, policies)
     steps, facts = (frame[frame["task"].isin(HELD_OUT)].reset_index(drop=True) for frame in (steps, facts))
-    episodes = episodes_of(steps)
-    written = _write(out, steps, episodes, facts)
-    names = [action.label for action in actions_of_task(HELD_OUT[0])]
     figures = {
-        "figure-12": meta_rl_figures.evolution(episodes, "Experiment 2: evolution of the evaluation episodes"),
-        "figure-13": meta_rl_figures.shares(
-            action_shares(steps), HELD_OUT, names, "Experiment 2: actions of the fixed policy"
+        "figure-12": draw.evolution(episodes_of(steps), "Experiment 2: evolution of the evaluation episodes"),
+        "figure-13": draw.shares(
+            action_shares(steps), HELD_OUT, _names(HELD_OUT[0]), "Experiment 2: actions of the fixed policy"
         ),
     }
-    for name, figure in figures.items():
-        written += plots.save(figure, out / name)
+    _finish(out, steps, facts, figures, tables, "Experiment 2: what the fixed policy found", "5")
     tests = strategies.strategies_differ(steps)
     files.replace_file(out / "strategies.csv", tests.to_csv(index=False).encode())
-    meta_rl_tables.print_found(facts, episodes, tables, "Experiment 2: what the fixed policy found")
-    meta_rl_tables.print_times(facts, tables, STANDS_FOR, "5")
     strategies.print_strategies(tests)
     failed = _intensify(best_networks(steps, seeds[0]), out, tables, jobs, train, device)
-    _say_written([*written, out / "strategies.csv", out / "table6.csv"])
+    cli.say(f"written: {out / 'strategies.csv'}, {out / 'table6.csv'}")
     return 1 if failed else 0
 
 
 def best_networks(steps: pd.DataFrame, seed: int) -> dict[str, list[str]]:
-    """Of one search seed, as in the paper: the ``TOP`` networks of each task by reward, the earlier one if equal."""
+    """Return the ``TOP`` networks of each task by reward, of one search seed, as in the paper; on a tie the earlier."""
     mine = steps[(steps["seed"] == seed) & (steps["arch"] != "")].drop_duplicates(["task", "arch"])
     return {
         str(task): one.sort_values("reward", ascending=False, kind="stable")["arch"].head(TOP).tolist()
@@ -204,7 +212,7 @@ def best_networks(steps: pd.DataFrame, seed: int) -> dict[str, list[str]]:
 
 
 def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: int, train: Train, device: str) -> int:
-    """Table 6: train what is asked for, print what there is and what is missing; returns how many trainings failed."""
+    """Make Table 6: train what is asked for, print what there is and what is missing; return how many failed."""
     folder, failed, parts, hours = store.folder_to_fill(tables), 0, [], 0.0
     open_ones = False
     for id_, archs in best.items():
@@ -221,21 +229,23 @@ def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: 
         untrained = set(found.loc[found["trainings"] == 0, "network"])
         for arch, reason in too_large.items():
             if arch in untrained:
-                _say(f"passed over on {task.id}: {arch}: {reason}")
+                cli.say(f"passed over on {task.id}: {arch}: {reason}")
         open_ones |= bool(cells or vgg_seeds)
         if cells or vgg_seeds:
-            _say(f"not trained: {len(cells)} of {len(trainable) * intensified.SEEDS} trainings of {task.id} "
+            cli.say(f"not trained: {len(cells)} of {len(trainable) * intensified.SEEDS} trainings of {task.id} "
                  f"and {len(vgg_seeds)} of {intensified.SEEDS} of {intensified.VGG}")  # fmt: skip
         if cells:
-            _say(f"  the former alone: {intensified.command(task, trainable, tables)} [--dry-run]")
+            cli.say(f"  the former alone: {intensified.command(task, trainable, tables)} [--dry-run]")
         if train == "estimate":
             hours += intensified.core_hours(folder, task, cells, vgg_seeds)
     table = pd.concat(parts, ignore_index=True)
     if train == "estimate":
-        _say(f"Table 6 needs about {hours:.2g} more core-hours")
+        cli.say(f"Table 6 needs about {hours:.2g} more core-hours")
     elif open_ones:
-        _say("the same command with --mode live trains all that memory holds (how long: and --dry-run); Ctrl-C keeps "
-             "what is finished")  # fmt: skip
+        cli.say(
+            "the same command with --mode live trains all that memory holds (--dry-run says how long that takes); "
+            "Ctrl-C keeps what is finished"
+        )
     files.replace_file(out / "table6.csv", table.to_csv(index=False).encode())
     meta_rl_tables.print_table_six(table, tables)
     return failed
@@ -245,43 +255,21 @@ def _third(out: Path, tables: str | None, seeds: Sequence[int], jobs: int, proto
     check_ready([MULTI_BRANCH], tables)
     files.check_writable(out)
     steps, facts = play_all([[trial] for trial in multi_branch_trials(protocol)], seeds, tables, jobs, out)
-    episodes = episodes_of(steps)
-    written = _write(out, steps, episodes, facts)
-    names = [action.label for action in actions_of_task(MULTI_BRANCH)]
-    table = action_shares(steps)
+    episodes, names, table = episodes_of(steps), _names(MULTI_BRANCH), action_shares(steps)
     figures = {
-        "figure-14": meta_rl_figures.evolution(episodes, "Experiment 3: evolution of the multi-branch episodes"),
-        "figure-15": meta_rl_figures.exploration(steps, episodes, len(names)),
-        "figure-16": meta_rl_figures.shares(
+        "figure-14": draw.evolution(episodes, "Experiment 3: evolution of the multi-branch episodes"),
+        "figure-15": draw.exploration(steps, episodes, len(names)),
+        "figure-16": draw.shares(
             table, [method for _, method in table.index], names, f"Experiment 3: actions on {MULTI_BRANCH}"
         ),
     }
-    for name, figure in figures.items():
-        written += plots.save(figure, out / name)
-    meta_rl_tables.print_found(facts, episodes, tables, "Experiment 3: what each agent found")
-    meta_rl_tables.print_times(facts, tables, STANDS_FOR, "7")
+    _finish(out, steps, facts, figures, tables, "Experiment 3: what each agent found", "7")
     met = existing(steps).drop_duplicates([*KEY, "arch"])
     branched = met["arch"].map(is_multi_branch)
     doubled = ~branched & met["arch"].str.contains("(", regex=False)
-    _say(
+    cli.say(
         f"different networks of each trial, summed over the trials: {branched.sum():,} multi-branch, "
         f"{(~branched & ~doubled).sum():,} chains and {doubled.sum():,} chains with a layer joined with itself, as in "
         "add(2,2) (the paper, section 7: 1:10 multi-branch to chains, and not of what)"
     )
-    _say_written(written)
     return 0
-
-
-def _write(out: Path, steps: pd.DataFrame, episodes: pd.DataFrame, facts: pd.DataFrame) -> list[Path]:
-    store.write_frame(steps, out / "steps.parquet")
-    store.write_frame(episodes, out / "episodes.parquet")
-    files.replace_file(out / "trials.csv", facts.to_csv(index=False).encode())
-    return [out / "steps.parquet", out / "episodes.parquet", out / "trials.csv"]
-
-
-def _say(text: str) -> None:
-    cli.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _say_written(paths: Sequence[Path]) -> None:
-    _say("written: " + ", ".join(map(str, paths)))

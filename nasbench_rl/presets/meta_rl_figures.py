@@ -28,7 +28,7 @@ CUT = 3000
 
 
 def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[list[Axes]]]:
-    """A grid of axes; sizes are of one panel, in inches."""
+    """Make a grid of axes; sizes are of one panel, in inches."""
     figure, _ = plots.new_figure(width * columns, height * rows + 0.5)
     figure.clear()
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -50,7 +50,7 @@ def _band(axes: Axes, at: Any, mean: Any, std: Any, style: Mapping[str, Any], la
 
 
 def style_of(label: str, labels: Sequence[str]) -> dict[str, Any]:
-    """A method's own colour, or for variants of one method the palette in turn.
+    """Return a method's own colour, or for variants of one method the palette in turn.
 
     Random search is what the others are measured by, so it is grey; its blue is hard to tell from DeepQN's.
     """
@@ -62,7 +62,7 @@ def style_of(label: str, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def evolution(episodes: pd.DataFrame, title: str) -> Figure:
-    """As Figures 9, 12 and 14: a row a task; best reward, episode length and accumulated reward over episodes."""
+    """Draw Figures 9, 12 and 14: best reward, length and accumulated reward over episodes, a row for each task."""
     tasks, labels = list(dict.fromkeys(episodes["task"])), list(dict.fromkeys(episodes["method"]))
     figure, grid = _panels(len(tasks), len(EVOLUTION), 3.5, 2.5)
     for column, (name, label) in enumerate(EVOLUTION.items()):
@@ -87,7 +87,7 @@ def evolution(episodes: pd.DataFrame, title: str) -> Figure:
 
 
 def _draw_entropy(axes: Axes, one: pd.DataFrame, offset: int, style: Mapping[str, Any], label: str) -> None:
-    """Mean over seeds and ``ENTROPY_STEPS``, ± their standard deviation."""
+    """Draw the mean over seeds and ``ENTROPY_STEPS``, ± their standard deviation."""
     blocks = one.groupby(one["step"] // ENTROPY_STEPS)["entropy"].agg(["mean", "std", "size"])
     blocks = blocks[blocks["size"] >= 0.5 * ENTROPY_STEPS * one["seed"].nunique()]
     at = offset + (blocks.index.to_numpy() + 0.5) * ENTROPY_STEPS
@@ -106,7 +106,7 @@ def _finish_entropy(axes: Axes, actions: int, title: str) -> None:
 
 
 def entropy_through_tasks(steps: pd.DataFrame, actions: int) -> Figure:
-    """As Figure 10: entropy of the policy over the time-steps of all tasks in turn."""
+    """Draw Figure 10: entropy of the policy over the time-steps of all tasks in turn."""
     figure, axes = plots.new_figure(8.0, 3.6)
     offset, top = 0, 1.12 * math.log(actions)
     for task, one in steps.groupby("task", sort=False):
@@ -122,7 +122,7 @@ def entropy_through_tasks(steps: pd.DataFrame, actions: int) -> Figure:
 
 
 def shares(table: pd.DataFrame, labels: Sequence[str], names: Sequence[str], title: str) -> Figure:
-    """As Figures 11, 13 and 16: how often each action was taken.
+    """Draw Figures 11, 13 and 16: how often each action was taken.
 
     Args:
         table: (bars, actions) shares.
@@ -145,7 +145,7 @@ def shares(table: pd.DataFrame, labels: Sequence[str], names: Sequence[str], tit
 
 
 def cut_steps(steps: pd.DataFrame) -> dict[str, dict[int, int]]:
-    """Method → search seed → the time-step at which episode ``CUT`` starts; absent where a seed ends before."""
+    """Return, by method and search seed, the time-step at which episode ``CUT`` starts, if the seed comes so far."""
     first = steps[steps["episode"] == CUT].groupby(["method", "seed"], sort=False)["step"].min()
     found: dict[str, dict[int, int]] = {}
     for (method, seed), step in first.items():
@@ -154,7 +154,7 @@ def cut_steps(steps: pd.DataFrame) -> dict[str, dict[int, int]]:
 
 
 def _cut_note(steps: pd.DataFrame, cuts: Mapping[str, Mapping[int, int]]) -> str:
-    """``dotted: episode 3000 starts, the paper's line (in 4 of 6 trials)``."""
+    """Say ``dotted: episode 3000 starts, the paper's line (in 4 of 6 trials)``."""
     trials, reached = len(steps[["method", "seed"]].drop_duplicates()), sum(map(len, cuts.values()))
     if not reached:
         return f"no trial comes to episode {CUT}, where the paper's line is"
@@ -163,7 +163,7 @@ def _cut_note(steps: pd.DataFrame, cuts: Mapping[str, Mapping[int, int]]) -> str
 
 
 def exploration(steps: pd.DataFrame, episodes: pd.DataFrame, actions: int) -> Figure:
-    """As Figure 15: entropy over time-steps, and different multi-branch networks an episode."""
+    """Draw Figure 15: entropy over time-steps, and different multi-branch networks an episode."""
     labels = list(dict.fromkeys(steps["method"]))
     figure, grid = _panels(1, 2, 5.2, 3.6)
     left, right = grid[0]

@@ -90,7 +90,7 @@ def _read_entropy(path: Path) -> np.ndarray[Any, Any]:
 
 
 def _facts(steps: pd.DataFrame, bench: StoredBenchmark) -> dict[str, Any]:
-    """What a trial asked for and found; ``cpu_hours`` is what the trainings of its measured networks took."""
+    """Count what a trial asked for and found; ``cpu_hours`` are of the trainings of its measured networks."""
     asked = steps[steps["source"] != ""].drop_duplicates("arch")
     count = asked["source"].value_counts()
     accuracy = steps[steps["arch"] != ""].groupby("arch")["reward"].max()
@@ -121,7 +121,7 @@ Chain = tuple[tuple[Trial, ...], int]
 def _play_in_turn(
     job: Chain, report: Callable[[Any], None], tables: str | None, out: Path | None, scratch: Path | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """In a worker: all steps, and a row of facts a trial, which are kept in ``out`` too."""
+    """Return, in a worker, all steps and a row of facts for each trial, and keep them in ``out``."""
     trials, seed = job
     before = unfinished.trials_key(trials, seed, tables, scratch)
     played = [play(trial, seed, load(trial.task, mode="surrogate", tables=tables)) for trial in trials]
@@ -134,7 +134,7 @@ def _play_in_turn(
 
 
 def _names(job: Chain, tables: str | None, scratch: Path | None) -> tuple[str, str]:
-    """Under which steps and facts are kept. Policies that are learned belong to it, unless they go with ``scratch``."""
+    """Name the kept steps and facts. Learned policies decide too, unless they are deleted with ``scratch``."""
     trials, seed = job
     saved = {str(path).format(seed=seed) for trial in trials if (path := trial.hyperparameters.get("save"))}
     digests = [hashlib.sha256(files.read_file(Path(path))).hexdigest() for path in sorted(saved) if scratch is None]
@@ -145,7 +145,7 @@ def _names(job: Chain, tables: str | None, scratch: Path | None) -> tuple[str, s
 def _take_over(
     work: Sequence[Chain], tables: str | None, out: Path, scratch: Path | None
 ) -> dict[int, tuple[pd.DataFrame, pd.DataFrame]]:
-    """What an earlier call has played, which it says in a line."""
+    """Return what an earlier call has played, and print a line on it."""
     names: dict[int, tuple[str, str]] = {}
     for number, job in enumerate(work):
         with suppress(TableError):  # its policy is not there
@@ -220,7 +220,7 @@ def _failure(message: processes.Message[Chain]) -> NasbenchError:
 
 
 def episodes_of(steps: pd.DataFrame) -> pd.DataFrame:
-    """One row a finished episode: ``KEY``, episode, best_reward, length, accumulated_reward, multi_branch.
+    """Return a row for each finished episode: ``KEY``, episode, best_reward, length, accumulated_reward, multi_branch.
 
     ``multi_branch`` counts the episode's different networks with branches, without those that do not exist.
     """
@@ -236,12 +236,12 @@ def episodes_of(steps: pd.DataFrame) -> pd.DataFrame:
 
 
 def existing(steps: pd.DataFrame) -> pd.DataFrame:
-    """The steps at which there was a network: one with a layer, whose maps do not vanish."""
+    """Return the steps at which there was a network: one with a layer, whose maps do not vanish."""
     return steps[(steps["arch"] != "") & (steps["source"] != "invalid")]
 
 
 def is_multi_branch(arch: str) -> bool:
-    """Whether a network has branches: a layer reads two different layers, or another than the one before it.
+    """Tell whether a network has branches: a layer reads two different layers, or another than the one before it.
 
     A layer joined with itself, ``add(2,2)`` after the second, is one edge drawn twice and no branch. It comes of every
     merge without a shift of a pointer before it.
@@ -254,7 +254,7 @@ def is_multi_branch(arch: str) -> bool:
 
 
 def windows_of(episodes: pd.DataFrame, column: str, size: int = WINDOW) -> pd.DataFrame:
-    """Mean and standard deviation of a column over each ``size`` episodes of all seeds together.
+    """Return mean and standard deviation of a column over each ``size`` episodes of all seeds together.
 
     A last window with less than half of its episodes is left out. Columns: task, method, episode (the middle of the
     window), mean, std.
@@ -269,14 +269,14 @@ def windows_of(episodes: pd.DataFrame, column: str, size: int = WINDOW) -> pd.Da
 
 
 def actions_of_task(id_: str) -> tuple[Action, ...]:
-    """The actions of a task's environment (Table 2)."""
+    """Return the actions of a task's environment (Table 2)."""
     space = get_task(id_).space
     assert isinstance(space, NscSpace)
     return actions_of(space.definition)
 
 
 def action_shares(steps: pd.DataFrame) -> pd.DataFrame:
-    """How often each action was taken: rows (task, method), columns the actions of Table 2, each row summing to 1."""
+    """Return how often each action was taken: rows (task, method), columns the actions of Table 2, sums of rows 1."""
     most = max(len(actions_of_task(str(task))) for task in steps["task"].unique())
     trials = steps.groupby(["task", "method"], sort=False)
     shares = trials["action"].value_counts(normalize=True).unstack(fill_value=0.0)

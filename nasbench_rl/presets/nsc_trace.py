@@ -1,4 +1,4 @@
-"""A run that remembers every step its agent takes in the NSC environment, not only the networks it evaluates."""
+"""A run that remembers every step of its agent in the NSC environment, not only the networks it evaluates."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class TracedRun(Run):
         return _Traced(super().env(**{**self._options, **options}), self.steps)
 
     def sources(self) -> dict[str, str]:
-        """Where the score of each evaluated network comes from."""
+        """Say where the score of each evaluated network comes from."""
         return {point.arch: point.source for point in self.points}
 
     def frame(self) -> pd.DataFrame:
-        """All steps: step, ``COLUMNS``, source (empty while there is no network)."""
+        """Return all steps: step, ``COLUMNS``, source (empty while there is no network)."""
         import pandas as pd
 
         frame = pd.DataFrame(self.steps, columns=list(COLUMNS))

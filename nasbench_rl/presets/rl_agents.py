@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,9 +42,9 @@ from nasbench_rl.task import GameTask
 
 
 def searches_for(task: str, methods: Sequence[str], tables: str | None) -> list[Search]:
-    """ENAS and SPOS get a supernet of one whole training and three trainings; random search three trainings.
+    """Give ENAS and SPOS a supernet of one whole training and three trainings; random search three trainings.
 
-    Beside them an ENAS that learns nothing (``UNTRAINED``), which no row of Table 1 shows.
+    An ENAS that learns nothing (``UNTRAINED``) runs too; no row of Table 1 shows it.
     """
     whole = load(task, tables=tables).task.max_fidelity
     supernets = [Search(task, m, (1 + TOP_K) * whole, tables=tables) for m in ONE_SHOT if m in methods]
@@ -59,7 +60,7 @@ UNTRAINED = {"learning_rate": 0.0}
 def run_protocol(
     tasks: Sequence[str], tables: str | None, seed: int, jobs: int, out: Path | None = None
 ) -> tuple[pd.DataFrame, list[NasbenchError]]:
-    """All runs (``experiment.COLUMNS``), an error for each search that could not be done; ``out`` as in ``run_all``."""
+    """Return all runs (``experiment.COLUMNS``) and an error for each search that failed; ``out`` as in ``run_all``."""
     methods = method_names()
     every = [search for task in tasks for search in searches_for(task, methods, tables)]
     few = [search for search in every if search.method != "random_search"]
@@ -79,7 +80,7 @@ def _untrained(task: str, budget: int, tables: str | None) -> Search:
 
 
 def unmoved_finalists(runs: pd.DataFrame) -> dict[str, float]:
-    """By task, the share of the architectures which ENAS trains that the same ENAS trains without learning.
+    """Return, by task, the share of the architectures ENAS trains that the same ENAS trains without learning.
 
     Args:
         runs: of ``run_protocol``; tasks where ENAS could not run are left out.
@@ -99,7 +100,7 @@ def unmoved_finalists(runs: pd.DataFrame) -> dict[str, float]:
 
 
 def chosen(runs: pd.DataFrame, bench: StoredBenchmark, metric: str) -> dict[str, list[str]]:
-    """What each run on a task would return: of those it trained wholly, the best by a metric of these very trainings.
+    """Return what each run on a task would: of those it trained wholly, the best by a metric of these trainings.
 
     Args:
         runs: ``experiment.COLUMNS``, of any tasks.
@@ -124,7 +125,7 @@ def chosen(runs: pd.DataFrame, bench: StoredBenchmark, metric: str) -> dict[str,
 
 
 def table_one(runs: pd.DataFrame, tasks: Sequence[str], tables: str | None) -> pd.DataFrame:
-    """Long form of Table 1: task, method, metric, mean, std, runs, published, published_spread.
+    """Return Table 1 in long form: task, method, metric, mean, std, runs, published, published_spread.
 
     A row of a metric is of what each run chooses by that metric on the validation split, measured on the test split.
     ``published`` is the paper's figure for the same space and game; NaN for games and spaces that it does not have. The
@@ -162,7 +163,7 @@ def table_one(runs: pd.DataFrame, tasks: Sequence[str], tables: str | None) -> p
 
 
 def found_by(runs: pd.DataFrame, bench: StoredBenchmark) -> dict[str, Found]:
-    """What ENAS and SPOS found on a task, as far as they ran there."""
+    """Return what ENAS and SPOS found on a task, as far as they ran there."""
     by_method = chosen(runs, bench, "return_all")
     found = {}
     for method in ONE_SHOT:
@@ -174,9 +175,9 @@ def found_by(runs: pd.DataFrame, bench: StoredBenchmark) -> dict[str, Found]:
 
 
 def best_architectures(runs: pd.DataFrame, tasks: Sequence[str], tables: str | None) -> pd.DataFrame:
-    """As Tables 6 to 9: the layers of the best architecture by reward mean in the table and of each one-shot method.
+    """Return, as Tables 6 to 9, the layers of the best architecture by reward mean in the table and by each method.
 
-    Beside them the one that the paper prints for the same space and game, as wide as the task's networks are.
+    Also the one that the paper prints for the same space and game, as wide as the task's networks are.
 
     Columns: task, which, arch, reward_mean (test split), layer, input, output, kernel, stride. Input and output are
     channels of convolutions and features of the others.
@@ -190,27 +191,26 @@ def best_architectures(runs: pd.DataFrame, tasks: Sequence[str], tables: str | N
             named[f"best of {sum(found.searches.values())} found by {method.upper()}"] = found.best
         for theirs in printed[printed["task"] == task.split("@")[0]].itertuples():
             named[f"the paper's (Table {theirs.table})"] = str(theirs.text)
+        assert isinstance(bench.task, GameTask)
         for how, arch in named.items():
-            assert isinstance(bench.task, GameTask)
             network = bench.task.network(arch)
-            same = {
-                "task": task, "which": how, "arch": arch, "reward_mean": bench.query(arch, metric="return_all").score
-            }  # fmt: skip
-            layers = [network.stem, *network.choices]
-            for i, conv in enumerate(layers, 1):
-                shape = {"input": conv.inputs, "output": conv.outputs, "kernel": conv.kernel, "stride": conv.stride}
-                rows.append({**same, "layer": f"Conv-{i}", **shape})
+            convolutions = [network.stem, *network.choices]
+            layers: list[tuple[Any, ...]] = [
+                (f"Conv-{i}", conv.inputs, conv.outputs, conv.kernel, conv.stride)
+                for i, conv in enumerate(convolutions, 1)
+            ]
             if bench.task.environment.suite == "atari":  # maps of MinAtar keep their size and are not padded
-                features = layers[-1].outputs * layers[-1].size_out ** 2
-                padding = {"input": features, "output": network.linear_in, "kernel": None, "stride": None}
-                rows.append({**same, "layer": "Padding", **padding})
-            linear = {"input": network.linear_in, "output": network.linear_out, "kernel": None, "stride": None}
-            rows.append({**same, "layer": "Linear", **linear})
-    return pd.DataFrame(rows)
+                features = convolutions[-1].outputs * convolutions[-1].size_out ** 2
+                layers.append(("Padding", features, network.linear_in, None, None))
+            layers.append(("Linear", network.linear_in, network.linear_out, None, None))
+            score = bench.query(arch, metric="return_all").score
+            rows += [(task, how, arch, score, *layer) for layer in layers]
+    columns = ["task", "which", "arch", "reward_mean", "layer", "input", "output", "kernel", "stride"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def draw_histograms(runs: pd.DataFrame, task: str, bench: StoredBenchmark, out: Path) -> list[Path]:
-    """As Figure 4: reward means of all architectures, with all that each method found marked, the best by a line."""
+    """Draw Figure 4: reward means of all architectures, with all that each method found marked, the best by a line."""
     figure = plots.histogram(
         bench.table.view("test", "return_all").mean[:, -1], {},
         f"{task}: all {len(bench.space)} architectures",
@@ -243,7 +243,7 @@ def draw_histograms(runs: pd.DataFrame, task: str, bench: StoredBenchmark, out: 
 
 
 def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: int) -> int:
-    """The whole preset; prints its page and writes everything to ``out``."""
+    """Run the whole preset; print its tables and write everything to ``out``."""
     if not tasks:
         raise TableError("no kernel-choice task has a complete table; train one: python -m nasbench_rl.build --help")
     files.check_writable(out)
@@ -259,14 +259,15 @@ def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: in
     for name, frame in frames.items():
         files.replace_file(out / name, frame.to_csv(index=False).encode())
     found = {bench.task.id: found_by(runs, bench) for bench in benches}
-    page = rl_agents_page.sections(table, best, found, taus, unmoved_finalists(runs), benches)
-    rl_agents_page.show(page)
+    shown = rl_agents_page.all_tables(table, best, taus)
+    for one in shown:
+        cli.print_table(one.title, one.header, one.rows, one.left)
     images = [path for path in (*histograms, *curves) if path.suffix == ".png"]
-    files.replace_file(out / "report.md", rl_agents_page.markdown(page, images, runs).encode())
+    report = rl_agents_page.page(shown, found, table, taus, unmoved_finalists(runs), benches, images, runs)
+    files.replace_file(out / "report.md", report.encode())
     written = [out / name for name in ("report.md", "runs.parquet", *frames)]
-    cli.console.print(
-        "written: " + ", ".join(map(str, [*written, *histograms, *curves])), highlight=False, soft_wrap=True
-    )
+    cli.say("written: " + ", ".join(map(str, [*written, *histograms, *curves])))
+    cli.say(f"How to read these tables, and what they rest on: {out / 'report.md'}")
     if not is_incomplete(failures):
         unfinished.clear(out)
     return 1 if failures else 0

@@ -6,7 +6,7 @@ itself: of the eight actions of chains its p-value is never below 0.117, whateve
 differences tie). It is shown beside the paper's and decides nothing.
 
 What decides is a permutation test over whole episodes. If the policy acts alike on both data sets, an episode might as
-well have been played on the other one, so the episodes are dealt out anew at random; p is the share of deals whose
+well have been played on the other one, so the episodes are dealt out again at random; p is the share of deals whose
 action shares lie as far apart as the true ones. Actions within an episode stay together, because they depend on each
 other. Episodes of one trial are taken for exchangeable, though an LSTM's state lives on from one to the next.
 ``tools/strategy_power.py`` measures how often either test finds a difference.
@@ -34,7 +34,7 @@ Counts = npt.NDArray[np.int64]
 
 
 def shares_test(first: npt.ArrayLike, second: npt.ArrayLike) -> RankTest:
-    """Wilcoxon's signed-rank test between the shares of the actions, as in the paper: exact, equal shares left out.
+    """Apply Wilcoxon's signed-rank test to the shares of the actions, as in the paper: exact, equal shares left out.
 
     Args:
         first: (actions,) how often each action was taken on one data set.
@@ -47,7 +47,7 @@ def shares_test(first: npt.ArrayLike, second: npt.ArrayLike) -> RankTest:
 
 
 def distance(first: npt.ArrayLike, second: npt.ArrayLike) -> Any:
-    """Total variation distance of the shares of the actions: 0 where they are equal, 1 where they share no action.
+    """Return the total variation distance of the shares of the actions: 0 if they are equal, 1 if they share no action.
 
     Args:
         first: (…, actions) how often each was taken.
@@ -60,7 +60,7 @@ def distance(first: npt.ArrayLike, second: npt.ArrayLike) -> Any:
 def episodes_test(
     first: Counts, second: Counts, rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
-    """Permutation test over episodes that two policies take the actions equally often.
+    """Test by permutation of episodes whether two policies take the actions equally often.
 
     Args:
         first: (episodes, actions) how often each action was taken in each episode of one.
@@ -87,7 +87,7 @@ def episodes_test(
 
 
 def strategies_differ(steps: pd.DataFrame) -> pd.DataFrame:
-    """Both tests of each search seed's actions on two tasks.
+    """Apply both tests to each search seed's actions on two tasks.
 
     Args:
         steps: of ``meta_rl_trials``, of two tasks.
@@ -112,7 +112,7 @@ def strategies_differ(steps: pd.DataFrame) -> pd.DataFrame:
 
 
 def episode_counts(steps: pd.DataFrame, actions: int) -> Counts:
-    """(episodes, actions) how often each action was taken in each episode that ended."""
+    """Count, as (episodes, actions), how often each action was taken in each episode that ended."""
     whole = steps[steps.groupby("episode")["ended"].transform("any")]
     episodes, at = np.unique(whole["episode"], return_inverse=True)
     counts = np.zeros((len(episodes), actions), dtype=np.int64)
@@ -121,19 +121,18 @@ def episode_counts(steps: pd.DataFrame, actions: int) -> Counts:
 
 
 def print_strategies(tests: pd.DataFrame) -> None:
-    """Whether the fixed policy acts differently on the two data sets, and what the paper's test says of it."""
+    """Print whether the fixed policy acts differently on the two data sets, and what the paper's test says of it."""
     differ = tests["p_adjusted"] < ALPHA
     each = "; ".join(
         f"seed {row.seed}: shares {row.distance:.3f} apart, p = {_p(row.p_adjusted)}" for row in tests.itertuples()
     )
     published = ", ".join(_p(p) for p in tests["wilcoxon_p"])
-    cli.console.print(
+    cli.say(
         f"same strategy on both data sets? A difference is found for {differ.sum()} of {len(tests)} search seeds "
         f"(permutation test over whole episodes, total variation distance of the shares of the actions, Holm's "
         f"correction): {each}. Wilcoxon's signed-rank test on these shares, as in the paper: p = {published}, the "
-        f"paper {PUBLISHED_P}. It decides nothing: shares sum to 1, so that of eight actions its p is at least 0.117.",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        f"paper {PUBLISHED_P}. It decides nothing: shares sum to 1, so that of eight actions its p is at least 0.117."
+    )
 
 
 def _p(value: float) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from nasbench_rl import ranks
 from nasbench_rl.errors import MissingCellError
@@ -28,30 +29,32 @@ from nasbench_rl.stats import ALPHA, LEVEL, RESAMPLES, Array, percentile_interva
 from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.summary import random_search_chances
 
-NORMALISED = "normalised"
-Verdict = Literal["better", "worse", "mixed", "open"]
-EVEN = 0.5
-"""Probability of improvement of a method that is as good."""
+Verdict = Literal["better", "worse", "mixed", "open", "control"]
+COLUMNS = (
+    "task", "trainings", "method", "searches", "spent", "regret", "random_search", "difference", "low", "high",
+    "table_low", "table_high", "improvement", "improvement_low", "improvement_high", "p_holm", "verdict", "unit",
+    "tasks", "train_seeds", "random_search_full_budget", "regret_at_random", "regret_all_seen", "approximation",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Against:
-    """One method beside random search.
+    """One method compared with random search.
 
     Attributes:
         method: its name.
         runs: search seeds.
-        spent: mean whole trainings that its runs paid for, one that was begun counted whole.
+        spent: mean whole trainings that its runs paid for; a training that was begun counts as whole.
         regret: mean regret of the architectures that its runs chose.
         difference: that minus the exact expectation of random search with what each run spent; below 0 is better.
         interval: percentile interval of ``difference`` over search seeds; NaN with a single run.
         table_interval: over train seeds too; NaN with fewer than ``FEWEST_TRAIN_SEEDS`` of the test split.
         improvement: probability that a run ends with a better architecture than random search; ties count half.
         improvement_interval: over search seeds.
-        test: mean difference and its standard error as the test takes them, see ``certainty.difference``.
+        test: mean difference and its standard error as the test takes them.
         pvalue: Student's t, two-sided, that the runs' expectation is random search's.
-        adjusted: the same with Holm's correction over the methods; NaN for random search itself, which is a control.
         train_seeds: of the test split; over tasks, the fewest.
+        adjusted: ``pvalue`` with Holm's correction over the methods; NaN for random search itself, the control.
         draws: resampled ``difference``, ``difference`` over train seeds too, and ``improvement``.
     """
 
@@ -71,22 +74,19 @@ class Against:
     draws: tuple[Array, Array, Array] = field(default=(np.empty(0),) * 3, repr=False)
 
     @property
-    def is_control(self) -> bool:
-        """Whether it is random search, as it was run."""
-        return is_random_search(self.method)
-
-    @property
     def verdict(self) -> Verdict:
-        """Whether the test with Holm's correction finds a difference, and which way.
+        """Whether the test with Holm's correction finds a difference, and in which direction.
 
-        Mixed where most runs do not end as the mean does: one bad architecture may move a mean alone.
+        ``mixed`` where most runs do not end as the mean does: one bad architecture can move a mean.
         """
+        if is_random_search(self.method):
+            return "control"
         if not self.adjusted < ALPHA:
             return "open"
         low, high = self.improvement_interval
         if self.difference < 0:
-            return "better" if low > EVEN else "mixed"
-        return "worse" if high < EVEN else "mixed"
+            return "better" if low > 0.5 else "mixed"
+        return "worse" if high < 0.5 else "mixed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +97,11 @@ class Comparison:
         task: its id, or ``report.ALL``.
         trainings: the budget in whole trainings.
         exact: expected regret of random search that spends the whole budget.
-        unit: of regrets: the task's score, or ``normalised`` (divided by the regret of a draw at random).
+        unit: of regrets: the task's score, or ``normalised`` (divided by the regret of a random architecture).
         rows: by ``difference``, controls last.
         tasks: number of tasks.
-        gap: regret of a draw at random.
-        floor: regret of the architecture with the best validation score of all: what a search ends with that has seen
-            everything.
+        gap: regret of a random architecture.
+        floor: regret of the best validation score of all, where a search ends that has seen everything.
         train_seeds: of the test split, that test scores are means over; the fewest of any task.
     """
 
@@ -116,14 +115,9 @@ class Comparison:
     floor: float
     train_seeds: int
 
-    def of(self, verdict: Verdict) -> list[Against]:
-        """The methods with a verdict, those with the largest difference first; no control."""
-        found = [row for row in self.rows if row.verdict == verdict and not row.is_control]
-        return found[::-1] if verdict == "worse" else found
-
 
 def compare_task(bench: StoredBenchmark, budget: int, searches: Sequence[Chosen]) -> Comparison | None:
-    """Every method on one task with one budget; None for a table that is not complete, whose line is not known.
+    """Compare every method on one task with one budget; None if the table is not complete over its space.
 
     Raises:
         MissingCellError: a search chose an architecture that the table lacks.
@@ -135,28 +129,39 @@ def compare_task(bench: StoredBenchmark, budget: int, searches: Sequence[Chosen]
     scores = view.values[:, view.used.all(axis=0), -1]
     rows = [_against(bench.task.id, one, _outcome(bench, one, scores), chances) for one in searches]
     means = scores.mean(axis=1)
-    gap = float(means.max() - means.mean())
-    exact = float(means.max() - chances[-1] @ means)
-    seen = bench.table.view("validation").mean[:, -1]
-    floor = float(means.max() - means[seen == seen.max()].mean())
-    trainings = budget / bench.task.max_fidelity
-    return Comparison(bench.task.id, trainings, exact, view.column, _judged(rows), 1, gap, floor, scores.shape[1])
+    best, seen = float(means.max()), bench.table.view("validation").mean[:, -1]
+    return Comparison(
+        bench.task.id, budget / bench.task.max_fidelity, best - float(chances[-1] @ means), view.column, _judged(rows),
+        1, best - float(means.mean()), best - float(means[seen == seen.max()].mean()), scores.shape[1],
+    )  # fmt: skip
 
 
 def over_tasks(comparisons: Sequence[Comparison]) -> Comparison:
-    """The mean over tasks with the same budget, regrets normalised, of the methods that ran on every one."""
-    shared = set.intersection(*({row.method for row in one.rows} for one in comparisons))
-    names = [row.method for row in comparisons[0].rows if row.method in shared]
+    """Average over tasks with the same budget, regrets normalised, for the methods that ran on every one."""
+    by_method = [{row.method: row for row in one.rows} for one in comparisons]
+    names = [name for name in by_method[0] if all(name in rows for rows in by_method)]
     gaps = np.array([one.gap or math.nan for one in comparisons])
-    exact = float(np.mean([one.exact / gap for one, gap in zip(comparisons, gaps, strict=True)]))
-    floor = float(np.mean([one.floor / gap for one, gap in zip(comparisons, gaps, strict=True)]))
-    rows = [_pooled([_row(one, name) for one in comparisons], gaps) for name in names]
+    exact, floor = ((np.array([(one.exact, one.floor) for one in comparisons]).T / gaps).mean(axis=1)).tolist()
+    rows = [_pooled([rows[name] for rows in by_method], gaps) for name in names]
     seeds = min(one.train_seeds for one in comparisons)
-    return Comparison(ALL, comparisons[0].trainings, exact, NORMALISED, _judged(rows), len(gaps), 1.0, floor, seeds)
+    return Comparison(ALL, comparisons[0].trainings, exact, "normalised", _judged(rows), len(gaps), 1.0, floor, seeds)
 
 
-def _row(comparison: Comparison, method: str) -> Against:
-    return next(row for row in comparison.rows if row.method == method)
+def frame_of(comparisons: Iterable[Comparison], approximations: dict[str, str]) -> pd.DataFrame:
+    """Return every number as ``COLUMNS``.
+
+    Args:
+        comparisons: any.
+        approximations: by method, what it ran on in place of the real thing.
+    """
+    rows = [
+        (one.task, one.trainings, row.method, row.runs, row.spent, row.regret, row.regret - row.difference,
+         row.difference, *row.interval, *row.table_interval, row.improvement, *row.improvement_interval, row.adjusted,
+         row.verdict, one.unit, one.tasks, one.train_seeds, one.exact, one.gap, one.floor,
+         approximations.get(row.method, ""))
+        for one in comparisons for row in one.rows
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _outcome(bench: StoredBenchmark, one: Chosen, scores: Array) -> Outcome:
@@ -177,33 +182,42 @@ def _shares_spent(one: Chosen, most: int) -> Array:
 
 
 def _against(task: str, one: Chosen, outcome: Outcome, chances: Array) -> Against:
-    """One method on one task; its draws are its own, whichever other methods are there.
+    """Compare one method on one task; its draws do not depend on the other methods.
 
     ``chances``: of ``random_search_chances``; random search spends what the method's runs did.
     """
     spent = _shares_spent(one, len(chances))
     reference = Reference(spent @ chances)
     rng = partial(resampling_rng, task, one.method, one.configuration)
-    means, runs = outcome.scores.mean(axis=1), outcome.runs
+    means, runs, seeds = outcome.scores.mean(axis=1), outcome.runs, outcome.train_seeds
     regrets = means.max() - means
-    shares, exact = outcome.chosen / runs, float(reference.chances @ regrets)
-    mean = float(shares @ regrets)
+    exact, mean = float(reference.chances @ regrets), float(outcome.chosen / runs @ regrets)
     drawn = drawn_shares(outcome.chosen, runs, rng("regret at equal cost"), RESAMPLES)
-    seeds = outcome.train_seeds
     weights = drawn_shares(np.ones(seeds), seeds, rng("train seeds"), RESAMPLES)
-    unknown, told = np.full(RESAMPLES, math.nan), runs > 1 and seeds >= FEWEST_TRAIN_SEEDS
+    unknown = np.full(RESAMPLES, math.nan)
     draws = (
         drawn @ regrets - exact if runs > 1 else unknown,
         # The best architecture's score is in both regrets and cancels.
-        ((reference.chances - drawn) * (weights @ outcome.scores.T)).sum(axis=1) if told else unknown,
+        ((reference.chances - drawn) * (weights @ outcome.scores.T)).sum(axis=1)
+        if runs > 1 and seeds >= FEWEST_TRAIN_SEEDS
+        else unknown,
         improvement_draws(outcome, reference, rng("improvement"), RESAMPLES),
     )
     test = difference(outcome.chosen, reference, regrets)
-    over_seeds = train_seed_interval(mean - exact, draws[1], seeds, LEVEL)
+    return _row(
+        one.method, runs, float(spent @ np.arange(1, len(spent) + 1)), mean, mean - exact,
+        improvement(outcome, reference), test, seeds, draws,
+    )  # fmt: skip
+
+
+def _row(
+    method: str, runs: int, spent: float, regret: float, less: float, better: float, test: Difference, seeds: int,
+    draws: tuple[Array, Array, Array],
+) -> Against:  # fmt: skip
+    over_seeds = train_seed_interval(less, draws[1], seeds, LEVEL)
     return Against(
-        one.method, runs, float(spent @ np.arange(1, len(spent) + 1)), mean,
-        mean - exact, _interval(draws[0]), over_seeds, improvement(outcome, reference),
-        _interval(draws[2]), test, pvalue(test, runs), seeds, draws=draws,
+        method, runs, spent, regret, less, _interval(draws[0]), over_seeds, better, _interval(draws[2]), test,
+        pvalue(test, runs), seeds, draws=draws,
     )  # fmt: skip
 
 
@@ -217,26 +231,20 @@ def _pooled(rows: Sequence[Against], gaps: Array) -> Against:
         return np.mean(np.asarray(values) / scale, axis=0)
 
     column = gaps[:, np.newaxis]
-    draws = (
-        mean([row.draws[0] for row in rows], column), mean([row.draws[1] for row in rows], column),
-        mean([row.draws[2] for row in rows]),
-    )  # fmt: skip
-    test = pooled([row.test for row in rows], gaps)
-    runs = min(row.runs for row in rows)
-    seeds, less = min(row.train_seeds for row in rows), float(mean([row.difference for row in rows], gaps))
-    return Against(
-        rows[0].method, runs, float(mean([row.spent for row in rows])), float(mean([row.regret for row in rows], gaps)),
-        less, _interval(draws[0]), train_seed_interval(less, draws[1], seeds, LEVEL),
-        float(mean([row.improvement for row in rows])), _interval(draws[2]), test, pvalue(test, runs), seeds,
-        draws=draws,
+    draws = tuple(mean([row.draws[at] for row in rows], scale) for at, scale in enumerate((column, column, 1.0)))
+    return _row(
+        rows[0].method, min(row.runs for row in rows), float(mean([row.spent for row in rows])),
+        float(mean([row.regret for row in rows], gaps)), float(mean([row.difference for row in rows], gaps)),
+        float(mean([row.improvement for row in rows])), pooled([row.test for row in rows], gaps),
+        min(row.train_seeds for row in rows), (draws[0], draws[1], draws[2]),
     )  # fmt: skip
 
 
 def _judged(rows: Sequence[Against]) -> tuple[Against, ...]:
-    """With Holm's correction over the methods, in order."""
-    tested = [row for row in rows if not row.is_control]
+    """Add Holm's correction over the methods, and sort."""
+    tested = [row for row in rows if row.verdict != "control"]
     if tested:
         adjusted = ranks.holm([row.pvalue for row in tested])
         tested = [replace(row, adjusted=float(p)) for row, p in zip(tested, adjusted, strict=True)]
-    controls = [row for row in rows if row.is_control]
+    controls = [row for row in rows if row.verdict == "control"]
     return tuple([*sorted(tested, key=lambda row: row.difference), *controls])
