@@ -1,11 +1,10 @@
-"""Regret, aggregates, intervals, profiles and the random-search expectation, against SciPy, rliable and enumeration."""
+"""Regret, aggregates, intervals and profiles, against SciPy and rliable."""
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
@@ -25,11 +24,6 @@ def rng() -> np.random.Generator:
 def scores(rng: np.random.Generator) -> np.ndarray:
     """(runs, tasks), tasks of different level and spread, with ties."""
     return np.round(rng.normal([0.0, 1.0, 5.0], [1.0, 0.5, 2.0], size=(30, 3)), 1)
-
-
-@pytest.fixture
-def others(rng: np.random.Generator) -> np.ndarray:
-    return np.round(rng.normal([0.3, 0.8, 6.0], 1.0, size=(25, 3)), 1)
 
 
 def rliable_library() -> ModuleType:
@@ -230,135 +224,12 @@ def test_profile_has_an_interval(scores: np.ndarray, rng: np.random.Generator) -
     assert (low <= profile(scores)).all() and (profile(scores) <= high).all() and (low < high).all()
 
 
-# Probability of improvement
-
-
-def test_probability_of_improvement_is_mann_whitneys_u(scores: np.ndarray, others: np.ndarray) -> None:
-    scipy_stats = pytest.importorskip("scipy.stats")
-    u = [scipy_stats.mannwhitneyu(scores[:, task], others[:, task]).statistic / (30 * 25) for task in range(3)]
-    assert stats.probability_of_improvement(scores, others) == pytest.approx(np.mean(u))
-
-
-def test_probability_of_improvement_is_rliables(scores: np.ndarray, others: np.ndarray) -> None:
-    metrics = pytest.importorskip("rliable.metrics", exc_type=ImportError)
-    expected = metrics.probability_of_improvement(scores, others)
-    assert stats.probability_of_improvement(scores, others) == pytest.approx(expected)
-
-
-def test_probability_of_improvement_by_direction(scores: np.ndarray, others: np.ndarray) -> None:
-    forward = stats.probability_of_improvement(scores, others)
-    assert stats.probability_of_improvement(others, scores) == pytest.approx(1 - forward)
-    assert stats.probability_of_improvement(scores, others, higher_is_better=False) == pytest.approx(1 - forward)
-    assert stats.probability_of_improvement(scores, scores) == pytest.approx(0.5)
-
-
-def test_probability_of_improvement_interval_is_the_bootstraps(scores: np.ndarray, others: np.ndarray) -> None:
-    interval = stats.probability_of_improvement_interval(scores, others, np.random.default_rng(0), resamples=4000)
-    # The same by resampling the runs themselves.
-    rng, estimates = np.random.default_rng(1), []
-    for _ in range(1500):
-        x = np.column_stack([rng.choice(scores[:, task], 30) for task in range(3)])
-        y = np.column_stack([rng.choice(others[:, task], 25) for task in range(3)])
-        estimates.append(stats.probability_of_improvement(x, y))
-    np.testing.assert_allclose(interval, np.quantile(estimates, [0.025, 0.975]), atol=0.01)
-
-
-def test_probability_of_improvement_interval_matches_rliable(scores: np.ndarray, others: np.ndarray) -> None:
-    library = rliable_library()
-    metrics = pytest.importorskip("rliable.metrics", exc_type=ImportError)
-    with seeded_global_state(1):
-        _, expected = library.get_interval_estimates(
-            {"a,b": (scores, others)},
-            lambda x, y: np.array([metrics.probability_of_improvement(x, y)]),
-            reps=1000,
-        )
-    interval = stats.probability_of_improvement_interval(scores, others, np.random.default_rng(0), resamples=4000)
-    np.testing.assert_allclose(interval, expected["a,b"][:, 0], atol=0.015)
-
-
-def test_probability_of_improvement_needs_the_same_tasks(scores: np.ndarray) -> None:
-    with pytest.raises(InvalidValueError, match="same tasks"):
-        stats.probability_of_improvement(scores, scores[:, :2])
-
-
-def test_a_fixed_reference_has_an_interval_from_the_others_runs(scores: np.ndarray, rng: np.random.Generator) -> None:
-    reference = np.array([[0.0, 1.0, 5.0]])
-    low, high = stats.probability_of_improvement_interval(scores, reference, rng)
-    assert low < stats.probability_of_improvement(scores, reference) < high
-    assert np.isnan(stats.probability_of_improvement_interval(reference, reference, rng)).all()
-
-
-# Random search
-
-
-def enumerate_subsets(search: np.ndarray, report: np.ndarray, drawn: int) -> float:
-    """Mean over every subset of the report score of its best, ties shared evenly."""
-    outcomes = []
-    for subset in itertools.combinations(range(len(search)), drawn):
-        best = max(search[i] for i in subset)
-        outcomes.append(np.mean([report[i] for i in subset if search[i] == best]))
-    return float(np.mean(outcomes))
-
-
-@pytest.mark.parametrize(
-    "search",
-    [
-        pytest.param([3.0, 1.0, 4.0, 1.5, 9.0, 2.0, 6.0], id="distinct"),
-        pytest.param([3.0, 1.0, 4.0, 1.0, 4.0, 4.0, 2.0], id="ties, also of the best"),
-        pytest.param([5.0] * 7, id="all the same"),
-    ],
-)
-def test_expectation_is_that_of_every_subset(search: list[float], rng: np.random.Generator) -> None:
-    report = rng.normal(size=7)
-    expected = [enumerate_subsets(np.array(search), report, drawn) for drawn in range(1, 8)]
-    np.testing.assert_allclose(stats.expected_best_after(search, report), expected)
-    lowest = stats.expected_best_after(-np.array(search), report, higher_is_better=False)
-    np.testing.assert_allclose(lowest, expected)
-
-
-def test_expectation_of_one_draw_is_the_mean_and_of_all_the_best(rng: np.random.Generator) -> None:
-    search, report = rng.random(25), rng.random(25)
-    curve = stats.expected_best_after(search, report)
-    assert curve.shape == (25,)
-    assert curve[0] == pytest.approx(report.mean())
-    assert curve[-1] == pytest.approx(report[search.argmax()])
-    np.testing.assert_array_equal(stats.expected_best_after(search, report, n=3), curve[:3])
-
-
-def test_the_best_of_25_is_found_after_13_draws_on_average() -> None:
-    found = stats.expected_best_after(np.arange(25), np.arange(25) == 24)
-    np.testing.assert_allclose(found, np.arange(1, 26) / 25)
-    assert 1 + (1 - found).sum() == pytest.approx(13)  # mean number of draws until it is found
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (([1.0, 2.0], [1.0]), "values_report"),
-        (([1.0, np.nan], [1.0, 2.0]), "missing"),
-        (([1.0, 2.0], [1.0, 2.0], 3), "between 1 and the 2"),
-        (([1.0, 2.0], [1.0, 2.0], 0), "between 1 and the 2"),
-        (([], []), "empty"),
-    ],
-)
-def test_expectation_refuses(arguments: tuple[object, ...], message: str) -> None:
-    with pytest.raises(InvalidValueError, match=message):
-        stats.expected_best_after(*arguments)
-
-
 # All of them
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda x: stats.performance_profile(x, [0.0]),
-        lambda x: stats.probability_of_improvement(x, x),
-    ],
-)
-def test_a_missing_score_is_refused(function: Callable[[np.ndarray], object]) -> None:
+def test_a_missing_score_is_refused() -> None:
     with pytest.raises(InvalidValueError, match="nothing is imputed"):
-        function(np.array([[1.0, np.nan], [1.0, 2.0]]))
+        stats.performance_profile(np.array([[1.0, np.nan], [1.0, 2.0]]), [0.0])
 
 
 @pytest.mark.parametrize("module", ["stats", "ranks"])
