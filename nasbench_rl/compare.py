@@ -13,7 +13,6 @@ if __name__ == "__main__":  # ahead of what takes long to load
         )
     )
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ import pandas as pd
 
 from nasbench_rl import cli, files, store, unfinished
 from nasbench_rl.benchmark import MODES
+from nasbench_rl.compare_options import parse_budget, parse_method, shipped_tasks
 from nasbench_rl.errors import (
-    MOST,
     InvalidValueError,
     MissingCellError,
     MissingExtraError,
@@ -40,81 +39,19 @@ from nasbench_rl.leaderboard.command import print_answers, write_page, write_tab
 from nasbench_rl.leaderboard.figures import save_figures, task_figures
 from nasbench_rl.leaderboard.render import Leaderboard, build_board, sections
 from nasbench_rl.leaderboard.report import ALL
+from nasbench_rl.leaderboard.runs import RUNS, check_runs
 from nasbench_rl.method import get_method, method_names
 from nasbench_rl.pool import is_incomplete, run_all
 from nasbench_rl.records import RESOURCES
 from nasbench_rl.spaces import KernelSpace
 from nasbench_rl.summary import Tables, approximate_note, print_choices
-from nasbench_rl.task import Task, get_task, task_ids
+from nasbench_rl.task import get_task, task_ids
 from nasbench_rl.training import workers
 
 DEFAULT_BUDGET = {"tabular": "10x", "surrogate": "10x", "live": "4x"}
 """Live, the four trainings that weight sharing takes: a supernet and its three best."""
 DEFAULT_RUNS = 100
 PRESETS = ("rl-agents-paper", "meta-rl-paper")
-
-
-def shipped_tasks(tables: Tables | str | None = None) -> list[str]:
-    """Return the ids of the tasks of whose space every architecture has a validation and a test score.
-
-    Args:
-        tables: loaded ones, or their folder.
-    """
-    tables = Tables.of(tables)
-    manifest = store.read_manifest(store.find_tables(tables.folder))
-    ready = []
-    for id_ in task_ids():
-        task = get_task(id_)
-        entry = manifest.get(store.table_name(task))
-        if entry is not None and task.exhaustive and entry.architectures == len(task.space):
-            if tables.load(id_).table.whole:
-                ready.append(id_)
-    return ready
-
-
-def parse_budget(text: str, task: Task) -> int:
-    """Parse ``"10x"`` whole trainings, or a number in the task's unit.
-
-    Raises:
-        InvalidValueError: neither, or nothing at all.
-    """
-    number = text[:-1] if text.endswith("x") else text
-    try:
-        value = float(number.replace(",", "").replace("_", ""))
-    except ValueError:
-        value = float("nan")
-    amount = value * task.max_fidelity if text.endswith("x") else value
-    if not 1 <= amount <= MOST:
-        wrong = "is no number" if value != value else "buys nothing" if amount < 1 else "is more than a run can count"
-        raise InvalidValueError(
-            f"budget {text!r} {wrong}; allowed: whole trainings as '10x' or {task.fidelity_unit} as "
-            f"'{10 * task.max_fidelity}', below {MOST + 1:.3g}"
-        )
-    if amount < task.fidelities[0]:
-        raise InvalidValueError(
-            f"budget {text!r} is below the shortest training of {task.id}, {task.fidelities[0]:,} "
-            f"{task.fidelity_unit}; give a larger --budget"
-        )
-    return int(amount)
-
-
-def parse_method(text: str) -> tuple[str, dict[str, Any]]:
-    """Split ``"random_search:samples=3"`` into name and hyperparameters; values are JSON, or otherwise text.
-
-    Raises:
-        InvalidValueError: something after a colon is not ``key=value``.
-    """
-    name, *pairs = text.split(":")
-    hyperparameters: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise InvalidValueError(f"{pair!r} in method {text!r} is not key=value, as in 'random_search:samples=3'")
-        try:
-            hyperparameters[key] = json.loads(value)
-        except (ValueError, RecursionError):
-            hyperparameters[key] = value
-    return name, hyperparameters
 
 
 def _parser() -> cli.Parser:
@@ -301,6 +238,19 @@ def _of_one_table(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[NasbenchError]
     return kept.reset_index(drop=True), errors
 
 
+def _as_searched(tables: Tables, runs: pd.DataFrame, out: Path) -> Tables:
+    """Return the tables; loaded again if a build replaced one between their loading and the searches.
+
+    Raises:
+        TableError: it was replaced once more since.
+    """
+    searched = runs[runs["mode"] != "live"].groupby("task")
+    if any(tables.load(str(task), of["mode"].iloc[0]).digest != of["table"].iloc[0] for task, of in searched):
+        tables = Tables(tables.folder)
+        check_runs(out / RUNS, runs, tables, {})
+    return tables
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command line."""
     options = _parser().parse_args(arguments)
@@ -320,7 +270,7 @@ def main(arguments: Sequence[str]) -> int:
 
     runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs, out)
     runs, changed = _of_one_table(runs)
-    store.write_frame(runs, out / "runs.parquet")  # before anything is made of them
+    store.write_frame(runs, out / RUNS)  # before anything is made of them
     failures += changed
     # Unasked for, a method is left out and does not fail where its stored data lack (no supernet yet), the space has
     # nothing for it to do, or the budget does not reach its first evaluation.
@@ -331,7 +281,7 @@ def main(arguments: Sequence[str]) -> int:
     for failure in failures:
         if failure not in absent:
             cli.errors.print(f"error: {failure}", style="red", markup=False, highlight=False)
-    _report(runs, tables, options, out)
+    _report(runs, _as_searched(tables, runs, out), options, out)
     if not is_incomplete(failures):
         unfinished.clear(out)
     return 1 if len(failures) > len(absent) else 0
@@ -343,12 +293,12 @@ def _report(runs: pd.DataFrame, tables: Tables, options: Any, out: Path) -> None
         stale.unlink(missing_ok=True)  # of the comparison that these runs replace
     print_choices(runs, tables, cli.console)
     if not any(tables.judge(str(task), modes) for task, modes in runs.groupby("task")["mode"]):
-        cli.say(f"written: {out / 'runs.parquet'}")
+        cli.say(f"written: {out / RUNS}")
         cli.errors.print("no leaderboard: no table knows the best of these tasks, and so no regret", style="yellow")
         return
     board = build_board(runs, tables)
     _print_board(board)
-    written = [out / "runs.parquet", *write_tables(board, out)]
+    written = [out / RUNS, *write_tables(board, out)]
     if options.page:
         write_page(board, out, options.resource)
         print_answers(board, written, out)

@@ -1,4 +1,4 @@
-"""Statistics of a set of runs: anytime regret, interquartile means, bootstrap intervals, profiles.
+"""Statistics of a set of runs: anytime regret, interquartile means, bootstrap intervals.
 
 Pure functions on arrays of scores, one row a run (search seed) and one column a task, as in Agarwal et al.
 ("Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021). Every random draw comes from the
@@ -19,7 +19,7 @@ from nasbench_rl._utils.typing import Floats
 from nasbench_rl.errors import InvalidValueError
 
 Array = Floats
-Statistic: TypeAlias = "Callable[[Floats], float | Floats]"
+Statistic: TypeAlias = "Callable[..., Any]"
 LEVEL = 0.95
 """Confidence level of every interval that is shown."""
 ALPHA = 0.05
@@ -163,7 +163,6 @@ def bootstrap_interval(
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
     level: float = LEVEL,
-    vectorised: bool = False,
 ) -> Floats:
     """Return the percentile interval of a statistic from a bootstrap stratified by task.
 
@@ -173,12 +172,11 @@ def bootstrap_interval(
 
     Args:
         scores: (runs, tasks) or (runs, tasks, points), whose points stay together.
-        statistic: takes an array of the shape of ``scores``; gives a float or an array.
+        statistic: takes many resamples at once, (resamples, runs, tasks, …), and ``axis=(1, 2)``, as ``numpy.mean``
+            and ``interquartile_mean`` do.
         rng: source of every draw.
         resamples: number of bootstrap resamples.
         level: confidence level.
-        vectorised: the statistic also takes ``axis``, as ``numpy.mean`` and ``interquartile_mean`` do, and is given
-            many resamples at once: (resamples, runs, tasks, …) with ``axis=(1, 2)``. Many times faster.
 
     Returns:
         (2, …) lower and upper bound, each of the statistic's shape: ``low, high = bootstrap_interval(…)``. NaN with a
@@ -193,33 +191,9 @@ def bootstrap_interval(
         raise InvalidValueError(f"scores has shape {values.shape}; (runs, tasks, …) is needed, none of them 0")
     runs, tasks = values.shape[:2]
     if runs == 1:
-        return np.full((2, *np.shape(statistic(values))), np.nan)
+        return np.full((2, *values.shape[2:]), np.nan)
     columns = np.arange(tasks)
-    if not vectorised:
-        estimates = [statistic(values[rng.integers(runs, size=(runs, tasks)), columns]) for _ in range(resamples)]
-        return percentile_interval(estimates, level)
-    many: Any = statistic
     step = max(1, _CHUNK // values.size)
     sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
-    parts = [many(values[rng.integers(runs, size=(size, runs, tasks)), columns], axis=(1, 2)) for size in sizes]
+    parts = [statistic(values[rng.integers(runs, size=(size, runs, tasks)), columns], axis=(1, 2)) for size in sizes]
     return percentile_interval(np.concatenate(parts), level)
-
-
-def performance_profile(scores: npt.ArrayLike, thresholds: npt.ArrayLike, higher_is_better: bool = True) -> Floats:
-    """Return the share of runs that do better than each threshold, every task counting the same.
-
-    Args:
-        scores: (runs, tasks) scores, or regrets with ``higher_is_better=False``.
-        thresholds: (points,) in the unit of the scores.
-        higher_is_better: True counts scores above the threshold (Agarwal et al., section 4.2). False counts those at
-            or below it, so that the profile of a regret at 0 is the share of runs that found the optimum.
-
-    Returns:
-        (points,) shares between 0 and 1. Intervals: pass this function to ``bootstrap_interval``.
-
-    Raises:
-        InvalidValueError: not two dimensions, or a missing score.
-    """
-    values = as_scores("scores", scores, 2)[..., np.newaxis]
-    levels = as_scores("thresholds", thresholds, 1)
-    return np.asarray((values > levels if higher_is_better else values <= levels).mean(axis=(0, 1)))

@@ -13,6 +13,7 @@ import pytest
 from made_tables import SINGLE_SEED, TWO_BY_SEED, write_made_table
 
 from nasbench_rl import cli, compare, load, pool
+from nasbench_rl.compare_options import shipped_tasks
 from nasbench_rl.errors import MissingExtraError, TableError
 from nasbench_rl.experiment import run_search
 from nasbench_rl.leaderboard.report import ALL
@@ -51,7 +52,7 @@ def test_live_mode_into_a_new_folder_takes_the_shipped_tasks(tmp_path: Path) -> 
     """--tables is where its cells go, and says nothing of what is shipped."""
     options = compare._parser().parse_args(["--mode", "live", "--tables", str(tmp_path / "new"), "--methods", "spos"])
     searches, _ = compare.searches_of(options, Tables())
-    assert [search.task for search in searches] == compare.shipped_tasks()
+    assert [search.task for search in searches] == shipped_tasks()
 
 
 def test_a_reader_that_has_seen_enough_is_a_good_end() -> None:

@@ -83,6 +83,7 @@ LAYERS: dict[str, int] = {
                 "build",
                 "data",
                 "compare",
+                "compare_options",
                 "presets",
                 "fronts",
                 "leaderboard",

@@ -17,7 +17,7 @@ import pandas as pd
 from baselines_readme import BASELINES, ROOT, replace_block
 
 from nasbench_rl import cli, cores, load
-from nasbench_rl.compare import parse_method
+from nasbench_rl.compare_options import parse_method
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.experiment import Judge, Search
 from nasbench_rl.leaderboard.runs_schema import read_runs
@@ -103,7 +103,7 @@ def _rows(runs: pd.DataFrame) -> list[tuple[str, ...]]:
         task, configuration = final["task"].iloc[0], distinct(final["configuration"])
         regret = final["regret"].to_numpy()[:, None]
         rng = resampling_rng(task, str(method), configuration, "regret")
-        low, high = bootstrap_interval(regret, interquartile_mean, rng, vectorised=True)
+        low, high = bootstrap_interval(regret, interquartile_mean, rng)
         rows.append(
             (f"`{method}`", final["mode"].iloc[0], str(len(final)), _number(float(regret.mean())),
              _estimate(interquartile_mean(regret), low, high, len(final)), _number(final["test_score"].mean(), 4),

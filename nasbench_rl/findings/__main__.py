@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from nasbench_rl import cli, files, store, unfinished
-from nasbench_rl.compare import parse_budget, parse_method, shipped_tasks
+from nasbench_rl.compare_options import parse_budget, parse_method, shipped_tasks
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.findings import drawing, page
 from nasbench_rl.findings.answers import Answers, answers

@@ -325,7 +325,7 @@ def _left_out(runs: pd.DataFrame, of: Objectives) -> float:
 
 def _row(scores: Sequence[Mapping[str, float]], of: Objectives, rng: np.random.Generator) -> dict[str, Any]:
     shares = np.array([[of.share(of.front_of(of_run))] for of_run in scores])
-    low, high = stats.bootstrap_interval(shares, np.mean, rng, vectorised=True)
+    low, high = stats.bootstrap_interval(shares, np.mean, rng)
     return {
         "resource": of.resource, "hypervolume": float(shares.mean()), "low": float(low), "high": float(high),
     }  # fmt: skip

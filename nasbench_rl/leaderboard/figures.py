@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbench_rl import plots, stats
+from nasbench_rl import plots
 from nasbench_rl._utils.typing import Floats
 from nasbench_rl.fronts.front_report import Draw, front_figure, hypervolume_figure
 from nasbench_rl.fronts.multi_objective import declared, objectives
@@ -147,7 +147,7 @@ def _profiles(
 
 def _profile(regrets: Sequence[Floats], thresholds: Floats, rngs: Sequence[np.random.Generator] | None) -> Floats:
     """Return (3, points): share, lower and upper bound; no bounds without generators or with a single run."""
-    parts = [stats.performance_profile(one[:, np.newaxis], thresholds, higher_is_better=False) for one in regrets]
+    parts = [(one[:, np.newaxis] <= thresholds).mean(axis=0) for one in regrets]
     bounds = np.full((2, len(thresholds)), np.nan)
     if rngs is not None and all(len(one) > 1 for one in regrets):
         draws = [

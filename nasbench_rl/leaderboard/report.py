@@ -267,7 +267,7 @@ def _common(values: Iterable[float]) -> float:
 
 def _regret_cells(regrets: Floats, rng: np.random.Generator) -> dict[str, float]:
     """Return mean and interquartile mean of (runs, tasks) regrets."""
-    low, high = stats.bootstrap_interval(regrets, stats.interquartile_mean, rng, vectorised=True)
+    low, high = stats.bootstrap_interval(regrets, stats.interquartile_mean, rng)
     iqm = stats.interquartile_mean(regrets)
     return {"regret_mean": float(regrets.mean()), "regret_iqm": iqm, "regret_low": low, "regret_high": high}
 

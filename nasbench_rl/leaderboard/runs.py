@@ -60,18 +60,33 @@ def read_all(paths: Sequence[Path], tables: Tables) -> pd.DataFrame:
     frames = [read_runs(path) for path in paths]
     first: dict[str, tuple[Path, int, str]] = {}
     for path, frame in zip(paths, frames, strict=True):
-        for name, of_task in frame.groupby("task", sort=False):
-            try:
-                task = get_task(str(name))
-            except NasbenchError as error:
-                raise InvalidValueError(f"{path}: {error}") from error
-            bench = tables.judge(task.id, of_task["mode"])
-            _check_table(path, task, of_task, bench, first)
-            _check_budget(path, task, of_task, first)
-            if bench is not None:
-                _check_scores(path, of_task, bench)
+        check_runs(path, frame, tables, first)
     merged = _merge(paths, frames)
     return _tell_apart(merged).sort_values(["task", "method", "seed", "step"], ignore_index=True)
+
+
+def check_runs(path: Path, runs: pd.DataFrame, tables: Tables, first: dict[str, tuple[Path, int, str]]) -> None:
+    """Refuse runs of another table or budget, or with other scores than the table's.
+
+    Args:
+        path: their file, for the message.
+        runs: rows of ``experiment.COLUMNS``.
+        tables: that judge.
+        first: by task, the first file that has it with its budget and table; filled.
+
+    Raises:
+        NasbenchError: they are refused.
+    """
+    for name, of_task in runs.groupby("task", sort=False):
+        try:
+            task = get_task(str(name))
+        except NasbenchError as error:
+            raise InvalidValueError(f"{path}: {error}") from error
+        bench = tables.judge(task.id, of_task["mode"])
+        _check_table(path, task, of_task, bench, first)
+        _check_budget(path, task, of_task, first)
+        if bench is not None:
+            _check_scores(path, of_task, bench)
 
 
 def _again(task: Task, rows: pd.DataFrame, budget: int) -> str:
