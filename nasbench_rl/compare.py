@@ -276,7 +276,9 @@ def main(arguments: Sequence[str]) -> int:
     # nothing for it to do, or the budget does not reach its first evaluation.
     unsuited = (MissingCellError, UnsuitedSpaceError, SmallBudgetError)
     absent = [f for f in failures if isinstance(f, unsuited) and not options.methods]
-    left_out |= {str(failure): str(failure).split(": ")[0] for failure in absent}
+    for failure in absent:
+        method = str(failure).split(": ")[0]
+        left_out[str(failure)] = method + " (on some tasks)" * (method in set(runs["method"]))
     _say_left_out(left_out, options.verbose)
     for failure in failures:
         if failure not in absent:
@@ -303,7 +305,7 @@ def _report(runs: pd.DataFrame, tables: Tables, options: Any, out: Path) -> None
         write_page(board, out, options.resource)
         print_answers(board, written, out)
     else:
-        save_figures(task_figures(board.report, options.resource), out / "figures")
+        save_figures(board.report, task_figures(board.report, options.resource), out / "figures")
         cli.say(f"written: {', '.join(map(str, written))}, {out / 'figures'}/")
 
 

@@ -6,6 +6,7 @@ import io
 import re
 import zlib
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,9 +41,27 @@ _COLOURS = tuple(light for light, _ in PALETTE)
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 REFERENCE = "#666666"
 _FIGURE_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
-Size = tuple[float, float]
-SIZE: Size = (7.0, 4.4)
-"""Of a figure on paper, in inches."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a figure is drawn where it is shown; by default on paper.
+
+    Attributes:
+        width: in inches.
+        height: in inches; rows of methods take what they need.
+        legend: whether the figure names its lines itself.
+        styles: of the methods; None hands them out in the order in which they are drawn.
+    """
+
+    width: float = 7.0
+    height: float = 4.4
+    legend: bool = True
+    styles: Styles | None = None
+
+    def styles_of(self, methods: Iterable[str]) -> Styles:
+        """Return the styles for some methods."""
+        return self.styles or Styles(methods)
 
 
 class Styles:
@@ -72,7 +91,7 @@ def method_style(method: str) -> dict[str, Any]:
     return Styles().line(method)
 
 
-def new_figure(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure, Axes]:
+def new_figure(width: float = Look.width, height: float = Look.height) -> tuple[Figure, Axes]:
     """Make an empty figure (inches) that needs no display.
 
     Raises:
@@ -146,14 +165,13 @@ def legend_beside(figure: Figure) -> None:
 
 
 def draw_curves(
-    axes: Axes,
-    curves: dict[str, Floats],
-    grid: Floats,
-    highlight: Collection[str] | None = None,
-    styles: Styles | None = None,
+    axes: Axes, curves: dict[str, Floats], grid: Floats, highlight: Collection[str] | None, styles: Styles
 ) -> None:
-    """Draw the mean over runs with its 95 % interval over search seeds, a line for each method."""
-    styles = styles or Styles(highlight or curves)
+    """Draw the mean over runs with its 95 % interval over search seeds, a line for each method.
+
+    ``curves`` are (runs, points) on the budgets ``grid``, NaN before a first evaluation; methods that are not in
+    ``highlight`` are thin and grey, unless it is None.
+    """
     try:
         import scipy.stats
     except ImportError as cause:
@@ -161,19 +179,30 @@ def draw_curves(
     for method, runs in curves.items():
         known = ~np.isnan(runs).any(axis=0)  # where every run has recommended something
         mean = runs[:, known].mean(axis=0)
-        if highlight is not None and method not in highlight:
-            axes.plot(grid[known], mean, linewidth=0.8, color=REFERENCE, alpha=0.5, drawstyle="steps-post")
+        if not _draw_line(axes, method, grid[known], mean, highlight, styles) or len(runs) < 2:
             continue
-        style = styles.line(method)
-        axes.plot(grid[known], mean, label=method, linewidth=1.8, drawstyle="steps-post", **style)
-        if len(runs) > 1:
-            error = runs[:, known].std(axis=0, ddof=1) / np.sqrt(len(runs))
-            half = error * scipy.stats.t.ppf((1 + LEVEL) / 2, len(runs) - 1)  # few runs know their own spread badly
-            band = (mean - half, mean + half)
-            axes.fill_between(grid[known], *band, step="post", color=style["color"], alpha=0.15, linewidth=0)
+        error = runs[:, known].std(axis=0, ddof=1) / np.sqrt(len(runs))
+        half = error * scipy.stats.t.ppf((1 + LEVEL) / 2, len(runs) - 1)  # few runs know their own spread badly
+        _draw_band(axes, method, grid[known], (mean - half, mean + half), styles)
+
+
+def _draw_line(
+    axes: Axes, method: str, x: Floats, y: Floats, highlight: Collection[str] | None, styles: Styles
+) -> bool:
+    """Draw a method's step function; return whether it is in colour."""
+    if highlight is not None and method not in highlight:
+        axes.plot(x, y, linewidth=0.8, color=REFERENCE, alpha=0.5, drawstyle="steps-post")
+        return False
+    axes.plot(x, y, label=method, linewidth=1.8, drawstyle="steps-post", **styles.line(method))
+    return True
+
+
+def _draw_band(axes: Axes, method: str, x: Floats, band: tuple[Floats, Floats], styles: Styles) -> None:
+    axes.fill_between(x, *band, step="post", color=styles.line(method)["color"], alpha=0.15, linewidth=0)
 
 
 def regret_over_budget(
+    look: Look,
     curves: dict[str, Floats],
     grid: Floats,
     exact_random: tuple[Floats, Floats] | None,
@@ -181,26 +210,21 @@ def regret_over_budget(
     task: str,
     metric: str,
     highlight: Collection[str] | None = None,
-    size: Size = SIZE,
-    legend: bool = True,
-    styles: Styles | None = None,
 ) -> Figure:
     """Draw mean regret with its 95 % interval over search seeds against budget.
 
     Args:
-        curves: per method (runs, points) anytime regret; NaN before a first evaluation.
-        grid: (points,) budgets in whole trainings.
+        look: how it is drawn.
+        curves: as in ``draw_curves``, anytime regret.
+        grid: as in ``draw_curves``.
         exact_random: (evaluations,) whole trainings and the exact expected regret of random search there.
         references: regret of fixed architectures, drawn as horizontal lines.
         task: its id, for the title.
         metric: the score's name, for the axis.
-        highlight: methods drawn in their colour; the others are thin and grey. None for all.
-        size: in inches.
-        legend: whether the figure names its lines itself.
-        styles: of the methods; None hands them out in the order of ``highlight`` or ``curves``.
+        highlight: as in ``draw_curves``.
     """
-    figure, axes = new_figure(*size)
-    draw_curves(axes, curves, grid, highlight, styles)
+    figure, axes = new_figure(look.width, look.height)
+    draw_curves(axes, curves, grid, highlight, look.styles_of(highlight or curves))
     if exact_random is not None:
         axes.plot(*exact_random, "o", color=REFERENCE, markersize=3.5, label="random search, exact expectation")
     for name, value in references.items():
@@ -211,9 +235,9 @@ def regret_over_budget(
     axes.set_title(f"{task}\nregret of the architecture each search would choose", fontsize=10)
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, float(grid[-1]) * 1.01)
-    if legend and len(curves) > 6:  # beside the curves: a long list would cover them
+    if look.legend and len(curves) > 6:  # beside the curves: a long list would cover them
         legend_beside(figure)
-    elif legend:
+    elif look.legend:
         axes.legend(fontsize=8, frameon=False)
     return figure
 
@@ -233,19 +257,13 @@ def _rows_figure(names: Sequence[str], width: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def improvement_over_random(
-    methods: dict[str, tuple[Interval, Interval]], title: str, width: float = SIZE[0], styles: Styles | None = None
-) -> Figure:
+def improvement_over_random(look: Look, methods: dict[str, tuple[Interval, Interval]], title: str) -> Figure:
     """Draw the probability of improvement over random search, a row for each method.
 
-    Args:
-        methods: per method the estimate with its interval over search seeds, and with that over train seeds too.
-        title: what was compared.
-        width: in inches; the height follows from the number of methods.
-        styles: of the methods.
+    ``methods``: the estimate with its interval over search seeds, and with that over train seeds too.
     """
-    styles = styles or Styles(methods)
-    figure, axes = _rows_figure(list(methods), width)
+    styles = look.styles_of(methods)
+    figure, axes = _rows_figure(list(methods), look.width)
     axes.axvline(0.5, color=REFERENCE, linewidth=1, linestyle=(0, (6, 3)))
     for row, (method, (seeds, tables)) in enumerate(methods.items()):
         colour = styles.line(method)["color"]
@@ -259,55 +277,36 @@ def improvement_over_random(
 
 
 def profiles(
-    shares: dict[str, Floats],
-    thresholds: Floats,
-    title: str,
-    highlight: Collection[str] | None = None,
-    size: Size = SIZE,
-    legend: bool = True,
-    styles: Styles | None = None,
+    look: Look, shares: dict[str, Floats], thresholds: Floats, title: str, highlight: Collection[str] | None = None
 ) -> Figure:
     """Draw performance profiles: the share of runs whose normalised regret is at most a threshold, higher is better.
 
     Args:
+        look: how it is drawn.
         shares: per method (3, points): share, lower and upper bound of its interval (NaN where unknown).
         thresholds: (points,) normalised regrets.
         title: what was compared.
-        highlight: as in ``regret_over_budget``.
-        size: in inches.
-        legend: whether the figure names its lines itself.
-        styles: as in ``regret_over_budget``.
+        highlight: as in ``draw_curves``.
     """
-    styles = styles or Styles(highlight or shares)
-    figure, axes = new_figure(*size)
+    styles = look.styles_of(highlight or shares)
+    figure, axes = new_figure(look.width, look.height)
     for method, (share, low, high) in shares.items():
-        if highlight is not None and method not in highlight:
-            axes.plot(thresholds, share, linewidth=0.8, color=REFERENCE, alpha=0.5, drawstyle="steps-post")
-            continue
-        style = styles.line(method)
-        axes.plot(thresholds, share, label=method, linewidth=1.8, drawstyle="steps-post", **style)
-        axes.fill_between(thresholds, low, high, step="post", color=style["color"], alpha=0.15, linewidth=0)
-    axes.set_xlabel("normalised regret (0: the best, 1: a draw at random)")
+        if _draw_line(axes, method, thresholds, share, highlight, styles):
+            _draw_band(axes, method, thresholds, (low, high), styles)
+    axes.set_xlabel("normalised regret (0: the best, 1: a random architecture)")
     axes.set_ylabel("share of runs at or below it")
     axes.set_title(title, fontsize=10)
     axes.set_ylim(0, 1.02)
     axes.set_xlim(0, float(thresholds[-1]))
-    if legend:
+    if look.legend:
         axes.legend(fontsize=8, frameon=False, loc="lower right")
     return figure
 
 
-def average_ranks(ranks: dict[str, float], title: str, width: float = SIZE[0], styles: Styles | None = None) -> Figure:
-    """Draw average ranks, best on top.
-
-    Args:
-        ranks: per method, ascending.
-        title: what was ranked.
-        width: in inches.
-        styles: of the methods.
-    """
-    names, styles = list(ranks), styles or Styles(ranks)
-    figure, axes = _rows_figure(names, width)
+def average_ranks(look: Look, ranks: dict[str, float], title: str) -> Figure:
+    """Draw average ranks, best on top; ``ranks``: per method, ascending."""
+    names, styles = list(ranks), look.styles_of(ranks)
+    figure, axes = _rows_figure(names, look.width)
     for row, method in enumerate(names):
         axes.plot(ranks[method], row, "o", markersize=7, color=styles.line(method)["color"])
         axes.annotate(f"{ranks[method]:.3g}", (ranks[method], row), xytext=(7, 0), textcoords="offset points",

@@ -13,6 +13,7 @@ from nasbench_rl.improvement import (
     FEWEST_TRAIN_SEEDS,
     Outcome,
     Reference,
+    drawn_shares,
     improvement,
     improvement_draws,
     random_search_choice,
@@ -182,3 +183,10 @@ def test_an_outcome_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(InvalidValueError):
         Outcome(np.array(chosen), np.array(scores), np.array(best))
+
+
+def test_what_nobody_chose_does_not_move_the_draws() -> None:
+    some = drawn_shares([3, 5, 2], 10, np.random.default_rng(0), 50)
+    more = drawn_shares([0, 3, 5, 0, 2, 0], 10, np.random.default_rng(0), 50)
+    assert (more[:, [1, 2, 4]] == some).all() and (more[:, [0, 3, 5]] == 0).all()
+    assert some.sum(axis=1) == pytest.approx(1)

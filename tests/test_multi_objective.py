@@ -250,11 +250,11 @@ def test_text_and_figures_say_that_the_front_is_that_of_the_networks_trained(nsc
     of = objectives(load(NSC, tables=nsc_tables), "flops")
     whole = objectives(load(TWO_BY_SEED, tables=tables), "flops")
     assert of is not None and whole is not None
-    figure = front_figure(runs, of)(plots.SIZE, True)
+    figure = front_figure(runs, of)(plots.Look())
     assert {"networks trained", "their front (test)"} <= {line.get_label() for line in figure.axes[0].lines}
     assert "guesses left out" in figure.axes[0].get_title()
-    assert "of the networks trained" in hypervolume_figure(runs, of, 5)(plots.SIZE, True).axes[0].get_ylabel()
-    labels = {line.get_label() for line in draw_front(whole, {}, []).axes[0].lines}
+    assert "of the networks trained" in hypervolume_figure(runs, of, 5)(plots.Look()).axes[0].get_ylabel()
+    labels = {line.get_label() for line in draw_front(plots.Look(), whole, {}, []).axes[0].lines}
     assert {"architectures", "true front (test)"} <= labels
 
 

@@ -35,7 +35,9 @@ def curves() -> dict[str, np.ndarray]:
 
 
 def test_an_inline_figure_is_one_element_in_the_page_s_colours() -> None:
-    figure = plots.regret_over_budget(curves(), np.linspace(0, 10, 11), None, {"mean": 3.0}, "task", "metric")
+    figure = plots.regret_over_budget(
+        plots.Look(), curves(), np.linspace(0, 10, 11), None, {"mean": 3.0}, "task", "metric"
+    )
     text = plots.inline_svg(figure, "one", 'a "quoted" <description>')
     root = ElementTree.fromstring(text.replace("xlink:href", "href"))
     assert root.tag == "svg" and root.get("aria-label") == 'a "quoted" <description>' and root.get("viewBox")
@@ -49,7 +51,7 @@ def test_an_inline_figure_is_one_element_in_the_page_s_colours() -> None:
 
 def test_methods_beside_the_highlighted_ones_are_grey() -> None:
     figure = plots.regret_over_budget(
-        curves(), np.linspace(0, 10, 11), None, {}, "task", "metric", highlight=["random_search"], legend=False
+        plots.Look(legend=False), curves(), np.linspace(0, 10, 11), None, {}, "task", "metric", ["random_search"]
     )
     colours = [line.get_color() for line in figure.axes[0].get_lines()]
     assert colours == [plots.PALETTE[0][0], plots.REFERENCE]
@@ -59,7 +61,9 @@ def test_methods_beside_the_highlighted_ones_are_grey() -> None:
 def test_saved_figures_are_the_same_bytes_every_time(tmp_path: Path) -> None:
     first, second = (
         plots.save(
-            plots.profiles({"mine": np.vstack([np.linspace(0, 1, 5)] * 3)}, np.linspace(0, 1, 5), "title"),
+            plots.profiles(
+                plots.Look(), {"mine": np.vstack([np.linspace(0, 1, 5)] * 3)}, np.linspace(0, 1, 5), "title"
+            ),
             tmp_path / folder / "profile",
         )
         for folder in ("a", "b")
@@ -70,13 +74,13 @@ def test_saved_figures_are_the_same_bytes_every_time(tmp_path: Path) -> None:
 
 def test_unknown_intervals_are_not_drawn() -> None:
     nan = float("nan")
-    figure = plots.improvement_over_random({"mine": ((0.6, 0.5, 0.7), (0.6, nan, nan))}, "title")
+    figure = plots.improvement_over_random(plots.Look(), {"mine": ((0.6, 0.5, 0.7), (0.6, nan, nan))}, "title")
     drawn = [line for line in figure.axes[0].get_lines() if np.isfinite(line.get_xdata()).all()]
     assert len(drawn) == 3  # the dashed line, the thick interval, the estimate
 
 
 def test_ranks_are_drawn_with_the_best_on_top() -> None:
     names = {"a": 1.2, "b": 2.0, "c": 2.8}
-    axes = plots.average_ranks(names, "title").axes[0]
+    axes = plots.average_ranks(plots.Look(), names, "title").axes[0]
     assert [line.get_xdata()[0] for line in axes.get_lines()] == list(names.values())
     assert [label.get_text() for label in axes.get_yticklabels()] == list(names)

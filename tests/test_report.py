@@ -15,16 +15,20 @@ from nasbench_rl import load, ranks, stats, store
 from nasbench_rl._utils.text import show
 from nasbench_rl.findings.against_random import compare_task
 from nasbench_rl.findings.searches import record
+from nasbench_rl.fronts.multi_objective import judge_fronts
 from nasbench_rl.improvement import Reference
 from nasbench_rl.leaderboard.answers import Answer, answers
 from nasbench_rl.leaderboard.checklist import checklist
 from nasbench_rl.leaderboard.facts import agreement, table_facts
 from nasbench_rl.leaderboard.render import luck_note
 from nasbench_rl.leaderboard.report import ALL, Report, build_report, round_number
+from nasbench_rl.leaderboard.runs import _tell_apart
 from nasbench_rl.leaderboard.verdict import compare_methods, difference, verdict
 from nasbench_rl.ranking_noise import ranks_by_luck
 from nasbench_rl.summary import EXACT, final_rows
 from nasbench_rl.task import get_task
+
+BOUNDS = ["regret_mean", "regret_iqm", "regret_low", "regret_high"]
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +142,6 @@ def test_intervals_are_corrected_for_the_number_of_methods(made_tables: Path, ru
         )
     ]
     assert width[0] < width[1]
-    same = ["regret_mean", "regret_iqm", "regret_low", "regret_high", "improvement", "regret_table_low"]
-    one, all_ = row_of(alone, TWO_BY_SEED, "local_search"), row_of(build_report(runs, str(made_tables)), TWO_BY_SEED,
-                                                                    "local_search")  # fmt: skip
-    assert one[same].equals(all_[same]), "a method's other numbers do not depend on which others are there"
 
 
 def test_what_one_train_seed_cannot_tell_is_missing(built: Report) -> None:
@@ -150,22 +150,81 @@ def test_what_one_train_seed_cannot_tell_is_missing(built: Report) -> None:
     assert row[names].isna().all() and not math.isnan(row["improvement_low"])
 
 
-def test_random_search_alone_has_its_own_runs_as_yardstick_where_the_table_is_not_complete(tmp_path: Path) -> None:
-    archs = [f"k{i}-k{j}" for i in range(1, 6) for j in range(1, 6)]
-    write_made_table(tmp_path, TWO_BY_SEED, 2, archs)
-    runs = made_runs(tmp_path, (TWO_BY_SEED,), ("random_search", "local_search"), 20)
-    partly = tmp_path / "partly"
-    chosen = sorted(set(final_rows(runs)["incumbent"]) | {"k5-k5"})
+@pytest.fixture(scope="module")
+def partly(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, str]:
+    """Runs, and a table that is not whole, so that random search is known only by its own runs."""
+    whole, part = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("partly")
+    write_made_table(whole, TWO_BY_SEED, 2)
+    runs = made_runs(whole, (TWO_BY_SEED,))
+    chosen = sorted({*final_rows(runs)["incumbent"], "k5-k5"})
     assert len(chosen) < 25
-    write_made_table(partly, TWO_BY_SEED, 2, chosen)
-    built = build_report(runs, str(partly))
+    write_made_table(part, TWO_BY_SEED, 2, chosen)
+    return runs, str(part)
+
+
+def test_random_search_is_known_by_its_runs_where_the_table_is_not_complete(partly: tuple[pd.DataFrame, str]) -> None:
+    runs, folder = partly
+    built, alone = (build_report(some, folder) for some in (runs, runs[runs["method"] == "local_search"]))
     assert EXACT not in set(built.frame["method"])
     assert row_of(built, TWO_BY_SEED, "random_search")["improvement"] == pytest.approx(0.5)
-    assert not math.isnan(row_of(built, TWO_BY_SEED, "local_search")["improvement"])
-    without = build_report(runs[runs["method"] == "local_search"], str(partly))
-    assert math.isnan(row_of(without, TWO_BY_SEED, "local_search")["improvement"])
-    (answer,) = answers(without)
+    row, own = (row_of(one, TWO_BY_SEED, "local_search") for one in (built, alone))
+    assert not math.isnan(row["improvement"]) and math.isnan(own["improvement"])
+    assert row[BOUNDS].equals(own[BOUNDS]), "whatever else was estimated before"
+    (answer,) = answers(alone)
     assert answer.level == "unknown" and "run random_search too" in answer.numbers
+
+
+def test_a_name_that_tells_two_configurations_apart_changes_no_interval(partly: tuple[pd.DataFrame, str]) -> None:
+    runs, folder = partly
+    mine = runs[runs["method"] == "local_search"]
+    alone = row_of(build_report(mine, folder), TWO_BY_SEED, "local_search")
+    (digest,) = mine["configuration"].unique()
+    built = build_report(_tell_apart(pd.concat([mine, mine.assign(configuration="0ther000")])), folder)
+    assert row_of(built, TWO_BY_SEED, f"local_search {digest}")[BOUNDS].equals(alone[BOUNDS])
+    assert not row_of(built, TWO_BY_SEED, "local_search 0ther000")[BOUNDS].equals(alone[BOUNDS])
+
+
+def test_findings_and_leaderboard_estimate_alike(made_tables: Path, runs: pd.DataFrame) -> None:
+    """Where a search spends all and is the only one, both pages estimate the same at the same level."""
+    own = runs[(runs["task"] == TWO_BY_SEED) & (runs["method"] == "random_search")]
+    assert (final_rows(own)["spent"] == own["budget"].iloc[0]).all()
+    (chosen,) = record(own, made_tables).searches
+    comparison = compare_task(load(TWO_BY_SEED, tables=made_tables), chosen.budget, [chosen])
+    assert comparison is not None
+    (against,) = comparison.rows
+    row = row_of(build_report(own, str(made_tables)), TWO_BY_SEED, "random_search")
+    found = [against.improvement, *against.improvement_interval]
+    assert [round_number(value) for value in found] == [*row[["improvement", "improvement_low", "improvement_high"]]]
+
+
+def test_a_family_s_row_does_not_depend_on_the_others(built: Report, made_tables: Path, runs: pd.DataFrame) -> None:
+    alone = build_report(runs[runs["method"] == "local_search"], str(made_tables))
+    for family in alone.families:
+        one, all_ = (
+            board.rows(family).set_index("method").loc["local_search", BOUNDS].tolist() for board in (alone, built)
+        )
+        assert one == all_
+
+
+def test_hypervolumes_do_not_depend_on_the_others(made_tables: Path, runs: pd.DataFrame) -> None:
+    weighed = runs[runs["task"] == TWO_BY_SEED].assign(objective="params")
+    wanted = ["resource", "hypervolume", "low", "high"]
+    alone, together = (
+        judge_fronts(some, str(made_tables))[lambda rows: rows["method"] == "local_search"][wanted].to_numpy().tolist()
+        for some in (weighed[weighed["method"] == "local_search"], weighed.iloc[::-1])
+    )
+    assert alone and alone == together
+
+
+def test_the_generator_is_of_what_is_estimated() -> None:
+    def drawn(*key: str) -> float:
+        return float(stats.resampling_rng(*key).random())
+
+    first = drawn("task", "method", "0a", "regret")
+    assert first == drawn("task", "method:samples=3", "0a", "regret") == drawn("task", "method 0a", "0a", "regret")
+    others = [("task 2", "method", "0a", "regret"), ("task", "method2", "0a", "regret"),
+              ("task", "method", "0b", "regret"), ("task", "method", "0a", "test score")]  # fmt: skip
+    assert len({first, *(drawn(*key) for key in others)}) == 5
 
 
 def test_a_choice_without_a_test_score_is_not_judged(tmp_path: Path) -> None:

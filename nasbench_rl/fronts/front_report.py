@@ -110,8 +110,8 @@ def coloured(runs: pd.DataFrame) -> list[str]:
     return [name for name in names if name in weighed or name == RANDOM_SEARCH]
 
 
-Draw = Callable[[plots.Size, bool], "Figure"]
-"""Makes a figure of a size (inches), with or without its legend; what takes long was done before."""
+Draw = Callable[[plots.Look], "Figure"]
+"""Makes a figure; what takes long was done before."""
 
 
 def front_figure(runs: pd.DataFrame, of: Objectives) -> Draw:
@@ -119,7 +119,7 @@ def front_figure(runs: pd.DataFrame, of: Objectives) -> Draw:
     rows = dict(iter(runs.sort_values(["seed", "step"]).groupby("method", sort=False)))
     found = {name: attained(final_fronts(rows[name], of), of) for name in coloured(runs)}
     chosen = [of.at[name] for name in reference_fronts(of)[BY_VALIDATION]]
-    return partial(draw_front, of, found, chosen)
+    return partial(draw_front, of=of, found=found, by_validation=chosen)
 
 
 def hypervolume_figure(runs: pd.DataFrame, of: Objectives, points: int) -> Draw:
@@ -131,7 +131,7 @@ def hypervolume_figure(runs: pd.DataFrame, of: Objectives, points: int) -> Draw:
     order = [*(name for name in rows if name not in named), *named]  # named ones on top
     curves = {name: hypervolume_curves(rows[name], of, grid) for name in order}
     lines = {name: of.share(members) for name, members in reference_fronts(of).items()}
-    return partial(draw_hypervolume, curves, grid / whole, lines, of, named)
+    return partial(draw_hypervolume, curves=curves, grid=grid / whole, references=lines, of=of, highlight=named)
 
 
 AXES = {
@@ -143,24 +143,19 @@ AXES = {
 
 
 def draw_front(
-    of: Objectives,
-    found: Mapping[str, tuple[Floats, Floats]],
-    by_validation: Sequence[int],
-    size: plots.Size = plots.SIZE,
-    legend: bool = True,
+    look: plots.Look, of: Objectives, found: Mapping[str, tuple[Floats, Floats]], by_validation: Sequence[int]
 ) -> Figure:
     """Draw test score against cost.
 
     Args:
+        look: how it is drawn.
         of: the task's objectives: every architecture is a grey dot, the true front (or that of the networks trained,
             where the space is too large for a table) a line.
         found: per method costs, and the mean score that runs attain at each (``multi_objective.attained``).
         by_validation: positions of the architectures that all validation scores together would choose: ringed.
-        size: in inches.
-        legend: whether the figure names its lines itself.
     """
     styles = plots.Styles(found)
-    figure, axes = plots.new_figure(*size)
+    figure, axes = plots.new_figure(look.width, look.height)
     name, scale = AXES[of.resource]
     costs, scores, best = of.costs * scale, of.scores, of.true_front
     dots, line = (
@@ -183,33 +178,27 @@ def draw_front(
     axes.set_ylabel("test " + of.bench.table.view("test").column.removeprefix("test_"))
     said = "" if of.whole_space else "\n(guesses left out)"
     axes.set_title(f"{of.bench.task.id}\nbest score at a cost or below; methods: mean over runs{said}", fontsize=10)
-    if legend:
+    if look.legend:
         plots.legend_beside(figure)
     return figure
 
 
 def draw_hypervolume(
-    curves: dict[str, Floats],
-    grid: Floats,
-    references: Mapping[str, float],
-    of: Objectives,
+    look: plots.Look, curves: dict[str, Floats], grid: Floats, references: Mapping[str, float], of: Objectives,
     highlight: Collection[str],
-    size: plots.Size = plots.SIZE,
-    legend: bool = True,
-) -> Figure:
+) -> Figure:  # fmt: skip
     """Draw the mean share of the true front's hypervolume, with its 95 % interval over search seeds, against budget.
 
     Args:
+        look: how it is drawn.
         curves: per method (runs, points); NaN before a first evaluation.
         grid: (points,) budgets in whole trainings.
         references: shares of fixed sets, drawn as horizontal lines.
         of: the task's objectives.
         highlight: methods in their colour; the others are thin and grey.
-        size: in inches.
-        legend: whether the figure names its lines itself.
     """
-    figure, axes = plots.new_figure(*size)
-    plots.draw_curves(axes, curves, grid, highlight)
+    figure, axes = plots.new_figure(look.width, look.height)
+    plots.draw_curves(axes, curves, grid, highlight, plots.Styles(highlight))
     for name, value in references.items():
         axes.axhline(value, color=plots.REFERENCE, linewidth=1, linestyle=(0, (6, 3)))
         axes.annotate(name, (0.01, value), xycoords=("axes fraction", "data"), ha="left", va="bottom", fontsize=8,
@@ -221,7 +210,7 @@ def draw_hypervolume(
     axes.set_title(f"{of.bench.task.id}\nwhat the front that each search would choose is worth{said}", fontsize=10)
     axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]), top=1)  # an interval may reach below what can be
     axes.set_xlim(0, float(grid[-1]) * 1.01)
-    if legend:
+    if look.legend:
         if set(curves) - set(highlight):
             axes.plot([], [], linewidth=0.8, color=plots.REFERENCE, alpha=0.5, label="other methods")
         plots.legend_beside(figure)

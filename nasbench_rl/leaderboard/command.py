@@ -72,7 +72,7 @@ def write_page(board: Leaderboard, out: Path, resource: Resource) -> None:
     figures = page_figures(board.report, resource)
     files.replace_file(out / "leaderboard.tex", latex(board).encode())
     files.replace_file(out / "leaderboard.html", html(board, figures).encode())
-    save_figures(figures, out / "figures")
+    save_figures(board.report, figures, out / "figures")
 
 
 def print_answers(board: Leaderboard, written: Sequence[Path], out: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from nasbench_rl import plots
 from nasbench_rl._utils.typing import Floats
-from nasbench_rl.fronts.front_report import Draw, front_figure, hypervolume_figure
+from nasbench_rl.fronts.front_report import front_figure, hypervolume_figure
 from nasbench_rl.fronts.multi_objective import declared, objectives
 from nasbench_rl.improvement import FEWEST_TRAIN_SEEDS, drawn_shares
 from nasbench_rl.leaderboard.judged import JudgedTask, counted_tasks
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 COLOURED = 5
 """Methods of a family that are drawn in colour: the best by rank, and random search. More would look alike."""
-PAGE_SIZE: plots.Size = (5.0, 3.5)
-"""In inches: text of this size stays legible at the width of a phone."""
+ON_PAGE = plots.Look(5.0, 3.5, legend=False)
+"""Text of this size stays legible at the width of a phone; the page has its own key."""
 GRID_POINTS = 101
 
 
@@ -39,33 +39,33 @@ class PageFigure:
         name: of its files, and prefix of its ids on the page.
         place: the family or task it belongs to; ``all tasks`` for all of them.
         caption: what is seen.
-        draw: makes it, for the page (True) or for paper.
+        draw: makes it.
     """
 
     name: str
     place: str
     caption: str
-    draw: Callable[[bool], Figure]
+    draw: Callable[[plots.Look], Figure]
 
 
 def page_figures(report: Report, resource: Resource = "flops") -> list[PageFigure]:
     """Return all figures of a leaderboard in the order of the page; ``resource``: the cost of those of fronts."""
-    styles, found = page_styles(report), list[PageFigure]()
+    found: list[PageFigure] = []
     for family, tasks in report.families.items():
-        coloured = coloured_methods(report, family)
-        found += [*_improvement(report, family, styles), *_profiles(report, family, tasks, coloured, styles)]
-        found += [_regret(judged, coloured, styles) for judged in tasks]
-        found += [figure for judged in tasks for figure in _fronts(judged, resource)]
-    return [*found, *_ranks(report, styles)]
+        found += [*_improvement(report, family), *_profiles(report, family, tasks)]
+        found += _of_tasks(report, family, resource)
+    return [*found, *_ranks(report)]
 
 
 def task_figures(report: Report, resource: Resource = "flops") -> list[PageFigure]:
     """Return the figures of each task only: regret over budget, and of its fronts."""
-    found, styles = list[PageFigure](), page_styles(report)
-    for family, tasks in report.families.items():
-        found += [_regret(judged, coloured_methods(report, family), styles) for judged in tasks]
-        found += [figure for judged in tasks for figure in _fronts(judged, resource)]
-    return found
+    return [figure for family in report.families for figure in _of_tasks(report, family, resource)]
+
+
+def _of_tasks(report: Report, family: str, resource: Resource) -> list[PageFigure]:
+    tasks = report.families[family]
+    found = [_regret(judged, coloured_methods(report, family)) for judged in tasks]
+    return found + [figure for judged in tasks for figure in _fronts(judged, resource)]
 
 
 def page_styles(report: Report) -> plots.Styles:
@@ -75,9 +75,11 @@ def page_styles(report: Report) -> plots.Styles:
     return plots.Styles([*filter(is_random_search, coloured), *coloured, *searches])
 
 
-def save_figures(figures: Sequence[PageFigure], folder: Path) -> list[Path]:
-    """Write every figure as PNG and SVG and return the paths."""
-    return [path for figure in figures for path in plots.save(figure.draw(False), folder / figure.name)]
+def save_figures(report: Report, figures: Sequence[PageFigure], folder: Path) -> None:
+    """Write every figure as PNG and SVG."""
+    look = plots.Look(styles=page_styles(report))
+    for figure in figures:
+        plots.save(figure.draw(look), folder / figure.name)
 
 
 def coloured_methods(report: Report, family: str) -> list[str]:
@@ -87,11 +89,7 @@ def coloured_methods(report: Report, family: str) -> list[str]:
     return [*names[:COLOURED], *(name for name in names[COLOURED:] if is_random_search(name))]
 
 
-def _size(on_page: bool) -> plots.Size:
-    return PAGE_SIZE if on_page else plots.SIZE
-
-
-def _improvement(report: Report, family: str, styles: plots.Styles) -> list[PageFigure]:
+def _improvement(report: Report, family: str) -> list[PageFigure]:
     rows = report.rows(family)
     rows = rows[rows["improvement"].notna()]
     if rows.empty:
@@ -110,16 +108,12 @@ def _improvement(report: Report, family: str, styles: plots.Styles) -> list[Page
         f"over train seeds too, where every task has {FEWEST_TRAIN_SEEDS} of the test split."
     )
 
-    def draw(on_page: bool) -> Figure:
-        return plots.improvement_over_random(methods, family, _size(on_page)[0], styles)
-
+    draw = partial(plots.improvement_over_random, methods=methods, title=family)
     return [PageFigure(plots.file_name("improvement", family), family, caption, draw)]
 
 
-def _profiles(
-    report: Report, family: str, tasks: Sequence[JudgedTask], coloured: Sequence[str], styles: plots.Styles
-) -> list[PageFigure]:
-    rows = report.rows(family)
+def _profiles(report: Report, family: str, tasks: Sequence[JudgedTask]) -> list[PageFigure]:
+    rows, coloured = report.rows(family), coloured_methods(report, family)
     judged_rows = rows[(rows["mode"] != "reference") & rows["regret_mean"].notna()]
     of_configuration = {str(row["method"]): str(row["configuration"]) for _, row in judged_rows.iterrows()}
     counted = counted_tasks(tasks)
@@ -138,10 +132,7 @@ def _profiles(
         "seeds."
     )
 
-    def draw(on_page: bool) -> Figure:
-        size = _size(on_page)
-        return plots.profiles(shares, thresholds, family, coloured, size, legend=not on_page, styles=styles)
-
+    draw = partial(plots.profiles, shares=shares, thresholds=thresholds, title=family, highlight=coloured)
     return [PageFigure(plots.file_name("profile", family), family, caption, draw)]
 
 
@@ -158,7 +149,7 @@ def _profile(regrets: Sequence[Floats], thresholds: Floats, rngs: Sequence[np.ra
     return np.vstack([np.mean(parts, axis=0), bounds])
 
 
-def _regret(judged: JudgedTask, coloured: Sequence[str], styles: plots.Styles) -> PageFigure:
+def _regret(judged: JudgedTask, coloured: Sequence[str]) -> PageFigure:
     task = judged.task
     grid = np.linspace(0, judged.budget, GRID_POINTS)
     order = [*coloured, *(name for name in judged.methods if name not in coloured)]
@@ -172,12 +163,10 @@ def _regret(judged: JudgedTask, coloured: Sequence[str], styles: plots.Styles) -
         "mean over runs, from where every run has chosen one; bands: its 95 % interval over search seeds."
     )
 
-    def draw(on_page: bool) -> Figure:
-        return plots.regret_over_budget(
-            curves, grid / task.max_fidelity, exact if len(exact[0]) else None, lines, task.id, score, coloured,
-            _size(on_page), not on_page, styles,
-        )  # fmt: skip
-
+    draw = partial(
+        plots.regret_over_budget, curves=curves, grid=grid / task.max_fidelity,
+        exact_random=exact if len(exact[0]) else None, references=lines, task=task.id, metric=score, highlight=coloured,
+    )  # fmt: skip
     return PageFigure(plots.file_name("regret", task.id), task.id, caption, draw)
 
 
@@ -202,23 +191,17 @@ def _fronts(judged: JudgedTask, resource: Resource) -> list[PageFigure]:
     draws = (front_figure(judged.runs, of), hypervolume_figure(judged.runs, of, GRID_POINTS))
     names = [plots.file_name(kind, resource, judged.task.id) for kind in ("front", "hypervolume")]
     return [
-        PageFigure(name, front_place(judged.task.id), caption, partial(_draw_front, draw))
+        PageFigure(name, front_place(judged.task.id), caption, draw)
         for name, caption, draw in zip(names, captions, draws, strict=True)
     ]
 
 
-def _draw_front(draw: Draw, on_page: bool) -> Figure:
-    return draw(_size(on_page), not on_page)
-
-
-def _ranks(report: Report, styles: plots.Styles) -> list[PageFigure]:
+def _ranks(report: Report) -> list[PageFigure]:
     ranking = report.ranking
     if len(ranking.ranks) < 2:
         return []
     title = f"{len(ranking.ranks)} methods on {ranking.tasks} tasks"
     caption = "Average rank by mean regret over all tasks that count."
 
-    def draw(on_page: bool) -> Figure:
-        return plots.average_ranks(ranking.ranks, title, _size(on_page)[0], styles)
-
+    draw = partial(plots.average_ranks, ranks=ranking.ranks, title=title)
     return [PageFigure("average-ranks", ALL, caption, draw)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
@@ -18,7 +19,7 @@ from nasbench_rl.leaderboard.answers import Answer, Level
 from nasbench_rl.leaderboard.checklist import SOURCE
 from nasbench_rl.leaderboard.columns import Cell, Shown
 from nasbench_rl.leaderboard.facts import TableFacts
-from nasbench_rl.leaderboard.figures import PageFigure, coloured_methods, front_place, page_styles
+from nasbench_rl.leaderboard.figures import ON_PAGE, PageFigure, coloured_methods, front_place, page_styles
 from nasbench_rl.leaderboard.render import (
     FACTS,
     QUESTION,
@@ -58,9 +59,9 @@ def html(board: Leaderboard, figures: Sequence[PageFigure]) -> str:
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     report, styles = board.report, page_styles(board.report)
-    drawn: dict[str, list[dict[str, str]]] = {}
+    look, drawn = replace(ON_PAGE, styles=styles), dict[str, list[dict[str, str]]]()
     for figure in figures:
-        svg = plots.inline_svg(figure.draw(True), figure.name, f"{figure.place}: {figure.caption}")
+        svg = plots.inline_svg(figure.draw(look), figure.name, f"{figure.place}: {figure.caption}")
         drawn.setdefault(figure.place, []).append({"svg": svg, "caption": figure.caption})
     return environment.get_template("leaderboard.html.jinja").render(
         question=QUESTION,
