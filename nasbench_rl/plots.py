@@ -87,7 +87,7 @@ class Styles:
 
 
 def method_style(method: str) -> dict[str, Any]:
-    """Return colour and dash of a method by its name, the same in every figure."""
+    """Return colour and dash of a method by its name."""
     return Styles().line(method)
 
 

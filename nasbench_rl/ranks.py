@@ -82,7 +82,6 @@ def friedman(scores: npt.ArrayLike) -> RankTest:
 
     Raises:
         InvalidValueError: fewer than three methods or two tasks, or a missing score.
-        MissingExtraError: SciPy is not installed.
     """
     values = as_scores("scores", scores, 2)
     methods, tasks = values.shape
@@ -164,7 +163,6 @@ def kendall_tau(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
 
     Raises:
         InvalidValueError: lengths differ, fewer than two items, or a missing score.
-        MissingExtraError: SciPy is not installed.
     """
     left, right = as_scores("x", x, 1), as_scores("y", y, 1)
     if len(left) != len(right) or len(left) < 2:
@@ -194,7 +192,6 @@ def sparse_kendall_tau(predicted: npt.ArrayLike, true: npt.ArrayLike, resolution
 
     Raises:
         InvalidValueError: as ``kendall_tau``, or a resolution that is not above 0.
-        MissingExtraError: SciPy is not installed.
     """
     if not (resolution > 0 and math.isfinite(resolution)):
         raise InvalidValueError(f"resolution is {resolution!r}; it must be above 0, such as 0.1 for 0.1 % accuracy")
@@ -220,7 +217,6 @@ def noise_ceiling(
 
     Raises:
         InvalidValueError: a missing score, fewer than two architectures, or no generator where one is needed.
-        MissingExtraError: SciPy is not installed.
     """
     values = as_scores("scores", scores, 2)
     architectures, seeds = values.shape

@@ -75,7 +75,6 @@ def one_way(scores: npt.ArrayLike, level: float = LEVEL) -> Components:
 
     Raises:
         InvalidValueError: fewer than two architectures with two seeds.
-        MissingExtraError: SciPy is not installed.
     """
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 2:
@@ -108,7 +107,6 @@ def two_way(scores: npt.ArrayLike, level: float = LEVEL) -> Components:
 
     Raises:
         InvalidValueError: a missing score, or fewer than two architectures or seeds.
-        MissingExtraError: SciPy is not installed.
     """
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 2 or min(values.shape) < 2 or not np.isfinite(values).all():

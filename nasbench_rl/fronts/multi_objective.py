@@ -2,16 +2,10 @@
 
 Two objectives: the test score, up, and a resource (params, FLOPs or measured latency), down. Both are scaled over the
 table to [0, 1], the resource by its logarithm, so that halving it counts the same everywhere. The hypervolume is the
-area that a set of architectures dominates from a reference point a tenth beyond the worst of the table in either
-objective (at −0.1 of the scale), as a share of what the table's true front dominates: 1 is the whole front.
-
-As with regret, validation chooses and test judges: at every point of a search its set is the front of the validation
-scores it has seen, at the highest fidelity it has reached, against the resource. Test scores tell what that set is
-worth, so that the hypervolume may fall. Where a space is too large for a whole table (NSC) the true front is unknown:
-front and scale are then those of the networks that were trained, and of what a search has looked at only these count.
-A surrogate's guess is no measurement: it joins no front, and ``left_out`` tells how many networks that concerns.
-
-Every method can be judged so; those that weigh a resource themselves declare it (``methods.objective_of``).
+area that a set of architectures dominates from a reference point at −0.1 of either scale, as a share of what the true
+front of the table dominates. Validation chooses and test judges, so the hypervolume may fall during a search. Where a
+space is too large for a whole table (NSC), front and scale are those of the networks that were trained; a surrogate's
+guess joins no front, and ``left_out`` is the share of networks that concerns.
 """
 
 from __future__ import annotations
