@@ -276,9 +276,9 @@ def main(arguments: Sequence[str]) -> int:
     # nothing for it to do, or the budget does not reach its first evaluation.
     unsuited = (MissingCellError, UnsuitedSpaceError, SmallBudgetError)
     absent = [f for f in failures if isinstance(f, unsuited) and not options.methods]
-    for failure in absent:
-        method = str(failure).split(": ")[0]
-        left_out[str(failure)] = method + " (on some tasks)" * (method in set(runs["method"]))
+    for reason in map(str, absent):
+        method = reason.split(": ")[0]
+        left_out[reason] = method + " (on some tasks)" * (method in set(runs["method"]))
     _say_left_out(left_out, options.verbose)
     for failure in failures:
         if failure not in absent:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_rl._utils.text import NONE, estimate, fixed, markdown_table, percent, show
+from nasbench_rl._utils.text import NONE, estimate, fixed, markdown_table, percent, pvalue, show
 
 ROOT = Path(__file__).resolve().parents[1]
 BASELINES, RESULTS = ROOT / "baselines", ROOT / "results"
@@ -31,7 +31,7 @@ def ranking(board: pd.DataFrame) -> str:
     kept = rows[(rows["verdict"] == "better") | rows.index.isin(best) | (rows["method"] == RANDOM)]
     cells = [
         (row.family, f"`{row.method}`" + " (approximate)" * (not pd.isna(row.approximation)),
-         NONE if pd.isna(row.verdict) else row.verdict, NONE if pd.isna(row.p) else f"{row.p:.2g}",
+         NONE if pd.isna(row.verdict) else row.verdict, pvalue(row.p),
          estimate(row.improvement, row.improvement_low, row.improvement_high), show(row.regret_mean), f"{row.runs:.0f}")
         for row in kept.itertuples()
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from nasbench_rl._utils.text import estimate, percent, show
+from nasbench_rl._utils.text import estimate, percent, pvalue, show
 from nasbench_rl.improvement import FEWEST_TRAIN_SEEDS
 from nasbench_rl.leaderboard.judged import RANDOM_SEARCH, RANKS_BY_LUCK, JudgedTask, counted_tasks
 from nasbench_rl.leaderboard.report import Report, is_random_search, methods_of
@@ -106,15 +106,10 @@ def _numbers(best: pd.Series[Any], rows: pd.DataFrame, counted: list[JudgedTask]
     return (
         f"{best['method']}: probability of ending with a better architecture than random search "
         f"{estimate(best['improvement'], best['improvement_low'], best['improvement_high'])}; normalised regret "
-        f"{show(best['regret_mean'])}{against}; p {show_p(best['p'])}, {methods} method{'s' * (methods != 1)}, "
+        f"{show(best['regret_mean'])}{against}; p {pvalue(best['p'])}, {methods} method{'s' * (methods != 1)}, "
         f"{count} run{'s' * (max(runs) != 1)} on {'each of ' * (len(runs) > 1)}{len(runs)} task{'s' * (len(runs) != 1)}"
         f"{budget}."
     )
-
-
-def show_p(p: float) -> str:
-    """Return ``= 0.021``, or ``< 0.001``."""
-    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
 
 
 def _notes(answer: Answer, rows: pd.DataFrame, members: list[JudgedTask], also: list[str]) -> list[str]:
@@ -137,7 +132,7 @@ def _notes(answer: Answer, rows: pd.DataFrame, members: list[JudgedTask], also: 
     if left := [judged.task.id for judged in members if judged not in counted]:
         notes.append(f"Left out: {', '.join(left)}, {RANKS_BY_LUCK}.")
     elif all(judged.by_luck for judged in members):
-        notes.append(f"This may be luck: on {', '.join(judged.task.id for judged in members)} {RANKS_BY_LUCK}.")
+        notes.append(f"This may be luck: it is of {', '.join(judged.task.id for judged in members)}, {RANKS_BY_LUCK}.")
     if also:
         rest = f" and {len(also) - NAMED} more" if len(also) > NAMED else ""
         notes.append(f"Also better than random search: {', '.join(also[:NAMED])}{rest}.")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from nasbench_rl import cli
 from nasbench_rl._utils.text import NONE as NONE  # the findings pages take both from here
-from nasbench_rl._utils.text import estimate, fixed, markdown_table, percent
+from nasbench_rl._utils.text import estimate, fixed, markdown_table, percent, pvalue
 from nasbench_rl._utils.text import show as show
 from nasbench_rl.leaderboard.report import ALL
 
@@ -112,7 +112,7 @@ VERDICT = Column(
 )
 PVALUE = Column(
     "p", "Student's t on mean regret against random search's, with Holm's correction for the number of methods.",
-    partial(number_cell, "p", form=lambda p: NONE if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.2g}"),
+    partial(number_cell, "p", form=pvalue),
 )  # fmt: skip
 IMPROVEMENT = _number(
     "beats random search [95 %]",

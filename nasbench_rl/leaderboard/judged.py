@@ -19,7 +19,7 @@ from nasbench_rl.summary import Tables, final_rows, random_search_chances, refer
 from nasbench_rl.task import Task
 
 RANDOM_SEARCH = "random_search"
-RANKS_BY_LUCK = "the rankings by two halves of the train seeds agree no more than by luck"
+RANKS_BY_LUCK = "where the rankings by validation and by test seeds agree no more than by luck"
 
 
 def family_of(task: str) -> str:

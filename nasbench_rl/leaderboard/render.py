@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nasbench_rl import provenance
-from nasbench_rl._utils.text import NONE, markdown_table, show
+from nasbench_rl._utils.text import NONE, markdown_table, pvalue, show
 from nasbench_rl.fronts.front_report import fronts_markdown
 from nasbench_rl.fronts.multi_objective import judge_fronts
-from nasbench_rl.leaderboard.answers import Answer, answers, show_p
+from nasbench_rl.leaderboard.answers import Answer, answers
 from nasbench_rl.leaderboard.checklist import SOURCE, Item, checklist
 from nasbench_rl.leaderboard.columns import Shown, details, main_columns, shown
 from nasbench_rl.leaderboard.facts import TableFacts, agreement, facts_of
@@ -110,7 +110,7 @@ def ranking_lines(ranking: Ranking) -> list[str]:
     """Say what the ranking over all tasks rests on."""
     if len(ranking.ranks) < 2:
         return ["Ranks need two methods with a result on every task."]
-    friedman = "" if math.isnan(ranking.friedman) else f" Friedman's test: p {show_p(ranking.friedman)}."
+    friedman = "" if math.isnan(ranking.friedman) else f" Friedman's test: p {pvalue(ranking.friedman)}."
     left = f" Left out, without a result on every task: {', '.join(ranking.left_out)}." if ranking.left_out else ""
     return [f"Average rank by mean regret; tasks: {ranking.tasks}.{friedman}{left}"]
 
@@ -159,7 +159,12 @@ def markdown(board: Leaderboard) -> str:
             markdown_table(("method", "average rank"), [(n, show(r)) for n, r in report.ranking.ranks.items()])
         )
     parts += ["## Tables", markdown_table(FACTS, map(fact_cells, board.facts))]
-    parts += ["## Reporting checklist", SOURCE, markdown_table(Item._fields, board.checklist), footer(report)]
+    parts += [
+        "## Reporting checklist",
+        SOURCE,
+        "\n".join(f"- {one.question} **{one.answer}**: {one.evidence}" for one in board.checklist),
+    ]
+    parts.append(footer(report))
     return "\n\n".join(parts) + "\n"
 
 
