@@ -1,6 +1,6 @@
 # make compare      every method on the shipped tables, ending in a page to open    make compare ARGS="--runs 500"
 # make leaderboard  the same, and the NSC tasks with their surrogates (ten minutes more), kept in the repository:
-#                   baselines/README.md, leaderboard.md, .csv and .html
+#                   baselines/README.md, leaderboard.md and .csv
 # make live-runs    baselines/README.md: the live runs stored there beside tabular ones
 # make live-nsc     the same page: three NSC networks trained live beside the table's seeds (half a minute, font-letters prepared)
 # make rl-agents    docs/rl_agents: the RL-agents paper's comparison, from the tables as they stand (10 s)
@@ -26,7 +26,7 @@ leaderboard: install
 	$(BIN)/python -m nasbench_rl.compare --no-page --out results
 	$(BIN)/python -m nasbench_rl.compare --no-page --out results/nsc --mode surrogate --runs 10 --budget 100x --tasks $(NSC_TASKS)
 	$(BIN)/python -m nasbench_rl.leaderboard results results/nsc
-	cp results/leaderboard.md results/leaderboard.csv results/leaderboard.html baselines/
+	cp results/leaderboard.md results/leaderboard.csv baselines/
 	cp results/figures/regret-minatar-ss1-breakout-lite.png docs/regret-minatar-breakout.png
 	$(BIN)/python tools/baselines_readme.py
 	$(BIN)/python tools/readme_coverage.py

@@ -1,4 +1,4 @@
-"""What every command line of the package shares: help with examples, one console, one line for an error."""
+"""What all command lines of the package share: help with examples, one console, one line for an error."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ WIDTH_OF_A_FILE = 200
 
 
 class _Console(Console):
-    """A console whose reader (head, less) may have seen enough: that is a good end."""
+    """A console whose reader (head, less) may stop reading: that is a good end."""
 
     def on_broken_pipe(self) -> None:
-        """Rich's own ends in exit code 1."""
+        """End in exit code 0, not in Rich's 1."""
         self.quiet = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())  # what Python flushes at its end has to go somewhere
@@ -86,7 +86,7 @@ def run(
     arguments: Sequence[str] | None = None,
     interrupted: str = "nothing was written",
 ) -> int:
-    """Exit code of ``main``: its own, 2 for bad input or a file's trouble (one line on stderr), 130 when interrupted.
+    """Run ``main``; return its exit code, 2 for bad input or file trouble (one line on stderr), 130 if interrupted.
 
     Args:
         main: takes the command line's arguments.
@@ -99,7 +99,7 @@ def run(
             raise NasbenchError(files.GONE)
         return main(sys.argv[1:] if arguments is None else arguments)
     except NasbenchError as error:
-        # An argument may have line breaks of its own, and a message is one line.
+        # An argument may contain line breaks, and a message is one line.
         errors.print("error: " + r"\n".join(str(error).splitlines()), style="bold red", markup=False, highlight=False)
         return 2
     except KeyboardInterrupt as error:
@@ -126,7 +126,7 @@ def run(
 
 
 def _reader_is_gone() -> bool:
-    """Whether nobody reads stdout any more (head, less): a good end, which a broken pipe to another process is not."""
+    """Return whether nobody reads stdout any more (head, less), unlike a broken pipe to another process."""
     try:
         sys.stdout.flush()
         if hasattr(select, "poll"):
@@ -163,7 +163,7 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[objec
 
 
 def positive(text: str) -> int:
-    """Type for argparse: a whole number from 1 to ``LARGEST``."""
+    """Parse for argparse: a whole number from 1 to ``LARGEST``."""
     value = int(text) if text.isascii() and text.lstrip("-").isdigit() and len(text) < MOST_DIGITS else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
@@ -173,12 +173,12 @@ def positive(text: str) -> int:
 
 
 def seed(text: str) -> int:
-    """Type for argparse: a seed, as ``errors.check_whole`` has it."""
+    """Parse for argparse: a seed, as ``errors.check_whole`` has it."""
     try:
         value = int(text) if len(text) < MOST_DIGITS else MOST + 1
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; allowed: 0, 1, …, {MOST}") from None
-    with _told():
+    with _own_words():
         check_whole("seed", value)
     return value
 
@@ -189,16 +189,16 @@ def check_seeds(first: int, runs: int) -> None:
 
 
 def path(text: str) -> Path:
-    """Type for argparse: a path that is one, and not an empty variable of a shell; ``~`` is the home folder."""
+    """Parse for argparse: a path that is one, and not an empty variable of a shell; ``~`` is the home folder."""
     if not text:
         raise argparse.ArgumentTypeError("it names nothing; give a path, or leave it out")
-    with _told():
+    with _own_words():
         return user_path(text)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What is wrong with an argument, in our words: argparse has its own for a ValueError."""
+def _own_words() -> Iterator[None]:
+    """Say in this package's words what is wrong with an argument: argparse has its own for a ValueError."""
     try:
         yield
     except InvalidValueError as error:
@@ -206,7 +206,7 @@ def _told() -> Iterator[None]:
 
 
 def add_jobs(parser: argparse.ArgumentParser, what: str) -> None:
-    """The option ``--jobs`` of a command that works in several processes."""
+    """Add the option ``--jobs`` of a command that works in several processes."""
     parser.add_argument("--jobs", type=positive, default=cores.usable(), metavar="J",
                         help=f"{what} (default: one for each CPU that may be used here)")  # fmt: skip
 

@@ -32,25 +32,19 @@ from nasbench_rl.errors import (
     unknown,
 )
 from nasbench_rl.experiment import Search
-from nasbench_rl.fronts.front_report import front_figure, hypervolume_figure, print_fronts, write_section
-from nasbench_rl.fronts.multi_objective import judge_fronts, objectives
+from nasbench_rl.fronts.front_report import print_fronts
 from nasbench_rl.latency_table import read_latencies
-from nasbench_rl.leaderboard.command import main as leaderboard_page
-from nasbench_rl.loading import load
+from nasbench_rl.leaderboard.command import print_answers, write_page, write_tables
+from nasbench_rl.leaderboard.figures import save_figures, task_figures
+from nasbench_rl.leaderboard.render import Leaderboard, build_board, sections
+from nasbench_rl.leaderboard.report import ALL
+from nasbench_rl.leaderboard.runs import RUNS, check_runs
 from nasbench_rl.method import get_method, method_names
 from nasbench_rl.options import parse_budget, parse_method, shipped_tasks
 from nasbench_rl.pool import is_incomplete, run_all
-from nasbench_rl.records import RESOURCES, Resource
+from nasbench_rl.records import RESOURCES
 from nasbench_rl.spaces import KernelSpace
-from nasbench_rl.summary import (
-    GRID_POINTS,
-    curves_figure,
-    judge_table,
-    print_choices,
-    print_summary,
-    summarise,
-    write_markdown,
-)
+from nasbench_rl.summary import Tables, approximate_note, print_choices
 from nasbench_rl.task import get_task, task_ids
 from nasbench_rl.training import workers
 
@@ -58,46 +52,6 @@ DEFAULT_BUDGET = {"tabular": "10x", "surrogate": "10x", "live": "4x"}
 """Live, the four trainings that weight sharing takes: a supernet and its three best."""
 DEFAULT_RUNS = 100
 PRESETS = ("rl-agents-paper", "meta-rl-paper")
-
-
-def write_results(
-    runs: pd.DataFrame, summary: pd.DataFrame, fronts: pd.DataFrame, out: Path, tables: str | None
-) -> list[Path]:
-    """``runs.parquet``, ``summary.csv``, ``summary.md``, and ``hypervolume.csv`` where a method weighs a cost."""
-    for stale in (*(out / f"leaderboard.{kind}" for kind in ("html", "md", "csv")), out / "hypervolume.csv"):
-        stale.unlink(missing_ok=True)  # of the comparison that these runs replace
-    written = [out / "runs.parquet", out / "summary.csv", out / "summary.md"]
-    store.write_frame(runs, written[0])
-    files.replace_file(written[1], summary.to_csv(index=False).encode())
-    files.replace_file(written[2], (write_markdown(summary, runs, tables) + write_section(fronts)).encode())
-    if len(fronts):
-        written.append(out / "hypervolume.csv")
-        files.replace_file(written[-1], fronts.to_csv(index=False).encode())
-    return written
-
-
-def write_figures(
-    runs: pd.DataFrame, fronts: pd.DataFrame, folder: Path, tables: str | None, resource: Resource
-) -> list[Path]:
-    """Regret over budget of each task, and where a method weighs a cost its front and hypervolume for one ``resource``.
-
-    The leaderboard's page has the same figures and more, under the same names.
-    """
-    from nasbench_rl import plots
-
-    written = []
-    for task, of_task in runs.groupby("task", sort=False):
-        bench = judge_table(str(task), tables, of_task["mode"])
-        figure = curves_figure(of_task, bench)
-        if figure is not None:
-            written += plots.save(figure, folder / plots.file_name("regret", str(task)))
-        of = objectives(bench, resource) if len(fronts) else None
-        if of is not None:
-            for kind, draw in (
-                ("front", front_figure(of_task, of)), ("hypervolume", hypervolume_figure(of_task, of, GRID_POINTS))
-            ):  # fmt: skip
-                written += plots.save(draw(plots.SIZE, True), folder / plots.file_name(kind, resource, str(task)))
-    return written
 
 
 def _parser() -> cli.Parser:
@@ -121,7 +75,7 @@ def _parser() -> cli.Parser:
     parser.add_argument("--methods", nargs="+", metavar="METHOD",
                         help="methods, also as random_search:samples=3 (default: all installed)")  # fmt: skip
     parser.add_argument("--runs", type=cli.positive, metavar="N",
-                        help=f"search seeds a method and task (default {DEFAULT_RUNS}; meta-rl-paper 3)")  # fmt: skip
+                        help=f"search seeds for each search (default {DEFAULT_RUNS}; meta-rl-paper 3)")  # fmt: skip
     parser.add_argument("--budget", metavar="B",
                         help="whole trainings as '10x', or env steps or epochs (default 10x; live 4x)")  # fmt: skip
     parser.add_argument(
@@ -142,69 +96,91 @@ def _parser() -> cli.Parser:
     parser.add_argument("--experiment", type=int, choices=(1, 2, 3), metavar="E",
                         help="meta-rl-paper: 1 training, 2 evaluation (with --mode live its intensified trainings "
                              "too, which take hours), 3 multi-branch (default 1)")  # fmt: skip
+    parser.add_argument("-v", "--verbose", action="store_true", help="say why each method or task is left out")
     parser.add_argument("--dry-run", action="store_true",
                         help="meta-rl-paper, experiment 2: say how long the intensified trainings take")  # fmt: skip
     parser.add_argument("--device", default="cpu", help="where live mode trains: cpu or cuda")
     return parser
 
 
-def _is_there(name: str, hyperparameters: dict[str, Any], asked: bool) -> bool:
-    """Whether a method can be made; one that nobody asked for and that needs what is not installed is left out."""
-    try:
-        get_method(name, **hyperparameters)
-    except MissingExtraError as error:
-        if asked:
-            raise
-        cli.errors.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
-        return False
-    return True
+Named = tuple[str, dict[str, Any]]
+"""A method's name and hyperparameters."""
+LeftOut = dict[str, str]
+"""What is left out, by the reason why."""
 
 
-def _say_partial(tasks: Sequence[str], tables: str | None) -> None:
-    """Name the shipped tables that a default comparison passes over."""
-    there = store.read_manifest(store.find_tables(tables))
+def _makeable(methods: Sequence[Named], asked: bool) -> tuple[list[Named], LeftOut]:
+    """Return the methods that can be made, and those that cannot.
+
+    Raises:
+        MissingExtraError: a method that was asked for needs what is not installed, or none can be made.
+    """
+    found: list[Named] = []
+    left_out: LeftOut = {}
+    for name, hyperparameters in methods:
+        try:
+            get_method(name, **hyperparameters)
+        except MissingExtraError as error:
+            if asked:
+                raise
+            left_out[str(error)] = name
+        else:
+            found.append((name, hyperparameters))
+    if not found:
+        raise MissingExtraError("no installed method can be made; run: pip install 'nasbench-rl[all]'")
+    return found, left_out
+
+
+def _partial_tables(tasks: Sequence[str], tables: Tables) -> LeftOut:
+    """Return the tasks with a table that a default comparison passes over."""
+    there = store.read_manifest(store.find_tables(tables.folder))
     partial = [id_ for id_ in task_ids() if id_ not in tasks and store.table_name(get_task(id_)) in there]
-    if partial:
-        cli.errors.print(
-            f"left out, whose tables hold a part of their space: {', '.join(partial)}; those that have a surrogate are "
-            "searched with --mode surrogate --tasks …", style="yellow", markup=False, highlight=False,
-        )  # fmt: skip
+    why = "its table holds a part of its space; if it has a surrogate: --mode surrogate --tasks"
+    return {f"{id_}: {why} {id_}": id_ for id_ in partial}
 
 
-def searches_of(options: Any) -> list[Search]:
-    """The searches that the command line asks for; every name is checked before anything runs."""
+def _say_left_out(left_out: LeftOut, verbose: bool) -> None:
+    """Name in one line what is left out without being asked for; with ``-v`` say why, a line for each reason."""
+    lines = [f"left out: {reason}" for reason in left_out] if verbose else []
+    if left_out and not verbose:
+        lines = [f"left out: {', '.join(dict.fromkeys(left_out.values()))}; -v says why"]
+    for line in lines:
+        cli.errors.print(line, style="yellow", markup=False, highlight=False)
+
+
+def searches_of(options: Any, tables: Tables) -> tuple[list[Search], LeftOut]:
+    """Return the searches that the command line asks for, and what is left out of them.
+
+    Every name is checked before anything runs. ``tables``: that are searched, or of live searches those that judge.
+    """
     if options.mode not in MODES:
         raise unknown("mode", options.mode, MODES)
     if options.resource not in RESOURCES:
         raise unknown("resource", options.resource, RESOURCES)
     cli.check_seeds(options.seed, options.runs or DEFAULT_RUNS)
-    tasks = cli.names(options.tasks, "--tasks") or shipped_tasks(
-        None if options.mode == "live" else options.tables  # live, --tables is where new cells go
-    )
-    if options.tasks is None and options.mode == "tabular":
-        _say_partial(tasks, options.tables)
+    tasks = cli.names(options.tasks, "--tasks") or shipped_tasks(tables)
     methods = [parse_method(text) for text in cli.names(options.methods, "--methods") or method_names()]
     if not tasks:
         raise TableError("no shipped table is complete; train one: python -m nasbench_rl.build --help")
-    methods = [one for one in methods if _is_there(*one, asked=bool(options.methods))]
-    if not methods:
-        raise MissingExtraError("no installed method can be made; run: pip install 'nasbench-rl[all]'")
+    methods, left_out = _makeable(methods, asked=bool(options.methods))
+    if options.tasks is None and options.mode == "tabular":
+        left_out |= _partial_tables(tasks, tables)
     found = []
     for id_ in tasks:
         task = get_task(id_)
         if options.mode != "live":
-            bench = load(task, tables=options.tables)
+            bench = tables.load(id_, options.mode)
             if options.resource == "latency" and (task.exhaustive or not len(read_latencies(bench.folder, task))):
                 bench.latency(bench.table.names[0])  # raises where none was measured
         budget = parse_budget(DEFAULT_BUDGET[options.mode] if options.budget is None else options.budget, task)
         found += [
             Search(id_, m, budget, options.mode, h, options.tables, options.device, options.jobs) for m, h in methods
         ]
-    return found
+    return found, left_out
 
 
 def run_preset(options: Any, out: Path) -> int:
-    """A paper's protocol, whose methods, seeds and budgets are fixed."""
+    """Run a paper's protocol, whose methods, seeds and budgets are fixed."""
     if options.preset not in PRESETS:
         raise unknown("preset", options.preset, PRESETS)
     given = {"--methods": options.methods, "--budget": options.budget}
@@ -241,7 +217,7 @@ def _run_meta_rl(options: Any, out: Path) -> int:
 
 
 def _of_one_table(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[NasbenchError]]:
-    """The runs without those on tasks whose table changed meanwhile, and an error for each of these tasks.
+    """Drop the runs on tasks whose table changed meanwhile; return the rest, and an error for each of these tasks.
 
     Live runs read no table; what judges them is looked up again when they are read.
 
@@ -262,48 +238,82 @@ def _of_one_table(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[NasbenchError]
     return kept.reset_index(drop=True), errors
 
 
+def _as_searched(tables: Tables, runs: pd.DataFrame, out: Path) -> Tables:
+    """Return the tables; loaded again if a build replaced one between their loading and the searches.
+
+    Raises:
+        TableError: it was replaced once more since.
+    """
+    searched = runs[runs["mode"] != "live"].groupby("task")
+    if any(tables.load(str(task), of["mode"].iloc[0]).digest != of["table"].iloc[0] for task, of in searched):
+        tables = Tables(tables.folder)
+        check_runs(out / RUNS, runs, tables, {})
+    return tables
+
+
 def main(arguments: Sequence[str]) -> int:
-    """The command line."""
+    """Run the command line."""
     options = _parser().parse_args(arguments)
     out: Path = options.out
-    if options.device != "cpu":  # which alone needs no torch
+    if options.device != "cpu":  # needs no torch
         workers.check_device(options.device)
     if options.preset is not None:
         return run_preset(options, out)
     for flag, value in (("--dry-run", options.dry_run), ("--experiment", options.experiment)):
         if value:
             raise InvalidValueError(f"{flag} belongs to --preset meta-rl-paper (--experiment 2); nothing was run")
-    searches = searches_of(options)
-    cli.check_report("matplotlib", "scipy", *(("jinja2",) if options.page else ()))
+    # Live, --tables is where new cells go: what judges the runs are the shipped tables.
+    tables = Tables(None if options.mode == "live" else options.tables)
+    searches, left_out = searches_of(options, tables)
+    cli.check_report("matplotlib", "scipy", "tabulate", *(("jinja2",) if options.page else ()))
     files.check_writable(out)
 
     runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs, out)
     runs, changed = _of_one_table(runs)
-    store.write_frame(runs, out / "runs.parquet")  # before anything is made of them
+    store.write_frame(runs, out / RUNS)  # before anything is made of them
     failures += changed
     # Unasked for, a method is left out and does not fail where its stored data lack (no supernet yet), the space has
     # nothing for it to do, or the budget does not reach its first evaluation.
     unsuited = (MissingCellError, UnsuitedSpaceError, SmallBudgetError)
     absent = [f for f in failures if isinstance(f, unsuited) and not options.methods]
+    for reason in map(str, absent):
+        method = reason.split(": ")[0]
+        left_out[reason] = method + " (on some tasks)" * (method in set(runs["method"]))
+    _say_left_out(left_out, options.verbose)
     for failure in failures:
-        text, style = ("left out", "yellow") if failure in absent else ("error", "red")
-        cli.errors.print(f"{text}: {failure}", style=style, markup=False, highlight=False)
-    tables = None if options.mode == "live" else options.tables  # live runs are judged by the shipped tables
-    summary = summarise(runs, tables)
-    fronts = judge_fronts(runs, tables)
-    written = write_results(runs, summary, fronts, out, tables)
-    print_summary(summary, tables, cli.console)
-    print_choices(runs, tables, cli.console)
-    print_fronts(fronts, cli.console)
-    if not options.page:
-        written += write_figures(runs, fronts, out / "figures", tables, options.resource)
-    cli.say("written: " + ", ".join(str(path) for path in written))
-    if options.page and not any(judge_table(str(task), tables, modes) for task, modes in runs.groupby("task")["mode"]):
-        cli.errors.print(
-            "no leaderboard page: no table tells what is best on these tasks, and so no regret", style="yellow"
-        )
-    elif options.page:
-        leaderboard_page([str(out), "--resource", options.resource, *(["--tables", tables] if tables else [])])
+        if failure not in absent:
+            cli.errors.print(f"error: {failure}", style="red", markup=False, highlight=False)
+    _report(runs, _as_searched(tables, runs, out), options, out)
     if not is_incomplete(failures):
         unfinished.clear(out)
     return 1 if len(failures) > len(absent) else 0
+
+
+def _report(runs: pd.DataFrame, tables: Tables, options: Any, out: Path) -> None:
+    """Print and write what the runs say."""
+    for stale in (*(out / f"leaderboard.{kind}" for kind in ("html", "md", "csv", "tex")), out / "hypervolume.csv"):
+        stale.unlink(missing_ok=True)  # of the comparison that these runs replace
+    print_choices(runs, tables, cli.console)
+    if not any(tables.judge(str(task), modes) for task, modes in runs.groupby("task")["mode"]):
+        cli.say(f"written: {out / RUNS}")
+        cli.errors.print("no leaderboard: no table knows the best of these tasks, and so no regret", style="yellow")
+        return
+    board = build_board(runs, tables)
+    _print_board(board)
+    written = [out / RUNS, *write_tables(board, out)]
+    if options.page:
+        write_page(board, out, options.resource)
+        print_answers(board, written, out)
+    else:
+        save_figures(board.report, task_figures(board.report, options.resource), out / "figures")
+        cli.say(f"written: {', '.join(map(str, written))}, {out / 'figures'}/")
+
+
+def _print_board(board: Leaderboard) -> None:
+    for family in board.report.families:
+        for section in sections(board.report, family):
+            if section.task != ALL or len(board.report.families[family]) > 1:
+                approximate = approximate_note(board.report.rows(family, section.task))
+                notes = "\n".join(dict.fromkeys(filter(None, (section.budget, *section.notes, approximate))))
+                cli.console.print(section.main.for_terminal(section.caption, notes))
+    print_fronts(board.fronts, cli.console)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def split_rules(folder: Path, tasks: Iterable[Task]) -> dict[str, str]:
-    """How validation and test scores are held apart, in words (``Table.rule``), of every task of agents with a table.
+    """Say how validation and test scores are held apart (``Table.rule``), for every task of agents with a table.
 
     A table that cannot be read is left out: whoever needs its rows says so.
     """
@@ -33,7 +33,7 @@ def split_rules(folder: Path, tasks: Iterable[Task]) -> dict[str, str]:
 
 
 def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
-    """Every task with its coverage: one row a task, those with a table first.
+    """List every task with its coverage, a row each, those with a table first.
 
     Columns: task, architectures (of the space, missing where they are not counted), trained (architectures with a
     complete cell), train_seeds, cells, metric, max_fidelity, unit, split (how validation and test are held apart).

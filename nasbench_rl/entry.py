@@ -1,4 +1,4 @@
-"""Where every ``python -m`` command begins: the rest of the package is loaded where Ctrl-C ends it in one line."""
+"""Where every ``python -m`` command begins: loads the rest of the package so that Ctrl-C ends it in one line."""
 
 from __future__ import annotations
 

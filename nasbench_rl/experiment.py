@@ -1,4 +1,4 @@
-"""One method on one task with one search seed, recorded row by row: what compare runs and leaderboards read."""
+"""One method on one task with one search seed, recorded row by row: what comparisons run and leaderboards read."""
 
 from __future__ import annotations
 
@@ -54,13 +54,8 @@ class Search:
 
 
 def configuration_digest(method: Method) -> str:
-    """8 hex digits of a method's hyperparameters."""
+    """Return 8 hex digits of a method's hyperparameters."""
     return hashlib.sha256(json.dumps(configuration(method), sort_keys=True, default=str).encode()).hexdigest()[:8]
-
-
-def table_digest(bench: StoredBenchmark) -> str:
-    """12 hex digits of the table a benchmark reads, and 12 of its surrogate; empty when there is no table yet."""
-    return bench.digest
 
 
 class Judge:
@@ -84,7 +79,7 @@ class Judge:
         self._known: dict[str, tuple[float, str]] = {"": (bench.task.nothing, "")}
 
     def test_score(self, arch: str) -> tuple[float, str]:
-        """(mean test score at max fidelity, its source); NaN without a source where no table has it."""
+        """Return the mean test score at max fidelity and its source; NaN without a source where no table has it."""
         if arch not in self._known:
             self._known[arch] = (float("nan"), "")
             if self.table is not None:
@@ -97,7 +92,7 @@ class Judge:
 
 
 Progress = Callable[[int, int], None]
-"""Told (search seed, budget spent so far, counting the training in flight)."""
+"""Called with (search seed, budget spent so far, including the training in progress)."""
 
 
 def run_search(search: Search, seeds: range, progress: Progress | None = None) -> pd.DataFrame:
@@ -106,7 +101,7 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
     Args:
         search: what to run.
         seeds: search seeds.
-        progress: told how far a live search is, every few seconds; a tabular one is over before that.
+        progress: called every few seconds of a live search; a tabular one is over before that.
 
     Raises:
         NasbenchError: bad input, or the method failed; the message names it and the search seed.
@@ -121,7 +116,7 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
         "configuration": configuration_digest(method),
         "objective": objective_of(method),
         "mode": search.mode,
-        "table": "" if judge.table is None else table_digest(judge.table),
+        "table": "" if judge.table is None else judge.table.digest,
         "budget": search.budget,
         "code_version": provenance.code_version(),
         "machine": provenance.machine(search.device),
@@ -157,10 +152,10 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
 
 
 def _is_repetition(run: Run, first_seed: int) -> bool:
-    """Whether an earlier search seed had the same stored outcome.
+    """Return whether an earlier search seed had the same stored outcome.
 
     A hundred replays of one stored search are one search: counted as a hundred they would look like certainty. So would
-    a hundred controllers that all heard the proxies of one supernet, whose luck they share.
+    a hundred controllers that all learned from the proxies of one supernet, whose luck they share.
     """
     return bool(run.replays) and run.seed - run.replays >= first_seed
 
@@ -185,7 +180,7 @@ def _search_once(
     if not run.points:
         one = bench.task.max_fidelity
         raise SmallBudgetError(
-            f"method {search.label!r} evaluated nothing on {search.task}: a budget of {search.budget:,} "
+            f"{search.label}: evaluated nothing on {search.task}: a budget of {search.budget:,} "
             f"{bench.task.fidelity_unit} ({search.budget / one:.3g} whole trainings) does not reach its first "
             "evaluation; give it a larger --budget"
         )
@@ -193,6 +188,6 @@ def _search_once(
 
 
 def split_seeds(searches: list[Search], first: int, runs: int, chunk: int) -> list[tuple[Search, range]]:
-    """Search seeds ``first`` … ``first + runs − 1`` of every search in chunks for a pool of processes."""
+    """Split the search seeds ``first`` … ``first + runs − 1`` of every search into chunks for a pool."""
     starts = range(first, first + runs, chunk)
     return [(s, range(a, min(a + chunk, first + runs))) for s in searches for a in starts]

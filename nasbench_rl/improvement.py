@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nasbench_rl._utils.typing import Floats, Ints
 from nasbench_rl.errors import InvalidValueError, missing_extra
-from nasbench_rl.stats import Array
 
 FEWEST_TRAIN_SEEDS = 5
 """Of the test split, for an interval over train seeds."""
@@ -26,11 +26,10 @@ _CHUNK = 2_000_000
 """Comparisons held in memory at a time."""
 
 
-def random_search_choice(values_search: npt.ArrayLike, n: int | None = None) -> Array:
-    """The chance that random search ends with each architecture, for every number of evaluations; no simulation.
+def random_search_choice(values_search: npt.ArrayLike, n: int | None = None) -> Floats:
+    """Compute exactly the chance that random search ends with each architecture, after each evaluation.
 
-    ``stats.expected_best_after`` for a search that sees one of several train seeds' scores: its expected report score
-    is ``random_search_choice(values_search) @ values_report``.
+    The expected report score is ``random_search_choice(values_search) @ values_report``.
 
     A search that evaluates an architecture sees the score of one validation seed, drawn at random. The drawn score v
     of architecture i is the best of k when each of the k − 1 others drawn lies below v; with p_j the share of j's
@@ -88,7 +87,7 @@ class Reference:
         runs: number of runs that ``chances`` was counted from; 0 when it is exact.
     """
 
-    chances: Array
+    chances: Floats
     runs: int = 0
 
 
@@ -102,9 +101,9 @@ class Outcome:
         best: (train seeds,) those of the architecture that regret is measured from.
     """
 
-    chosen: npt.NDArray[np.int64]
-    scores: Array
-    best: Array
+    chosen: Ints
+    scores: Floats
+    best: Floats
 
     def __post_init__(self) -> None:
         """Check.
@@ -133,15 +132,15 @@ class Outcome:
 
 
 def improvement(outcome: Outcome, reference: Reference) -> float:
-    """Probability that a run's architecture has a better test score than one of random search; ties count half."""
+    """Return the probability that a run's architecture scores better than one of random search; ties count half."""
     better = _better(outcome.scores.mean(axis=1))
     return float(outcome.chosen / outcome.runs @ better @ reference.chances)
 
 
 def improvement_draws(
     outcome: Outcome, reference: Reference, rng: np.random.Generator, resamples: int, over_train_seeds: bool = False
-) -> Array:
-    """Bootstrap of ``improvement``.
+) -> Floats:
+    """Bootstrap ``improvement``.
 
     Args:
         outcome: one method on one task.
@@ -174,8 +173,8 @@ def improvement_draws(
     return estimates
 
 
-def regret_draws(outcome: Outcome, rng: np.random.Generator, resamples: int) -> Array:
-    """Bootstrap of the mean regret over runs and train seeds, both resampled; the best architecture stays the same.
+def regret_draws(outcome: Outcome, rng: np.random.Generator, resamples: int) -> Floats:
+    """Bootstrap the mean regret over runs and train seeds, both resampled; the best architecture stays the same.
 
     Returns:
         (resamples,) estimates; NaN with a single run or fewer than ``FEWEST_TRAIN_SEEDS``. Some may lie below 0: on
@@ -188,8 +187,8 @@ def regret_draws(outcome: Outcome, rng: np.random.Generator, resamples: int) -> 
     return np.asarray((seeds * (outcome.best - chosen @ outcome.scores)).sum(axis=1))
 
 
-def train_seed_interval(estimate: float, draws: Array, train_seeds: int, level: float) -> tuple[float, float]:
-    """Student's t interval of an estimate from its resamples over train seeds.
+def train_seed_interval(estimate: float, draws: Floats, train_seeds: int, level: float) -> tuple[float, float]:
+    """Return Student's t interval of an estimate from its resamples over train seeds.
 
     A bootstrap of S items has a spread too small by sqrt((S − 1) / S), and S items tell a spread no better than S − 1
     degrees of freedom do; both are put right here.
@@ -214,8 +213,8 @@ def train_seed_interval(estimate: float, draws: Array, train_seeds: int, level: 
     return estimate - reach, estimate + reach
 
 
-def drawn_shares(weights: npt.ArrayLike, size: int, rng: np.random.Generator, resamples: int) -> Array:
-    """(resamples, items) share of each item among ``size`` draws with replacement; without weight, none."""
+def drawn_shares(weights: npt.ArrayLike, size: int, rng: np.random.Generator, resamples: int) -> Floats:
+    """Draw ``size`` items with replacement; return the (resamples, items) share of each, 0 without weight."""
     shares = np.asarray(weights, dtype=np.float64)
     drawn = np.zeros((resamples, len(shares)))
     held = shares > 0  # drawn alone: what nobody chose must not move the draws of the others
@@ -223,7 +222,7 @@ def drawn_shares(weights: npt.ArrayLike, size: int, rng: np.random.Generator, re
     return drawn
 
 
-def _better(scores: Array) -> Array:
-    """(…, architectures, architectures): 1 where the first is better than the second, ½ where they tie, else 0."""
+def _better(scores: Floats) -> Floats:
+    """Return (…, architectures, architectures): 1 where the first is better, ½ where they tie, else 0."""
     first, second = scores[..., :, np.newaxis], scores[..., np.newaxis, :]
     return np.asarray((first > second) + 0.5 * (first == second))

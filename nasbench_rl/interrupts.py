@@ -1,7 +1,4 @@
-"""Ctrl-C and its like where Python alone would lose them, print a traceback or leave files behind.
-
-And the end of processes whose parent was killed.
-"""
+"""Ctrl-C and signals like it, where Python would lose them, print a traceback or leave files; orphaned processes."""
 
 from __future__ import annotations
 
@@ -14,9 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 HAS_MASKS = hasattr(signal, "pthread_sigmask")
-"""Not on Windows, where a process that starts cannot be told to hold Ctrl-C back."""
-
-
+"""Not on Windows, where Ctrl-C cannot be blocked in a process that starts."""
 REQUESTS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals by which a scheduler, or a terminal that goes away, asks a command to end."""
 
@@ -29,14 +24,14 @@ class EndRequested(KeyboardInterrupt):
     """
 
     def __init__(self, number: int) -> None:
-        """``number``: of the signal."""
+        """Keep the signal's ``number``."""
         super().__init__()
         self.number = number
 
 
 @contextmanager
 def requests_heeded() -> Iterator[None]:
-    """In the block, raise ``EndRequested`` for each of ``REQUESTS`` that would end this process on the spot."""
+    """Raise ``EndRequested`` in the block for each of ``REQUESTS`` that would end this process on the spot."""
 
     def end(number: int, frame: Any) -> None:
         raise EndRequested(number)
@@ -52,13 +47,13 @@ def requests_heeded() -> Iterator[None]:
 
 
 def exit_code(interrupt: KeyboardInterrupt) -> int:
-    """As a shell tells of a process that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+    """Return what a shell shows of a process that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
     return 128 + (interrupt.number if isinstance(interrupt, EndRequested) else signal.SIGINT)
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Ctrl-C and ``REQUESTS`` take effect at the end of the block, which could swallow them or be left half done."""
+    """Defer Ctrl-C and ``REQUESTS`` to the end of the block, which could swallow them or be left half done."""
     came: list[tuple[int, Any]] = []
     handlers: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():  # Python raises in no other
@@ -78,9 +73,9 @@ def deferred() -> Iterator[None]:
 
 @contextmanager
 def held_in_new_processes() -> Iterator[None]:
-    """Ctrl-C waits in processes started in the block until they call ``let_through``; here until the block ends.
+    """Block Ctrl-C in processes started in the block; here it waits until the block ends.
 
-    A new process loads its modules before any line of its own runs, and Ctrl-C meanwhile would print a traceback.
+    A new process loads its modules before any of its own lines run, and Ctrl-C meanwhile would print a traceback.
     """
     with deferred():
         if not HAS_MASKS:
@@ -96,14 +91,8 @@ def held_in_new_processes() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def let_through() -> None:
-    """In a new process: from now on Ctrl-C does what it is set to, also one that came earlier."""
-    if HAS_MASKS:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
 def end_with_parent() -> None:
-    """End this process at once when the one that started it is gone: a pool's would wait for its next job for ever."""
+    """End this process as soon as the one that started it is gone: it would wait for its next job for ever."""
     parent = mp.parent_process()
     if parent is None:
         return

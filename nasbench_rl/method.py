@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import numbers
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
@@ -156,27 +154,6 @@ def _unloadable(point: EntryPoint, error: Exception) -> str:
         f"method {point.name!r}, registered as {point.value!r} in the group {GROUP}, cannot be loaded: "
         f"{type(error).__name__}: {error}; correct its code or its entry point, and install the package again"
     )
-
-
-def said_in_head(name: str, word: str) -> str:
-    """What the head of an installed method's file says was "Changed" from the original, or "Tuned", on one line.
-
-    The head is the module's docstring. Taken is the paragraph that begins with ``word`` and the list behind it, if any;
-    empty when there is none.
-    """
-    try:
-        spec = find_spec(_installed()[name].module)  # read, not run: it may need what is not installed
-        source = Path(spec.origin).read_text(encoding="utf-8") if spec is not None and spec.origin else ""
-        paragraphs = (ast.get_docstring(ast.parse(source)) or "").split("\n\n")
-    except (ImportError, OSError, ValueError, SyntaxError):  # not there, or not written in Python
-        return ""
-    found: list[str] = []
-    for paragraph in paragraphs:
-        if paragraph.startswith(word) or (found and paragraph.startswith("- ")):
-            found.append(" ".join(paragraph.replace("``", "").split()))
-        elif found:
-            break
-    return " ".join(found)
 
 
 def objective_of(method: Method) -> str:

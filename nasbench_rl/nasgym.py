@@ -92,7 +92,7 @@ def _check(path: Path, numbers: pd.DataFrame) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command line."""
+    """Run the command line."""
     parser = cli.Parser(
         "python -m nasbench_rl.nasgym",
         "Read the experiments that the original nasgym kept in a CSV file, name their networks as this project does, "

@@ -1,4 +1,4 @@
-"""Values of options that several commands share: tasks, budgets and methods."""
+"""What the options of a comparison mean: tasks, methods with hyperparameters, budgets."""
 
 from __future__ import annotations
 
@@ -7,26 +7,30 @@ from typing import Any
 
 from nasbench_rl import store
 from nasbench_rl.errors import MOST, InvalidValueError
-from nasbench_rl.loading import load
+from nasbench_rl.summary import Tables
 from nasbench_rl.task import Task, get_task, task_ids
 
 
-def shipped_tasks(tables: str | None = None) -> list[str]:
-    """Return the ids of the tasks whose every architecture has a validation and a test score."""
-    folder = store.find_tables(tables)
-    manifest = store.read_manifest(folder)
+def shipped_tasks(tables: Tables | str | None = None) -> list[str]:
+    """Return the ids of the tasks of whose space every architecture has a validation and a test score.
+
+    Args:
+        tables: loaded ones, or their folder.
+    """
+    tables = Tables.of(tables)
+    manifest = store.read_manifest(store.find_tables(tables.folder))
     ready = []
     for id_ in task_ids():
         task = get_task(id_)
         entry = manifest.get(store.table_name(task))
         if entry is not None and task.exhaustive and entry.architectures == len(task.space):
-            if load(id_, tables=folder).table.whole:
+            if tables.load(id_).table.whole:
                 ready.append(id_)
     return ready
 
 
 def parse_budget(text: str, task: Task) -> int:
-    """Read ``"10x"`` as whole trainings, and a plain number in the task's unit.
+    """Parse ``"10x"`` whole trainings, or a number in the task's unit.
 
     Raises:
         InvalidValueError: neither, or nothing at all.
@@ -52,7 +56,7 @@ def parse_budget(text: str, task: Task) -> int:
 
 
 def parse_method(text: str) -> tuple[str, dict[str, Any]]:
-    """Split ``"random_search:samples=3"`` into name and hyperparameters; values are JSON, or else text.
+    """Split ``"random_search:samples=3"`` into name and hyperparameters; values are JSON, or otherwise text.
 
     Raises:
         InvalidValueError: something after a colon is not ``key=value``.

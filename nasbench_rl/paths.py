@@ -9,7 +9,7 @@ from nasbench_rl.errors import InvalidValueError
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """A path that a user gave, with a leading ``~`` or ``~name`` made the home folder that it stands for.
+    """Return a path that a user gave, with the home folder for a leading ``~`` or ``~name``.
 
     Shells leave ``--tables=~/x`` and variables in quotes as they are.
 
@@ -28,7 +28,7 @@ def user_path(path: str | os.PathLike[str]) -> Path:
 
 
 def user_folder(kind: str, otherwise: str) -> Path:
-    """The user's ``"data"`` or ``"cache"`` folder of this package.
+    """Return the user's ``"data"`` or ``"cache"`` folder of this package.
 
     Args:
         kind: which of the two.

@@ -1,11 +1,12 @@
-"""Figures that explain themselves: axes with units, spread shown, one colour a method everywhere, PNG and SVG."""
+"""Figures that explain themselves: axes with units, spread shown, one style for each method, PNG and SVG."""
 
 from __future__ import annotations
 
 import io
 import re
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import files
+from nasbench_rl._utils.typing import Floats
 from nasbench_rl.errors import TableError, missing_extra
+from nasbench_rl.stats import LEVEL, regret_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,41 +38,61 @@ PALETTE = (
     ("#4D9221", "#86C653"),
 )
 _COLOURS = tuple(light for light, _ in PALETTE)
-_STYLES: tuple[Any, ...] = ("-", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-_FIXED = (
-    "random_search", "enas", "spos", "regularized_evolution", "local_search", "dqn", "meta_a2c", "a2c", "reinforce",
-    "ppo", "q_learning", "blockqnn", "mcts", "eas", "treecell", "darts", "successive_halving", "hyperband",
-    "learning_curve", "predictor", "optuna", "mnas", "monas", "rena",
-)  # fmt: skip
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 REFERENCE = "#666666"
 _FIGURE_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
-Size = tuple[float, float]
-SIZE: Size = (7.0, 4.4)
-"""Of a figure on paper, in inches."""
 
 
-def style_index(method: str) -> int:
-    """Which combination of colour and dash a method has; methods from elsewhere get one that no shipped one has."""
-    if method in _FIXED:
-        return _FIXED.index(method)
-    return len(_FIXED) + zlib.crc32(method.encode()) % (len(_COLOURS) * len(_STYLES) - len(_FIXED))
+@dataclass(frozen=True)
+class Look:
+    """How a figure is drawn where it is shown; by default on paper.
+
+    Attributes:
+        width: in inches.
+        height: in inches; rows of methods take what they need.
+        legend: whether the figure names its lines itself.
+        styles: of the methods; None hands them out in the order in which they are drawn.
+    """
+
+    width: float = 7.0
+    height: float = 4.4
+    legend: bool = True
+    styles: Styles | None = None
+
+    def styles_of(self, methods: Iterable[str]) -> Styles:
+        """Return the styles for some methods."""
+        return self.styles or Styles(methods)
+
+
+class Styles:
+    """Colours and dashes of methods: those named differ as far as styles reach, any other is taken by its name."""
+
+    def __init__(self, methods: Iterable[str] = ()) -> None:
+        """``methods``: in the order in which styles are handed out; the first ten differ in colour."""
+        self._at = {name: at for at, name in enumerate(dict.fromkeys(methods))}
+
+    def _index(self, method: str) -> int:
+        return self._at.get(method, zlib.crc32(method.encode())) % (len(_COLOURS) * len(_DASHES))
+
+    def line(self, method: str) -> dict[str, Any]:
+        """Return colour and dash of a method for matplotlib."""
+        dash, colour = divmod(self._index(method), len(_COLOURS))
+        return {"color": _COLOURS[colour], "linestyle": _DASHES[dash]}
+
+    def css(self, method: str) -> dict[str, str]:
+        """Return stroke and stroke-dasharray for a page that defines ``--method-0`` …."""
+        dash, colour = divmod(self._index(method), len(_COLOURS))
+        pattern = "none" if dash == 0 else " ".join(f"{2 * length:g}" for length in _DASHES[dash][1])
+        return {"color": f"var(--method-{colour})", "dash": pattern}
 
 
 def method_style(method: str) -> dict[str, Any]:
-    """Colour and dash of a method, the same in every figure."""
-    at = style_index(method)
-    return {"color": _COLOURS[at % len(_COLOURS)], "linestyle": _STYLES[at // len(_COLOURS) % len(_STYLES)]}
+    """Return colour and dash of a method by its name."""
+    return Styles().line(method)
 
 
-def css_style(method: str) -> dict[str, str]:
-    """The same colour and dash for a page that defines ``--method-0`` …: values of stroke and stroke-dasharray."""
-    dash = method_style(method)["linestyle"]
-    pattern = "none" if dash == "-" else " ".join(f"{2 * length:g}" for length in dash[1])
-    return {"color": f"var(--method-{style_index(method) % len(_COLOURS)})", "dash": pattern}
-
-
-def new_figure(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure, Axes]:
-    """An empty figure (inches) that needs no display.
+def new_figure(width: float = Look.width, height: float = Look.height) -> tuple[Figure, Axes]:
+    """Make an empty figure (inches) that needs no display.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -86,7 +109,7 @@ def new_figure(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure,
 
 
 def file_name(*parts: str) -> str:
-    """What a figure of this kind, of this task, is called, without its ending."""
+    """Return the name of a figure's files, without their ending."""
     return re.sub(r"[^A-Za-z0-9]+", "-", "-".join(parts)).strip("-")
 
 
@@ -107,7 +130,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
 
 
 def _svg(figure: Figure, name: str, inline: bool = False) -> str:
-    """The same bytes for the same figure and name."""
+    """Render the same bytes for the same figure and name."""
     import matplotlib
 
     buffer = io.StringIO()
@@ -117,7 +140,7 @@ def _svg(figure: Figure, name: str, inline: bool = False) -> str:
 
 
 def inline_svg(figure: Figure, name: str, description: str) -> str:
-    """A figure as an ``<svg>`` element for a page: themed by the page's CSS, ids unique to ``name``, text as text.
+    """Render a figure as an ``<svg>`` element, themed by a page's CSS, with ids unique to ``name`` and text as text.
 
     Colours of methods become ``var(--method-0)`` …, black becomes ``currentColor`` and the grey of references
     ``var(--reference)``; the page defines them for light and dark.
@@ -142,12 +165,13 @@ def legend_beside(figure: Figure) -> None:
 
 
 def draw_curves(
-    axes: Axes,
-    curves: dict[str, np.ndarray[Any, Any]],
-    grid: np.ndarray[Any, Any],
-    highlight: Collection[str] | None = None,
+    axes: Axes, curves: dict[str, Floats], grid: Floats, highlight: Collection[str] | None, styles: Styles
 ) -> None:
-    """Mean over runs with its 95 % interval over search seeds, a line a method; see ``regret_over_budget``."""
+    """Draw the mean over runs with its 95 % interval over search seeds, a line for each method.
+
+    ``curves`` are (runs, points) on the budgets ``grid``, NaN before a first evaluation; methods that are not in
+    ``highlight`` are thin and grey, unless it is None.
+    """
     try:
         import scipy.stats
     except ImportError as cause:
@@ -155,44 +179,52 @@ def draw_curves(
     for method, runs in curves.items():
         known = ~np.isnan(runs).any(axis=0)  # where every run has recommended something
         mean = runs[:, known].mean(axis=0)
-        if highlight is not None and method not in highlight:
-            axes.plot(grid[known], mean, linewidth=0.8, color=REFERENCE, alpha=0.5, drawstyle="steps-post")
+        if not _draw_line(axes, method, grid[known], mean, highlight, styles) or len(runs) < 2:
             continue
-        style = method_style(method)
-        axes.plot(grid[known], mean, label=method, linewidth=1.8, drawstyle="steps-post", **style)
-        if len(runs) > 1:
-            error = runs[:, known].std(axis=0, ddof=1) / np.sqrt(len(runs))
-            half = error * scipy.stats.t.ppf(0.975, len(runs) - 1)  # few runs know their own spread badly
-            band = (mean - half, mean + half)
-            axes.fill_between(grid[known], *band, step="post", color=style["color"], alpha=0.15, linewidth=0)
+        error = runs[:, known].std(axis=0, ddof=1) / np.sqrt(len(runs))
+        half = error * scipy.stats.t.ppf((1 + LEVEL) / 2, len(runs) - 1)  # few runs know their own spread badly
+        _draw_band(axes, method, grid[known], (mean - half, mean + half), styles)
+
+
+def _draw_line(
+    axes: Axes, method: str, x: Floats, y: Floats, highlight: Collection[str] | None, styles: Styles
+) -> bool:
+    """Draw a method's step function; return whether it is in colour."""
+    if highlight is not None and method not in highlight:
+        axes.plot(x, y, linewidth=0.8, color=REFERENCE, alpha=0.5, drawstyle="steps-post")
+        return False
+    axes.plot(x, y, label=method, linewidth=1.8, drawstyle="steps-post", **styles.line(method))
+    return True
+
+
+def _draw_band(axes: Axes, method: str, x: Floats, band: tuple[Floats, Floats], styles: Styles) -> None:
+    axes.fill_between(x, *band, step="post", color=styles.line(method)["color"], alpha=0.15, linewidth=0)
 
 
 def regret_over_budget(
-    curves: dict[str, np.ndarray[Any, Any]],
-    grid: np.ndarray[Any, Any],
-    exact_random: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None,
+    look: Look,
+    curves: dict[str, Floats],
+    grid: Floats,
+    exact_random: tuple[Floats, Floats] | None,
     references: dict[str, float],
     task: str,
     metric: str,
     highlight: Collection[str] | None = None,
-    size: Size = SIZE,
-    legend: bool = True,
 ) -> Figure:
-    """Mean regret with its 95 % interval over search seeds against budget.
+    """Draw mean regret with its 95 % interval over search seeds against budget.
 
     Args:
-        curves: per method (runs, points) anytime regret; NaN before a first evaluation.
-        grid: (points,) budgets in whole trainings.
+        look: how it is drawn.
+        curves: as in ``draw_curves``, anytime regret.
+        grid: as in ``draw_curves``.
         exact_random: (evaluations,) whole trainings and the exact expected regret of random search there.
         references: regret of fixed architectures, drawn as horizontal lines.
         task: its id, for the title.
         metric: the score's name, for the axis.
-        highlight: methods drawn in their colour; the others are thin and grey. None for all.
-        size: in inches.
-        legend: whether the figure names its lines itself.
+        highlight: as in ``draw_curves``.
     """
-    figure, axes = new_figure(*size)
-    draw_curves(axes, curves, grid, highlight)
+    figure, axes = new_figure(look.width, look.height)
+    draw_curves(axes, curves, grid, highlight, look.styles_of(highlight or curves))
     if exact_random is not None:
         axes.plot(*exact_random, "o", color=REFERENCE, markersize=3.5, label="random search, exact expectation")
     for name, value in references.items():
@@ -203,9 +235,9 @@ def regret_over_budget(
     axes.set_title(f"{task}\nregret of the architecture each search would choose", fontsize=10)
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, float(grid[-1]) * 1.01)
-    if legend and len(curves) > 6:  # beside the curves: a long list would cover them
+    if look.legend and len(curves) > 6:  # beside the curves: a long list would cover them
         legend_beside(figure)
-    elif legend:
+    elif look.legend:
         axes.legend(fontsize=8, frameon=False)
     return figure
 
@@ -215,7 +247,7 @@ Interval = tuple[float, float, float]
 
 
 def _rows_figure(names: Sequence[str], width: float) -> tuple[Figure, Axes]:
-    """A figure with one named row an item, the first on top."""
+    """Make a figure with a named row for each item, the first on top."""
     figure, axes = new_figure(width, 1.0 + 0.27 * len(names))
     axes.set_yticks(range(len(names)), names, fontsize=9)
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -225,20 +257,16 @@ def _rows_figure(names: Sequence[str], width: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def improvement_over_random(
-    methods: dict[str, tuple[Interval, Interval]], title: str, width: float = SIZE[0]
-) -> Figure:
-    """Probability of improvement over random search, a row a method.
+def improvement_over_random(look: Look, methods: dict[str, tuple[Interval, Interval]], title: str) -> Figure:
+    """Draw the probability of improvement over random search, a row for each method.
 
-    Args:
-        methods: per method the estimate with its interval over search seeds, and with that over train seeds too.
-        title: what was compared.
-        width: in inches; the height follows from the number of methods.
+    ``methods``: the estimate with its interval over search seeds, and with that over train seeds too.
     """
-    figure, axes = _rows_figure(list(methods), width)
+    styles = look.styles_of(methods)
+    figure, axes = _rows_figure(list(methods), look.width)
     axes.axvline(0.5, color=REFERENCE, linewidth=1, linestyle=(0, (6, 3)))
     for row, (method, (seeds, tables)) in enumerate(methods.items()):
-        colour = method_style(method)["color"]
+        colour = styles.line(method)["color"]
         axes.plot(tables[1:], (row, row), color=colour, linewidth=1.2, solid_capstyle="butt")
         axes.plot(seeds[1:], (row, row), color=colour, linewidth=4.5, alpha=0.55, solid_capstyle="butt")
         axes.plot(seeds[0], row, "o", color=colour, markersize=5.5)
@@ -249,82 +277,56 @@ def improvement_over_random(
 
 
 def profiles(
-    shares: dict[str, np.ndarray[Any, Any]],
-    thresholds: np.ndarray[Any, Any],
-    title: str,
-    highlight: Collection[str] | None = None,
-    size: Size = SIZE,
-    legend: bool = True,
+    look: Look, shares: dict[str, Floats], thresholds: Floats, title: str, highlight: Collection[str] | None = None
 ) -> Figure:
-    """Performance profiles: the share of runs whose normalised regret is at most a threshold, higher is better.
+    """Draw performance profiles: the share of runs whose normalised regret is at most a threshold, higher is better.
 
     Args:
+        look: how it is drawn.
         shares: per method (3, points): share, lower and upper bound of its interval (NaN where unknown).
         thresholds: (points,) normalised regrets.
         title: what was compared.
-        highlight: as in ``regret_over_budget``.
-        size: in inches.
-        legend: whether the figure names its lines itself.
+        highlight: as in ``draw_curves``.
     """
-    figure, axes = new_figure(*size)
+    styles = look.styles_of(highlight or shares)
+    figure, axes = new_figure(look.width, look.height)
     for method, (share, low, high) in shares.items():
-        if highlight is not None and method not in highlight:
-            axes.plot(thresholds, share, linewidth=0.8, color=REFERENCE, alpha=0.5, drawstyle="steps-post")
-            continue
-        style = method_style(method)
-        axes.plot(thresholds, share, label=method, linewidth=1.8, drawstyle="steps-post", **style)
-        axes.fill_between(thresholds, low, high, step="post", color=style["color"], alpha=0.15, linewidth=0)
-    axes.set_xlabel("normalised regret (0: the best, 1: a draw at random)")
+        if _draw_line(axes, method, thresholds, share, highlight, styles):
+            _draw_band(axes, method, thresholds, (low, high), styles)
+    axes.set_xlabel("normalised regret (0: the best, 1: a random architecture)")
     axes.set_ylabel("share of runs at or below it")
     axes.set_title(title, fontsize=10)
     axes.set_ylim(0, 1.02)
     axes.set_xlim(0, float(thresholds[-1]))
-    if legend:
+    if look.legend:
         axes.legend(fontsize=8, frameon=False, loc="lower right")
     return figure
 
 
-def average_ranks(
-    ranks: dict[str, float], groups: Sequence[Sequence[str]], title: str, width: float = SIZE[0]
-) -> Figure:
-    """Average ranks, best on top; a bar joins methods that the tests do not tell apart.
-
-    Args:
-        ranks: per method, ascending.
-        groups: methods of each bar.
-        title: what was ranked.
-        width: in inches.
-    """
-    names = list(ranks)
-    figure, axes = _rows_figure(names, width)
+def average_ranks(look: Look, ranks: dict[str, float], title: str) -> Figure:
+    """Draw average ranks, best on top; ``ranks``: per method, ascending."""
+    names, styles = list(ranks), look.styles_of(ranks)
+    figure, axes = _rows_figure(names, look.width)
     for row, method in enumerate(names):
-        axes.plot(ranks[method], row, "o", markersize=7, color=method_style(method)["color"])
+        axes.plot(ranks[method], row, "o", markersize=7, color=styles.line(method)["color"])
         axes.annotate(f"{ranks[method]:.3g}", (ranks[method], row), xytext=(7, 0), textcoords="offset points",
                       va="center", fontsize=8)  # fmt: skip
-    step = 0.04 * max(len(names), 4)
-    for at, group in enumerate(groups):
-        ends = [names.index(group[0]) - 0.25, names.index(group[-1]) + 0.25]
-        axes.plot([len(names) + 0.6 + step * at] * 2, ends, color="black", linewidth=3, solid_capstyle="round")
-    axes.set_xlim(0.8, len(names) + 0.8 + step * max(len(groups), 1))
+    axes.set_xlim(0.8, len(names) + 0.8)
     axes.set_xticks(range(1, len(names) + 1, max(1, len(names) // 8)))
     axes.set_xlabel("average rank by mean regret (1 is best)")
     axes.set_title(title, fontsize=10)
     return figure
 
 
-def curve_grid(runs: pd.DataFrame, grid: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """(runs, points) anytime regret of one method's rows (``experiment.COLUMNS``) on budgets ``grid``."""
-    from nasbench_rl.stats import regret_curve
-
+def curve_grid(runs: pd.DataFrame, grid: Floats) -> Floats:
+    """Return the (runs, points) anytime regret of one method's rows (``experiment.COLUMNS``) on budgets ``grid``."""
     by_seed = runs[["seed", "spent", "regret"]].groupby("seed", sort=True)
     parts = [regret_curve(one["spent"], one["regret"], grid) for _, one in by_seed]
     return np.stack(parts)
 
 
-def histogram(
-    values: np.ndarray[Any, Any], marks: dict[str, float], title: str, xlabel: str, ylabel: str, bins: int = 12
-) -> Figure:
-    """Distribution of a score over architectures with some of them marked (RL-agents paper, Figure 4).
+def histogram(values: Floats, marks: dict[str, float], title: str, xlabel: str, ylabel: str, bins: int = 12) -> Figure:
+    """Draw the distribution of a score over architectures with some of them marked (RL-agents paper, Figure 4).
 
     Args:
         values: (architectures,) scores.
@@ -339,7 +341,7 @@ def histogram(
     for i, (name, value) in enumerate(marks.items()):
         colour = _COLOURS[(i + 1) % len(_COLOURS)]
         axes.axvline(
-            value, color=colour, linestyle=_STYLES[i % len(_STYLES)], linewidth=2, label=f"{name}: {value:.3g}"
+            value, color=colour, linestyle=_DASHES[i % len(_DASHES)], linewidth=2, label=f"{name}: {value:.3g}"
         )
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(xlabel)

@@ -69,7 +69,7 @@ def _work(chunk: Chunk, report: Callable[[int], None]) -> pd.DataFrame:
 def _work_and_keep(
     chunk: Chunk, report: Callable[[int], None], work: Callable[..., pd.DataFrame], out: Path | None
 ) -> tuple[pd.DataFrame, str]:
-    """In a worker: what the searches found, and why it could not be kept, if so."""
+    """Search in a worker; return what was found, and why it could not be kept, if so."""
     as_asked = _reads_the_same(chunk)
     found = work(chunk, report)
     if out is not None and as_asked and _reads_the_same(chunk):
@@ -90,7 +90,7 @@ def _reads_the_same(chunk: Chunk) -> bool:
 def run_all(
     searches: Sequence[Search], first_seed: int, runs: int, jobs: int, out: Path | None = None
 ) -> tuple[pd.DataFrame, list[NasbenchError]]:
-    """Every search with search seeds ``first_seed`` … ``first_seed + runs − 1``.
+    """Run every search with search seeds ``first_seed`` … ``first_seed + runs − 1``.
 
     Args:
         searches: which.
@@ -119,12 +119,12 @@ def run_all(
 
 
 def is_incomplete(failures: Sequence[NasbenchError]) -> bool:
-    """Whether the same command has something to do that is no search's own fault."""
+    """Return whether the same command has more to do for a reason other than a search's own failure."""
     return any(isinstance(failure, LostWorkerError) for failure in failures)
 
 
 def _split(searches: Sequence[Search], first_seed: int, runs: int, jobs: int, out: Path | None) -> list[Chunk]:
-    """The jobs; without keys where nothing is kept, and where a search cannot be made, which a worker will say."""
+    """Split into jobs; without keys if nothing is kept, or if a search cannot be made, which a worker will say."""
     live = any(search.mode == "live" for search in searches)
     size = 1 if live else CHUNK
     at_once = min(jobs * WAITING if live else jobs, len(searches) * math.ceil(runs / size), MOST_PROCESSES)
@@ -142,7 +142,7 @@ def _split(searches: Sequence[Search], first_seed: int, runs: int, jobs: int, ou
 
 
 def _take_over(chunks: Sequence[Chunk], out: Path) -> dict[Chunk, pd.DataFrame]:
-    """What an earlier call has finished, which it says in a line."""
+    """Return what an earlier call has finished, and say so in a line."""
     kept = unfinished.kept(out, [chunk.key for chunk in chunks])
     frames = {chunk: kept[chunk.key] for chunk in chunks if chunk.key in kept}
     if frames:

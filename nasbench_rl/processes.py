@@ -201,7 +201,6 @@ def _serve(pipe: Connection, work: Work) -> None:
     """A worker process: does the jobs it is sent, until there is none left or its parent is gone."""
     interrupts.end_with_parent()  # nobody would read what it works on
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which ends the workers
-    interrupts.let_through()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: there is a process a core already
     provenance.code_version()  # kept from now on: hours later the checkout may hold other code than what was loaded
 

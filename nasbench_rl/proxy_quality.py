@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import plots
+from nasbench_rl._utils.typing import Floats
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.ranks import kendall_tau
-from nasbench_rl.stats import Array
 from nasbench_rl.stored_benchmark import StoredBenchmark
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ PROXY, SHORT = "one-shot proxy", "short training, one seed"
 
 
 def proxy_taus(bench: StoredBenchmark) -> pd.DataFrame:
-    """Rows (task, what, seed, fidelity, tau, games, reliability) of a task whose table is complete.
+    """Return rows (task, what, seed, fidelity, tau, games, reliability) of a task whose table is complete.
 
     ``what`` is ``PROXY``: τ of the proxies of supernet ``seed`` after ``fidelity`` env steps of its fit; or
     ``SHORT``: τ of the validation scores of train seed ``seed`` after ``fidelity`` env steps, which is what a
@@ -60,7 +60,7 @@ class MeanProxy(NamedTuple):
 
 
 def mean_proxy(bench: StoredBenchmark) -> MeanProxy:
-    """See ``MeanProxy``.
+    """Compute ``MeanProxy``.
 
     Raises:
         MissingExtraError: SciPy is not installed.
@@ -76,31 +76,31 @@ def mean_proxy(bench: StoredBenchmark) -> MeanProxy:
     return MeanProxy(_tau(proxies, true), float(stats.kendalltau(proxies, true).pvalue))
 
 
-def _reliability(proxies: Array, variances: Array) -> float:
+def _reliability(proxies: Floats, variances: Floats) -> float:
     if np.isnan(variances).any() or np.ptp(proxies) == 0:
         return math.nan
     return max(0.0, 1 - float(variances.mean() / proxies.var(ddof=1)))
 
 
-def _tau(scores: Array, true: Array) -> float:
+def _tau(scores: Floats, true: Floats) -> float:
     missing = np.isnan(scores).any() or np.isnan(true).any()
     return float("nan") if missing or np.ptp(scores) == 0 else kendall_tau(scores, true)
 
 
 def mean_taus(rows: pd.DataFrame) -> pd.Series:
-    """τ by fidelity, mean over the seeds of rows of one task and kind; NaN where a seed has none."""
+    """Average τ by fidelity over the seeds of rows of one task and kind; NaN where a seed has none."""
     return rows.groupby("fidelity")["tau"].agg(lambda taus: taus.mean(skipna=False))
 
 
 def games_of(rows: pd.DataFrame) -> str:
-    """Games a proxy: ``2, at the end 16``, or ``64`` where there are as many at the end."""
+    """Return the games of a proxy: ``2, at the end 16``, or ``64`` where there are as many at the end."""
     by_fidelity = rows.sort_values("fidelity")["games"]
     before, end = by_fidelity.iloc[0], by_fidelity.iloc[-1]
     return f"{before}" if before == end else f"{before}, at the end {end}"
 
 
 def draw(taus: pd.DataFrame, task: str) -> Figure:
-    """τ over fidelity: each seed thin, the mean thick, with a gap where one of the seeds ranks nothing."""
+    """Draw τ over fidelity: each seed thin, the mean thick, with a gap where one of the seeds ranks nothing."""
     figure, axes = plots.new_figure()
     for what, colour in ((PROXY, "#D55E00"), (SHORT, "#0072B2")):
         of_what = taus[(taus["task"] == task) & (taus["what"] == what)]
@@ -122,7 +122,7 @@ def draw(taus: pd.DataFrame, task: str) -> Figure:
 
 
 def write(benches: list[StoredBenchmark], out: Path) -> tuple[pd.DataFrame, list[Path]]:
-    """All rows of ``proxy_taus``, and a figure a task in ``out``."""
+    """Write a figure for each task to ``out``; return all rows of ``proxy_taus`` and the paths."""
     taus = pd.concat([proxy_taus(bench) for bench in benches], ignore_index=True)
     written = []
     for bench in benches:

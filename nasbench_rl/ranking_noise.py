@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nasbench_rl import ranks
+from nasbench_rl._utils.typing import Floats
 from nasbench_rl.ranks import NoiseCeiling
-from nasbench_rl.stats import RESAMPLES, Array, percentile_interval
+from nasbench_rl.stats import RESAMPLES, percentile_interval
 from nasbench_rl.stored_benchmark import StoredBenchmark
 
 FEWEST = 10
@@ -30,8 +31,8 @@ class Halves(NamedTuple):
     architectures: int
 
 
-def trained_scores(bench: StoredBenchmark) -> Array:
-    """(architectures, seeds, fidelities) scores of single trainings that may be compared over seeds; NaN if missing.
+def trained_scores(bench: StoredBenchmark) -> Floats:
+    """Return (architectures, seeds, fidelities) scores of trainings that may be compared over seeds; NaN if missing.
 
     Of an exhaustive space the train seeds that every architecture has: those of a seed in the making would be the
     architectures that happened to come first. Of other spaces every complete cell. Image tasks: test accuracy.
@@ -44,7 +45,7 @@ def trained_scores(bench: StoredBenchmark) -> Array:
 
 
 def halves(bench: StoredBenchmark) -> Halves:
-    """Agreement of two halves of the train seeds, by whole trainings of the architectures that have all of those."""
+    """Measure the agreement of two halves of the train seeds, on the architectures that have all of those."""
     single = trained_scores(bench)[:, :, -1]
     several = single[(~np.isnan(single)).all(axis=1)]
     tau = NoiseCeiling(math.nan, math.nan, 0)
@@ -54,7 +55,7 @@ def halves(bench: StoredBenchmark) -> Halves:
 
 
 def is_luck(tau: float, low: float) -> bool:
-    """Whether a ranking is not told apart from luck: the interval of its τ with the true one reaches 0.
+    """Return whether a ranking may be luck: the interval of its τ with the true one reaches 0.
 
     Args:
         tau: Kendall's τ; NaN where all scores tie, which ranks nothing.
@@ -72,12 +73,12 @@ class SplitsAgreement(NamedTuple):
 
     @property
     def by_luck(self) -> bool:
-        """Whether it is not told apart from luck."""
+        """Whether it may be luck."""
         return is_luck(self.tau, self.low)
 
 
 def splits_agreement(bench: StoredBenchmark) -> SplitsAgreement | None:
-    """How well whole trainings of some train seeds rank as those of the others do.
+    """Measure how well whole trainings of some train seeds rank as those of the others do.
 
     None where too little is trained to tell, and where a search and its judge see the same trainings (a single train
     seed; images), whose luck they share.
@@ -95,7 +96,7 @@ def splits_agreement(bench: StoredBenchmark) -> SplitsAgreement | None:
 
 
 def ranks_by_luck(bench: StoredBenchmark) -> bool:
-    """Whether whole trainings of some train seeds are not told apart from luck as a ranking by those of the others.
+    """Return whether the ranking by some train seeds may be luck, judged by that of the others.
 
     Who wins on such a table is the luck of its train seeds. False where that cannot be told (``splits_agreement``).
     """
@@ -103,8 +104,8 @@ def ranks_by_luck(bench: StoredBenchmark) -> bool:
     return agreement is not None and agreement.by_luck
 
 
-def kendall_draws(scores: Array, true: Array, rng: np.random.Generator) -> Array:
-    """(resamples, rankings) τ-b on architectures drawn with replacement, the same ones for every ranking.
+def kendall_draws(scores: Floats, true: Floats, rng: np.random.Generator) -> Floats:
+    """Return (resamples, rankings) τ-b on architectures drawn with replacement, the same ones for every ranking.
 
     A resample is how often each architecture was drawn, so that pairs are compared only once; an architecture and its
     copy tie in both rankings, as they should. NaN where a resample ties all.

@@ -1,4 +1,4 @@
-"""What orderings say: average ranks, Friedman and Wilcoxon–Holm tests of methods, Kendall's τ, a table's noise ceiling.
+"""Statistics of rankings: average ranks, tests, Holm's correction, Kendall's τ, a table's noise ceiling.
 
 Pure functions on arrays. SciPy is imported by the functions that need it and not by this module. Every random draw
 comes from the generator that is passed in. Regrets, intervals and profiles are in ``nasbench_rl.stats``.
@@ -9,14 +9,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from nasbench_rl._utils.typing import Floats
 from nasbench_rl.errors import InvalidValueError, missing_extra
-from nasbench_rl.stats import LEVEL, RESAMPLES, Array, as_scores, check_resampling, percentile_interval
+from nasbench_rl.stats import as_scores
 
 
 class RankTest(NamedTuple):
@@ -24,37 +24,6 @@ class RankTest(NamedTuple):
 
     statistic: float
     pvalue: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PairwiseTests:
-    """Every pair of methods compared.
-
-    Attributes:
-        statistics: (methods, methods) Wilcoxon's smaller rank sum, symmetric; NaN on the diagonal.
-        pvalues: (methods, methods) two-sided p-values of each pair alone, symmetric; NaN on the diagonal.
-        adjusted: (methods, methods) the same after Holm's correction over all pairs: compare these with α.
-    """
-
-    statistics: Array
-    pvalues: Array
-    adjusted: Array
-
-
-class TauEstimate(NamedTuple):
-    """Kendall's τ with the spread of a bootstrap over the items.
-
-    Attributes:
-        tau: τ-b of all items.
-        std: standard deviation over the resamples.
-        low: lower bound of the percentile interval.
-        high: upper bound of it.
-    """
-
-    tau: float
-    std: float
-    low: float
-    high: float
 
 
 class NoiseCeiling(NamedTuple):
@@ -79,8 +48,8 @@ def _scipy_stats(purpose: str) -> Any:
     return scipy.stats
 
 
-def average_ranks(scores: npt.ArrayLike, higher_is_better: bool = True) -> Array:
-    """Mean rank of each method over the blocks; 1 is best, and tied methods share the mean of their ranks.
+def average_ranks(scores: npt.ArrayLike, higher_is_better: bool = True) -> Floats:
+    """Average the rank of each method over the blocks; 1 is best, and tied methods share the mean of their ranks.
 
     Args:
         scores: (methods, blocks), a block being a task or a (run, task); further axes count as blocks too.
@@ -103,7 +72,7 @@ def average_ranks(scores: npt.ArrayLike, higher_is_better: bool = True) -> Array
 
 
 def friedman(scores: npt.ArrayLike) -> RankTest:
-    """Friedman's test that all methods are alike; ties are corrected for.
+    """Test by Friedman that all methods are alike; ties are corrected for.
 
     Args:
         scores: (methods, tasks), one score (mean over runs) a cell; either direction.
@@ -113,14 +82,12 @@ def friedman(scores: npt.ArrayLike) -> RankTest:
 
     Raises:
         InvalidValueError: fewer than three methods or two tasks, or a missing score.
-        MissingExtraError: SciPy is not installed.
     """
     values = as_scores("scores", scores, 2)
     methods, tasks = values.shape
     if methods < 3 or tasks < 2:
         raise InvalidValueError(
-            f"Friedman's test got {methods} methods on {tasks} tasks; it needs at least 3 methods and 2 tasks "
-            "(two methods: pairwise_wilcoxon)"
+            f"Friedman's test got {methods} methods on {tasks} tasks; it needs at least 3 methods and 2 tasks"
         )
     if (values == values[0]).all():
         return RankTest(math.nan, 1.0)
@@ -128,8 +95,8 @@ def friedman(scores: npt.ArrayLike) -> RankTest:
     return RankTest(float(result.statistic), float(result.pvalue))
 
 
-def holm(pvalues: npt.ArrayLike) -> Array:
-    """Holm's step-down correction: adjusted p-values that keep the family-wise error rate (Holm 1979).
+def holm(pvalues: npt.ArrayLike) -> Floats:
+    """Correct p-values by Holm's step-down procedure: adjusted ones that keep the family-wise error rate (Holm 1979).
 
     Args:
         pvalues: (tests,) p-values of one family.
@@ -154,7 +121,7 @@ def holm(pvalues: npt.ArrayLike) -> Array:
 
 
 def signed_rank(difference: npt.ArrayLike) -> RankTest:
-    """Wilcoxon's signed-rank test, two-sided, exact for every length, with ties and zeros.
+    """Run Wilcoxon's signed-rank test, two-sided, exact for every length, with ties and zeros.
 
     Zeros, common where two methods both find the optimum, are ranked and then dropped (Pratt 1959), so that many ties
     do not make a few small differences significant. The null distribution gives each remaining rank either sign with
@@ -184,34 +151,8 @@ def signed_rank(difference: npt.ArrayLike) -> RankTest:
     return RankTest(smaller / 2, min(1.0, 2 * float(chance.sum())))
 
 
-def pairwise_wilcoxon(scores: npt.ArrayLike) -> PairwiseTests:
-    """``signed_rank`` of every pair of methods, with Holm's correction over the pairs.
-
-    Args:
-        scores: (methods, tasks), paired over the tasks, one score (mean over runs) a cell; either direction.
-
-    Returns:
-        Statistics, p-values and adjusted p-values of every pair.
-
-    Raises:
-        InvalidValueError: fewer than two methods, or a missing score.
-    """
-    values = as_scores("scores", scores, 2)
-    methods = len(values)
-    if methods < 2:
-        raise InvalidValueError(f"scores has {methods} method; a comparison needs at least 2")
-    first, second = np.triu_indices(methods, k=1)
-    results = np.array([signed_rank(values[i] - values[j]) for i, j in zip(first, second, strict=True)])
-    tables = []
-    for column in (results[:, 0], results[:, 1], holm(results[:, 1])):
-        table = np.full((methods, methods), np.nan)
-        table[first, second] = table[second, first] = column
-        tables.append(table)
-    return PairwiseTests(*tables)
-
-
 def kendall_tau(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """Kendall's τ-b of two scorings of the same items.
+    """Compute Kendall's τ-b of two scorings of the same items.
 
     Args:
         x: (items,) scores.
@@ -222,7 +163,6 @@ def kendall_tau(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
 
     Raises:
         InvalidValueError: lengths differ, fewer than two items, or a missing score.
-        MissingExtraError: SciPy is not installed.
     """
     left, right = as_scores("x", x, 1), as_scores("y", y, 1)
     if len(left) != len(right) or len(left) < 2:
@@ -230,7 +170,7 @@ def kendall_tau(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
     return _tau(left, right)
 
 
-def _tau(x: Array, y: Array) -> float:
+def _tau(x: Floats, y: Floats) -> float:
     if (x == x[0]).all() or (y == y[0]).all():
         return math.nan
     # The p-value is not used: the asymptotic one is the cheapest.
@@ -238,7 +178,7 @@ def _tau(x: Array, y: Array) -> float:
 
 
 def sparse_kendall_tau(predicted: npt.ArrayLike, true: npt.ArrayLike, resolution: float) -> float:
-    """Kendall's τ-b after the predictions are rounded, so that differences too small to matter are ties.
+    """Compute Kendall's τ-b after the predictions are rounded, so that differences too small to matter are ties.
 
     As NAS-Bench-301 has it (Siems et al. 2020: 0.1 % accuracy), the predictions alone are rounded, not the truth.
 
@@ -252,48 +192,16 @@ def sparse_kendall_tau(predicted: npt.ArrayLike, true: npt.ArrayLike, resolution
 
     Raises:
         InvalidValueError: as ``kendall_tau``, or a resolution that is not above 0.
-        MissingExtraError: SciPy is not installed.
     """
     if not (resolution > 0 and math.isfinite(resolution)):
         raise InvalidValueError(f"resolution is {resolution!r}; it must be above 0, such as 0.1 for 0.1 % accuracy")
     return kendall_tau(np.rint(as_scores("predicted", predicted, 1) / resolution), true)
 
 
-def kendall_tau_estimate(
-    x: npt.ArrayLike, y: npt.ArrayLike, rng: np.random.Generator, resamples: int = RESAMPLES, level: float = LEVEL
-) -> TauEstimate:
-    """Kendall's τ-b with its spread over a bootstrap of the items.
-
-    Resamples in which one scoring ties every item have no τ and are left out; with more than a handful of items there
-    are none.
-
-    Args:
-        x: (items,) scores.
-        y: (items,) scores in the same order of items.
-        rng: source of every draw.
-        resamples: number of bootstrap resamples.
-        level: confidence level.
-
-    Raises:
-        InvalidValueError: as ``kendall_tau`` and ``stats.check_resampling``.
-        MissingExtraError: SciPy is not installed.
-    """
-    check_resampling(rng, resamples, level)
-    tau = kendall_tau(x, y)
-    left, right = as_scores("x", x, 1), as_scores("y", y, 1)
-    drawn = rng.integers(len(left), size=(resamples, len(left)))
-    taus = np.array([_tau(left[items], right[items]) for items in drawn])
-    taus = taus[~np.isnan(taus)]
-    if len(taus) < 2:
-        return TauEstimate(tau, math.nan, math.nan, math.nan)
-    low, high = percentile_interval(taus, level)
-    return TauEstimate(tau, float(taus.std(ddof=1)), float(low), float(high))
-
-
 def noise_ceiling(
     scores: npt.ArrayLike, rng: np.random.Generator | None = None, max_splits: int = 1000
 ) -> NoiseCeiling:
-    """Kendall's τ between the rankings by two halves of a table's train seeds: what noise leaves to be predicted.
+    """Compute Kendall's τ between the rankings by two halves of the train seeds: what noise leaves to predict.
 
     Architectures are ranked by their mean over each half (of an odd number of seeds, one half has one more). All
     splits are taken if there are at most ``max_splits``, else as many drawn at random. Each half has half of the
@@ -309,7 +217,6 @@ def noise_ceiling(
 
     Raises:
         InvalidValueError: a missing score, fewer than two architectures, or no generator where one is needed.
-        MissingExtraError: SciPy is not installed.
     """
     values = as_scores("scores", scores, 2)
     architectures, seeds = values.shape
@@ -330,7 +237,7 @@ def noise_ceiling(
 
 
 def _halves(seeds: int, rng: np.random.Generator | None, max_splits: int) -> Iterator[list[int]]:
-    """The smaller half of each split; of two equal halves, the one that holds seed 0."""
+    """Yield the smaller half of each split; of two equal halves, the one that holds seed 0."""
     size = seeds // 2
     fixed = 1 if 2 * size == seeds else 0
     if math.comb(seeds - fixed, size - fixed) <= max_splits:

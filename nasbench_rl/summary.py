@@ -1,111 +1,85 @@
-"""What a comparison says: one row a task and method, reference rows beside them, as table, Markdown and figure."""
+"""What runs are judged by: their tables, each loaded once, and the reference rows that stand with the methods."""
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from nasbench_rl import cli, provenance, stats
+from nasbench_rl import cli
+from nasbench_rl._utils.text import show
+from nasbench_rl._utils.typing import Floats
+from nasbench_rl.benchmark import Mode
 from nasbench_rl.errors import TableError
 from nasbench_rl.improvement import random_search_choice
 from nasbench_rl.loading import load
 from nasbench_rl.spaces import NATURE_CNN
 from nasbench_rl.splits import SPLITS
-from nasbench_rl.stats import resampling_rng
 from nasbench_rl.stored_benchmark import StoredBenchmark
-from nasbench_rl.task import get_task
+from nasbench_rl.table import Table
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-COLUMNS = (
-    "task", "method", "mode", "runs", "budget", "regret_mean", "regret_iqm", "regret_low", "regret_high",
-    "test_score", "rank", "test_low", "test_high", "spent", "approximation",
-)  # fmt: skip
-"""Of ``summary.csv``. ``regret_low`` and ``regret_high`` are the 95 % bootstrap interval of ``regret_iqm`` over search
-seeds; ``rank`` is by ``regret_mean`` within the task; reference rows have mode ``reference`` and no rank;
-``approximation`` is ``Run.approximation``."""
 EXACT = "random search, exact"
-GRID_POINTS = 201
+
+
+class Tables:
+    """The tables of a folder that judge runs, each loaded once."""
+
+    def __init__(self, folder: str | None = None) -> None:
+        """``folder``: of tables; None is where queries look."""
+        self.folder = folder
+        self._loaded: dict[tuple[str, Mode], StoredBenchmark] = {}
+
+    @classmethod
+    def of(cls, tables: Tables | str | None) -> Tables:
+        """Return the tables themselves, or those of a folder."""
+        return tables if isinstance(tables, Tables) else cls(tables)
+
+    def load(self, task: str, mode: Mode = "tabular") -> StoredBenchmark:
+        """Load a task's benchmark, or return the one that was loaded before.
+
+        Raises:
+            TableError: no table, or a broken one.
+        """
+        key = (task, mode)
+        if key not in self._loaded:
+            self._loaded[key] = load(task, mode, self.folder)
+        return self._loaded[key]
+
+    def judge(self, task: str, modes: Iterable[str] = ()) -> StoredBenchmark | None:
+        """Return what judges a task's runs; None without a table (a live run of an untrained task).
+
+        Runs of mode ``surrogate`` chose among guesses, so the surrogate stands in for what the table lacks.
+        """
+        try:
+            return self.load(task, "surrogate" if "surrogate" in set(modes) else "tabular")
+        except TableError:
+            return None
 
 
 def final_rows(runs: pd.DataFrame) -> pd.DataFrame:
-    """The last evaluation of every run, by search seed."""
+    """Return the last evaluation of every run, by search seed."""
     return runs.sort_values(["seed", "step"]).groupby(["task", "method", "seed"], sort=False).tail(1)
 
 
-def summarise(runs: pd.DataFrame, tables: str | None = None) -> pd.DataFrame:
-    """``COLUMNS``, one row a task and method in the order of rank, then the task's reference rows.
-
-    Args:
-        runs: rows of ``experiment.COLUMNS``.
-        tables: folder of the tables that judge.
-    """
-    rows = []
-    for task, of_task in final_rows(runs).groupby("task", sort=False):
-        found = [_method_row(group, str(method)) for method, group in of_task.groupby("method", sort=False)]
-        regrets = pd.Series([row["regret_mean"] for row in found])
-        for row, rank in zip(found, regrets.rank(method="average"), strict=True):
-            row["rank"] = rank
-        rows += sorted(found, key=lambda row: (math.isnan(row["rank"]), row["rank"]))
-        bench = judge_table(str(task), tables, of_task["mode"])
-        if bench is not None:
-            budget = int(of_task["budget"].max())
-            rows += [
-                {"task": task, "mode": "reference", "runs": 0, "budget": budget, **r} for r in references(bench, budget)
-            ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def judge_table(task: str, tables: str | None, modes: Iterable[str] = ()) -> StoredBenchmark | None:
-    """The table whose test scores judge a task, or None where there is none (a live run of an untrained task).
-
-    Runs of mode ``surrogate`` chose among guesses, so the surrogate stands in for what the table lacks.
-    """
-    try:
-        return load(task, "surrogate" if "surrogate" in set(modes) else "tabular", tables)
-    except TableError:
-        return None
-
-
-def _method_row(final: pd.DataFrame, method: str) -> dict[str, Any]:
-    first = final.iloc[0]
-    rng = partial(resampling_rng, first["task"], method, distinct(final["configuration"]))
-    regret, score = final["regret"].to_numpy()[:, None], final["test_score"].to_numpy()[:, None]
-    known = not np.isnan(regret).any()
-    low = high = test_low = test_high = math.nan
-    if known:
-        low, high = stats.bootstrap_interval(regret, stats.interquartile_mean, rng("regret"), vectorised=True)
-        test_low, test_high = stats.bootstrap_interval(score, np.mean, rng("test score"), vectorised=True)
-    return {
-        "task": first["task"], "method": method, "mode": first["mode"], "runs": len(final),
-        "budget": int(first["budget"]), "regret_mean": float(regret.mean()),
-        "regret_iqm": stats.interquartile_mean(regret), "regret_low": float(low), "regret_high": float(high),
-        "test_score": float(score.mean()), "test_low": float(test_low), "test_high": float(test_high),
-        "spent": float(final["spent"].mean()), "approximation": distinct(final["approximation"]),
-    }  # fmt: skip
-
-
 def distinct(texts: Iterable[str]) -> str:
-    """Those that are not empty, each once."""
+    """Join the texts that are not empty, each once."""
     return ", ".join(sorted({text for text in texts if text}))
 
 
 def approximate_note(rows: pd.DataFrame) -> str:
-    """Which methods of a table (columns ``method`` and ``approximation``) ran on an approximation, and on which."""
+    """Say which methods of a table (columns ``method`` and ``approximation``) ran on which approximation."""
     known = rows[rows["approximation"].notna() & (rows["approximation"] != "")]
     named = {text: ", ".join(same["method"]) for text, same in known.groupby("approximation", sort=False)}
     return "Approximate: " + "; ".join(f"{who} ({text})" for text, who in named.items()) + "." if named else ""
 
 
 def references(bench: StoredBenchmark, budget: int) -> list[dict[str, Any]]:
-    """Best and mean architecture, Nature-CNN where the space has it, and the exact expectation of random search."""
+    """List the best and mean architecture, Nature-CNN where the space has it, and random search's exact expectation."""
     best, scores = bench.optimum(partial=True), bench.table.view("test").mean[:, -1]
     covered = _covered(bench)
     of = f" of {covered}" if covered else ""
@@ -121,27 +95,31 @@ def references(bench: StoredBenchmark, budget: int) -> list[dict[str, Any]]:
     ]
 
 
-def random_search_chances(bench: StoredBenchmark, budget: int) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-    """(whole trainings, architectures) exact chance that random search ends with each, after each training it can pay.
+def random_search_chances(bench: StoredBenchmark, budget: int) -> Floats | None:
+    """Compute the exact chance that random search ends with each architecture, after each training it can pay.
 
-    None for a table that is not complete over its space.
+    Returns:
+        (whole trainings, architectures); None for a table that is not complete over its space.
     """
-    search, report = bench.table.view("validation"), bench.table.view("test").mean[:, -1]
     if not bench.task.exhaustive:
         return None
-    count = min(budget // bench.task.max_fidelity, len(bench.space))
+    return _chances(bench.table, min(budget // bench.task.max_fidelity, len(bench.space)))
+
+
+@functools.lru_cache(maxsize=32)
+def _chances(table: Table, trainings: int) -> Floats | None:
+    search, report = table.view("validation"), table.view("test").mean[:, -1]
     values = np.where(search.used, search.values[:, :, -1], np.nan)
-    if count < 1 or np.isnan(report).any() or np.isnan(values).all(axis=1).any():
+    if trainings < 1 or np.isnan(report).any() or np.isnan(values).all(axis=1).any():
         return None
-    return random_search_choice(values, count)
+    return random_search_choice(values, trainings)
 
 
-def exact_random_search(
-    bench: StoredBenchmark, budget: int
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    """(whole trainings, expected regret) of random search after each, up to the budget; no simulation.
+def exact_random_search(bench: StoredBenchmark, budget: int) -> tuple[Floats, Floats]:
+    """Compute the expected regret of random search after each training up to the budget, without simulation.
 
-    Empty for a table that is not complete over its space.
+    Returns:
+        (whole trainings, expected regret); empty for a table that is not complete over its space.
     """
     chances = random_search_chances(bench, budget)
     if chances is None:
@@ -150,53 +128,8 @@ def exact_random_search(
     return np.arange(1.0, len(chances) + 1), report.max() - chances @ report
 
 
-def curves_figure(runs: pd.DataFrame, bench: StoredBenchmark | None) -> Figure | None:
-    """Regret over budget of every method on one task; None where no table judges."""
-    if bench is None:
-        return None
-    from nasbench_rl import plots
-
-    budget, whole = int(runs["budget"].max()), bench.task.max_fidelity
-    grid = np.linspace(0, budget, GRID_POINTS)
-    curves = {str(m): plots.curve_grid(one, grid) for m, one in runs.groupby("method", sort=False)}
-    named = {str(r["method"]): float(r["regret_mean"]) for r in references(bench, budget)}
-    lines = {name: regret for name, regret in named.items() if name.startswith(("Nature", "mean"))}
-    exact = exact_random_search(bench, budget)
-    return plots.regret_over_budget(
-        curves, grid / whole, exact if len(exact[0]) else None, lines, bench.task.id, bench.table.view("test").column
-    )
-
-
-def _cells(row: pd.Series) -> list[str]:
-    def number(value: float, digits: int = 3) -> str:
-        return "–" if math.isnan(value) else f"{value:.{digits}g}"
-
-    def interval(low: float, high: float) -> str:
-        return "" if math.isnan(low) else f" [{number(low)}, {number(high)}]"
-
-    whole = get_task(row["task"]).max_fidelity
-    return [
-        row["method"],
-        number(row["rank"]),
-        number(row["regret_mean"]),
-        number(row["regret_iqm"]) + interval(row["regret_low"], row["regret_high"]),
-        number(row["test_score"], 4) + interval(row["test_low"], row["test_high"]),
-        "–" if math.isnan(row["spent"]) else f"{row['spent'] / whole:.3g}",
-        f"{row['runs']}" if row["runs"] else "–",
-    ]
-
-
-HEADER = ("method", "rank", "regret, mean", "regret, IQM [95 %]", "test score [95 %]", "trainings spent", "runs")
-
-
-def task_note(task: str, tables: str | None = None, modes: Iterable[str] = ()) -> str:
-    """``table_note`` of what judges a task's runs of these modes."""
-    bench = judge_table(task, tables, modes)
-    return "no table: regret is unknown" if bench is None else table_note(bench)
-
-
 def table_note(bench: StoredBenchmark) -> str:
-    """What a reader has to know of a task's table: seeds, metric, and how validation and test are held apart."""
+    """Say what a reader has to know about a task's table: metric, seeds, how validation and test are held apart."""
     known, table = bench.task, bench.table
     validation, test = (", ".join(map(str, bench.train_seeds(split))) for split in SPLITS)
     if known.splits.same_trainings:
@@ -213,63 +146,21 @@ def table_note(bench: StoredBenchmark) -> str:
 
 
 def _covered(bench: StoredBenchmark) -> str:
-    """``7 of 25`` architectures with a test score; empty where all have one, or no table can hold them all."""
+    """Return ``7 of 25`` architectures with a test score; empty if all have one, or no table can hold them all."""
     known, every = bench.table.scored("test"), len(bench.table.names)
     return f"{known} of {every}" if bench.task.exhaustive and known < every else ""
 
 
-def print_summary(summary: pd.DataFrame, tables: str | None, console: Console) -> None:
-    """One table a task."""
-    for task, rows in summary.groupby("task", sort=False):
-        budget = rows["budget"].iloc[0] / get_task(str(task)).max_fidelity
-        table = cli.Table(
-            title=f"{task}: budget {budget:g} whole trainings", title_justify="left",
-            caption="\n".join(filter(None, (task_note(str(task), tables, rows["mode"]), approximate_note(rows)))),
-            caption_justify="left",
-        )  # fmt: skip
-        for i, name in enumerate(HEADER):
-            table.add_column(name, justify="left" if i == 0 else "right")
-        for _, row in rows.iterrows():
-            table.add_row(*_cells(row), style="dim" if row["mode"] == "reference" else None)
-        console.print(table)
-
-
-def print_choices(runs: pd.DataFrame, tables: str | None, console: Console) -> None:
-    """What each run chose, with its validation score, on the tasks that no table judges."""
+def print_choices(runs: pd.DataFrame, tables: Tables, console: Console) -> None:
+    """Print what each run chose, with its validation score, on the tasks that no table judges."""
     for task, of_task in runs.groupby("task", sort=False):
-        if judge_table(str(task), tables, of_task["mode"]) is not None:
+        if tables.judge(str(task), of_task["mode"]) is not None:
             continue
         table = cli.Table(title=f"{task}: what was chosen, by validation score", title_justify="left")
         for name in ("method", "search seed", "chosen", "validation score"):
             table.add_column(name, justify="left" if name in ("method", "chosen") else "right")
-        for _, row in final_rows(of_task).sort_values(["method", "seed"]).iterrows():
-            of_run = (of_task["method"] == row["method"]) & (of_task["seed"] == row["seed"])
-            scores = of_task.loc[of_run & (of_task["arch"] == row["incumbent"])].sort_values("step")["score"]
-            score = f"{scores.iloc[-1]:.4g}" if len(scores) else "–"
-            table.add_row(row["method"], str(row["seed"]), row["incumbent"] or "–", score)
+        for (method, seed), run in of_task.sort_values("step").groupby(["method", "seed"]):
+            chosen = run["incumbent"].iloc[-1]
+            scores = run.loc[run["arch"] == chosen, "score"]
+            table.add_row(method, str(seed), chosen or "–", show(scores.iloc[-1] if len(scores) else math.nan, 4))
         console.print(table)
-
-
-def write_markdown(summary: pd.DataFrame, runs: pd.DataFrame, tables: str | None) -> str:
-    """The same tables as Markdown, with where the numbers come from."""
-    parts = ["# Comparison", ""]
-    for task, rows in summary.groupby("task", sort=False):
-        budget = rows["budget"].iloc[0] / get_task(str(task)).max_fidelity
-        parts += [
-            f"## {task}",
-            "",
-            f"Budget: {budget:g} whole trainings. {task_note(str(task), tables, rows['mode'])}.",
-            "",
-        ]
-        parts += ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
-        parts += ["| " + " | ".join(_cells(row)) + " |" for _, row in rows.iterrows()]
-        parts += ["", *filter(None, [approximate_note(rows)]), ""]
-    digests = ", ".join(f"{t} {d}" for t, d in runs.groupby("task", sort=False)["table"].first().items())
-    versions = ", ".join(sorted(set(runs["method_version"])))
-    parts += [
-        "Regret: the best test score in the table minus the test score of the chosen architecture; lower is better. "
-        "Rows without a rank are references, not searches.",
-        "",
-        f"Tables: {digests}. Methods: {versions}. Code: {provenance.code_version()}. Machine: {provenance.machine()}.",
-    ]
-    return "\n".join(parts) + "\n"

@@ -73,6 +73,8 @@ class Table:
     Attributes:
         names: the architecture of each row: the whole space, or what was trained where the space is too large.
         row_of: the row of each name.
+        machines: on which its cells were trained.
+        code_versions: by which they were trained.
     """
 
     def __init__(self, task: Task, rows: pa.Table, folder: str | os.PathLike[str] | None = None) -> None:
@@ -132,6 +134,10 @@ class Table:
         self.params[arch_at], self.flops[arch_at] = rows["params"].to_numpy(), rows["flops"].to_numpy()
         for array in (*self.columns.values(), self.fidelities, self.seeds, self.complete, self.params, self.flops):
             read_only(array)
+        self.machines, self.code_versions = (
+            tuple(sorted({text for text in rows[name].unique().to_pylist() if text}))
+            for name in ("machine", "code_version")
+        )
         self._views: dict[tuple[str, str], View] = {}
         self._mean_cpu: dict[str, Floats] = {}
 

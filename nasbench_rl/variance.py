@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasbench_rl.errors import InvalidValueError, missing_extra
+from nasbench_rl.stats import LEVEL
 
 
 class Components(NamedTuple):
@@ -40,7 +41,7 @@ class Components(NamedTuple):
     trainings: int
 
     def repeats(self, reliability: float) -> float:
-        """How many trainings an architecture take a mean whose share is ``reliability`` (Spearman-Brown).
+        """Return how many trainings of an architecture make a mean whose share is ``reliability`` (Spearman-Brown).
 
         Args:
             reliability: from 0 to below 1.
@@ -60,8 +61,8 @@ class Components(NamedTuple):
         return max(1.0, reliability / (1 - reliability) * (1 - self.share) / self.share)
 
 
-def one_way(scores: npt.ArrayLike, level: float = 0.95) -> Components:
-    """Architecture and train seed, each training a draw of its own: y = μ + architecture + training.
+def one_way(scores: npt.ArrayLike, level: float = LEVEL) -> Components:
+    """Analyse architecture and train seed, each training a draw of its own: y = μ + architecture + training.
 
     The estimator is ANOVA's, for unequal numbers of seeds with Searle's n₀ (Searle, Casella and McCulloch, "Variance
     Components", 1992, section 3.6); the interval comes from the F distribution and is exact for normal scores and
@@ -74,7 +75,6 @@ def one_way(scores: npt.ArrayLike, level: float = 0.95) -> Components:
 
     Raises:
         InvalidValueError: fewer than two architectures with two seeds.
-        MissingExtraError: SciPy is not installed.
     """
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 2:
@@ -95,8 +95,8 @@ def one_way(scores: npt.ArrayLike, level: float = 0.95) -> Components:
     return _components(between, within, per_group, (groups - 1, total - groups), math.nan, (groups, total), level)
 
 
-def two_way(scores: npt.ArrayLike, level: float = 0.95) -> Components:
-    """Architecture and a seed that all architectures share, as the weights of one supernet: y = μ + a + s + rest.
+def two_way(scores: npt.ArrayLike, level: float = LEVEL) -> Components:
+    """Analyse architecture and a seed that all share, as the weights of one supernet: y = μ + a + s + rest.
 
     What the seed does to all architectures alike changes no ranking and is kept out of ``share``, which is the
     consistency ICC(C, 1) of McGraw and Wong (1996).
@@ -107,7 +107,6 @@ def two_way(scores: npt.ArrayLike, level: float = 0.95) -> Components:
 
     Raises:
         InvalidValueError: a missing score, or fewer than two architectures or seeds.
-        MissingExtraError: SciPy is not installed.
     """
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 2 or min(values.shape) < 2 or not np.isfinite(values).all():

@@ -15,8 +15,10 @@ from made_tables import SINGLE_SEED, TWO_BY_SEED, write_made_table
 from nasbench_rl import cli, compare, load, pool
 from nasbench_rl.errors import MissingExtraError, TableError
 from nasbench_rl.experiment import run_search
+from nasbench_rl.leaderboard.report import ALL
+from nasbench_rl.options import shipped_tasks
 from nasbench_rl.store import read_frame
-from nasbench_rl.summary import COLUMNS, exact_random_search
+from nasbench_rl.summary import Tables, exact_random_search
 
 
 def kill_on_local_search(chunk: pool.Chunk, report: Callable[[int], None]) -> pd.DataFrame:
@@ -49,7 +51,8 @@ def compared(made_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_live_mode_into_a_new_folder_takes_the_shipped_tasks(tmp_path: Path) -> None:
     """--tables is where its cells go, and says nothing of what is shipped."""
     options = compare._parser().parse_args(["--mode", "live", "--tables", str(tmp_path / "new"), "--methods", "spos"])
-    assert [search.task for search in compare.searches_of(options)] == compare.shipped_tasks()
+    searches, _ = compare.searches_of(options, Tables())
+    assert [search.task for search in searches] == shipped_tasks()
 
 
 def test_a_reader_that_has_seen_enough_is_a_good_end() -> None:
@@ -60,17 +63,15 @@ def test_a_reader_that_has_seen_enough_is_a_good_end() -> None:
         assert (process.wait(600), process.stderr.read()) == (0, "")
 
 
-def test_summary_has_the_fixed_columns_and_the_references(compared: Path) -> None:
-    summary = pd.read_csv(compared / "summary.csv")
-    assert list(summary.columns) == list(COLUMNS)
-    of_task = summary[summary["task"] == TWO_BY_SEED].set_index("method")
+def test_the_leaderboard_has_every_search_and_the_references(compared: Path) -> None:
+    board = pd.read_csv(compared / "leaderboard.csv")
+    of_task = board[board["task"] == TWO_BY_SEED].set_index("method")
     searches = of_task[of_task["mode"] == "tabular"]
     assert sorted(searches["rank"]) == [1, 2, 3] and (searches["runs"] == 60).all()
+    assert searches.loc["random_search:samples=3", "spent"] == 3 and searches.loc["random_search", "spent"] == 10
     assert of_task.loc["Nature-CNN (k4-k3)", "regret_mean"] > 0
     assert of_task.filter(like="best architecture", axis=0)["regret_mean"].item() == 0
-    assert (
-        (searches["regret_low"] <= searches["regret_iqm"]) & (searches["regret_iqm"] <= searches["regret_high"])
-    ).all()
+    assert board[board["task"] == ALL]["p"].notna().any()
 
 
 def test_regret_is_the_best_test_score_minus_the_chosen_ones(compared: Path, made_tables: Path) -> None:
@@ -96,6 +97,11 @@ def test_a_method_that_cannot_be_made_is_left_out_unless_it_was_asked_for(
     rest = ["--runs", "2", "--tables", str(made_tables), "--out", str(tmp_path), "--no-page"]
     assert run_compare("--tasks", TWO_BY_SEED, *rest) == 0
     assert set(read_frame(tmp_path / "runs.parquet")["method"]) == {"random_search", "local_search"}
+    said = capsys.readouterr().err
+    assert (
+        said.count("\n") == 1 and said.startswith("left out: ") and " a2c," in said and said.endswith("-v says why\n")
+    )
+    assert run_compare("--tasks", TWO_BY_SEED, "-v", *rest) == 0
     assert "left out: method 'a2c' needs 'torch'" in " ".join(capsys.readouterr().err.split())
     assert run_compare("--tasks", TWO_BY_SEED, "--methods", "a2c", *rest) == 2
 
@@ -109,7 +115,7 @@ def test_a_library_that_is_absent_is_noticed_before_anything_runs(
     monkeypatch.setattr(where, lambda wanted: None if wanted == module else True)
     monkeypatch.setattr(compare, "method_names", lambda: ["random_search", name])
     rest = ["--runs", "2", "--tables", str(made_tables), "--out", str(tmp_path), "--no-page"]
-    assert run_compare("--tasks", TWO_BY_SEED, *rest) == 0
+    assert run_compare("--tasks", TWO_BY_SEED, "-v", *rest) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert f"left out: the method {name} needs {module!r}" in said and "pip install 'nasbench-rl[methods]'" in said
     assert run_compare("--tasks", TWO_BY_SEED, "--methods", "random_search", name, *rest) == 2
@@ -123,7 +129,7 @@ def test_a_default_comparison_names_the_tables_that_it_passes_over(tmp_path: Pat
         [sys.executable, "-m", "nasbench_rl.compare", *command, "--tables", str(tmp_path)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0 and f"a part of their space: {SINGLE_SEED};" in " ".join(done.stderr.split())
+    assert done.returncode == 0 and done.stderr == f"left out: {SINGLE_SEED}; -v says why\n"
 
 
 def test_every_row_says_where_it_comes_from(compared: Path) -> None:
@@ -144,7 +150,7 @@ def test_simulated_random_search_agrees_with_the_exact_expectation(compared: Pat
 
 def test_plots_and_markdown_are_there(compared: Path) -> None:
     assert (compared / "figures" / "regret-minatar-ss1-breakout-lite.png").read_bytes().startswith(b"\x89PNG")
-    text = (compared / "summary.md").read_text()
+    text = (compared / "leaderboard.md").read_text()
     assert "single train seed (0)" in text and "random search, exact" in text
 
 
@@ -274,7 +280,8 @@ def test_without_a_page_an_older_page_is_not_left_beside_other_runs(made_tables:
         (tmp_path / name).write_text("of other runs")
     assert run_compare("--tasks", TWO_BY_SEED, "--methods", "random_search", "--runs", "2", "--jobs", "1", "--no-page",
                        "--out", str(tmp_path), "--tables", str(made_tables)) == 0  # fmt: skip
-    assert {path.name for path in tmp_path.glob("*.md")} == {"summary.md", "notes.md"}
+    assert {path.name for path in tmp_path.glob("*.md")} == {"leaderboard.md", "notes.md"}
+    assert "of other runs" not in (tmp_path / "leaderboard.md").read_text()
     assert not (tmp_path / "leaderboard.html").exists()
 
 
@@ -292,8 +299,8 @@ def test_a_budget_too_small_for_a_method_that_nobody_asked_for_leaves_it_out(
 ) -> None:
     monkeypatch.setattr(compare, "method_names", lambda: ("random_search", "spos"))
     common = ["--tasks", TWO_BY_SEED, "--budget", "1x", "--runs", "2", "--tables", str(made_tables), "--no-page"]
-    assert run_compare(*common, "--out", str(tmp_path)) == 0
-    assert "left out: method 'spos' evaluated nothing" in " ".join(capsys.readouterr().err.split())
+    assert run_compare(*common, "-v", "--out", str(tmp_path)) == 0
+    assert "left out: spos: evaluated nothing" in " ".join(capsys.readouterr().err.split())
     assert run_compare(*common, "--methods", "random_search", "spos", "--out", str(tmp_path)) == 1
 
 
@@ -304,7 +311,7 @@ def test_live_runs_that_no_table_judges_say_what_was_chosen(tmp_path: Path, caps
                            "local_search", "--runs", "1", "--budget", "1x", "--jobs", "1", "--tables",
                            str(tmp_path / "mine"), "--out", str(tmp_path))  # fmt: skip
         said = capsys.readouterr()
-        assert code == 0 and "what was chosen" in said.out and "no leaderboard page" in said.err
+        assert code == 0 and "what was chosen" in said.out and "no leaderboard" in said.err
     runs = read_frame(tmp_path / "runs.parquet")
     assert set(runs["method"]) == {"random_search", "local_search"} and set(runs["table"]) == {""}
     assert runs["incumbent"].iloc[0] in said.out
@@ -327,7 +334,7 @@ def test_a_method_that_a_space_does_not_suit_is_left_out_unless_it_was_asked_for
 ) -> None:
     monkeypatch.setattr(compare, "method_names", lambda: ("random_search", "treecell"))
     common = ["--tasks", TWO_BY_SEED, "--runs", "2", "--tables", str(made_tables), "--no-page", "--jobs", "1"]
-    assert run_compare(*common, "--out", str(tmp_path / "all")) == 0
+    assert run_compare(*common, "-v", "--out", str(tmp_path / "all")) == 0
     said = capsys.readouterr().err
     assert "left out: treecell: TreeCell grows branches, and 'minatar-ss1' has none" in " ".join(said.split())
     assert set(read_frame(tmp_path / "all" / "runs.parquet")["method"]) == {"random_search"}

@@ -83,7 +83,7 @@ LAYERS: dict[str, int] = {
                 "build",
                 "data",
                 "compare",
-                "options",
+                "compare_options",
                 "presets",
                 "fronts",
                 "leaderboard",

@@ -46,45 +46,38 @@ def written(live: pd.DataFrame, tabular: pd.DataFrame, tables: Path) -> str:
     return tool.compared(tool.judged_anew(live, tables), tabular, tables)
 
 
-COSTS = """# Leaderboard
+def front(task: str, method: str, resource: str, *numbers: float, left_out: float = np.nan) -> dict[str, Any]:
+    weighs = {"mnas": "flops", "rena": "params"}.get(method, np.nan)
+    value, low, high = numbers
+    return {"task": task, "method": method, "objective": weighs, "mode": "tabular", "resource": resource,
+            "hypervolume": value, "low": low, "high": high, "left_out": left_out}  # fmt: skip
 
-## Score against cost
 
-### a/b@lite
-
-| method | weighs | hypervolume, params [95 %] | hypervolume, flops [95 %] | left out |
-| --- | --- | --- | --- | --- |
-| dqn | – | 0.700 [0.650, 0.750] | 0.900 [0.890, 0.910] | 20 % |
-| mnas | flops | 0.700 [0.600, 0.800] | 0.800 [0.790, 0.810] | 10 % |
-| rena | params | 0.990 [0.980, 0.999] | 0.990 [0.980, 0.999] | 96 % |
-| random_search | – | 0.500 [0.400, 0.600] | 0.600 [0.590, 0.610] | 30 % |
-| best architecture alone (k1) | – | 0.999 | 0.999 | – |
-
-### c/d@lite
-
-| method | weighs | hypervolume, params [95 %] | hypervolume, flops [95 %] |
-| --- | --- | --- | --- |
-| mnas | flops | 0.5 [0.1, 0.9] | 0.5 [0.1, 0.9] |
-| rena | params | 0.2 [0.1, 0.3] | 0.9 [0.8, 0.95] |
-| random_search | – | 0.7 [0.6, 0.8] | 0.6 [0.5, 0.7] |
-
-## Next
-"""
+COSTS = [
+    front("a/b@lite", "dqn", "flops", 0.9, 0.89, 0.91, left_out=0.2),
+    front("a/b@lite", "mnas", "flops", 0.8, 0.79, 0.81, left_out=0.1),
+    front("a/b@lite", "rena", "flops", 0.99, 0.98, 0.999, left_out=0.96),
+    front("a/b@lite", "random_search", "flops", 0.6, 0.59, 0.61, left_out=0.3),
+    front("a/b@lite", "rena", "params", 0.99, 0.98, 0.999, left_out=0.96),
+    front("a/b@lite", "random_search", "params", 0.5, 0.4, 0.6, left_out=0.3),
+    front("c/d@lite", "mnas", "flops", 0.5, 0.1, 0.9),
+    front("c/d@lite", "random_search", "flops", 0.6, 0.5, 0.7),
+    front("c/d@lite", "rena", "params", 0.2, 0.1, 0.3),
+    front("c/d@lite", "random_search", "params", 0.7, 0.6, 0.8),
+]
 
 
 def test_methods_are_judged_by_the_cost_that_they_weigh() -> None:
-    lines = baselines_readme.against_cost(COSTS).splitlines()
-    assert "`mnas` above on `a/b@lite`; `rena` below on `c/d@lite`. Elsewhere" in lines[0]
-    flops = lines.index("Score against flops, which `mnas` weighs:")
-    assert lines[flops + 2 : flops + 6] == [
-        "| task | `random_search` | `mnas` | highest of all methods |",
-        "|---|---|---|---|",
-        "| `a/b@lite` | 0.600 [0.590, 0.610], 30 % left out | 0.800 [0.790, 0.810], 10 % left out "
-        "| `dqn` 0.900 [0.890, 0.910] |",
-        "| `c/d@lite` | 0.6 [0.5, 0.7] | 0.5 [0.1, 0.9] | `rena` 0.9 [0.8, 0.95] |",
-    ]
-    params = lines.index("Score against params, which `rena` weighs:")
-    assert "| `a/b@lite` | 0.500 [0.400, 0.600], 30 % left out | –, 96 % left out |" in lines[params + 4]
+    text = baselines_readme.against_cost(pd.DataFrame(COSTS))
+    assert "`mnas` above on `a/b@lite`; `rena` below on `c/d@lite`." in text.splitlines()[0]
+    assert rows_of(text) == [
+        ["`a/b@lite`", "0.600 [0.590, 0.610], 30 % left out", "0.800 [0.790, 0.810], 10 % left out",
+         "`dqn` 0.900 [0.890, 0.910]"],
+        ["`c/d@lite`", "0.600 [0.500, 0.700]", "0.500 [0.100, 0.900]", "`random_search` 0.600 [0.500, 0.700]"],
+        ["`a/b@lite`", "0.500 [0.400, 0.600], 30 % left out", "–, 96 % left out",
+         "`random_search` 0.500 [0.400, 0.600]"],
+        ["`c/d@lite`", "0.700 [0.600, 0.800]", "0.200 [0.100, 0.300]", "`random_search` 0.700 [0.600, 0.800]"],
+    ]  # fmt: skip
 
 
 def test_a_single_run_has_its_number_and_no_interval(
@@ -201,13 +194,14 @@ def test_the_committed_page_has_a_block_of_the_stored_runs() -> None:
     assert methods == {f"`{method}`" for method in stored["method"]}, "stale; run: make live-runs"
 
 
-def test_the_ranking_names_the_runs_that_it_rests_on() -> None:
-    row = dict.fromkeys(("improvement", "improvement_low", "improvement_high", "rank", "approximation"), "")
-    row |= {"family": "minatar-ss1@lite", "task": baselines_readme.ALL_TASKS, "regret_mean": "0.3"}
-    known = {"improvement": "0.6", "improvement_low": "0.5", "improvement_high": "0.7", "rank": "2.0"}
-    rows = [row | known | {"method": "spos", "runs": "5"}, row | {"method": "random search, exact", "runs": ""}]
-    lines = baselines_readme.ranking("# Leaderboard\n\n## Answers\n\n- **minatar-ss1@lite**: Use spos.\n", rows).split(
-        "\n"
-    )
-    assert "| `spos` | 2.0 | 0.6 [0.5, 0.7] | 0.3 | 5 |" in lines
-    assert "| `random search, exact` | – | – | 0.3 | – |" in lines
+def test_the_ranking_names_what_beats_random_search_and_the_runs_that_it_rests_on() -> None:
+    same = {"family": "minatar-ss1@lite", "task": "all tasks", "mode": "tabular", "approximation": np.nan, "runs": 5}
+    same |= {"improvement": 0.6, "improvement_low": 0.5, "improvement_high": 0.7, "regret_mean": 0.3}
+    rows = [("spos", "open", 0.2), ("dqn", "better", 0.01), ("ppo", "open", 0.3), ("random_search", np.nan, np.nan)]
+    frame = pd.DataFrame([same | {"method": name, "verdict": verdict, "p": p} for name, verdict, p in rows])
+    lines = baselines_readme.ranking(frame).splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert [row[1:4] for row in cells] == [
+        ["`spos`", "open", "0.2"], ["`dqn`", "better", "0.01"], ["`random_search`", "–", "–"]
+    ]  # fmt: skip
+    assert cells[0][4:] == ["0.600 [0.500, 0.700]", "0.300", "5"]

@@ -76,13 +76,3 @@ def test_a_hyperparameter_of_another_type_is_refused(name: str, given: dict[str,
 def test_a_hyperparameter_may_be_null_or_whole_where_its_type_says_so() -> None:
     assert method.configuration(method.get_method("random_search", samples=None))["samples"] is None
     assert method.configuration(method.get_method("reinforce", learning_rate=1))["learning_rate"] == 1
-
-
-def test_changes_are_read_from_the_head_without_running_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert method.said_in_head("random_search", "Changed") == ""
-    changed = method.said_in_head("ppo", "Changed")
-    assert changed.startswith("Changed for spaces of 25 or 32 points") and "A batch has 5" in changed
-    assert "\n" not in changed
-    for absent in ("nowhere_to_be_found:Mine", "nowhere.to.be.found:Mine"):
-        installed(monkeypatch, absent)
-        assert method.said_in_head("mine", "Changed") == ""

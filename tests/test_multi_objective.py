@@ -15,15 +15,15 @@ from made_tables import TWO_BY_SEED, made_accuracy, write_made_accuracies, write
 from rich.console import Console
 
 from nasbench_rl import cli, compare, get_method, load, plots
-from nasbench_rl.fronts import front_plots
 from nasbench_rl.fronts.front_report import (
     OF_TRAINED,
+    draw_front,
     front_figure,
+    fronts_markdown,
     hypervolume_figure,
     in_brief,
     print_fronts,
-    shown_cells,
-    write_section,
+    shown_fronts,
 )
 from nasbench_rl.fronts.multi_objective import (
     BY_VALIDATION,
@@ -234,28 +234,27 @@ def test_a_network_that_is_the_best_by_one_cost_alone_has_dashes_for_the_others(
          "hypervolume": 0.5, "low": math.nan, "high": math.nan, "left_out": math.nan}
         for method, resource in (("best alone (a)", "flops"), ("best alone (b)", "latency"))
     ]  # fmt: skip
-    header, cells = shown_cells(pd.DataFrame(rows))
-    assert header[2:4] == ["hypervolume, flops [95 %]", "hypervolume, latency [95 %]"]
-    assert [[cell.text for cell in row[2:4]] for row in cells] == [["0.500", "–"], ["–", "0.500"]]
+    frame = shown_fronts(pd.DataFrame(rows)).frame
+    assert list(frame.columns[2:4]) == ["hypervolume, flops [95 %]", "hypervolume, latency [95 %]"]
+    assert frame.iloc[:, 2:4].to_numpy().tolist() == [["0.500", "–"], ["–", "0.500"]]
 
 
 def test_text_and_figures_say_that_the_front_is_that_of_the_networks_trained(nsc_tables: Path, tables: Path) -> None:
     runs = nsc_runs(TRAINED, ["conv1", GUESSED])
     judged = judge_fronts(runs, str(nsc_tables))
-    header, cells = shown_cells(judged)
-    assert header[-1] == "left out" and {row[0].text: row[-1].text for row in cells}["mnas"] == "25 %"
-    assert OF_TRAINED in write_section(judged)
+    assert shown_fronts(judged).frame.set_index("method").loc["mnas", "left out"] == "25 %"
+    assert OF_TRAINED in fronts_markdown(judged)
     console = Console(width=200, record=True, file=io.StringIO())
     print_fronts(judged, console)
     assert "front of the networks trained" in console.export_text()
     of = objectives(load(NSC, tables=nsc_tables), "flops")
     whole = objectives(load(TWO_BY_SEED, tables=tables), "flops")
     assert of is not None and whole is not None
-    figure = front_figure(runs, of)(plots.SIZE, True)
+    figure = front_figure(runs, of)(plots.Look())
     assert {"networks trained", "their front (test)"} <= {line.get_label() for line in figure.axes[0].lines}
     assert "guesses left out" in figure.axes[0].get_title()
-    assert "of the networks trained" in hypervolume_figure(runs, of, 5)(plots.SIZE, True).axes[0].get_ylabel()
-    labels = {line.get_label() for line in front_plots.front(whole, {}, []).axes[0].lines}
+    assert "of the networks trained" in hypervolume_figure(runs, of, 5)(plots.Look()).axes[0].get_ylabel()
+    labels = {line.get_label() for line in draw_front(plots.Look(), whole, {}, []).axes[0].lines}
     assert {"architectures", "true front (test)"} <= labels
 
 
@@ -303,9 +302,8 @@ def test_the_mean_is_that_of_every_run_on_its_own(compared: Path, bench: Tabular
 
 
 def test_text_and_page_show_the_section(compared: Path) -> None:
-    for name in ("summary.md", "leaderboard.md"):
-        text = (compared / name).read_text()
-        assert "## Score against cost" in text and "hypervolume, latency [95 %]" in text and BY_VALIDATION in text
+    text = (compared / "leaderboard.md").read_text()
+    assert "## Score against cost" in text and "hypervolume, latency [95 %]" in text and BY_VALIDATION in text
     page = (compared / "leaderboard.html").read_text()
     assert "Score against cost" in page and "hypervolume of every method" in page
     assert (compared / "figures" / "front-latency-minatar-ss1-breakout-lite.svg").is_file()
@@ -315,9 +313,9 @@ def test_the_terminal_shows_the_named_methods_and_markdown_all(compared: Path, b
     judged = judge_fronts(read_frame(compared / "runs.parquet"), str(bench.folder))
     brief = set(in_brief(judged)["method"])
     assert {"mnas", "rena:objective=latency", "random_search", BY_VALIDATION} <= brief
-    header, cells = shown_cells(judged)
-    assert len(header) == 5 and {row[0].text for row in cells} >= set(METHODS)
-    assert write_section(judged.iloc[:0]) == ""
+    frame = shown_fronts(judged).frame
+    assert frame.shape[1] == 5 and set(frame["method"]) >= set(METHODS)
+    assert fronts_markdown(judged.iloc[:0]) == []
 
 
 def test_without_a_method_that_weighs_a_cost_nothing_is_reported(tables: Path, tmp_path: Path) -> None:

@@ -96,23 +96,6 @@ def test_holm_refuses_what_is_no_probability() -> None:
         ranks.holm([0.5, 1.5])
 
 
-def test_every_pair_is_tested_and_corrected(rng: np.random.Generator) -> None:
-    scores = rng.normal(size=(4, 9)) + np.array([[0.0], [0.0], [1.0], [3.0]])
-    tests = ranks.pairwise_wilcoxon(scores)
-    pairs = list(itertools.combinations(range(4), 2))
-    expected = [scipy_stats.wilcoxon(scores[i], scores[j], method="exact").pvalue for i, j in pairs]
-    np.testing.assert_allclose([tests.pvalues[pair] for pair in pairs], expected)
-    np.testing.assert_allclose([tests.adjusted[pair] for pair in pairs], ranks.holm(expected))
-    for table in (tests.statistics, tests.pvalues, tests.adjusted):
-        np.testing.assert_array_equal(table, table.T)
-        assert np.isnan(np.diag(table)).all()
-
-
-def test_one_method_has_no_pair() -> None:
-    with pytest.raises(InvalidValueError, match="at least 2"):
-        ranks.pairwise_wilcoxon([[1.0, 2.0]])
-
-
 # Kendall's tau
 
 
@@ -146,30 +129,6 @@ def test_sparse_tau_rounds_the_predictions_alone() -> None:
 def test_sparse_tau_needs_a_resolution(resolution: float) -> None:
     with pytest.raises(InvalidValueError, match="resolution"):
         ranks.sparse_kendall_tau([1.0, 2.0], [1.0, 2.0], resolution)
-
-
-def test_spread_of_tau(rng: np.random.Generator) -> None:
-    x = rng.normal(size=40)
-    y = x + rng.normal(size=40)
-    estimate = ranks.kendall_tau_estimate(x, y, np.random.default_rng(3), resamples=300)
-    assert estimate.tau == ranks.kendall_tau(x, y)
-    assert estimate.low < estimate.tau < estimate.high
-    # The interval is about ± 2 standard deviations wide, and narrower with more items.
-    assert estimate.high - estimate.low == pytest.approx(4 * estimate.std, rel=0.2)
-    few = ranks.kendall_tau_estimate(x[:10], y[:10], np.random.default_rng(3), resamples=300)
-    assert few.std > 1.5 * estimate.std
-    assert estimate == ranks.kendall_tau_estimate(x, y, np.random.default_rng(3), resamples=300)
-    assert estimate != ranks.kendall_tau_estimate(x, y, np.random.default_rng(4), resamples=300)
-
-
-def test_spread_of_a_perfect_agreement_is_none(rng: np.random.Generator) -> None:
-    estimate = ranks.kendall_tau_estimate(np.arange(9.0), np.arange(9.0), rng, resamples=100)
-    assert estimate == pytest.approx((1, 0, 1, 1))
-
-
-def test_spread_of_a_tau_that_does_not_exist() -> None:
-    estimate = ranks.kendall_tau_estimate(np.ones(5), np.arange(5.0), np.random.default_rng(0), resamples=20)
-    assert all(math.isnan(value) for value in estimate)
 
 
 # The noise ceiling
@@ -227,7 +186,6 @@ def test_many_splits_are_sampled(rng: np.random.Generator) -> None:
     [
         ranks.average_ranks,
         ranks.friedman,
-        ranks.pairwise_wilcoxon,
         ranks.noise_ceiling,
         lambda x: ranks.kendall_tau(x[0], x[1]),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +12,23 @@ from made_runs import choosing, made_runs
 from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, made_rows, write_made_table
 
 from nasbench_rl import load, ranks, stats, store
-from nasbench_rl.findings.random_search import compare_task
+from nasbench_rl._utils.text import show
+from nasbench_rl.findings.against_random import compare_task
 from nasbench_rl.findings.searches import record
+from nasbench_rl.fronts.multi_objective import judge_fronts
 from nasbench_rl.improvement import Reference
-from nasbench_rl.leaderboard import report
-from nasbench_rl.leaderboard.certainty import difference
+from nasbench_rl.leaderboard.answers import Answer, answers
 from nasbench_rl.leaderboard.checklist import checklist
-from nasbench_rl.leaderboard.columns import show
-from nasbench_rl.leaderboard.facts import table_facts
-from nasbench_rl.leaderboard.render import agreement, ranking_note
+from nasbench_rl.leaderboard.facts import agreement, table_facts
+from nasbench_rl.leaderboard.render import luck_note
 from nasbench_rl.leaderboard.report import ALL, Report, build_report, round_number
-from nasbench_rl.leaderboard.verdict import Verdict, _tests, verdicts
+from nasbench_rl.leaderboard.runs import _tell_apart
+from nasbench_rl.leaderboard.verdict import compare_methods, difference, verdict
 from nasbench_rl.ranking_noise import ranks_by_luck
 from nasbench_rl.summary import EXACT, final_rows
 from nasbench_rl.task import get_task
+
+BOUNDS = ["regret_mean", "regret_iqm", "regret_low", "regret_high"]
 
 
 @pytest.fixture(scope="module")
@@ -90,18 +92,17 @@ def test_a_task_that_ranks_by_luck_does_not_count_over_all(tmp_path: Path, made_
     both = build_report(made_runs(tmp_path, (TWO_BY_SEED, luck), ("local_search", "random_search"), 12), str(tmp_path))
     overall, alone = row_of(both, ALL, "local_search"), row_of(both, TWO_BY_SEED, "local_search")
     assert overall["improvement"] == alone["improvement"] and overall["rank"] == alone["rank"]
-    assert both.ranking.tasks == 1 and both.ranking.by_luck == (luck,)
+    assert both.ranking.tasks == 1
     assert not row_of(both, luck, "local_search")[["improvement", "regret_mean", "rank"]].isna().any(), "its own table"
-    answer = answer_for(both, "minatar-ss1@lite")
-    assert f"Left out of this answer: {luck}, where the rankings" in answer.sureness and "1 task)" in answer.evidence
-    assert f"Left out here: {luck}" in ranking_note(both.ranking)
+    assert any(note.startswith(f"Left out: {luck}") for note in answer_for(both, "minatar-ss1@lite").notes)
+    assert luck in luck_note(both.families["minatar-ss1@lite"])
     alone = both.tasks[TWO_BY_SEED].runs
     elsewhere = made_runs(tmp_path, (luck,), ("random_search:samples=3",), 12)
     mixed = build_report(pd.concat([alone, elsewhere]), str(tmp_path))
     assert "random_search:samples=3" not in set(mixed.rows("minatar-ss1@lite")["method"]), "nothing that counts"
     assert len(mixed.rows("minatar-ss1@lite", luck)) > 0
     only = build_report(made_runs(tmp_path, (luck,), ("local_search", "random_search"), 12), str(tmp_path))
-    assert "Take it for luck" in answer_for(only, "minatar-ss1@lite").sureness
+    assert any("may be luck" in note for note in answer_for(only, "minatar-ss1@lite").notes)
 
 
 def test_a_family_s_regrets_are_fractions_of_a_random_draw_s(made_tables: Path, runs: pd.DataFrame) -> None:
@@ -126,7 +127,7 @@ def test_improvement_agrees_with_simulated_random_search(made_tables: Path, buil
     random = regrets_of(many, TWO_BY_SEED, "random_search")[:, None]
     for method in ("local_search", "random_search:samples=3"):
         row, own = row_of(built, TWO_BY_SEED, method), regrets_of(runs, TWO_BY_SEED, method)[:, None]
-        expected = stats.probability_of_improvement(own, random, higher_is_better=False)
+        expected = ((own < random.T) + 0.5 * (own == random.T)).mean()
         assert row["improvement"] == pytest.approx(expected, abs=0.05)
         assert row["improvement_low"] < row["improvement"] < row["improvement_high"]
 
@@ -141,10 +142,6 @@ def test_intervals_are_corrected_for_the_number_of_methods(made_tables: Path, ru
         )
     ]
     assert width[0] < width[1]
-    same = ["regret_mean", "regret_iqm", "regret_low", "regret_high", "improvement", "regret_table_low"]
-    one, all_ = row_of(alone, TWO_BY_SEED, "local_search"), row_of(build_report(runs, str(made_tables)), TWO_BY_SEED,
-                                                                    "local_search")  # fmt: skip
-    assert one[same].equals(all_[same]), "a method's other numbers do not depend on which others are there"
 
 
 def test_what_one_train_seed_cannot_tell_is_missing(built: Report) -> None:
@@ -153,22 +150,81 @@ def test_what_one_train_seed_cannot_tell_is_missing(built: Report) -> None:
     assert row[names].isna().all() and not math.isnan(row["improvement_low"])
 
 
-def test_random_search_alone_has_its_own_runs_as_yardstick_where_the_table_is_not_complete(tmp_path: Path) -> None:
-    archs = [f"k{i}-k{j}" for i in range(1, 6) for j in range(1, 6)]
-    write_made_table(tmp_path, TWO_BY_SEED, 2, archs)
-    runs = made_runs(tmp_path, (TWO_BY_SEED,), ("random_search", "local_search"), 20)
-    partly = tmp_path / "partly"
-    chosen = sorted(set(final_rows(runs)["incumbent"]) | {"k5-k5"})
+@pytest.fixture(scope="module")
+def partly(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, str]:
+    """Runs, and a table that is not whole, so that random search is known only by its own runs."""
+    whole, part = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("partly")
+    write_made_table(whole, TWO_BY_SEED, 2)
+    runs = made_runs(whole, (TWO_BY_SEED,))
+    chosen = sorted({*final_rows(runs)["incumbent"], "k5-k5"})
     assert len(chosen) < 25
-    write_made_table(partly, TWO_BY_SEED, 2, chosen)
-    built = build_report(runs, str(partly))
+    write_made_table(part, TWO_BY_SEED, 2, chosen)
+    return runs, str(part)
+
+
+def test_random_search_is_known_by_its_runs_where_the_table_is_not_complete(partly: tuple[pd.DataFrame, str]) -> None:
+    runs, folder = partly
+    built, alone = (build_report(some, folder) for some in (runs, runs[runs["method"] == "local_search"]))
     assert EXACT not in set(built.frame["method"])
     assert row_of(built, TWO_BY_SEED, "random_search")["improvement"] == pytest.approx(0.5)
-    assert not math.isnan(row_of(built, TWO_BY_SEED, "local_search")["improvement"])
-    without = build_report(runs[runs["method"] == "local_search"], str(partly))
-    assert math.isnan(row_of(without, TWO_BY_SEED, "local_search")["improvement"])
-    (answer,) = verdicts(without)
-    assert answer.level == "unknown" and "run random_search too" in answer.evidence
+    row, own = (row_of(one, TWO_BY_SEED, "local_search") for one in (built, alone))
+    assert not math.isnan(row["improvement"]) and math.isnan(own["improvement"])
+    assert row[BOUNDS].equals(own[BOUNDS]), "whatever else was estimated before"
+    (answer,) = answers(alone)
+    assert answer.level == "unknown" and "run random_search too" in answer.numbers
+
+
+def test_a_name_that_tells_two_configurations_apart_changes_no_interval(partly: tuple[pd.DataFrame, str]) -> None:
+    runs, folder = partly
+    mine = runs[runs["method"] == "local_search"]
+    alone = row_of(build_report(mine, folder), TWO_BY_SEED, "local_search")
+    (digest,) = mine["configuration"].unique()
+    built = build_report(_tell_apart(pd.concat([mine, mine.assign(configuration="0ther000")])), folder)
+    assert row_of(built, TWO_BY_SEED, f"local_search {digest}")[BOUNDS].equals(alone[BOUNDS])
+    assert not row_of(built, TWO_BY_SEED, "local_search 0ther000")[BOUNDS].equals(alone[BOUNDS])
+
+
+def test_findings_and_leaderboard_estimate_alike(made_tables: Path, runs: pd.DataFrame) -> None:
+    """Where a search spends all and is the only one, both pages estimate the same at the same level."""
+    own = runs[(runs["task"] == TWO_BY_SEED) & (runs["method"] == "random_search")]
+    assert (final_rows(own)["spent"] == own["budget"].iloc[0]).all()
+    (chosen,) = record(own, made_tables).searches
+    comparison = compare_task(load(TWO_BY_SEED, tables=made_tables), chosen.budget, [chosen])
+    assert comparison is not None
+    (against,) = comparison.rows
+    row = row_of(build_report(own, str(made_tables)), TWO_BY_SEED, "random_search")
+    found = [against.improvement, *against.improvement_interval]
+    assert [round_number(value) for value in found] == [*row[["improvement", "improvement_low", "improvement_high"]]]
+
+
+def test_a_family_s_row_does_not_depend_on_the_others(built: Report, made_tables: Path, runs: pd.DataFrame) -> None:
+    alone = build_report(runs[runs["method"] == "local_search"], str(made_tables))
+    for family in alone.families:
+        one, all_ = (
+            board.rows(family).set_index("method").loc["local_search", BOUNDS].tolist() for board in (alone, built)
+        )
+        assert one == all_
+
+
+def test_hypervolumes_do_not_depend_on_the_others(made_tables: Path, runs: pd.DataFrame) -> None:
+    weighed = runs[runs["task"] == TWO_BY_SEED].assign(objective="params")
+    wanted = ["resource", "hypervolume", "low", "high"]
+    alone, together = (
+        judge_fronts(some, str(made_tables))[lambda rows: rows["method"] == "local_search"][wanted].to_numpy().tolist()
+        for some in (weighed[weighed["method"] == "local_search"], weighed.iloc[::-1])
+    )
+    assert alone and alone == together
+
+
+def test_the_generator_is_of_what_is_estimated() -> None:
+    def drawn(*key: str) -> float:
+        return float(stats.resampling_rng(*key).random())
+
+    first = drawn("task", "method", "0a", "regret")
+    assert first == drawn("task", "method:samples=3", "0a", "regret") == drawn("task", "method 0a", "0a", "regret")
+    others = [("task 2", "method", "0a", "regret"), ("task", "method2", "0a", "regret"),
+              ("task", "method", "0b", "regret"), ("task", "method", "0a", "test score")]  # fmt: skip
+    assert len({first, *(drawn(*key) for key in others)}) == 5
 
 
 def test_a_choice_without_a_test_score_is_not_judged(tmp_path: Path) -> None:
@@ -206,58 +262,48 @@ def test_ranks_are_those_of_mean_regret(built: Report, runs: pd.DataFrame) -> No
     assert built.ranking.friedman == pytest.approx(ranks.friedman(means).pvalue)
 
 
-@pytest.mark.parametrize(
-    ("different", "groups"),
-    [
-        ([], (("a", "b", "c", "d"),)),
-        ([(0, 3)], (("a", "b", "c"), ("b", "c", "d"))),
-        ([(0, 1), (0, 2), (0, 3)], (("b", "c", "d"),)),
-        ([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)], ()),
-    ],
-)
-def test_groups_are_the_longest_stretches_without_a_difference(
-    different: list[tuple[int, int]], groups: tuple[tuple[str, ...], ...]
-) -> None:
-    alike = np.ones((4, 4), dtype=np.bool_)
-    for i, j in different:
-        alike[i, j] = alike[j, i] = False
-    assert report._groups("abcd", alike) == groups
-
-
-def test_too_few_tasks_for_a_test_are_said_to_be_too_few(built: Report) -> None:
-    note = ranking_note(built.ranking)
-    assert "no pair can be told apart" in note and "Friedman's test: p = " in note
-
-
-def answer_for(built: Report, family: str) -> Verdict:
-    (found,) = (verdict for verdict in verdicts(built) if verdict.family == family)
+def answer_for(built: Report, family: str) -> Answer:
+    (found,) = (answer for answer in answers(built) if answer.family == family)
     return found
 
 
-def test_the_verdict_says_where_a_search_saw_the_very_agents_that_are_tested(built: Report) -> None:
-    assert f"On {SINGLE_SEED} there is one train seed" in answer_for(built, "atari-ss1@lite").evidence
-    assert "one train seed" not in answer_for(built, "minatar-ss1@lite").evidence
+@pytest.mark.parametrize(
+    ("difference_", "p", "interval", "expected"),
+    [
+        (-1.0, 0.01, (0.6, 0.8), "better"),
+        (-1.0, 0.01, (0.4, 0.8), "mixed"),
+        (-1.0, 0.06, (0.6, 0.8), "open"),
+        (1.0, 0.01, (0.2, 0.4), "worse"),
+        (1.0, 0.01, (0.2, 0.6), "mixed"),
+        (-1.0, math.nan, (0.6, 0.8), "open"),
+        (-1.0, 0.01, (math.nan, math.nan), "mixed"),
+    ],
+)
+def test_one_rule_judges(difference_: float, p: float, interval: tuple[float, float], expected: str) -> None:
+    assert verdict(difference_, p, interval) == expected
 
 
-def test_the_verdict_names_a_method_only_where_it_surely_beats_random_search(
+def test_the_answer_names_a_method_only_where_it_surely_beats_random_search(
     made_tables: Path, runs: pd.DataFrame, many_seeds: tuple[Path, pd.DataFrame]
 ) -> None:
     poor = build_report(pd.concat([runs, choosing(runs, made_tables, "mine", "k2-k2")]), str(made_tables))
     assert answer_for(poor, "minatar-ss1@lite").level == "none"
-    assert answer_for(poor, "minatar-ss1@lite").headline == "Use random search: no method surely beats it."
     good = build_report(pd.concat([runs, choosing(runs, made_tables, "mine")]), str(made_tables))
     two, one = answer_for(good, "minatar-ss1@lite"), answer_for(good, "atari-ss1@lite")
-    for found in (two, one):
-        assert found.level == "here" and "on these tables" in found.headline and "is unknown" in found.sureness
+    for found, task in ((two, TWO_BY_SEED), (one, SINGLE_SEED)):
+        assert (found.level, found.method) == ("here", "mine") and any("is unknown" in note for note in found.notes)
+        row = row_of(good, task, "mine")
+        assert all(show(row[name]) in found.numbers for name in ("improvement", "improvement_low", "improvement_high"))
+        assert "4 methods" in found.numbers and "10 whole trainings" in found.numbers
+        assert any(SINGLE_SEED in note for note in found.notes) is (task == SINGLE_SEED), "the very agents it saw"
     folder, own = many_seeds
     known = build_report(pd.concat([own, choosing(own, folder, "mine")]), str(folder))
     sure = answer_for(known, "minatar-ss1@lite")
     assert sure.level == "better" and sure.headline == "Use mine: it beats random search."
-    assert "Counting the noise of the train seeds too" in sure.sureness
-    for found in (two, one):
-        row = row_of(good, found.tasks[0], "mine")
-        assert all(show(row[name]) in found.evidence for name in ("improvement", "improvement_low", "improvement_high"))
-        assert "corrected for 4 methods" in found.evidence and "10 whole trainings" in found.evidence
+    assert not math.isnan(sure.tables[0])
+    row = row_of(known, ALL, "mine")
+    assert row["verdict"] == "better" and row["p"] < 0.05
+    assert pd.isna(row_of(known, ALL, "random_search")["verdict"]), "the yardstick is not judged"
 
 
 def test_a_lucky_single_run_is_no_answer_beside_a_sure_one(made_tables: Path, runs: pd.DataFrame) -> None:
@@ -279,11 +325,10 @@ def test_two_runs_that_agree_are_no_answer(others: tuple[str, ...], made_tables:
         chosen = pd.concat([runs[runs["method"].isin(others)], lucky[lucky["seed"] < count]])
         built = build_report(chosen, str(made_tables))
         answer = answer_for(built, "minatar-ss1@lite")
-        row = row_of(built, answer.tasks[0], "lucky")
+        row = row_of(built, TWO_BY_SEED, "lucky")
         assert row["improvement_low"] == row["improvement_high"] > 0.8 and row["runs"] == count
         assert (answer.level, answer.method) == (level, "lucky")
-        assert f"; {count} runs; 0.5 is as good" in answer.evidence
-        assert ("That is no proof" in answer.evidence) is (level == "none") and "(Holm)" in answer.evidence
+        assert f"{count} runs" in answer.numbers
 
 
 def test_the_leaderboard_and_the_findings_page_test_alike(made_tables: Path, runs: pd.DataFrame) -> None:
@@ -292,10 +337,11 @@ def test_the_leaderboard_and_the_findings_page_test_alike(made_tables: Path, run
     page = compare_task(load(TWO_BY_SEED, tables=made_tables), 10_000_000, searches)
     assert page is not None
     judged = build_report(many, str(made_tables)).tasks[TWO_BY_SEED]
-    rows = [row for row in page.rows if row.verdict != "control"]
-    here = _tests([judged], [row.method for row in rows])
-    assert here["p"] == pytest.approx([row.adjusted for row in rows])
-    assert np.array(here["difference"]) * judged.gap == pytest.approx([row.test.mean for row in rows])
+    rows = [row for row in page.rows if not row.is_control]
+    here = compare_methods([judged], [row.method for row in rows])
+    for row in rows:
+        found, p = here[row.method]
+        assert p == pytest.approx(row.adjusted) and found.mean * judged.gap == pytest.approx(row.test.mean)
 
 
 def test_runs_of_random_search_vary_where_they_are_the_yardstick(made_tables: Path) -> None:
@@ -306,20 +352,12 @@ def test_runs_of_random_search_vary_where_they_are_the_yardstick(made_tables: Pa
     assert few.error > 1.2 * many.error and many.error == pytest.approx(exact.error, rel=0.01)
 
 
-def test_who_is_better_more_often_but_worse_on_average_is_no_answer(made_tables: Path, runs: pd.DataFrame) -> None:
-    good = build_report(pd.concat([runs, choosing(runs, made_tables, "mine")]), str(made_tables))
-    frame = good.frame.copy()
-    frame.loc[frame["method"] == "mine", "regret_mean"] = 2.0
-    assert answer_for(good, "minatar-ss1@lite").method == "mine"
-    assert answer_for(replace(good, frame=frame), "minatar-ss1@lite").level == "none"
-
-
 def test_random_search_is_never_the_method_that_beats_it(made_tables: Path, runs: pd.DataFrame) -> None:
     best = choosing(runs, made_tables, "random_search:samples=9")
     alone = pd.concat([runs[runs["method"] == "random_search"], best])
-    answers = verdicts(build_report(alone, str(made_tables)))
-    assert {answer.level for answer in answers} == {"unknown"}
-    assert answers[0].evidence == "Only random search was run."
+    found = answers(build_report(alone, str(made_tables)))
+    assert {answer.level for answer in found} == {"unknown"}
+    assert found[0].numbers == "Only random search was run."
 
 
 def test_facts_of_the_tables(made_tables: Path, tmp_path: Path) -> None:
@@ -329,32 +367,26 @@ def test_facts_of_the_tables(made_tables: Path, tmp_path: Path) -> None:
     scores = load(TWO_BY_SEED, tables=made_tables).table.columns["return_last100"][:, :, -1]
     assert two.halves.agreement == ranks.noise_ceiling(scores) and two.cells == 100 and two.complete_seeds == 4
     assert two.cpu_hours == pytest.approx(100 * 200 / 3600) and two.effort == 100_000_000
-    assert agreement(facts[SINGLE_SEED]) == "unknown with one train seed"
-    assert agreement(two).startswith(show(two.halves.agreement.tau))
+    assert agreement(facts[SINGLE_SEED].halves, 25) == "unknown with one train seed"
+    assert agreement(two.halves, 25).startswith(show(two.halves.agreement.tau))
     write_made_table(tmp_path, TWO_BY_SEED, 2, ["k1-k1", "k5-k5"])
     (partial,) = table_facts(str(tmp_path))
     assert partial.covered.shape == (2, 25) and partial.cells == 4 and partial.complete_seeds == 0
-    assert partial.covered[:, [0, 24]].all() and agreement(partial) == "unknown with no complete train seed"
+    assert partial.covered[:, [0, 24]].all() and agreement(partial.halves, 25).endswith("no complete train seed")
 
 
 def test_the_checklist_is_filled_from_the_provenance(made_tables: Path, built: Report, runs: pd.DataFrame) -> None:
-    facts = table_facts(str(made_tables))
+    facts = [fact for fact in table_facts(str(made_tables)) if fact.task in built.tasks]
     items = {item.question: item for item in checklist(built, runs, facts)}
     assert len(items) == 17
-    assert "Nothing: local_search, random_search." in items["What differs from the methods' papers?"].evidence
     text = " ".join(item.evidence for item in items.values())
     final = final_rows(runs)
-    judged = [fact for fact in facts if fact.task in built.tasks]
-    assert f"{show(sum(fact.cpu_hours for fact in judged))} CPU hours" in text
-    assert f"{show(final['cpu_seconds'].sum() / 3600)} CPU hours of training" in text
-    assert all(fact.digest in text and fact.recipe in text for fact in judged)
+    assert f"{show(sum(fact.cpu_hours for fact in facts))} CPU hours" in text
+    assert f"{show(final['cpu_seconds'].sum() / 3600)} CPU hours looked up" in text
+    assert all(fact.digest in text and fact.recipe in text for fact in facts)
     assert all(configuration in text for configuration in runs["configuration"].unique())
-    assert items["How hyperparameters were tuned, and at what cost?"].answer == "yes"
-    assert (
-        "Not tuned by this package: local_search" in items["How hyperparameters were tuned, and at what cost?"].evidence
-    )
     assert "random_search:samples=3" in items["How hyperparameters were tuned, and at what cost?"].evidence
-    assert items["Code of the search methods?"].answer == "yes"
+    assert items["Code of the search methods?"].answer == "yes" and "{" not in text
     mine = pd.concat([runs, choosing(runs, made_tables, "mine").assign(mode="live")])
     other = {item.question: item for item in checklist(build_report(mine, str(made_tables)), mine, facts)}
     assert other["Code of the search methods?"].answer == "partly"
@@ -363,7 +395,7 @@ def test_the_checklist_is_filled_from_the_provenance(made_tables: Path, built: R
 
 @pytest.mark.parametrize("value", [0.0, 0.09996, 0.123456, 9.996, 99.96, 123.456, 1234.5, -0.0421, 1e-7, 60212.0])
 def test_a_number_is_shown_as_it_is_stored(value: float) -> None:
-    assert float(show(round_number(value))) == round_number(value) == pytest.approx(value, rel=6e-3)
+    assert float(show(round_number(value)).replace(",", "")) == round_number(value) == pytest.approx(value, rel=6e-3)
 
 
 def test_a_missing_number_is_a_dash() -> None:

@@ -113,8 +113,6 @@ def test_reports_name_what_a_stored_table_stands_in_for(made_tables: Path, tmp_p
     said = runs.groupby("method")["approximation"].first()
     assert "proxies" in said["enas"] and "inherits" in said["eas"] and said["spos"] == ""
     for name in (
-        "summary.md",
-        "summary.csv",
         "leaderboard.md",
         "leaderboard.csv",
         "leaderboard.tex",

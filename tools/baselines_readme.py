@@ -1,165 +1,90 @@
-"""Writes the current ranking, by score and against cost, into ``baselines/README.md``.
+"""Write what the leaderboard says, by score and against cost, into ``baselines/README.md``.
 
-From the leaderboard that ``make leaderboard`` keeps there:
+From the files that ``make leaderboard`` leaves in ``results/``:
 
 python tools/baselines_readme.py
 """
 
 from __future__ import annotations
 
-import csv
-import math
-import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nasbench_rl._utils.text import NONE, estimate, fixed, markdown_table, percent, pvalue, show
 
 ROOT = Path(__file__).resolve().parents[1]
-BASELINES = ROOT / "baselines"
+BASELINES, RESULTS = ROOT / "baselines", ROOT / "results"
 BEGIN, END = "<!-- ranking: made by tools/baselines_readme.py -->", "<!-- end of ranking -->"
 COST_BEGIN, COST_END = "<!-- against cost: made by tools/baselines_readme.py -->", "<!-- end of against cost -->"
-ALL_TASKS = "all tasks"
-RANDOM, WEIGHING = "random_search", ("mnas", "monas", "rena")
-"""The reference, and the methods whose reward weighs a cost."""
-LEFT_OUT, NONE, MOST = "left out", "–", 0.5
-"""A column of fronts, an empty cell, and the share of guesses above which a front is of too few networks to judge."""
+RANDOM = "random_search"
+MOST = 0.5
+"""Share of networks left out above which a front has too few networks to be judged."""
 
 
-def ranking(markdown: str, rows: list[dict[str, str]]) -> str:
-    """The leaderboard's answers, and a table a task family: rank, chance to beat random search, regret, runs."""
-    answers = [line for line in markdown.partition("\n## ")[2].splitlines() if line.startswith("- **")]
-    lines = [
-        "Mean regret is divided by that of a draw at random: 0 is the best architecture, 1 no better than a draw.",
-        "",
-    ]
-    lines += [*answers[: len({row["family"] for row in rows})]]
-    for family in dict.fromkeys(row["family"] for row in rows):
-        lines += ["", f"**{family}**", "", "| method | rank | beats random search [95 %] | mean regret | runs |"]
-        lines.append("|---|---|---|---|---|")
-        own = [row for row in rows if row["family"] == family and row["task"] == ALL_TASKS]
-        for row in (row for row in own if row["runs"] != "0"):
-            interval = f" [{row['improvement_low']}, {row['improvement_high']}]" if row["improvement_low"] else ""
-            chance = row["improvement"] + interval or "–"  # the exact line is what the others are compared with
-            cells = [f"`{row['method']}`", row["rank"], chance, row["regret_mean"], row["runs"]]
-            lines.append("| " + " | ".join(cell or "–" for cell in cells) + " |")
-        approximate = {row["method"]: row["approximation"] for row in own if row["approximation"]}
-        if approximate:
-            lines += ["", "Approximate: " + "; ".join(f"`{name}` ({what})" for name, what in approximate.items()) + "."]
-    return "\n".join(lines)
+def ranking(board: pd.DataFrame) -> str:
+    """Return a table of the methods that beat random search, and of each family's best by mean regret."""
+    rows = board[(board["task"] == "all tasks") & (board["mode"] != "reference")]
+    best = rows.groupby("family", sort=False).head(1).index
+    kept = rows[(rows["verdict"] == "better") | rows.index.isin(best) | (rows["method"] == RANDOM)]
+    cells = [
+        (row.family, f"`{row.method}`" + " (approximate)" * (not pd.isna(row.approximation)),
+         NONE if pd.isna(row.verdict) else row.verdict, pvalue(row.p),
+         estimate(row.improvement, row.improvement_low, row.improvement_high), show(row.regret_mean), f"{row.runs:.0f}")
+        for row in kept.itertuples()
+    ]  # fmt: skip
+    header = ("tasks", "method", "verdict", "p", "beats random search [95 %]", "mean regret", "runs")
+    return markdown_table(header, cells)
 
 
-@dataclass(frozen=True)
-class Fronts:
-    """A task's table of hypervolumes.
-
-    Attributes:
-        columns: resource → method → hypervolume with its interval.
-        guessed: method → share of its networks that were guessed and left out; empty where none are.
-    """
-
-    columns: dict[str, dict[str, str]]
-    guessed: dict[str, str]
-
-    @classmethod
-    def read(cls, rows: list[str]) -> Fronts:
-        """``rows``: of the Markdown table, its head first."""
-        head, *body = [cells_of(row) for row in rows if not row.startswith("| ---")]
-        columns = {
-            name.split(",")[1].split("[")[0].strip(): {row[0]: row[at] for row in body}
-            for at, name in enumerate(head)
-            if name.startswith("hypervolume,")
-        }
-        at = head.index(LEFT_OUT) if LEFT_OUT in head else None
-        return cls(columns, {row[0]: row[at] for row in body} if at is not None else {})
-
-    def mostly_guessed(self, method: str) -> bool:
-        """Whether a method's front is of too few networks to judge it."""
-        return share_of(self.guessed.get(method, NONE)) > MOST
-
-    def cell(self, method: str, resource: str) -> str:
-        """The hypervolume, with the share left out; a dash where most are."""
-        share = self.guessed.get(method, NONE)
-        if share == NONE:
-            return self.columns.get(resource, {}).get(method, NONE)
-        shown = NONE if self.mostly_guessed(method) else self.columns.get(resource, {}).get(method, NONE)
-        return f"{shown}, {share} {LEFT_OUT}"
-
-    def highest(self, resource: str) -> str:
-        """The best method that ran often enough for an interval, and was not guessed for the most part."""
-        judged = {
-            name: cell
-            for name, cell in self.columns.get(resource, {}).items()
-            if not math.isnan(bounds_of(cell)[0]) and not self.mostly_guessed(name)
-        }
-        best = max(judged, key=lambda name: float(judged[name].split()[0]), default=NONE)
-        return NONE if best == NONE else f"`{best}` {judged[best]}"
-
-
-def against_cost(markdown: str) -> str:
-    """Hypervolume of score against the cost that a method weighs, beside random search's, a row a task and cost.
-
-    And in a sentence where a method's interval lies wholly on one side of random search's.
-    """
-    section = markdown.partition("\n## Score against cost\n")[2].partition("\n## ")[0]
-    found: dict[str, Fronts] = {}
-    weighed: dict[str, list[str]] = {}
-    for part in section.split("\n### ")[1:]:
-        rows = [line for line in part.splitlines() if line.startswith("| ")]
-        found[part.splitlines()[0]] = Fronts.read(rows)
-        for cells in map(cells_of, rows):
-            if cells[0] in WEIGHING and cells[0] not in weighed.setdefault(cells[1], []):
-                weighed[cells[1]].append(cells[0])
+def against_cost(fronts: pd.DataFrame) -> str:
+    """Return hypervolumes of score against each cost that a method weighs, with random search's, and who differs."""
+    searches = fronts[fronts["mode"] != "reference"].assign(judged=lambda rows: ~(rows["left_out"] > MOST))
     parts: list[str] = []
-    told: list[str] = []
-    for resource in sorted(weighed):
-        methods = sorted(weighed[resource])
-        head = ["task", f"`{RANDOM}`", *(f"`{name}`" for name in methods), "highest of all methods"]
-        weigh = "weighs" if len(methods) == 1 else "weigh"
-        parts += ["", f"Score against {resource}, which {' and '.join(head[2:-1])} {weigh}:", ""]
-        parts += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-        for task, fronts in found.items():
-            cells = [fronts.cell(name, resource) for name in (RANDOM, *methods)]
-            parts.append(f"| `{task}` | " + " | ".join([*cells, fronts.highest(resource)]) + " |")
-        for name in methods:
-            told += [f"`{name}` {side} on {', '.join(tasks)}" for side, tasks in _apart(found, name, resource).items()]
-    answer = "; ".join(told) if told else "of none of them on any task"
-    return "\n".join(
-        [
-            "Interval, not corrected for the number of comparisons, wholly above or below random search's: "
-            f"{answer}. Elsewhere they are not told apart from it. A dash and no word where most of the networks that "
-            "a search looked at were never trained.",
-            *parts,
-        ]
-    )
+    apart: list[str] = []
+    for resource, weighing in searches[searches["objective"] == searches["resource"]].groupby("resource"):
+        methods = sorted(set(weighing["method"]))
+        rows = []
+        for task, of in searches[searches["resource"] == resource].groupby("task"):
+            by_method = of.set_index("method")
+            rows.append([f"`{task}`", *(_cell(by_method, name) for name in (RANDOM, *methods)), _highest(of)])
+            apart += [f"`{name}` {side} on `{task}`" for name in methods if (side := _side(by_method, name))]
+        header = ["task", *(f"`{name}`" for name in (RANDOM, *methods)), "highest of all methods"]
+        parts += [f"Score against {resource}, weighed by {', '.join(methods)}:", markdown_table(header, rows)]
+    lines = "Interval (not corrected for the number of comparisons) entirely above or below random search's: "
+    return "\n\n".join([lines + ("; ".join(apart) or "none") + ".", *parts])
 
 
-def _apart(found: dict[str, Fronts], method: str, resource: str) -> dict[str, list[str]]:
-    """Tasks where a method's interval lies wholly ``"above"`` or ``"below"`` random search's."""
-    apart: dict[str, list[str]] = {}
-    for task, fronts in found.items():
-        if fronts.mostly_guessed(method) or fronts.mostly_guessed(RANDOM):
-            continue
-        own, other = (bounds_of(fronts.columns.get(resource, {}).get(name, "")) for name in (method, RANDOM))
-        if own[0] > other[1] or own[1] < other[0]:
-            apart.setdefault("above" if own[0] > other[1] else "below", []).append(f"`{task}`")
-    return apart
+def _cell(by_method: pd.DataFrame, name: str) -> str:
+    """Show a hypervolume, with the share of networks left out; a dash where most are."""
+    if name not in by_method.index:
+        return NONE
+    row = by_method.loc[name]
+    left = "" if pd.isna(row["left_out"]) else f", {percent(row['left_out'])} left out"
+    return (_estimate(row) if row["judged"] else NONE) + left
 
 
-def share_of(cell: str) -> float:
-    """Of ``68 %``; 0 where there is none."""
-    number = cell.removesuffix("%").strip()
-    return float(number) / 100 if number.replace(".", "").isdigit() else 0.0
+def _estimate(row: Any) -> str:
+    return fixed(row["hypervolume"]) + ("" if pd.isna(row["low"]) else f" [{fixed(row['low'])}, {fixed(row['high'])}]")
 
 
-def cells_of(row: str) -> list[str]:
-    """Of a row of a Markdown table."""
-    return [cell.strip() for cell in row.strip().strip("|").split("|")]
+def _highest(of: pd.DataFrame) -> str:
+    """Show the best method that ran often enough for an interval and was not mostly left out."""
+    judged = of[of["judged"] & of["low"].notna()]
+    if judged.empty:
+        return NONE
+    best = judged.loc[judged["hypervolume"].idxmax()]
+    return f"`{best['method']}` {_estimate(best)}"
 
 
-def bounds_of(cell: str) -> tuple[float, float]:
-    """Of ``0.8 [0.7, 0.9]``; NaN where there are none."""
-    bounds = re.search(r"\[(.*), (.*)\]", cell)
-    return (float(bounds[1]), float(bounds[2])) if bounds else (math.nan, math.nan)
+def _side(by_method: pd.DataFrame, name: str) -> str:
+    """Return on which side of random search's interval a method's lies, if entirely."""
+    if not {name, RANDOM} <= set(by_method.index[by_method["judged"]]):
+        return ""
+    own, other = by_method.loc[name], by_method.loc[RANDOM]
+    return "above" if own["low"] > other["high"] else "below" if own["high"] < other["low"] else ""
 
 
 def replace_block(page: Path, begin: str, end: str, filled: str) -> None:
@@ -169,14 +94,10 @@ def replace_block(page: Path, begin: str, end: str, filled: str) -> None:
     page.write_text(f"{before}{begin}\n{filled}\n{end}{after}")
 
 
-def main() -> int:
-    """Replace the ranking."""
-    with (BASELINES / "leaderboard.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    filled = ranking((BASELINES / "leaderboard.md").read_text(), rows)
-    replace_block(BASELINES / "README.md", BEGIN, END, filled)
-    costs = against_cost((BASELINES / "leaderboard.md").read_text())
-    replace_block(BASELINES / "README.md", COST_BEGIN, COST_END, costs)
+def main(folder: Path = RESULTS, page: Path = BASELINES / "README.md") -> int:
+    """Replace both blocks."""
+    replace_block(page, BEGIN, END, ranking(pd.read_csv(folder / "leaderboard.csv")))
+    replace_block(page, COST_BEGIN, COST_END, against_cost(pd.read_csv(folder / "hypervolume.csv")))
     return 0
 
 

@@ -17,12 +17,13 @@ import pandas as pd
 from baselines_readme import BASELINES, ROOT, replace_block
 
 from nasbench_rl import cli, cores, load
-from nasbench_rl.compare import parse_method
 from nasbench_rl.errors import InvalidValueError, TableError
-from nasbench_rl.experiment import Judge, Search, table_digest
+from nasbench_rl.experiment import Judge, Search
 from nasbench_rl.leaderboard.runs_schema import read_runs
+from nasbench_rl.options import parse_method
 from nasbench_rl.pool import run_all
-from nasbench_rl.summary import final_rows, summarise, table_note
+from nasbench_rl.stats import bootstrap_interval, interquartile_mean, resampling_rng
+from nasbench_rl.summary import distinct, final_rows, table_note
 from nasbench_rl.task import get_task
 
 LIVE_RUNS = BASELINES / "live_runs.parquet"
@@ -66,7 +67,7 @@ def judged_anew(live: pd.DataFrame, tables: Path) -> pd.DataFrame:
         bench = load(str(task), tables=tables)
         judge = Judge(bench)
         scores = of_task["incumbent"].map({arch: judge.test_score(arch)[0] for arch in of_task["incumbent"].unique()})
-        judged.append(of_task.assign(table=table_digest(bench), test_score=scores, regret=judge.best - scores))
+        judged.append(of_task.assign(table=bench.digest, test_score=scores, regret=judge.best - scores))
     return pd.concat(judged, ignore_index=True)
 
 
@@ -87,7 +88,7 @@ def compared(live: pd.DataFrame, tabular: pd.DataFrame, tables: Path) -> str:
         digests = sorted({digest for runs in pair for digest in runs["table"]})
         if len(digests) > 1:
             raise TableError(f"the table of {task} changed meanwhile ({', '.join(digests)}); run the tool again")
-        rows = [row for runs in pair for row in _rows(runs, tables)]
+        rows = [row for runs in pair for row in _rows(runs)]
         methods = [*dict.fromkeys(pair[0]["method"])]
         rows.sort(key=lambda row: methods.index(row[0].strip("`")))  # stable: live before tabular
         parts += [f"**{task}**, {_budgets(pair[0])}", "", f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
@@ -96,17 +97,19 @@ def compared(live: pd.DataFrame, tabular: pd.DataFrame, tables: Path) -> str:
     return "\n".join(parts).rstrip()
 
 
-def _rows(runs: pd.DataFrame, tables: Path) -> list[tuple[str, ...]]:
-    chosen = final_rows(runs).groupby("method")["incumbent"]
-    summary = summarise(runs, str(tables))
-    return [
-        (
-            f"`{row.method}`", row.mode, str(row.runs), _number(row.regret_mean),
-            _estimate(row.regret_iqm, row.regret_low, row.regret_high, row.runs), _number(row.test_score, 4),
-            _choices(chosen.get_group(row.method)),
-        )
-        for row in summary[summary["mode"] != "reference"].itertuples()
-    ]  # fmt: skip
+def _rows(runs: pd.DataFrame) -> list[tuple[str, ...]]:
+    rows = []
+    for method, final in final_rows(runs).groupby("method", sort=False):
+        task, configuration = final["task"].iloc[0], distinct(final["configuration"])
+        regret = final["regret"].to_numpy()[:, None]
+        rng = resampling_rng(task, str(method), configuration, "regret")
+        low, high = bootstrap_interval(regret, interquartile_mean, rng)
+        rows.append(
+            (f"`{method}`", final["mode"].iloc[0], str(len(final)), _number(float(regret.mean())),
+             _estimate(interquartile_mean(regret), low, high, len(final)), _number(final["test_score"].mean(), 4),
+             _choices(final["incumbent"]))
+        )  # fmt: skip
+    return rows
 
 
 def _number(value: float, digits: int = 3) -> str:

@@ -23,9 +23,8 @@ from baselines_readme import BASELINES, ROOT, replace_block
 
 from nasbench_rl import cli, load, provenance
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.experiment import table_digest
 from nasbench_rl.records import Evaluation, Split
-from nasbench_rl.table import SPLITS
+from nasbench_rl.splits import SPLITS
 from nasbench_rl.tabular_benchmark import TabularBenchmark
 
 TASK = "nsc-chain/font-letters@lite"
@@ -159,7 +158,7 @@ def block(bench: TabularBenchmark, found: Sequence[Compared]) -> str:
             f"distribution {expected[0]:.1f} and {expected[1]:.1f} would on average: few seeds show less than the "
             "whole spread.",
             "",
-            f"Live: code {provenance.code_version()}, on {provenance.machine()}. Table {table_digest(bench)}.",
+            f"Live: code {provenance.code_version()}, on {provenance.machine()}. Table {bench.digest}.",
         ]
     )
 

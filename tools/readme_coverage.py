@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from baselines_readme import ROOT, replace_block
+
 from nasbench_rl import store
+from nasbench_rl._utils.text import markdown_table
 from nasbench_rl.task import get_task, task_ids
 
-ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- coverage: made by tools/readme_coverage.py -->", "<!-- end of coverage -->"
 
 
 def coverage_table(folder: Path) -> str:
-    """Markdown: one row a task that has a table."""
+    """Return Markdown: one row for each task that has a table."""
     manifest = store.read_manifest(folder)
-    lines = ["| task | architectures | train seeds | cells | training | score |", "|---|---|---|---|---|---|"]
+    rows = []
     for id_ in task_ids():
         task, entry = get_task(id_), manifest.get(store.table_name(get_task(id_)))
         if entry is None or not entry.cells:
@@ -27,17 +29,13 @@ def coverage_table(folder: Path) -> str:
             whole = len(task.space) * len(entry.train_seeds)
             cells += "" if entry.cells == whole else f" of {whole}: still training"
             archs += f" of {len(task.space)}"
-        lines.append(f"| `{id_}` | {archs} | {seeds} | {cells} | {length} | `{task.metric}` |")
-    return "\n".join(lines)
+        rows.append((f"`{id_}`", archs, seeds, cells, length, f"`{task.metric}`"))
+    return markdown_table(("task", "architectures", "train seeds", "cells", "training", "score"), rows)
 
 
 def main() -> int:
     """Replace what stands between the marks."""
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    readme.write_text(f"{before}{BEGIN}\n{coverage_table(ROOT / 'tables')}\n{END}{after}")
+    replace_block(ROOT / "README.md", BEGIN, END, coverage_table(ROOT / "tables"))
     return 0
 
 

@@ -33,6 +33,11 @@ def percent(share: float) -> str:
     return NONE if math.isnan(share) else f"{100 * share:.0f} %"
 
 
+def pvalue(p: float) -> str:
+    """Return a p-value with two significant digits, ``< 0.001``, or a dash if it is missing."""
+    return NONE if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
 def estimate(value: float, low: float, high: float, digits: int = 3) -> str:
     """Return ``value [low, high]``, or the value alone if the interval is missing."""
     return show(value, digits) + ("" if math.isnan(low) else f" [{show(low, digits)}, {show(high, digits)}]")

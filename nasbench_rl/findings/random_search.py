@@ -23,8 +23,8 @@ from nasbench_rl.improvement import (
     improvement_draws,
     train_seed_interval,
 )
-from nasbench_rl.leaderboard.certainty import Difference, difference, pooled, pvalue
 from nasbench_rl.leaderboard.report import ALL, is_random_search
+from nasbench_rl.leaderboard.verdict import Difference, difference, pooled, pvalue
 from nasbench_rl.stats import ALPHA, LEVEL, RESAMPLES, Array, percentile_interval, resampling_rng
 from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.summary import random_search_chances

@@ -2,16 +2,10 @@
 
 Two objectives: the test score, up, and a resource (params, FLOPs or measured latency), down. Both are scaled over the
 table to [0, 1], the resource by its logarithm, so that halving it counts the same everywhere. The hypervolume is the
-area that a set of architectures dominates from a reference point a tenth beyond the worst of the table in either
-objective (at −0.1 of the scale), as a share of what the table's true front dominates: 1 is the whole front.
-
-As with regret, validation chooses and test judges: at every point of a search its set is the front of the validation
-scores it has seen, at the highest fidelity it has reached, against the resource. Test scores tell what that set is
-worth, so that the hypervolume may fall. Where a space is too large for a whole table (NSC) the true front is unknown:
-front and scale are then those of the networks that were trained, and of what a search has looked at only these count.
-A surrogate's guess is no measurement: it joins no front, and ``left_out`` tells how many networks that concerns.
-
-Every method can be judged so; those that weigh a resource themselves declare it (``methods.objective_of``).
+area that a set of architectures dominates from a reference point at −0.1 of either scale, as a share of what the true
+front of the table dominates. Validation chooses and test judges, so the hypervolume may fall during a search. Where a
+space is too large for a whole table (NSC), front and scale are those of the networks that were trained; a surrogate's
+guess joins no front, and ``left_out`` is the share of networks that concerns.
 """
 
 from __future__ import annotations
@@ -26,11 +20,11 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import stats
+from nasbench_rl._utils.typing import Floats, Ints
 from nasbench_rl.errors import MissingCellError
 from nasbench_rl.records import RESOURCES, Resource
-from nasbench_rl.stats import Array
 from nasbench_rl.stored_benchmark import StoredBenchmark
-from nasbench_rl.summary import distinct, judge_table
+from nasbench_rl.summary import Tables, distinct
 
 MARGIN = 0.1
 """How far beyond the worst of the table the reference point lies, on the scale of either objective."""
@@ -42,7 +36,7 @@ BY_VALIDATION = "front by validation scores"
 Members = tuple[str, ...]
 
 
-def front(costs: Array, scores: Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+def front(costs: Floats, scores: Floats) -> Ints:
     """Positions of the points that no other beats in both: cheaper first. Of equal points the first is kept.
 
     Args:
@@ -57,7 +51,7 @@ def front(costs: Array, scores: Array) -> np.ndarray[Any, np.dtype[np.int64]]:
     return order[scores[order] > before]
 
 
-def hypervolume(points: Array) -> float:
+def hypervolume(points: Floats) -> float:
     """Area between the origin and (n, 2) points, of which more is better in both; what is below 0 counts as 0.
 
     >>> hypervolume(np.array([[2.0, 1.0], [1.0, 3.0]]))
@@ -84,8 +78,8 @@ class Objectives:
     """
 
     names: Sequence[str]
-    costs: Array
-    scores: Array
+    costs: Floats
+    scores: Floats
     resource: Resource
     bench: StoredBenchmark
     _known: dict[Members, float] = field(default_factory=dict, repr=False)
@@ -96,7 +90,7 @@ class Objectives:
         return {name: i for i, name in enumerate(self.names)}
 
     @cached_property
-    def points(self) -> Array:
+    def points(self) -> Floats:
         """(architectures, 2) both objectives on their scale, from the reference point: more is better."""
         return np.stack([_scaled(-np.log(self.costs)), _scaled(self.scores)], axis=1) + MARGIN
 
@@ -111,7 +105,7 @@ class Objectives:
         return self.bench.task.exhaustive
 
     @property
-    def true_front(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def true_front(self) -> Ints:
         """Positions of the front by test scores, cheapest first."""
         return front(self.costs, self.scores)
 
@@ -123,7 +117,7 @@ class Objectives:
         return self._known[key]
 
     def front_of(self, scores: Mapping[str, float]) -> Members:
-        """The front of some architectures by the scores given, cheapest first; of equal ones the first is kept."""
+        """Return the front of some architectures by the scores given, cheapest first; the first of equal ones."""
         # In plain Python: on the few architectures that a search has seen it is several times as fast as ``front``.
         order = sorted(scores, key=lambda name: (self.costs[self.at[name]], -scores[name]))
         members, best = [], -math.inf
@@ -134,14 +128,14 @@ class Objectives:
         return tuple(members)
 
 
-def _scaled(values: Array) -> Array:
-    """To [0, 1]; all 1 where all are alike."""
+def _scaled(values: Floats) -> Floats:
+    """Scale to [0, 1]; all 1 where all are alike."""
     low, high = values.min(), values.max()
     return np.ones_like(values) if low == high else (values - low) / (high - low)
 
 
 def objectives(bench: StoredBenchmark | None, resource: Resource) -> Objectives | None:
-    """Both objectives of a task.
+    """Collect both objectives of a task.
 
     Of a space too large for a table (NSC) they are those of the networks trained, as far as the resource is known.
 
@@ -180,9 +174,9 @@ class _Seen:
         self.means: dict[str, float] = {}
 
     def add(self, arch: str, fidelity: int, train_seed: int, score: float) -> bool:
-        """One evaluation; returns whether it told anything new.
+        """Take in one evaluation; return whether it added anything.
 
-        Networks that do not exist (train seed −1), missing scores and lower fidelities tell nothing.
+        Networks that do not exist (train seed −1), missing scores and lower fidelities add nothing.
         """
         if train_seed < 0 or score != score or fidelity < self._fidelity:
             return False
@@ -197,7 +191,7 @@ class _Seen:
 
 
 def anytime_fronts(run: pd.DataFrame, of: Objectives) -> list[Members]:
-    """The set that a search would give after each evaluation.
+    """Return the set that a search would give after each evaluation.
 
     Args:
         run: rows of ``experiment.COLUMNS`` of one run, by step.
@@ -213,7 +207,7 @@ def anytime_fronts(run: pd.DataFrame, of: Objectives) -> list[Members]:
 
 
 EVALUATION = ["arch", "fidelity", "train_seed", "score"]
-"""Columns of what a search is told."""
+"""Columns of what a search sees."""
 
 
 def _evaluations(run: pd.DataFrame) -> Iterable[tuple[str, int, int, float]]:
@@ -221,7 +215,7 @@ def _evaluations(run: pd.DataFrame) -> Iterable[tuple[str, int, int, float]]:
 
 
 def final_scores(runs: pd.DataFrame, of: Objectives) -> list[dict[str, float]]:
-    """What each run of one method on one task knows at its end, by search seed: validation scores by architecture."""
+    """Return the validation scores that each run of one method on one task knows at its end, by search seed."""
     found = []
     for _, run in runs[["seed", *EVALUATION]].groupby("seed", sort=True):
         seen = _Seen()
@@ -233,12 +227,12 @@ def final_scores(runs: pd.DataFrame, of: Objectives) -> list[dict[str, float]]:
 
 
 def final_fronts(runs: pd.DataFrame, of: Objectives) -> list[Members]:
-    """The set that each run of one method on one task ends with, by search seed."""
+    """Return the set that each run of one method on one task ends with, by search seed."""
     return [of.front_of(scores) for scores in final_scores(runs, of)]
 
 
-def hypervolume_curves(runs: pd.DataFrame, of: Objectives, grid: Array) -> Array:
-    """(runs, points) share of the true front's hypervolume on budgets ``grid``, of one method's runs on one task.
+def hypervolume_curves(runs: pd.DataFrame, of: Objectives, grid: Floats) -> Floats:
+    """Return (runs, points) shares of the true front's hypervolume on budgets ``grid``, for one method and task.
 
     NaN before a first score; 0 while a search has seen nothing but networks that are left out.
     """
@@ -249,8 +243,8 @@ def hypervolume_curves(runs: pd.DataFrame, of: Objectives, grid: Array) -> Array
     return np.stack(curves)
 
 
-def attained(fronts: Sequence[Members], of: Objectives) -> tuple[Array, Array]:
-    """(costs ascending, mean over runs of the best test score that a run's set offers at that cost or below).
+def attained(fronts: Sequence[Members], of: Objectives) -> tuple[Floats, Floats]:
+    """Return costs, ascending, and the best test score that a run's set offers up to each, mean over runs.
 
     A run that offers nothing at a cost counts there with the worst score of the table.
     """
@@ -265,25 +259,25 @@ def attained(fronts: Sequence[Members], of: Objectives) -> tuple[Array, Array]:
 
 
 def declared(runs: pd.DataFrame) -> dict[str, str]:
-    """The resource that each multi-objective method among ``runs`` weighs, by method."""
+    """Return the resource that each multi-objective method among ``runs`` weighs, by method."""
     known = runs.loc[runs["objective"].isin(RESOURCES), ["method", "objective"]].drop_duplicates("method")
     return {str(method): str(objective) for method, objective in known.itertuples(index=False, name=None)}
 
 
-def judge_fronts(runs: pd.DataFrame, tables: str | None = None) -> pd.DataFrame:
-    """``COLUMNS``: every method on every task that ``objectives`` knows, the best mean over the resources first.
+def judge_fronts(runs: pd.DataFrame, tables: Tables | str | None = None) -> pd.DataFrame:
+    """Judge every method on every task that ``objectives`` knows, the best mean over the resources first.
 
     Args:
         runs: rows of ``experiment.COLUMNS``, by run and step.
-        tables: folder of the tables that judge.
+        tables: that judge, or their folder.
 
     Returns:
         No rows where no method among ``runs`` declares an objective.
     """
-    rows: list[dict[str, Any]] = []
+    tables, rows = Tables.of(tables), list[dict[str, Any]]()
     weighed = declared(runs)
     for task, of_task in runs.groupby("task", sort=False) if weighed else ():
-        bench = judge_table(str(task), tables, of_task["mode"])
+        bench = tables.judge(str(task), of_task["mode"])
         known = [of for resource in RESOURCES if (of := objectives(bench, resource)) is not None]
         found: list[list[dict[str, Any]]] = []
         for method, of_method in of_task.groupby("method", sort=False):
@@ -300,7 +294,7 @@ def judge_fronts(runs: pd.DataFrame, tables: str | None = None) -> pd.DataFrame:
 
 
 def _method_rows(runs: pd.DataFrame, known: Sequence[Objectives]) -> list[dict[str, Any]]:
-    """A row a resource, of one method's runs on one task."""
+    """Make a row for each resource, of one method's runs on one task."""
     scores: dict[Members, list[dict[str, float]]] = {}  # latency may be known of fewer networks than the others
     first = runs.iloc[0]
     rng = partial(stats.resampling_rng, first["task"], first["method"], distinct(runs["configuration"]))
@@ -325,14 +319,14 @@ def _left_out(runs: pd.DataFrame, of: Objectives) -> float:
 
 def _row(scores: Sequence[Mapping[str, float]], of: Objectives, rng: np.random.Generator) -> dict[str, Any]:
     shares = np.array([[of.share(of.front_of(of_run))] for of_run in scores])
-    low, high = stats.bootstrap_interval(shares, np.mean, rng, vectorised=True)
+    low, high = stats.bootstrap_interval(shares, np.mean, rng)
     return {
         "resource": of.resource, "hypervolume": float(shares.mean()), "low": float(low), "high": float(high),
     }  # fmt: skip
 
 
 def reference_fronts(of: Objectives) -> dict[str, Members]:
-    """What all validation scores together would choose, and what a search for the score alone would find at best."""
+    """Return what all validation scores together would choose, and the best a search for the score only could find."""
     best = of.names[int(np.argmax(of.scores))]
     seen = of.bench.table.view("validation").mean[:, -1]
     scores = {name: float(seen[of.bench.table.row_of[name]]) for name in of.names}

@@ -1,35 +1,19 @@
-"""A leaderboard's numbers as text, the same in every file: which columns are shown, under which titles, how written."""
+"""Tables of a leaderboard as they are shown: which columns, under which titles, the same in every format."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
-from nasbench_rl.leaderboard.report import ALL, DIGITS
-
-SURE_DIGITS = 12
-"""Processors that add in another order agree on so many."""
-UNKNOWN = "unknown"
-NONE = "–"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column as it is shown.
-
-    Attributes:
-        title: its header.
-        value: column of ``report.COLUMNS`` with the estimate; empty for an interval alone.
-        bounds: columns with an interval, or none.
-        meaning: one sentence for readers who meet it the first time.
-    """
-
-    title: str
-    value: str
-    bounds: tuple[str, str] | None
-    meaning: str
+from nasbench_rl import cli
+from nasbench_rl._utils.text import NONE as NONE  # the findings pages take both from here
+from nasbench_rl._utils.text import estimate, fixed, markdown_table, percent, pvalue
+from nasbench_rl._utils.text import show as show
+from nasbench_rl.leaderboard.report import ALL
 
 
 @dataclass(frozen=True)
@@ -40,88 +24,150 @@ class Cell:
     key: float | str
 
 
-_RANK = "By mean regret; over several tasks the mean of the ranks. 1 is best."
-METHOD = Column("method", "method", None, "A search method, with its hyperparameters where they are not its own.")
-IMPROVEMENT = Column(
-    "beats random search [95 %]", "improvement", ("improvement_low", "improvement_high"),
-    "Probability that a run ends with a better architecture than random search with the same budget, which some "
-    "methods do not use up (python -m nasbench_rl.findings compares at equal cost); ties count half, 0.5 is as good. "
-    "The interval is over search seeds, and corrected for the number of methods.",
-)  # fmt: skip
-IMPROVEMENT_TABLE = Column(
-    "… over train seeds too", "", ("improvement_table_low", "improvement_table_high"),
-    "Student's t interval that counts the agents' train seeds too: how far the noise of the table could turn it.",
-)  # fmt: skip
+@dataclass(frozen=True)
+class Column:
+    """A column as it is shown.
+
+    Attributes:
+        title: its header.
+        meaning: one sentence for readers who meet it the first time.
+        cell: makes the cell of a row of ``report.COLUMNS``.
+    """
+
+    title: str
+    meaning: str
+    cell: Callable[[pd.Series], Cell]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table as it is shown.
+
+    Attributes:
+        header: titles and meanings of the columns.
+        rows: cells, a list for each row.
+        references: which rows are references and not searches.
+    """
+
+    header: Sequence[tuple[str, str]]
+    rows: list[list[Cell]]
+    references: Sequence[bool]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The texts."""
+        return pd.DataFrame(self.texts, columns=[title for title, _ in self.header])
+
+    @property
+    def texts(self) -> list[list[str]]:
+        """The texts, row by row."""
+        return [[cell.text for cell in row] for row in self.rows]
+
+    @property
+    def markdown(self) -> str:
+        """The table as Markdown."""
+        return markdown_table([title for title, _ in self.header], self.texts)
+
+    def for_terminal(self, title: str, caption: str) -> cli.Table:
+        """Return the table for a terminal."""
+        table = cli.Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+        for at, (name, _) in enumerate(self.header):
+            table.add_column(name, justify="right" if at else "left")
+        for cells, reference in zip(self.texts, self.references, strict=True):
+            table.add_row(*cells, style="dim" if reference else None)
+        return table
+
+
+def text_cell(name: str, row: pd.Series) -> Cell:
+    """Show a text."""
+    return Cell(NONE, "") if pd.isna(row[name]) else Cell(str(row[name]), str(row[name]))
+
+
+def number_cell(
+    name: str, row: pd.Series, bounds: tuple[str, str] | None = None, form: Callable[[float], str] = show
+) -> Cell:
+    """Show a number, with its interval if there is one."""
+    value = math.nan if pd.isna(row[name]) else float(row[name])
+    low, high = (float(row[bound]) for bound in bounds) if bounds else (math.nan, math.nan)
+    return Cell(form(value) if math.isnan(low) else estimate(value, low, high), value)
+
+
+def _number(title: str, meaning: str, name: str, low: str = "", high: str = "") -> Column:
+    return Column(title, meaning, partial(number_cell, name, bounds=(low, high) if low else None))
+
+
 _REGRET = (
     "Best test score in the table minus that of the architecture a run would choose. Over several tasks it is divided "
-    "by the regret of a draw at random: 0 is the best architecture, 1 no better than that."
+    "by the regret of a random architecture: 0 is the best architecture, 1 no better than a random one."
 )
-REGRET = Column("regret, mean", "regret_mean", None, _REGRET)
-REGRET_TABLE = Column(
-    "regret, mean [95 %, train seeds too]", "regret_mean", ("regret_table_low", "regret_table_high"), _REGRET
+METHOD = Column(
+    "method", "A search method, with its hyperparameters if they are not the default.", partial(text_cell, "method")
 )
-REGRET_IQM = Column(
-    "regret, IQM [95 %]", "regret_iqm", ("regret_low", "regret_high"),
-    "Interquartile mean over runs, with its interval over search seeds.",
+RANK = _number("rank", "By mean regret; over several tasks the mean of the ranks. 1 is best.", "rank")
+VERDICT = Column(
+    "verdict",
+    "Compared with random search: better or worse if p is below 0.05 and the interval of the probability of "
+    "improvement lies on that side of 0.5, mixed if they disagree, otherwise open.",
+    partial(text_cell, "verdict"),
+)
+PVALUE = Column(
+    "p", "Student's t on mean regret against random search's, with Holm's correction for the number of methods.",
+    partial(number_cell, "p", form=pvalue),
 )  # fmt: skip
-TEST_SCORE = Column("test score", "test_score", None, "Mean test score of the chosen architectures.")
+IMPROVEMENT = _number(
+    "beats random search [95 %]",
+    "Probability that a run ends with a better architecture than random search with the same budget, which some "
+    "methods do not use up; ties count half, 0.5 is as good. The interval is over search seeds, and corrected for the "
+    "number of methods.",
+    "improvement", "improvement_low", "improvement_high",
+)  # fmt: skip
+REGRET = _number("regret, mean", _REGRET, "regret_mean")
+TEST_SCORE = _number("test score", "Mean test score of the chosen architectures.", "test_score")
 RUNS = Column(
-    "runs", "runs", None,
-    "Search seeds. A method that replays stored supernets or searches, or whose controller hears their proxies, has as "
-    "many runs as are stored, and no more.",
+    "runs",
+    "Search seeds. A method that replays stored supernets or searches has as many runs as are stored.",
+    partial(number_cell, "runs", form=lambda count: fixed(count, 0)),
+)
+SPENT = _number("trainings spent", "Whole trainings that a run paid for, mean over runs.", "spent")
+REGRET_IQM = _number(
+    "regret, IQM [95 %]", "Interquartile mean over runs, with its interval over search seeds.",
+    "regret_iqm", "regret_low", "regret_high",
 )  # fmt: skip
-
-
+IMPROVEMENT_TABLE = _number(
+    "beats random search [95 %, train seeds too]",
+    "Student's t interval that includes the agents' train seeds: how far the noise of the table could move it.",
+    "improvement", "improvement_table_low", "improvement_table_high",
+)  # fmt: skip
+REGRET_TABLE = _number(
+    "regret, mean [95 %, train seeds too]", _REGRET, "regret_mean", "regret_table_low", "regret_table_high"
+)
 GUESSED = Column(
-    "guessed", "guessed", None,
-    "Share of runs whose choice was never trained: its test score, and so its regret, is a surrogate's guess.",
-)  # fmt: skip
+    "guessed",
+    "Share of runs whose chosen architecture was never trained: a surrogate guesses its test score, and so its regret.",
+    partial(number_cell, "guessed", form=percent),
+)
 
 
-def columns_of(task: str, rows: pd.DataFrame) -> tuple[Column, ...]:
-    """The columns shown for a task, or for all tasks of a family, with these rows; none of which nothing is known."""
-    overall = task == ALL
-    rank = Column("average rank" if overall else "rank", "rank", None, _RANK)
-    score = () if overall else (TEST_SCORE,)
-    guessed = (GUESSED,) if has_guesses(rows) else ()
-    wider = (IMPROVEMENT_TABLE,) if rows["improvement_table_low"].notna().any() else ()
-    regret = REGRET_TABLE if rows["regret_table_low"].notna().any() else REGRET
-    return METHOD, rank, IMPROVEMENT, *wider, regret, REGRET_IQM, *score, *guessed, RUNS
+def main_columns(task: str) -> tuple[Column, ...]:
+    """Choose the columns for a task, or for all tasks of a family."""
+    if task == ALL:
+        return METHOD, RANK, VERDICT, PVALUE, IMPROVEMENT, REGRET, RUNS
+    return METHOD, RANK, IMPROVEMENT, REGRET, TEST_SCORE, SPENT, RUNS
 
 
-def has_guesses(rows: pd.DataFrame) -> bool:
-    """Whether any run chose an architecture whose score is a guess."""
-    return bool((rows["guessed"] > 0).any())
+def detail_columns(task: str, rows: pd.DataFrame) -> tuple[Column, ...]:
+    """Choose the columns that are folded away; none of which nothing is known."""
+    over_seeds = (IMPROVEMENT_TABLE, REGRET_TABLE) if rows["regret_table_low"].notna().any() else ()
+    guessed = (GUESSED,) if bool((rows["guessed"] > 0).any()) else ()
+    return METHOD, REGRET_IQM, *over_seeds, *guessed, *((SPENT,) if task == ALL else ())
 
 
-def show(value: float) -> str:
-    """A number to three significant digits, or a dash where it is missing."""
-    if math.isnan(value):
-        return NONE
-    if value == 0:
-        return "0"
-    value = float(f"{value:.{SURE_DIGITS}g}")  # or 5.385 is 5.38 on one processor and 5.39 on the next
-    return f"{value:.0f}" if abs(value) >= 10**DIGITS else f"{value:#.{DIGITS}g}".rstrip(".")
+def shown(rows: pd.DataFrame, columns: Sequence[Column]) -> Shown:
+    """Make a table of rows of ``report.COLUMNS``."""
+    cells = [[column.cell(row) for column in columns] for _, row in rows.iterrows()]
+    return Shown([(one.title, one.meaning) for one in columns], cells, [mode == "reference" for mode in rows["mode"]])
 
 
-def cell(row: pd.Series, column: Column) -> Cell:
-    """One cell."""
-    if column.value == "method":
-        return Cell(str(row["method"]), str(row["method"]))
-    if column.value == "runs":
-        return Cell(NONE, math.nan) if pd.isna(row["runs"]) else Cell(f"{row['runs']}", float(row["runs"]))
-    if column is GUESSED:
-        share = float(row["guessed"])
-        return Cell(NONE if math.isnan(share) else f"{share * 100:.0f} %", share)
-    low, high = (float(row[name]) for name in column.bounds) if column.bounds else (math.nan, math.nan)
-    between = "" if math.isnan(low) else f"[{show(low)}, {show(high)}]"
-    if not column.value:
-        is_search = not math.isnan(float(row["improvement"]))
-        return Cell(between or (UNKNOWN if is_search else NONE), low)
-    value = float(row[column.value])
-    return Cell(f"{show(value)} {between}".strip(), value)
-
-
-def table_cells(rows: pd.DataFrame, task: str) -> list[list[Cell]]:
-    """All cells of a table, row by row."""
-    return [[cell(row, column) for column in columns_of(task, rows)] for _, row in rows.iterrows()]
+def details(rows: pd.DataFrame, task: str) -> Shown:
+    """Make the table that is folded away, of the searches only."""
+    return shown(rows[rows["mode"] != "reference"], detail_columns(task, rows))

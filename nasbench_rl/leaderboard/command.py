@@ -5,29 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasbench_rl import cli, files, store
+from nasbench_rl import cli, files
 from nasbench_rl.errors import unknown
-from nasbench_rl.fronts.multi_objective import judge_fronts
-from nasbench_rl.leaderboard.checklist import checklist
-from nasbench_rl.leaderboard.facts import table_facts
-from nasbench_rl.leaderboard.render import Leaderboard, latex, markdown
-from nasbench_rl.leaderboard.report import build_report
+from nasbench_rl.leaderboard.figures import page_figures, save_figures
+from nasbench_rl.leaderboard.page import html
+from nasbench_rl.leaderboard.render import Leaderboard, build_board, latex, markdown
 from nasbench_rl.leaderboard.runs import RUNS, read_all, runs_file
-from nasbench_rl.leaderboard.verdict import verdicts
-from nasbench_rl.records import RESOURCES
+from nasbench_rl.records import RESOURCES, Resource
+from nasbench_rl.summary import Tables
 
 
 def _parser() -> cli.Parser:
     parser = cli.Parser(
         "python -m nasbench_rl.leaderboard",
-        "Read the runs that compare wrote, or anyone's in the same columns, check them against their tables, and "
-        "write leaderboard.html (one file to open from disk), .md, .csv, .tex, .parquet, and figures as PNG and SVG.",
+        "Read the runs that compare wrote, or any others with the same columns, check them against their tables, and "
+        "write leaderboard.html (one file to open from disk), .md, .csv, .tex, and figures as PNG and SVG.",
         [
             "python -m nasbench_rl.leaderboard results",
             "python -m nasbench_rl.leaderboard results --add mine.parquet --out results/with-mine",
             "python -m nasbench_rl.leaderboard results results-of-a-friend --tables tables",
         ],
-    )  # fmt: skip
+    )
     parser.add_argument(
         "results", nargs="+", type=cli.path, metavar="DIR", help=f"folders with a {RUNS}, or such files"
     )
@@ -43,37 +41,45 @@ def _parser() -> cli.Parser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command line."""
-    from nasbench_rl.leaderboard.figures import page_figures, save_figures
-    from nasbench_rl.leaderboard.page import html
-
+    """Run the command line."""
     options = _parser().parse_args(arguments)
     if options.resource not in RESOURCES:
         raise unknown("resource", options.resource, RESOURCES)
     paths = [runs_file(path) for path in [*options.results, *options.add]]
     out: Path = options.out or paths[0].parent
-    runs = read_all(list(dict.fromkeys(paths)), options.tables)
-    facts = table_facts(options.tables)
+    tables = Tables(options.tables)
+    runs = read_all(list(dict.fromkeys(paths)), tables)
     files.check_writable(out)
-    report = build_report(runs, options.tables)
-    fronts = judge_fronts(runs, options.tables)
-    board = Leaderboard(report, verdicts(report), facts, checklist(report, runs, facts), fronts)
-    figures = page_figures(report, options.resource)
-
-    store.write_frame(report.frame, out / "leaderboard.parquet")
-    for suffix, text in (
-        ("csv", report.frame.to_csv(index=False)),
-        ("tex", latex(board)),
-        ("md", markdown(board)),
-        ("html", html(board, figures)),
-    ):
-        files.replace_file(out / f"leaderboard.{suffix}", text.encode())
-    save_figures(figures, out / "figures")
-    for verdict in board.verdicts:
-        cli.console.print(f"{verdict.family}: {verdict.sentence}", highlight=False, markup=False)
-    for task in report.left_out:
-        cli.errors.print(f"left out: {task}, as no table tells its regret", style="yellow", markup=False)
-    written = ", ".join(str(out / f"leaderboard.{suffix}") for suffix in ("md", "csv", "tex", "parquet"))
-    cli.say(f"written: {written}, {out / 'figures'}/")
-    cli.say(f"open: {out / 'leaderboard.html'}")
+    board = build_board(runs, tables)
+    written = write_tables(board, out)
+    write_page(board, out, options.resource)
+    print_answers(board, written, out)
     return 0
+
+
+def write_tables(board: Leaderboard, out: Path) -> list[Path]:
+    """Write ``leaderboard.csv`` and ``.md``, and ``hypervolume.csv`` where a method weighs a cost."""
+    texts = {"leaderboard.csv": board.report.frame.to_csv(index=False), "leaderboard.md": markdown(board)}
+    if len(board.fronts):
+        texts["hypervolume.csv"] = board.fronts.to_csv(index=False)
+    for name, text in texts.items():
+        files.replace_file(out / name, text.encode())
+    return [out / name for name in texts]
+
+
+def write_page(board: Leaderboard, out: Path, resource: Resource) -> None:
+    """Write ``leaderboard.html``, ``.tex`` and the figures."""
+    figures = page_figures(board.report, resource)
+    files.replace_file(out / "leaderboard.tex", latex(board).encode())
+    files.replace_file(out / "leaderboard.html", html(board, figures).encode())
+    save_figures(board.report, figures, out / "figures")
+
+
+def print_answers(board: Leaderboard, written: Sequence[Path], out: Path) -> None:
+    """Print the answers, what is left out, and where everything was written."""
+    for answer in board.answers:
+        cli.say(f"{answer.family}: {answer.headline}")
+    for task in board.report.left_out:
+        cli.errors.print(f"left out: {task}, as no table judges it", style="yellow", markup=False)
+    cli.say(f"written: {', '.join(map(str, written))}, {out / 'leaderboard.tex'}, {out / 'figures'}/")
+    cli.say(f"open: {out / 'leaderboard.html'}")

@@ -1,14 +1,15 @@
-"""What is known of the tables themselves: coverage, noise, compute, machines; shown beside the methods."""
+"""Facts about the tables themselves: coverage, noise, compute, machines."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from nasbench_rl import store
+from nasbench_rl._utils.text import show
+from nasbench_rl._utils.typing import Bools
 from nasbench_rl.errors import TableError
 from nasbench_rl.loading import load
 from nasbench_rl.ranking_noise import Halves, halves
@@ -40,7 +41,7 @@ class TableFacts:
     digest: str
     recipe: str
     train_seeds: tuple[int, ...]
-    covered: np.ndarray[Any, np.dtype[np.bool_]]
+    covered: Bools
     halves: Halves
     cpu_hours: float
     effort: int
@@ -50,34 +51,34 @@ class TableFacts:
 
     @property
     def cells(self) -> int:
-        """Complete (architecture, train seed) cells."""
+        """Number of complete (architecture, train seed) cells."""
         return int(self.covered.sum())
 
     @property
     def complete_seeds(self) -> int:
-        """Train seeds that every architecture has."""
+        """Number of train seeds that every architecture has."""
         return int(self.covered.all(axis=1).sum())
 
 
 def table_facts(tables: str | None = None) -> list[TableFacts]:
-    """Facts of every table of a task in the folder, in the registry's order, those still in the making too."""
+    """Collect the facts of every table of a task in the folder, in the registry's order, incomplete ones too."""
     try:
         folder = store.find_tables(tables)
     except TableError:
         return []
     manifest = store.read_manifest(folder)
     cells = {id_: entry.cells for id_ in task_ids() if (entry := manifest.get(store.table_name(get_task(id_))))}
-    return [_facts(load(id_, tables=folder)) for id_, count in cells.items() if count]
+    return [facts_of(load(id_, tables=folder)) for id_, count in cells.items() if count]
 
 
-def _facts(bench: StoredBenchmark) -> TableFacts:
+def facts_of(bench: StoredBenchmark) -> TableFacts:
+    """Collect the facts of one table."""
     task, table = bench.task, bench.table
-    rows = store.read_table(bench.folder, task)
     cells = int(table.complete.sum())
     return TableFacts(
         task=task.id,
         metric=task.metric,
-        digest=bench.digest,
+        digest=bench.digest.partition("+")[0],
         recipe=task.digest,
         train_seeds=tuple(int(seed) for seed in table.seeds),
         covered=np.asarray(table.complete.T, dtype=np.bool_),
@@ -85,10 +86,17 @@ def _facts(bench: StoredBenchmark) -> TableFacts:
         cpu_hours=float(table.columns["cpu_seconds"][:, :, -1][table.complete].sum()) / 3600,
         effort=cells * task.max_fidelity,
         unit=task.fidelity_unit.replace("_", " "),
-        machines=_distinct(rows["machine"]),
-        code_versions=_distinct(rows["code_version"]),
+        machines=table.machines,
+        code_versions=table.code_versions,
     )
 
 
-def _distinct(column: Any) -> tuple[str, ...]:
-    return tuple(sorted(text for text in pc.unique(column).to_pylist() if text))
+def agreement(halves: Halves, architectures: int) -> str:
+    """Say how well two halves of a table's train seeds agree; ``architectures``: of the whole table."""
+    tau, seeds, ranked = halves
+    if tau.splits == 0:
+        few = {0: "no complete train seed", 1: "one train seed"}
+        return f"unknown with {few.get(seeds, f'{ranked} architectures that have several')}"
+    spread = "" if math.isnan(tau.std) else f" ± {show(tau.std)}"
+    of = f" of {ranked} architectures" * (ranked < architectures)
+    return f"{show(tau.tau)}{spread} over {tau.splits} split{'s' * (tau.splits != 1)}{of}"

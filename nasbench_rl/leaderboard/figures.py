@@ -10,23 +10,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbench_rl import plots, stats
-from nasbench_rl.fronts.front_report import Draw, front_figure, hypervolume_figure
+from nasbench_rl import plots
+from nasbench_rl._utils.typing import Floats
+from nasbench_rl.fronts.front_report import front_figure, hypervolume_figure
 from nasbench_rl.fronts.multi_objective import declared, objectives
 from nasbench_rl.improvement import FEWEST_TRAIN_SEEDS, drawn_shares
 from nasbench_rl.leaderboard.judged import JudgedTask, counted_tasks
 from nasbench_rl.leaderboard.report import ALL, Report, is_random_search, methods_of
 from nasbench_rl.records import Resource
-from nasbench_rl.stats import LEVEL, RESAMPLES, Array, percentile_interval, resampling_rng
-from nasbench_rl.summary import exact_random_search, references
+from nasbench_rl.stats import LEVEL, RESAMPLES, percentile_interval, resampling_rng
+from nasbench_rl.summary import exact_random_search
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURED = 5
-"""Methods of a family that are drawn in colour: the best by rank, and random search. More could not be told apart."""
-PAGE_SIZE: plots.Size = (5.0, 3.5)
-"""In inches: text of this size stays legible at the width of a phone."""
+"""Methods of a family that are drawn in colour: the best by rank, and random search. More would look alike."""
+ON_PAGE = plots.Look(5.0, 3.5, legend=False)
+"""Text of this size stays legible at the width of a phone; the page has its own key."""
 GRID_POINTS = 101
 
 
@@ -38,40 +39,54 @@ class PageFigure:
         name: of its files, and prefix of its ids on the page.
         place: the family or task it belongs to; ``all tasks`` for all of them.
         caption: what is seen.
-        draw: makes it, for the page (True) or for paper.
+        draw: makes it.
     """
 
     name: str
     place: str
     caption: str
-    draw: Callable[[bool], Figure]
+    draw: Callable[[plots.Look], Figure]
 
 
 def page_figures(report: Report, resource: Resource = "flops") -> list[PageFigure]:
-    """All figures of a leaderboard in the order of the page; ``resource``: the cost of those of fronts."""
+    """Return all figures of a leaderboard in the order of the page; ``resource``: the cost of those of fronts."""
     found: list[PageFigure] = []
     for family, tasks in report.families.items():
-        coloured = coloured_methods(report, family)
-        found += [*_improvement(report, family), *_profiles(report, family, tasks, coloured)]
-        found += [_regret(judged, coloured) for judged in tasks]
-        found += [figure for judged in tasks for figure in _fronts(judged, resource)]
+        found += [*_improvement(report, family), *_profiles(report, family, tasks)]
+        found += _of_tasks(report, family, resource)
     return [*found, *_ranks(report)]
 
 
-def save_figures(figures: Sequence[PageFigure], folder: Path) -> list[Path]:
-    """Write every figure as PNG and SVG; returns the paths."""
-    return [path for figure in figures for path in plots.save(figure.draw(False), folder / figure.name)]
+def task_figures(report: Report, resource: Resource = "flops") -> list[PageFigure]:
+    """Return the figures of each task only: regret over budget, and of its fronts."""
+    return [figure for family in report.families for figure in _of_tasks(report, family, resource)]
+
+
+def _of_tasks(report: Report, family: str, resource: Resource) -> list[PageFigure]:
+    tasks = report.families[family]
+    found = [_regret(judged, coloured_methods(report, family)) for judged in tasks]
+    return found + [figure for judged in tasks for figure in _fronts(judged, resource)]
+
+
+def page_styles(report: Report) -> plots.Styles:
+    """Hand out styles by rank, so that the methods drawn in colour differ as far as possible; random search first."""
+    coloured = [name for family in report.families for name in coloured_methods(report, family)]
+    searches = report.frame[report.frame["mode"] != "reference"]["method"]
+    return plots.Styles([*filter(is_random_search, coloured), *coloured, *searches])
+
+
+def save_figures(report: Report, figures: Sequence[PageFigure], folder: Path) -> None:
+    """Write every figure as PNG and SVG."""
+    look = plots.Look(styles=page_styles(report))
+    for figure in figures:
+        plots.save(figure.draw(look), folder / figure.name)
 
 
 def coloured_methods(report: Report, family: str) -> list[str]:
-    """The methods drawn in colour in a family's figures, by rank."""
+    """List the methods drawn in colour in a family's figures, by rank."""
     rows = report.rows(family)
     names = [str(name) for name in rows[rows["mode"] != "reference"]["method"]]
     return [*names[:COLOURED], *(name for name in names[COLOURED:] if is_random_search(name))]
-
-
-def _size(on_page: bool) -> plots.Size:
-    return PAGE_SIZE if on_page else plots.SIZE
 
 
 def _improvement(report: Report, family: str) -> list[PageFigure]:
@@ -93,14 +108,12 @@ def _improvement(report: Report, family: str) -> list[PageFigure]:
         f"over train seeds too, where every task has {FEWEST_TRAIN_SEEDS} of the test split."
     )
 
-    def draw(on_page: bool) -> Figure:
-        return plots.improvement_over_random(methods, family, _size(on_page)[0])
-
+    draw = partial(plots.improvement_over_random, methods=methods, title=family)
     return [PageFigure(plots.file_name("improvement", family), family, caption, draw)]
 
 
-def _profiles(report: Report, family: str, tasks: Sequence[JudgedTask], coloured: Sequence[str]) -> list[PageFigure]:
-    rows = report.rows(family)
+def _profiles(report: Report, family: str, tasks: Sequence[JudgedTask]) -> list[PageFigure]:
+    rows, coloured = report.rows(family), coloured_methods(report, family)
     judged_rows = rows[(rows["mode"] != "reference") & rows["regret_mean"].notna()]
     of_configuration = {str(row["method"]): str(row["configuration"]) for _, row in judged_rows.iterrows()}
     counted = counted_tasks(tasks)
@@ -119,16 +132,13 @@ def _profiles(report: Report, family: str, tasks: Sequence[JudgedTask], coloured
         "seeds."
     )
 
-    def draw(on_page: bool) -> Figure:
-        size = _size(on_page)
-        return plots.profiles(shares, thresholds, family, coloured, size, legend=not on_page)
-
+    draw = partial(plots.profiles, shares=shares, thresholds=thresholds, title=family, highlight=coloured)
     return [PageFigure(plots.file_name("profile", family), family, caption, draw)]
 
 
-def _profile(regrets: Sequence[Array], thresholds: Array, rngs: Sequence[np.random.Generator] | None) -> Array:
-    """(3, points): share, lower and upper bound; no bounds without generators (one a task) or with a single run."""
-    parts = [stats.performance_profile(one[:, np.newaxis], thresholds, higher_is_better=False) for one in regrets]
+def _profile(regrets: Sequence[Floats], thresholds: Floats, rngs: Sequence[np.random.Generator] | None) -> Floats:
+    """Return (3, points): share, lower and upper bound; no bounds without generators or with a single run."""
+    parts = [(one[:, np.newaxis] <= thresholds).mean(axis=0) for one in regrets]
     bounds = np.full((2, len(thresholds)), np.nan)
     if rngs is not None and all(len(one) > 1 for one in regrets):
         draws = [
@@ -145,7 +155,7 @@ def _regret(judged: JudgedTask, coloured: Sequence[str]) -> PageFigure:
     order = [*coloured, *(name for name in judged.methods if name not in coloured)]
     rows = dict(iter(judged.runs.groupby("method", sort=False)))
     curves = {name: plots.curve_grid(rows[name], grid) for name in reversed(order) if name in rows}
-    fixed = {str(row["method"]): float(row["regret_mean"]) for row in references(judged.bench, judged.budget)}
+    fixed = {str(row["method"]): float(row["regret_mean"]) for row in judged.references}
     lines = {name: regret for name, regret in fixed.items() if name.startswith(("Nature", "mean"))}
     exact, score = exact_random_search(judged.bench, judged.budget), judged.bench.table.view("test").column
     caption = (
@@ -153,17 +163,15 @@ def _regret(judged: JudgedTask, coloured: Sequence[str]) -> PageFigure:
         "mean over runs, from where every run has chosen one; bands: its 95 % interval over search seeds."
     )
 
-    def draw(on_page: bool) -> Figure:
-        return plots.regret_over_budget(
-            curves, grid / task.max_fidelity, exact if len(exact[0]) else None, lines, task.id, score, coloured,
-            _size(on_page), legend=not on_page,
-        )  # fmt: skip
-
+    draw = partial(
+        plots.regret_over_budget, curves=curves, grid=grid / task.max_fidelity,
+        exact_random=exact if len(exact[0]) else None, references=lines, task=task.id, metric=score, highlight=coloured,
+    )  # fmt: skip
     return PageFigure(plots.file_name("regret", task.id), task.id, caption, draw)
 
 
 def front_place(task: str) -> str:
-    """Where the figures of a task's fronts belong."""
+    """Return where the figures of a task's fronts belong."""
     return f"{task}: score against cost"
 
 
@@ -183,13 +191,9 @@ def _fronts(judged: JudgedTask, resource: Resource) -> list[PageFigure]:
     draws = (front_figure(judged.runs, of), hypervolume_figure(judged.runs, of, GRID_POINTS))
     names = [plots.file_name(kind, resource, judged.task.id) for kind in ("front", "hypervolume")]
     return [
-        PageFigure(name, front_place(judged.task.id), caption, partial(_draw_front, draw))
+        PageFigure(name, front_place(judged.task.id), caption, draw)
         for name, caption, draw in zip(names, captions, draws, strict=True)
     ]
-
-
-def _draw_front(draw: Draw, on_page: bool) -> Figure:
-    return draw(_size(on_page), not on_page)
 
 
 def _ranks(report: Report) -> list[PageFigure]:
@@ -197,12 +201,7 @@ def _ranks(report: Report) -> list[PageFigure]:
     if len(ranking.ranks) < 2:
         return []
     title = f"{len(ranking.ranks)} methods on {ranking.tasks} tasks"
-    caption = (
-        "Average rank by mean regret over all tasks that count. A bar joins methods that Friedman's test, or else "
-        "Wilcoxon's with Holm's correction, does not tell apart."
-    )
+    caption = "Average rank by mean regret over all tasks that count."
 
-    def draw(on_page: bool) -> Figure:
-        return plots.average_ranks(ranking.ranks, ranking.groups, title, _size(on_page)[0])
-
+    draw = partial(plots.average_ranks, ranks=ranking.ranks, title=title)
     return [PageFigure("average-ranks", ALL, caption, draw)]

@@ -1,4 +1,4 @@
-"""The runs on one task beside the table that judges them, as arrays that the statistics take."""
+"""The runs on one task with the table that judges them, as arrays that the statistics take."""
 
 from __future__ import annotations
 
@@ -11,22 +11,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nasbench_rl._utils.typing import Floats, Ints
 from nasbench_rl.improvement import Outcome, Reference
 from nasbench_rl.ranking_noise import ranks_by_luck
-from nasbench_rl.stats import Array
 from nasbench_rl.stored_benchmark import StoredBenchmark
-from nasbench_rl.summary import final_rows, judge_table, random_search_chances
+from nasbench_rl.summary import Tables, final_rows, random_search_chances, references
 from nasbench_rl.task import Task
 
 RANDOM_SEARCH = "random_search"
-RANKS_BY_LUCK = (
-    "where the rankings by whole trainings of some train seeds and of the others agree no more than by luck, so that "
-    "who wins may be luck too"
-)
+RANKS_BY_LUCK = "where the rankings by validation and by test seeds agree no more than by luck"
 
 
 def family_of(task: str) -> str:
-    """The tasks that share a search space and a recipe: ``minatar-ss1@lite`` of ``minatar-ss1/breakout@lite``."""
+    """Name the tasks of one search space and recipe: ``minatar-ss1@lite`` of ``minatar-ss1/breakout@lite``."""
     space, _, rest = task.partition("/")
     return f"{space}@{rest.rpartition('@')[2]}"
 
@@ -50,7 +47,7 @@ class JudgedTask:
     final: pd.DataFrame
     budget: int
     names: list[str]
-    scores: Array
+    scores: Floats
     reference: Reference | None
 
     @property
@@ -75,20 +72,25 @@ class JudgedTask:
         return ranks_by_luck(self.bench)
 
     @cached_property
+    def references(self) -> list[dict[str, Any]]:
+        """Fixed architectures and the exact expectation of random search, see ``summary.references``."""
+        return references(self.bench, self.budget)
+
+    @cached_property
     def methods(self) -> dict[str, pd.DataFrame]:
         """The final rows of each method, by search seed."""
         return {str(name): rows for name, rows in self.final.sort_values("seed").groupby("method", sort=False)}
 
-    def regrets(self, method: str) -> Array:
-        """(runs,) final regret of each run by search seed; NaN where the chosen architecture has no test score."""
+    def regrets(self, method: str) -> Floats:
+        """Return the (runs,) final regrets by search seed; NaN where the chosen architecture has no test score."""
         return np.asarray(self.methods[method]["regret"], dtype=np.float64)
 
     def is_judged(self, method: str) -> bool:
-        """Whether the method ran on this task and every choice of its runs has a test score."""
+        """Return whether the method ran on this task and every choice of its runs has a test score."""
         return method in self.methods and not bool(np.isnan(self.regrets(method)).any())
 
     def outcome(self, method: str) -> tuple[Outcome, Reference | None]:
-        """What a judged method chose, and random search, on the architectures that either chooses."""
+        """Return what a judged method and random search chose, on the architectures that either chooses."""
         chosen = _count(self.methods[method]["incumbent"], self.names)
         kept = chosen > 0
         if self.reference is not None:
@@ -100,13 +102,13 @@ class JudgedTask:
 
 
 def counted_tasks(tasks: Sequence[JudgedTask]) -> list[JudgedTask]:
-    """Those that count in what is said over all of them: not one whose rankings are luck, unless all are."""
+    """Return the tasks that count in statements over all: without those that rank by luck, unless all do."""
     return [judged for judged in tasks if not judged.by_luck] or list(tasks)
 
 
-def judge(task: str, runs: pd.DataFrame, tables: str | None) -> JudgedTask | None:
-    """The runs on a task with its table; None where no table judges any of them."""
-    bench = judge_table(task, tables, runs["mode"])
+def judge(task: str, runs: pd.DataFrame, tables: Tables) -> JudgedTask | None:
+    """Join the runs on a task with its table; None where no table judges any of them."""
+    bench = tables.judge(task, runs["mode"])
     final = final_rows(runs)
     if bench is None or final["regret"].isna().all():
         return None
@@ -134,6 +136,6 @@ def _random_search(bench: StoredBenchmark, names: list[str], budget: int, final:
     return Reference(_count(own["incumbent"], names) / len(own), len(own))
 
 
-def _count(archs: pd.Series[Any], names: list[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _count(archs: pd.Series[Any], names: list[str]) -> Ints:
     row_of = {name: row for row, name in enumerate(names)}
     return np.bincount([row_of[arch] for arch in archs], minlength=len(names)).astype(np.int64)

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
 import numpy as np
 
 from nasbench_rl import plots
+from nasbench_rl._utils.text import show
+from nasbench_rl._utils.typing import Bools
 from nasbench_rl.errors import missing_extra
-from nasbench_rl.fronts.front_report import EXPLAINED, FRONT_MEANINGS, coloured, shown_cells
-from nasbench_rl.leaderboard.columns import Cell, columns_of, show, table_cells
+from nasbench_rl.fronts.front_report import EXPLAINED, coloured, shown_fronts
+from nasbench_rl.leaderboard.answers import Answer, Level
+from nasbench_rl.leaderboard.checklist import SOURCE
+from nasbench_rl.leaderboard.columns import Cell, Shown
 from nasbench_rl.leaderboard.facts import TableFacts
-from nasbench_rl.leaderboard.figures import PageFigure, coloured_methods, front_place
-from nasbench_rl.leaderboard.judged import JudgedTask
-from nasbench_rl.leaderboard.render import CHECKLIST, FACTS, Leaderboard, fact_cells, footer, luck_note, ranking_note
-from nasbench_rl.leaderboard.report import ALL, NORMALISED, Report
-from nasbench_rl.leaderboard.verdict import Verdict
-from nasbench_rl.summary import EXACT, approximate_note, table_note
+from nasbench_rl.leaderboard.figures import ON_PAGE, PageFigure, coloured_methods, front_place, page_styles
+from nasbench_rl.leaderboard.render import (
+    FACTS,
+    QUESTION,
+    Leaderboard,
+    fact_cells,
+    footer,
+    meanings,
+    ranking_lines,
+    sections,
+)
+from nasbench_rl.leaderboard.report import ALL, Report
+from nasbench_rl.summary import EXACT
 
 TEMPLATES = "templates"
-ANSWERS = {
+BADGES: dict[Level, str] = {
     "better": "beats random search",
     "here": "beats it on these tables",
     "none": "nothing surely beats it",
@@ -31,7 +43,7 @@ ANSWERS = {
 
 
 def html(board: Leaderboard, figures: Sequence[PageFigure]) -> str:
-    """The page.
+    """Render the page.
 
     Raises:
         MissingExtraError: Jinja2 or matplotlib is not installed.
@@ -46,32 +58,27 @@ def html(board: Leaderboard, figures: Sequence[PageFigure]) -> str:
         autoescape=lambda name: name is not None and name.endswith(".html.jinja"),
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    report = board.report
-    drawn = _drawn(figures)
+    report, styles = board.report, page_styles(board.report)
+    look, drawn = replace(ON_PAGE, styles=styles), dict[str, list[dict[str, str]]]()
+    for figure in figures:
+        svg = plots.inline_svg(figure.draw(look), figure.name, f"{figure.place}: {figure.caption}")
+        drawn.setdefault(figure.place, []).append({"svg": svg, "caption": figure.caption})
     return environment.get_template("leaderboard.html.jinja").render(
+        question=QUESTION,
         summary=_summary(report),
-        verdicts=[_card(verdict) for verdict in board.verdicts],
-        columns=columns_of(ALL, board.report.frame)[1:],
-        families=[_family(board, family, drawn) for family in report.families],
-        ranking=ranking_note(report.ranking),
+        answers=[_card(answer) for answer in board.answers],
+        meanings=meanings(report),
+        families=[_family(board, family, drawn, styles) for family in report.families],
+        ranking=ranking_lines(report.ranking),
         ranking_figures=drawn.get(ALL, []),
         facts_header=FACTS,
         facts=[_fact(fact) for fact in board.facts],
-        checklist_note=CHECKLIST,
+        checklist_note=SOURCE,
         checklist=board.checklist,
         footer=footer(report),
         fronts_note=EXPLAINED,
         palette=plots.PALETTE,
     )
-
-
-def _drawn(figures: Sequence[PageFigure]) -> dict[str, list[dict[str, str]]]:
-    """Figures as SVG elements by their place."""
-    found: dict[str, list[dict[str, str]]] = {}
-    for figure in figures:
-        svg = plots.inline_svg(figure.draw(True), figure.name, f"{figure.place}: {figure.caption}")
-        found.setdefault(figure.place, []).append({"svg": svg, "caption": figure.caption})
-    return found
 
 
 def _summary(report: Report) -> str:
@@ -80,82 +87,67 @@ def _summary(report: Report) -> str:
     return f"{methods} methods, {tasks} task{'s' * (tasks != 1)}, {runs:,} runs"
 
 
-def _card(verdict: Verdict) -> dict[str, Any]:
-    """A verdict, with its interval as a bar between 0 and 1."""
-    point, low, high = verdict.seeds
+def _card(answer: Answer) -> dict[str, Any]:
+    """Lay out an answer, with its interval as a bar between 0 and 1."""
+    point, low, high = answer.seeds
     return {
-        "verdict": verdict,
-        "answer": ANSWERS[verdict.level],
+        "answer": answer,
+        "badge": BADGES[answer.level],
         "point": None if math.isnan(point) else f"{100 * point:.4g}",
         "thick": None if math.isnan(low) else (f"{100 * low:.4g}", f"{100 * high:.4g}"),
-        "thin": None if math.isnan(verdict.tables[0]) else tuple(f"{100 * bound:.4g}" for bound in verdict.tables),
+        "thin": None if math.isnan(answer.tables[0]) else tuple(f"{100 * bound:.4g}" for bound in answer.tables),
         "shown": show(point),
     }
 
 
-def _family(board: Leaderboard, family: str, drawn: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
-    report = board.report
-    tasks = report.families[family]
-    coloured = coloured_methods(report, family)
-    names = set(report.rows(family)["method"])
+def _family(
+    board: Leaderboard, family: str, drawn: dict[str, list[dict[str, str]]], styles: plots.Styles
+) -> dict[str, Any]:
+    report, tasks = board.report, board.report.families[family]
+    named, names = coloured_methods(report, family), set(report.rows(family)["method"])
+    front_methods = dict.fromkeys(name for judged in tasks for name in coloured(judged.runs))
+    front_styles = plots.Styles(front_methods)
+    parts = [
+        {
+            "id": one.task, "budget": one.budget, "notes": one.notes,
+            "main": _table(one.main, one.caption, styles), "details": _table(one.details, one.caption, styles),
+        }
+        for one in sections(report, family)
+    ]  # fmt: skip
     return {
         "name": family,
-        "key": [{"method": name, **plots.css_style(name)} for name in coloured],
-        "others": bool(names - {*coloured, EXACT}),
-        "table": _table(report, family, ALL),
+        "key": [{"method": name, **styles.css(name)} for name in named],
+        "others": bool(names - {*named, EXACT}),
+        "overall": parts[0],
+        "tasks": parts[1:],
         "figures": drawn.get(family, []),
-        "fronts": [front for judged in tasks if (front := _front(board, judged.task.id, drawn))],
-        "front_key": [{"method": name, **plots.css_style(name)} for name in _front_methods(tasks)],
+        "fronts": [front for judged in tasks if (front := _front(board, judged.task.id, drawn, front_styles))],
+        "front_key": [{"method": name, **front_styles.css(name)} for name in front_methods],
         "curves": [figure for judged in tasks for figure in drawn.get(judged.task.id, [])],
-        "tasks": [
-            {
-                "id": judged.task.id,
-                "budget": f"{judged.trainings:g} whole trainings ({judged.budget:,} "
-                f"{judged.task.fidelity_unit.replace('_', ' ')})",
-                "note": table_note(judged.bench),
-                "table": _table(report, family, judged.task.id),
-            }
-            for judged in tasks
-        ],
     }
 
 
-def _table(report: Report, family: str, task: str) -> dict[str, Any]:
-    rows = report.rows(family, task)
-    records = [
-        {"cells": cells, "reference": mode == "reference", **plots.css_style(str(method))}
-        for cells, mode, method in zip(table_cells(rows, task), rows["mode"], rows["method"], strict=True)
+def _table(table: Shown, caption: str, styles: plots.Styles) -> dict[str, Any]:
+    rows = [
+        {"cells": cells, "reference": reference, **styles.css(cells[0].text)}
+        for cells, reference in zip(table.rows, table.references, strict=True)
     ]
-    unit = NORMALISED if task == ALL else str(rows["unit"].iloc[0])
-    notes = [luck_note(report.families[family]) if task == ALL else "", approximate_note(rows)]
-    caption = f"{family if task == ALL else task} ({unit} regret)"
-    return {
-        "caption": caption,
-        "columns": columns_of(task, rows),
-        "rows": records,
-        "note": " ".join(note for note in notes if note),
-    }
+    return {"caption": caption, "header": table.header, "rows": rows}
 
 
-def _front(board: Leaderboard, task: str, drawn: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
-    """A task's table of hypervolumes with its figures; empty where no front was judged."""
+def _front(
+    board: Leaderboard, task: str, drawn: dict[str, list[dict[str, str]]], styles: plots.Styles
+) -> dict[str, Any]:
+    """Lay out a task's table of hypervolumes with its figures; empty where no front was judged."""
     judged = board.fronts[board.fronts["task"] == task]
     if judged.empty:
         return {}
-    header, cells = shown_cells(judged)
-    references = set(judged[judged["mode"] == "reference"]["method"])
-    rows = [{"cells": row, "reference": row[0].key in references, **plots.css_style(row[0].text)} for row in cells]
-    columns = [{"title": title, "meaning": FRONT_MEANINGS.get(title, EXPLAINED)} for title in header]
-    table = {"caption": f"{task} (score against cost)", "columns": columns, "rows": rows, "note": ""}
+    table = _table(shown_fronts(judged), f"{task} (score against cost)", styles)
     return {"id": task, "table": table, "figures": drawn.get(front_place(task), [])}
 
 
-def _front_methods(tasks: Sequence[JudgedTask]) -> list[str]:
-    return list(dict.fromkeys(name for judged in tasks for name in coloured(judged.runs)))
-
-
 def _fact(fact: TableFacts) -> dict[str, Any]:
-    """A table's row: its cells for sorting, and its coverage as a path of unit squares."""
+    """Lay out a table's row: its cells for sorting, and its coverage as a path of unit squares."""
     keys: list[float | str] = [fact.task, float(fact.cells), fact.halves.agreement.tau, fact.cpu_hours, fact.digest]
     cells = [Cell(text, key) for text, key in zip(fact_cells(fact), keys, strict=True)]
     seeds, architectures = fact.covered.shape
@@ -165,8 +157,8 @@ def _fact(fact: TableFacts) -> dict[str, Any]:
             "height": seeds, "seeds": ", ".join(map(str, fact.train_seeds))}  # fmt: skip
 
 
-def _squares(covered: np.ndarray[Any, np.dtype[np.bool_]]) -> str:
-    """SVG path of the covered cells of (rows, columns), one rectangle a stretch."""
+def _squares(covered: Bools) -> str:
+    """Return the SVG path of the covered cells of (rows, columns), one rectangle for each stretch."""
     parts = []
     for y, row in enumerate(covered):
         edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(int)))

@@ -1,24 +1,29 @@
-"""A leaderboard as Markdown and LaTeX: the same rows, the same digits."""
+"""Everything a leaderboard shows, and its Markdown and LaTeX: the same rows, the same digits."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from nasbench_rl import provenance
-from nasbench_rl.fronts.front_report import write_section
-from nasbench_rl.leaderboard.checklist import Item
-from nasbench_rl.leaderboard.columns import UNKNOWN, columns_of, show, table_cells
-from nasbench_rl.leaderboard.facts import TableFacts
+from nasbench_rl._utils.text import NONE, markdown_table, pvalue, show
+from nasbench_rl.fronts.front_report import fronts_markdown
+from nasbench_rl.fronts.multi_objective import judge_fronts
+from nasbench_rl.leaderboard.answers import Answer, answers
+from nasbench_rl.leaderboard.checklist import SOURCE, Item, checklist
+from nasbench_rl.leaderboard.columns import Shown, details, main_columns, shown
+from nasbench_rl.leaderboard.facts import TableFacts, agreement, facts_of
 from nasbench_rl.leaderboard.judged import RANKS_BY_LUCK, JudgedTask, counted_tasks
-from nasbench_rl.leaderboard.report import ALL, Ranking, Report
-from nasbench_rl.leaderboard.verdict import Verdict
-from nasbench_rl.stats import ALPHA
-from nasbench_rl.summary import approximate_note
+from nasbench_rl.leaderboard.report import ALL, Ranking, Report, build_report
+from nasbench_rl.summary import Tables, approximate_note, table_note
+
+QUESTION = "Which method should I use on my space, and how sure is that?"
+FACTS = ("table", "cells (architectures x train seeds)", "agreement of two halves of the train seeds, Kendall τ",
+         "CPU hours", "checksum")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,156 +32,160 @@ class Leaderboard:
 
     Attributes:
         report: the numbers.
-        verdicts: the answers, one a family.
-        facts: of every table.
+        answers: one for each family.
+        facts: of the tables that judged.
         checklist: what Lindauer and Hutter ask for.
         fronts: rows of ``multi_objective.judge_fronts``.
     """
 
     report: Report
-    verdicts: Sequence[Verdict]
+    answers: Sequence[Answer]
     facts: Sequence[TableFacts]
     checklist: Sequence[Item]
     fronts: pd.DataFrame
 
 
-def markdown(board: Leaderboard) -> str:
-    """The page without its figures."""
-    parts = ["# Leaderboard", "", "## Which method should I use on my space, and how sure is that?", ""]
-    parts += [f"- **{verdict.family}**: {verdict.sentence}" for verdict in board.verdicts]
-    parts += [
-        "",
-        *(f"- {column.title}: {column.meaning}" for column in columns_of(ALL, board.report.frame)[1:]),
-    ]
-    for family, tasks in board.report.families.items():
-        parts += ["", f"## {family}"]
-        for task in (ALL, *(judged.task.id for judged in tasks)):
-            rows = board.report.rows(family, task)
-            columns = columns_of(task, rows)
-            body = [[cell.text for cell in row] for row in table_cells(rows, task)]
-            parts += ["", f"### {task}", "", *_table([column.title for column in columns], body)]
-            parts += ["", luck] if task == ALL and (luck := luck_note(tasks)) else []
-            parts += ["", note] if (note := approximate_note(rows)) else []
-    if len(board.fronts):
-        parts += [write_section(board.fronts).rstrip("\n")]
-    parts += ["", "## All tasks together", "", ranking_note(board.report.ranking)]
-    parts += ["", "## Tables", "", *_table(FACTS, [fact_cells(fact) for fact in board.facts])]
-    parts += ["", "## Reporting checklist", "", CHECKLIST, ""]
-    parts += _table(("question", "answer", "evidence"), [[i.question, i.answer, i.evidence] for i in board.checklist])
-    parts += ["", footer(board.report)]
-    return "\n".join(parts) + "\n"
+@dataclass(frozen=True)
+class Section:
+    """The rows of a family, or of one task in it, as they are shown.
+
+    Attributes:
+        family: its name.
+        task: its id, or ``report.ALL``.
+        budget: of a task.
+        main: the table.
+        details: further columns, folded away.
+        notes: what a reader has to know about them.
+    """
+
+    family: str
+    task: str
+    budget: str
+    main: Shown
+    details: Shown
+    notes: tuple[str, ...]
+
+    @property
+    def caption(self) -> str:
+        """What the table shows."""
+        return f"{self.family} (normalised regret)" if self.task == ALL else self.task
 
 
-CHECKLIST = (
-    "Lindauer and Hutter, Best Practices for Scientific Research on Neural Architecture Search, JMLR 21(243), 2020; "
-    "questions shortened, answers from the provenance of the runs and tables."
-)
-FACTS = (
-    "table",
-    "cells (architectures x train seeds)",
-    "agreement of two halves of the train seeds, Kendall τ",
-    "CPU hours",
-    "checksum",
-)
+def build_board(runs: pd.DataFrame, tables: Tables) -> Leaderboard:
+    """Compute everything that a leaderboard shows.
+
+    Raises:
+        TableError: no table judges any of the tasks.
+    """
+    report = build_report(runs, tables)
+    facts = [facts_of(judged.bench) for judged in report.tasks.values()]
+    return Leaderboard(report, answers(report), facts, checklist(report, runs, facts), judge_fronts(runs, tables))
 
 
-def fact_cells(fact: TableFacts) -> list[str]:
-    """One table's row."""
-    seeds, architectures = fact.covered.shape
-    cells = f"{fact.cells} of {architectures} x {seeds}"
-    return [fact.task, cells, agreement(fact), show(fact.cpu_hours), fact.digest]
+def sections(report: Report, family: str) -> Iterator[Section]:
+    """Yield the tables of a family: over all of its tasks, and of each."""
+    members = report.families[family]
+    notes = (luck_note(members), approximate_note(report.rows(family)))
+    yield _section(report, family, ALL, "", notes)
+    for judged in members:
+        unit = judged.task.fidelity_unit.replace("_", " ")
+        budget = f"Budget {judged.trainings:g} whole trainings ({judged.budget:,} {unit}). {table_note(judged.bench)}."
+        yield _section(report, family, judged.task.id, budget, ())
 
 
-def agreement(fact: TableFacts) -> str:
-    """How well two halves of a table's train seeds agree, in words."""
-    tau, seeds, architectures = fact.halves
-    if tau.splits == 0:
-        few = {0: "no complete train seed", 1: "one train seed"}
-        return f"{UNKNOWN} with {few.get(seeds, f'{architectures} architectures that have several')}"
-    spread = "" if math.isnan(tau.std) else f" ± {show(tau.std)}"
-    of = f" of {architectures} architectures" * (architectures < fact.covered.shape[1])
-    return f"{show(tau.tau)}{spread} over {tau.splits} split{'s' * (tau.splits != 1)}{of}"
+def _section(report: Report, family: str, task: str, budget: str, notes: tuple[str, ...]) -> Section:
+    rows = report.rows(family, task)
+    main = shown(rows, main_columns(task))
+    return Section(family, task, budget, main, details(rows, task), tuple(filter(None, notes)))
 
 
 def luck_note(tasks: Sequence[JudgedTask]) -> str:
-    """Which tasks of a family do not count in what is said over all of them; empty if all do."""
+    """Say which tasks of a family do not count in its table; empty if all do."""
     counted = counted_tasks(tasks)
-    return _by_luck([judged.task.id for judged in tasks if judged not in counted])
+    left = [judged.task.id for judged in tasks if judged not in counted]
+    return f"Left out here: {', '.join(left)}, {RANKS_BY_LUCK}." if left else ""
 
 
-def _by_luck(tasks: Sequence[str]) -> str:
-    if not tasks:
-        return ""
-    return f"Left out here: {', '.join(tasks)}, {RANKS_BY_LUCK}."
-
-
-def ranking_note(ranking: Ranking) -> str:
-    """What the tests over all tasks find, and what they could find."""
+def ranking_lines(ranking: Ranking) -> list[str]:
+    """Say what the ranking over all tasks rests on."""
     if len(ranking.ranks) < 2:
-        return "Ranks need two methods with a result on every task."
-    methods = len(ranking.ranks)
-    listed = ", ".join(f"{name} {show(rank)}" for name, rank in ranking.ranks.items())
-    text = f"Average rank over {ranking.tasks} task{'s' * (ranking.tasks != 1)}: {listed}."
-    if math.isnan(ranking.friedman):
-        text += " Friedman's test needs three methods and two tasks."
-    else:
-        differ = "the methods differ" if ranking.friedman < ALPHA else "no difference is found"
-        text += f" Friedman's test: p = {show(ranking.friedman)}, {differ}."
-    if ranking.smallest >= ALPHA:
-        text += (
-            f" With {ranking.tasks} tasks and {methods} methods no pair can be told apart: the smallest p-value that "
-            f"Wilcoxon's test with Holm's correction can give is {show(ranking.smallest)}."
-        )
-    elif ranking.groups:
-        joined = "; ".join(" = ".join(group) for group in ranking.groups)
-        text += f" Not told apart by Wilcoxon's test with Holm's correction: {joined}."
-    if ranking.by_luck:
-        text += f" {_by_luck(ranking.by_luck)}"
-    if ranking.left_out:
-        text += f" Left out, without a result on every task: {', '.join(ranking.left_out)}."
-    return text
+        return ["Ranks need two methods with a result on every task."]
+    friedman = "" if math.isnan(ranking.friedman) else f" Friedman's test: p {pvalue(ranking.friedman)}."
+    left = f" Left out, without a result on every task: {', '.join(ranking.left_out)}." if ranking.left_out else ""
+    return [f"Average rank by mean regret; tasks: {ranking.tasks}.{friedman}{left}"]
+
+
+def fact_cells(fact: TableFacts) -> list[str]:
+    """Return one table's row under ``FACTS``."""
+    seeds, architectures = fact.covered.shape
+    cells = f"{fact.cells} of {architectures} x {seeds}"
+    return [fact.task, cells, agreement(fact.halves, architectures), show(fact.cpu_hours), fact.digest]
 
 
 def footer(report: Report) -> str:
-    """Where the page comes from."""
-    left = f" Left out, as no table tells their regret: {', '.join(report.left_out)}." if report.left_out else ""
+    """Say where the page comes from."""
+    left = f" Left out, as no table judges them: {', '.join(report.left_out)}." if report.left_out else ""
     return f"Made by python -m nasbench_rl.leaderboard, nasbench-rl {provenance.code_version()}.{left}"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-    return [line(header), "|" + " --- |" * len(header), *map(line, rows)]
-
-
-_TEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "…": r"\dots{}", "τ": r"$\tau$", "±": r"$\pm$",
-}  # fmt: skip
+def meanings(report: Report) -> dict[str, str]:
+    """Return the meaning of every column shown, by title."""
+    found: dict[str, str] = {}
+    for family in report.families:
+        for section in sections(report, family):
+            found |= dict(section.main.header) | dict(section.details.header)
+    return found
 
 
-def tex(text: str) -> str:
-    """Text with LaTeX's own characters escaped."""
-    return re.sub("|".join(map(re.escape, _TEX)), lambda found: _TEX[found.group()], text)
+def _folded(summary: str, text: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"
+
+
+def markdown(board: Leaderboard) -> str:
+    """Write the page without its figures."""
+    report = board.report
+    parts = ["# Leaderboard", f"## {QUESTION}"]
+    parts.append("\n".join(f"- **{answer.family}**: {answer.text}" for answer in board.answers))
+    parts.append(_folded("What the columns mean", "\n".join(f"- {a}: {b}" for a, b in meanings(report).items())))
+    for family in report.families:
+        parts.append(f"## {family}")
+        for one in sections(report, family):
+            parts += [f"### {one.task}", *filter(None, [one.budget]), one.main.markdown]
+            parts += [_folded("Details", one.details.markdown), *one.notes]
+    parts += fronts_markdown(board.fronts)
+    parts += ["## All tasks together", *ranking_lines(report.ranking)]
+    if len(report.ranking.ranks) > 1:
+        parts.append(
+            markdown_table(("method", "average rank"), [(n, show(r)) for n, r in report.ranking.ranks.items()])
+        )
+    parts += ["## Tables", markdown_table(FACTS, map(fact_cells, board.facts))]
+    parts += [
+        "## Reporting checklist",
+        SOURCE,
+        "\n".join(f"- {one.question} **{one.answer}**: {one.evidence}" for one in board.checklist),
+    ]
+    parts.append(footer(report))
+    return "\n\n".join(parts) + "\n"
 
 
 def latex(board: Leaderboard) -> str:
-    r"""One ``table`` a family and task, for ``\input``; needs the package booktabs."""
-    parts = [f"% {footer(board.report)}"]
-    for family, tasks in board.report.families.items():
-        for task in (ALL, *(judged.task.id for judged in tasks)):
-            rows = board.report.rows(family, task)
-            columns = columns_of(task, rows)
-            name = family if task == ALL else task
-            notes = [f"{family}, {task}.", luck_note(tasks) if task == ALL else "", approximate_note(rows)]
-            parts += [
-                r"\begin{table}", r"  \centering",
-                rf"  \caption{{{tex(' '.join(filter(None, notes)))}}}",
-                rf"  \label{{tab:{re.sub('[^a-z0-9]+', '-', name)}}}",
-                rf"  \begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}", r"    \toprule",
-                "    " + " & ".join(tex(column.title) for column in columns) + r" \\", r"    \midrule",
-            ]  # fmt: skip
-            parts += ["    " + " & ".join(tex(cell.text) for cell in row) + r" \\" for row in table_cells(rows, task)]
-            parts += [r"    \bottomrule", r"  \end{tabular}", r"\end{table}", ""]
+    r"""Write one ``table`` for each family and task, for ``\input``; needs the package booktabs."""
+    parts = [f"% {footer(board.report)}\n"]
+    for family in board.report.families:
+        for one in sections(board.report, family):
+            caption = _escaped(" ".join([f"{family}, {one.task}.", *one.notes]))
+            label = "tab:" + re.sub("[^a-z0-9]+", "-", family if one.task == ALL else one.task)
+            more = one.details.frame.set_index("method").reindex(one.main.frame["method"]).reset_index(drop=True)
+            frame = pd.concat([one.main.frame, more.fillna(NONE)], axis=1)
+            frame.columns = pd.Index([_escaped(name) for name in frame.columns])
+            parts.append(frame.map(_escaped).to_latex(index=False, escape=False, caption=caption, label=label))
     return "\n".join(parts)
+
+
+_TEX = {**{mark: f"\\{mark}" for mark in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}", "–": "--", "τ": r"$\tau$", "±": r"$\pm$", "<": "$<$"}  # fmt: skip
+
+
+def _escaped(text: str) -> str:
+    """Escape LaTeX's special characters; pandas leaves captions as they are, and all that is not ASCII."""
+    return "".join(_TEX.get(letter, letter) for letter in text)

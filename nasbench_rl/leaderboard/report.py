@@ -1,13 +1,13 @@
-"""What a leaderboard says, as one table of numbers: a row a method and task, and a row a method and task family.
+"""The numbers of a leaderboard as one table: a row for each method and task, and for each method and task family.
 
-Every number is rounded here, once, so that all the files written from it agree to the digit.
+Every number is rounded here, once, so that all files written from it agree to the digit.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import ranks, stats
+from nasbench_rl._utils.typing import Floats
 from nasbench_rl.errors import TableError
 from nasbench_rl.improvement import improvement, improvement_draws, regret_draws, train_seed_interval
 from nasbench_rl.leaderboard.judged import RANDOM_SEARCH, JudgedTask, counted_tasks, family_of, judge
-from nasbench_rl.stats import ALPHA, LEVEL, RESAMPLES, Array, percentile_interval, plain_name, resampling_rng
-from nasbench_rl.summary import EXACT, references
+from nasbench_rl.leaderboard.verdict import compare_methods, verdict
+from nasbench_rl.stats import LEVEL, RESAMPLES, percentile_interval, plain_name, resampling_rng
+from nasbench_rl.summary import EXACT, Tables
 from nasbench_rl.task import task_ids
 
 ALL = "all tasks"
@@ -29,56 +31,51 @@ COLUMNS = (
     "unit", "rank", "improvement", "improvement_low", "improvement_high", "improvement_table_low",
     "improvement_table_high",
     "regret_mean", "regret_table_low", "regret_table_high", "regret_iqm", "regret_low", "regret_high", "test_score",
-    "guessed",
+    "guessed", "spent", "p", "verdict",
 )  # fmt: skip
-"""Of the leaderboard's table.
+"""Columns of ``leaderboard.csv``.
 
-``task`` is ``all tasks`` in the rows of a family, whose regrets are normalised: divided by the regret of a draw at
-random (``unit``); tasks whose rankings are luck are not counted there (``judged.counted_tasks``). ``rank`` is by
-``regret_mean``, in a family's row the mean of its tasks'. ``improvement`` is the probability that a run ends with a
+``task`` is ``all tasks`` in the rows of a family, whose regrets are normalised: divided by the regret of a random
+architecture (``unit``); tasks whose rankings are luck do not count there (``judged.counted_tasks``). ``rank`` is by
+``regret_mean``, in a family's row the mean over its tasks. ``improvement`` is the probability that a run ends with a
 better architecture than random search with the same budget, with a bootstrap interval over search seeds (``_low``,
 ``_high``) and one over train seeds too (``_table_low``, ``_table_high``), both corrected for the number of methods in
 the family (Bonferroni). ``regret_low`` and ``regret_high`` are the 95 % interval of ``regret_iqm`` over search seeds,
-``regret_table_low`` and ``regret_table_high`` that of ``regret_mean`` over train
-seeds too. ``guessed`` is the share of runs whose choice was never trained: its test score, and so its regret, is a
-surrogate's guess. ``approximation`` is ``Run.approximation``. Rows of mode ``reference`` are no searches. What is not
-known is missing.
+``regret_table_low`` and ``regret_table_high`` that of ``regret_mean`` over train seeds too. ``guessed`` is the share of
+runs whose chosen architecture was never trained: its test score, and so its regret, is a surrogate's guess. ``spent``
+is the mean number of whole trainings that a run paid for. ``p`` (Student's t on regret, Holm's correction) and
+``verdict`` (``verdict.verdict``) compare a method with random search over the family. ``approximation`` is
+``Run.approximation``. Rows of mode ``reference`` are not searches. What is unknown is missing.
 """
 DIGITS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Average ranks over all tasks, and which differences the tests find.
+    """Average ranks over all tasks that count.
 
     Attributes:
-        ranks: per method, ascending.
-        groups: methods that Wilcoxon's tests with Holm's correction do not tell apart, largest sets, by rank.
-        friedman: p-value of Friedman's test that all are alike; NaN with fewer than three methods or two tasks.
+        ranks: by method, ascending.
+        friedman: p-value of Friedman's test that all methods are alike; NaN with fewer than three methods or two tasks.
         tasks: number of tasks.
-        smallest: the smallest adjusted p-value that so many tasks and pairs can give.
         left_out: methods without a judged result on some task.
-        by_luck: tasks that are not among them, see ``judged.counted_tasks``.
     """
 
     ranks: dict[str, float]
-    groups: tuple[tuple[str, ...], ...]
     friedman: float
     tasks: int
-    smallest: float
     left_out: tuple[str, ...]
-    by_luck: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Everything a leaderboard shows but for the facts about its tables.
+    """Everything a leaderboard shows, except for the facts about its tables.
 
     Attributes:
         frame: ``COLUMNS``, rounded; families in the order of the registry, methods by rank, references last.
         tasks: what was judged, by task id.
         ranking: over all tasks.
-        left_out: tasks whose regret no table tells.
+        left_out: tasks whose regret is unknown because no table judges them.
     """
 
     frame: pd.DataFrame
@@ -89,52 +86,65 @@ class Report:
     @property
     def families(self) -> dict[str, list[JudgedTask]]:
         """Tasks by family."""
-        found: dict[str, list[JudgedTask]] = {}
-        for id_, judged in self.tasks.items():
-            found.setdefault(family_of(id_), []).append(judged)
-        return found
+        return _families(self.tasks)
 
     def rows(self, family: str, task: str = ALL) -> pd.DataFrame:
-        """The rows of a family, or of one task in it."""
+        """Return the rows of a family, or of one task in it."""
         return self.frame[(self.frame["family"] == family) & (self.frame["task"] == task)]
 
 
-def build_report(runs: pd.DataFrame, tables: str | None = None) -> Report:
-    """All statistics of a leaderboard.
+def _families(tasks: dict[str, JudgedTask]) -> dict[str, list[JudgedTask]]:
+    found: dict[str, list[JudgedTask]] = {}
+    for id_, judged in tasks.items():
+        found.setdefault(family_of(id_), []).append(judged)
+    return found
+
+
+def build_report(runs: pd.DataFrame, tables: Tables | str | None = None) -> Report:
+    """Compute all statistics of a leaderboard.
 
     Args:
-        runs: rows of ``experiment.COLUMNS``, each method under a name of its own, by run and step.
-        tables: folder of the tables that judge.
+        runs: rows of ``experiment.COLUMNS`` by run and step, with a different name for each method.
+        tables: that judge, or their folder.
 
     Raises:
         TableError: no table judges any of the tasks.
     """
+    tables = Tables.of(tables)
     of_task = dict(iter(runs.groupby("task", sort=False)))
     order = [id_ for id_ in task_ids() if id_ in of_task]
-    found = {id_: judge(id_, of_task[id_], tables) for id_ in order}
-    tasks = {id_: judged for id_, judged in found.items() if judged is not None}
-    left_out = tuple(id_ for id_ in order if id_ not in tasks)
+    tasks = {id_: judged for id_ in order if (judged := judge(id_, of_task[id_], tables)) is not None}
     if not tasks:
         raise TableError(
             f"no table tells the regret of {', '.join(order)}; name the folder that has one with --tables, or train "
             "one: python -m nasbench_rl.build --help"
         )
-    families: dict[str, list[JudgedTask]] = {}
-    for id_, judged in tasks.items():
-        families.setdefault(family_of(id_), []).append(judged)
-    rows = [row for name, members in families.items() for row in _family_rows(name, members)]
+    rows = [row for name, members in _families(tasks).items() for row in _family_rows(name, members)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    numbers = frame.columns[frame.columns.get_loc("rank") :]
-    frame[numbers] = frame[numbers].astype(float).map(round_number)
-    frame["trainings"] = frame["trainings"].astype(float).map(round_number)
+    numbers = frame.columns[frame.columns.get_loc("rank") : frame.columns.get_loc("spent") + 1]
+    for name in ("trainings", *numbers):
+        frame[name] = frame[name].astype(float).map(round_number)
     frame["runs"] = frame["runs"].astype("Int64")
-    counted = counted_tasks(list(tasks.values()))
-    by_luck = tuple(id_ for id_, judged in tasks.items() if judged not in counted)
-    return Report(frame, tasks, replace(_ranking(counted), by_luck=by_luck), left_out)
+    ranking = _ranking(counted_tasks(list(tasks.values())))
+    return Report(_with_verdicts(frame, tasks), tasks, ranking, tuple(id_ for id_ in order if id_ not in tasks))
+
+
+def _with_verdicts(frame: pd.DataFrame, tasks: dict[str, JudgedTask]) -> pd.DataFrame:
+    """Judge every method of a family against random search over the tasks that count."""
+    frame = frame.astype({"p": float, "verdict": object})
+    for family, members in _families(tasks).items():
+        rows = (frame["family"] == family) & (frame["task"] == ALL) & frame["improvement"].notna()
+        others = frame[rows & (frame["mode"] != "reference") & ~frame["method"].map(is_random_search)]
+        tested = compare_methods(counted_tasks(members), list(others["method"]))
+        for at, row in others.iterrows():
+            found, p = tested[row["method"]]
+            frame.loc[at, "p"] = float(f"{p:.{DIGITS}g}")
+            frame.loc[at, "verdict"] = verdict(found.mean, p, (row["improvement_low"], row["improvement_high"]))
+    return frame
 
 
 def round_number(value: float) -> float:
-    """``DIGITS`` significant digits, and no fewer than the whole number has."""
+    """Round to ``DIGITS`` significant digits, and no fewer than the whole number has."""
     if not math.isfinite(value) or value == 0:
         return abs(value)  # no minus zero
     return round(value, max(0, DIGITS - 1 - math.floor(math.log10(abs(value)))))
@@ -149,9 +159,9 @@ def methods_of(tasks: Iterable[JudgedTask]) -> list[str]:
 class _Draws:
     """Resampled estimates of one method on one task."""
 
-    improvement: Array
-    improvement_table: Array
-    regret_table: Array
+    improvement: Floats
+    improvement_table: Floats
+    regret_table: Floats
     train_seeds: int
 
 
@@ -183,7 +193,7 @@ def _family_rows(family: str, tasks: Sequence[JudgedTask]) -> list[dict[str, Any
 def _task_row(judged: JudgedTask, method: str, level: float) -> tuple[dict[str, Any], _Draws]:
     final = judged.methods[method]
     row = _identity(final) | {"trainings": judged.trainings, "unit": judged.task.metric}
-    row["guessed"] = _share_guessed(final)
+    row |= {"guessed": _share_guessed(final), "spent": float(final["spent"].mean()) / judged.task.max_fidelity}
     nothing = np.full(RESAMPLES, math.nan)
     draws = _Draws(nothing, nothing, nothing, 0)
     if not judged.is_judged(method):
@@ -208,14 +218,14 @@ def _overall_row(
     family: str, method: str, tasks: Sequence[JudgedTask], rows: dict[str, dict[str, Any]], draws: dict[str, _Draws],
     level: float,
 ) -> dict[str, Any]:  # fmt: skip
-    """A method over the tasks of a family that count; numbers are missing unless it has a result on each."""
+    """Make the row of a method over the tasks of a family that count; without a result on each, numbers are missing."""
     ids = [judged.task.id for judged in tasks if method in judged.methods]
     rows, draws = {id_: rows[id_] for id_ in ids}, {id_: draws[id_] for id_ in ids}
     final = pd.concat([judged.methods[method] for judged in tasks if method in judged.methods])
     row = _identity(final) | {"trainings": _common(judged.trainings for judged in tasks), "unit": NORMALISED}
     row["runs"] = _common(found["runs"] for found in rows.values())
-    row["guessed"] = _share_guessed(final)
-    row["regret_mean"] = math.nan
+    row |= {"guessed": _share_guessed(final), "regret_mean": math.nan}
+    row["spent"] = float(np.mean([found["spent"] for found in rows.values()]))
     if not all(judged.is_judged(method) for judged in tasks):
         return row
     gaps = np.array([judged.gap for judged in tasks])
@@ -250,14 +260,14 @@ def _share_guessed(final: pd.DataFrame) -> float:
 
 
 def _common(values: Iterable[float]) -> float:
-    """The one value that all have, or NaN."""
+    """Return the one value that all have, or NaN."""
     distinct = set(values)
     return distinct.pop() if len(distinct) == 1 else math.nan
 
 
-def _regret_cells(regrets: Array, rng: np.random.Generator) -> dict[str, float]:
-    """Mean and interquartile mean of (runs, tasks) regrets."""
-    low, high = stats.bootstrap_interval(regrets, stats.interquartile_mean, rng, vectorised=True)
+def _regret_cells(regrets: Floats, rng: np.random.Generator) -> dict[str, float]:
+    """Return mean and interquartile mean of (runs, tasks) regrets."""
+    low, high = stats.bootstrap_interval(regrets, stats.interquartile_mean, rng)
     iqm = stats.interquartile_mean(regrets)
     return {"regret_mean": float(regrets.mean()), "regret_iqm": iqm, "regret_low": low, "regret_high": high}
 
@@ -287,8 +297,8 @@ def _mean_ranks(methods: Sequence[str], tasks: Sequence[JudgedTask]) -> list[flo
     return ranks.average_ranks(_mean_regrets(methods, tasks), higher_is_better=False).tolist()  # type: ignore[no-any-return]
 
 
-def _mean_regrets(methods: Sequence[str], tasks: Sequence[JudgedTask]) -> Array:
-    """(methods, tasks)."""
+def _mean_regrets(methods: Sequence[str], tasks: Sequence[JudgedTask]) -> Floats:
+    """Return the mean regrets, (methods, tasks)."""
     return np.array([[judged.regrets(method).mean() for judged in tasks] for method in methods])
 
 
@@ -304,7 +314,7 @@ def _task_references(judged: JudgedTask) -> list[dict[str, Any]]:
     same = {"mode": "reference", "runs": math.nan, "trainings": judged.trainings, "unit": judged.task.metric}
     return [
         same | {"method": row["method"], "regret_mean": row["regret_mean"], "test_score": row["test_score"]}
-        for row in references(judged.bench, judged.budget)
+        for row in judged.references
     ]
 
 
@@ -322,37 +332,16 @@ def _ranking(tasks: Sequence[JudgedTask]) -> Ranking:
     methods = methods_of(tasks)
     complete = [name for name in methods if all(judged.is_judged(name) for judged in tasks)]
     left_out = tuple(name for name in methods if name not in complete)
-    pairs = len(complete) * (len(complete) - 1) // 2
-    smallest = min(1.0, pairs * 2.0 ** (1 - len(tasks)))
     if not complete:
-        return Ranking({}, (), math.nan, len(tasks), smallest, left_out)
+        return Ranking({}, math.nan, len(tasks), left_out)
     scores = _mean_regrets(complete, tasks)
-    mean = ranks.average_ranks(scores, higher_is_better=False)
-    order = np.argsort(mean, kind="stable")
     enough = len(complete) >= 3 and len(tasks) >= 2
     friedman = ranks.friedman(scores).pvalue if enough else math.nan
-    names = [complete[i] for i in order]
-    by_rank = {complete[i]: float(mean[i]) for i in order}
-    if len(complete) < 2:
-        return Ranking(by_rank, (), friedman, len(tasks), smallest, left_out)
-    alike = ~(ranks.pairwise_wilcoxon(scores[order]).adjusted < ALPHA)
-    if enough and friedman >= ALPHA:  # the pairs are looked at only where the whole differs
-        alike[:] = True
-    return Ranking(by_rank, _groups(names, alike), friedman, len(tasks), smallest, left_out)
-
-
-def _groups(names: Sequence[str], alike: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[tuple[str, ...], ...]:
-    """The longest stretches of the ranking in which every pair is alike."""
-    found: list[tuple[int, int]] = []
-    for start in range(len(names)):
-        end = start + 1
-        while end < len(names) and alike[start:end, end].all():
-            end += 1
-        if end - start > 1 and (not found or end > found[-1][1]):
-            found.append((start, end))
-    return tuple(tuple(names[start:end]) for start, end in found)
+    mean = ranks.average_ranks(scores, higher_is_better=False)
+    by_rank = {complete[i]: float(mean[i]) for i in np.argsort(mean, kind="stable")}
+    return Ranking(by_rank, friedman, len(tasks), left_out)
 
 
 def is_random_search(method: str) -> bool:
-    """Whether a row is random search itself, whatever its hyperparameters."""
+    """Return whether a row is random search itself, whatever its hyperparameters."""
     return plain_name(method) == RANDOM_SEARCH

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError
-from nasbench_rl.experiment import COLUMNS, Judge, table_digest
+from nasbench_rl.experiment import COLUMNS, Judge
 from nasbench_rl.leaderboard.runs_schema import ADDED_LATER, RUN, read_runs
 from nasbench_rl.stored_benchmark import StoredBenchmark
-from nasbench_rl.summary import judge_table
+from nasbench_rl.summary import Tables
 from nasbench_rl.task import Task, get_task
 
 RUNS = "runs.parquet"
@@ -25,7 +25,7 @@ _SAME = [name for name in COLUMNS if name not in ("search_seconds", "code_versio
 
 
 def runs_file(path: Path) -> Path:
-    """The file of runs that a folder of results holds, or the file itself.
+    """Find the file of runs in a folder of results, or take the file itself.
 
     Raises:
         TableError: there is none.
@@ -43,42 +43,54 @@ def runs_file(path: Path) -> Path:
     return path
 
 
-def read_all(paths: Sequence[Path], tables: str | None = None) -> pd.DataFrame:
-    """All runs, each once, checked against each other and against the tables that judge them.
+def read_all(paths: Sequence[Path], tables: Tables) -> pd.DataFrame:
+    """Read all runs, each once, checked against each other and against the tables that judge them.
 
     Args:
         paths: files of runs.
-        tables: folder of the tables.
+        tables: that judge.
 
     Returns:
         ``experiment.COLUMNS`` by task, method, search seed and step. Methods of one name but several configurations or
-        versions get names that tell them apart.
+        versions get different names.
 
     Raises:
         NasbenchError: a file is unreadable, of another table or budget than the others, or two differ about a run.
     """
     frames = [read_runs(path) for path in paths]
     first: dict[str, tuple[Path, int, str]] = {}
-    benches: dict[str, StoredBenchmark | None] = {}
     for path, frame in zip(paths, frames, strict=True):
-        for name, of_task in frame.groupby("task", sort=False):
-            try:
-                task = get_task(str(name))
-            except NasbenchError as error:
-                raise InvalidValueError(f"{path}: {error}") from error
-            if task.id not in benches:
-                benches[task.id] = judge_table(task.id, tables, of_task["mode"])
-            bench = benches[task.id]
-            _check_table(path, task, of_task, bench, first)
-            _check_budget(path, task, of_task, first)
-            if bench is not None:
-                _check_scores(path, of_task, bench)
+        check_runs(path, frame, tables, first)
     merged = _merge(paths, frames)
     return _tell_apart(merged).sort_values(["task", "method", "seed", "step"], ignore_index=True)
 
 
+def check_runs(path: Path, runs: pd.DataFrame, tables: Tables, first: dict[str, tuple[Path, int, str]]) -> None:
+    """Refuse runs of another table or budget, or with other scores than the table's.
+
+    Args:
+        path: their file, for the message.
+        runs: rows of ``experiment.COLUMNS``.
+        tables: that judge.
+        first: by task, the first file that has it with its budget and table; filled.
+
+    Raises:
+        NasbenchError: they are refused.
+    """
+    for name, of_task in runs.groupby("task", sort=False):
+        try:
+            task = get_task(str(name))
+        except NasbenchError as error:
+            raise InvalidValueError(f"{path}: {error}") from error
+        bench = tables.judge(task.id, of_task["mode"])
+        _check_table(path, task, of_task, bench, first)
+        _check_budget(path, task, of_task, first)
+        if bench is not None:
+            _check_scores(path, of_task, bench)
+
+
 def _again(task: Task, rows: pd.DataFrame, budget: int) -> str:
-    """The command that makes the rows anew: with all their methods, or with every installed one where they are many."""
+    """Return the command that makes the rows again: with all their methods, or every installed one if they are many."""
     methods = [shlex.quote(name) for name in rows["method"].unique()]
     named = f"--methods {' '.join(methods)} " if len(methods) <= MANY else ""
     return f"run it again: python -m nasbench_rl.compare --tasks {task.id} {named}--budget {budget} --out DIR"
@@ -89,7 +101,7 @@ def _check_table(
 ) -> None:
     start = rows.iloc[0]
     known = first.setdefault(task.id, (path, int(start["budget"]), str(start["table"])))
-    where, digest = (f"{bench.folder}", table_digest(bench)) if bench is not None else (f"{known[0]}", known[2])
+    where, digest = (f"{bench.folder}", bench.digest) if bench is not None else (f"{known[0]}", known[2])
     other = rows[rows["table"] != digest]
     if len(other):
         found = other["table"].iloc[0] or "none"
@@ -147,7 +159,7 @@ def _validation_scores(rows: pd.DataFrame, bench: StoredBenchmark) -> pd.Series:
 
 
 def _merge(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """All rows, a run that lies in several files once."""
+    """Return all rows, a run that is in several files once."""
     every = pd.concat([frame.assign(file=at) for at, frame in enumerate(frames)], ignore_index=True)
     every = every.drop_duplicates([*_SAME, "file"])
     once = every.drop_duplicates(_SAME)
@@ -170,7 +182,7 @@ def _merge(paths: Sequence[Path], frames: Sequence[pd.DataFrame]) -> pd.DataFram
 
 
 def _tell_apart(runs: pd.DataFrame) -> pd.DataFrame:
-    """Each (name, version, configuration) under a name of its own."""
+    """Give each (name, version, configuration) a different name."""
     kinds = runs[["method", "method_version", "configuration"]].drop_duplicates()
     several = kinds.groupby("method").nunique()
     versions = runs["method"].map(several["method_version"] > 1)

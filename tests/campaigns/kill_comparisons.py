@@ -106,7 +106,7 @@ class Campaign:
                     self.counts[victim] += 1
                     print(f"{victim}: after {time.monotonic() - began:.1f} s, {there} parts kept", flush=True)
                     if process.returncode is not None:
-                        written = (out / "summary.md").exists()  # and what was kept may be cleared away
+                        written = (out / "leaderboard.md").exists()  # and what was kept may be cleared away
                         self.counts["lost"] += there < before and not written
                         before = 0 if written else there
                         continue
