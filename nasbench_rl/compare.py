@@ -14,6 +14,7 @@ if __name__ == "__main__":  # ahead of what takes long to load
     )
 
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,6 @@ from nasbench_rl.method import get_method, method_names
 from nasbench_rl.options import parse_budget, parse_method, shipped_tasks
 from nasbench_rl.pool import is_incomplete, run_all
 from nasbench_rl.records import RESOURCES
-from nasbench_rl.spaces import KernelSpace
 from nasbench_rl.summary import Tables, approximate_note, print_choices
 from nasbench_rl.task import get_task, task_ids
 from nasbench_rl.training import workers
@@ -51,7 +51,8 @@ from nasbench_rl.training import workers
 DEFAULT_BUDGET = {"tabular": "10x", "surrogate": "10x", "live": "4x"}
 """Live, the four trainings that weight sharing takes: a supernet and its three best."""
 DEFAULT_RUNS = 100
-PRESETS = ("rl-agents-paper", "meta-rl-paper")
+PRESETS = "nasbench_rl.presets"
+"""Entry points: functions of (options, folder of the results) that return an exit code."""
 
 
 def _parser() -> cli.Parser:
@@ -92,7 +93,12 @@ def _parser() -> cli.Parser:
                         help="the cost in figures of fronts: params, flops or latency (default flops)")  # fmt: skip
     parser.add_argument("--no-page", dest="page", action="store_false",
                         help="leave out the leaderboard page, whose figures take a few seconds")  # fmt: skip
-    parser.add_argument("--preset", metavar="NAME", help="a paper's protocol instead: " + ", ".join(PRESETS))
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        presets = ", ".join(sorted(metadata.entry_points(group=PRESETS).names))
+        parser.add_argument("--preset", metavar="NAME", help=f"a paper's protocol instead: {presets}")
+    )
     parser.add_argument("--experiment", type=int, choices=(1, 2, 3), metavar="E",
                         help="meta-rl-paper: 1 training, 2 evaluation (with --mode live its intensified trainings "
                              "too, which take hours), 3 multi-branch (default 1)")  # fmt: skip
@@ -180,40 +186,13 @@ def searches_of(options: Any, tables: Tables) -> tuple[list[Search], LeftOut]:
 
 
 def run_preset(options: Any, out: Path) -> int:
-    """Run a paper's protocol, whose methods, seeds and budgets are fixed."""
-    if options.preset not in PRESETS:
-        raise unknown("preset", options.preset, PRESETS)
-    given = {"--methods": options.methods, "--budget": options.budget}
+    """Run a paper's protocol, which fixes methods, seeds or budgets: an entry point of the group ``PRESETS``."""
+    known = {found.name: found for found in metadata.entry_points(group=PRESETS)}
+    if options.preset not in known:
+        raise unknown("preset", options.preset, sorted(known))
     if options.mode not in MODES:
         raise unknown("mode", options.mode, MODES)
-    trains = options.preset == "meta-rl-paper" and options.experiment == 2
-    given |= {"--dry-run": options.dry_run and not trains, "--mode": options.mode != "tabular" and not trains}
-    if options.preset == "meta-rl-paper":
-        given |= {"--tasks": options.tasks}
-    else:
-        given |= {"--runs": options.runs, "--experiment": options.experiment}
-    if ignored := [name for name, value in given.items() if value]:
-        raise InvalidValueError(f"--preset {options.preset} fixes what {', '.join(ignored)} would change; leave it out")
-    if options.preset == "meta-rl-paper":
-        return _run_meta_rl(options, out)
-    cli.check_report("matplotlib", "scipy", "jinja2", "tabulate")
-    from nasbench_rl.presets import rl_agents
-
-    tasks = cli.names(options.tasks) or shipped_tasks(options.tables)
-    kernel = [id_ for id_ in tasks if isinstance(get_task(id_).space, KernelSpace)]
-    return rl_agents.run(kernel, out, options.tables, options.seed, options.jobs)
-
-
-def _run_meta_rl(options: Any, out: Path) -> int:
-    from nasbench_rl.presets import meta_rl as preset
-
-    train: preset.Train = "estimate" if options.dry_run else "yes" if options.mode == "live" else "no"
-    runs = options.runs or preset.DEFAULT_RUNS
-    cli.check_seeds(options.seed, runs)
-    cli.check_report("matplotlib", "scipy")
-    return preset.run(
-        options.experiment or 1, out, options.tables, options.seed, runs, options.jobs, train, options.device
-    )  # fmt: skip
+    return int(known[options.preset].load()(options, out))
 
 
 def _of_one_table(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[NasbenchError]]:

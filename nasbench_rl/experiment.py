@@ -13,23 +13,13 @@ import pandas as pd
 
 from nasbench_rl import provenance
 from nasbench_rl.benchmark import Mode
-from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, SmallBudgetError, TableError
+from nasbench_rl.errors import BudgetExhausted, NasbenchError, SmallBudgetError
+from nasbench_rl.judge import Judge
+from nasbench_rl.leaderboard.runs_schema import COLUMNS
 from nasbench_rl.loading import load
 from nasbench_rl.method import Method, configuration, get_method, method_version, objective_of
 from nasbench_rl.run import Run
 from nasbench_rl.stored_benchmark import StoredBenchmark
-
-COLUMNS = (
-    "task", "method", "method_version", "configuration", "objective", "mode", "approximation", "table", "budget",
-    "seed", "step", "steps", "spent", "cpu_seconds", "arch", "fidelity", "train_seed", "score", "source", "incumbent",
-    "test_score", "test_source", "regret", "search_seconds", "code_version", "machine",
-)  # fmt: skip
-"""One row an evaluation: number ``step``, from 0 on, of the run's ``steps``. ``test_score`` and ``regret`` are the
-incumbent's, on the test split at max fidelity. The two sources say of ``score`` and ``test_score`` whether they were
-measured (``table``, ``live``) or guessed (``surrogate``); ``invalid`` is the 0 of an NSC network that does not exist.
-``objective`` is the resource that a multi-objective method weighs against the score; empty for the others.
-``approximation`` is ``Run.approximation``.
-"""
 
 
 @dataclass(frozen=True)
@@ -56,39 +46,6 @@ class Search:
 def configuration_digest(method: Method) -> str:
     """Return 8 hex digits of a method's hyperparameters."""
     return hashlib.sha256(json.dumps(configuration(method), sort_keys=True, default=str).encode()).hexdigest()[:8]
-
-
-class Judge:
-    """Test scores for reports: of a chosen architecture, and its distance from the best. A search never sees it.
-
-    Of a table in the making the best is that of the architectures that have a score (``summary.table_note`` says so).
-
-    In live mode the shipped table judges too, where there is one: training the test seeds of every architecture to
-    know the best would be the exhaustive search that a table is for.
-    """
-
-    def __init__(self, bench: StoredBenchmark) -> None:
-        """``bench``: of the search; live ones are judged by the shipped table."""
-        self.table: StoredBenchmark | None = bench
-        if bench.trains:
-            try:
-                self.table = load(bench.task)
-            except TableError:
-                self.table = None
-        self.best = self.table.optimum(partial=True).score if self.table is not None else float("nan")
-        self._known: dict[str, tuple[float, str]] = {"": (bench.task.nothing, "")}
-
-    def test_score(self, arch: str) -> tuple[float, str]:
-        """Return the mean test score at max fidelity and its source; NaN without a source where no table has it."""
-        if arch not in self._known:
-            self._known[arch] = (float("nan"), "")
-            if self.table is not None:
-                try:
-                    found = self.table.query(arch)
-                    self._known[arch] = (found.score, found.source)
-                except MissingCellError:
-                    pass
-        return self._known[arch]
 
 
 Progress = Callable[[int, int], None]

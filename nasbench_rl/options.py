@@ -72,3 +72,10 @@ def parse_method(text: str) -> tuple[str, dict[str, Any]]:
         except (ValueError, RecursionError):
             hyperparameters[key] = value
     return name, hyperparameters
+
+
+def refuse_fixed(options: Any, *names: str) -> None:
+    """Raise InvalidValueError for options that a preset fixes and the user gave."""
+    values = {name: getattr(options, name[2:].replace("-", "_")) for name in names}
+    if ignored := [name for name, value in values.items() if value and (name, value) != ("--mode", "tabular")]:
+        raise InvalidValueError(f"--preset {options.preset} fixes what {', '.join(ignored)} would change; leave it out")

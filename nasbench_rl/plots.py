@@ -319,7 +319,7 @@ def average_ranks(look: Look, ranks: dict[str, float], title: str) -> Figure:
 
 
 def curve_grid(runs: pd.DataFrame, grid: Floats) -> Floats:
-    """Return the (runs, points) anytime regret of one method's rows (``experiment.COLUMNS``) on budgets ``grid``."""
+    """Return the (runs, points) anytime regret of one method's rows (``runs_schema.COLUMNS``) on budgets ``grid``."""
     by_seed = runs[["seed", "spent", "regret"]].groupby("seed", sort=True)
     parts = [regret_curve(one["spent"], one["regret"], grid) for _, one in by_seed]
     return np.stack(parts)

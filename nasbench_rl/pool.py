@@ -101,7 +101,7 @@ def run_all(
             all results calls ``unfinished.clear``, unless ``is_incomplete``. None keeps nothing.
 
     Returns:
-        All rows (``experiment.COLUMNS``), and one error for each failure; the other searches are not held up by it.
+        All rows (``runs_schema.COLUMNS``), and one error for each failure; the other searches are not held up by it.
 
     Raises:
         NasbenchError: no search finished.

@@ -15,7 +15,7 @@ METHODS = ("random_search", "local_search", "random_search:samples=3")
 
 
 def made_runs(tables: Path, tasks: Sequence[str], methods: Sequence[str] = METHODS, runs: int = 20) -> pd.DataFrame:
-    """``experiment.COLUMNS`` of real searches with a budget of ten whole trainings."""
+    """``runs_schema.COLUMNS`` of real searches with a budget of ten whole trainings."""
     frames = []
     for task in tasks:
         budget = 10 * load(task, tables=tables).task.max_fidelity

@@ -14,8 +14,7 @@ from made_tables import TWO_BY_SEED
 
 from nasbench_rl import store
 from nasbench_rl.errors import TableError
-from nasbench_rl.experiment import COLUMNS
-from nasbench_rl.leaderboard.runs_schema import SCHEMA, read_runs
+from nasbench_rl.leaderboard.runs_schema import COLUMNS, SCHEMA, read_runs
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,8 @@ from nasbench_rl import experiment, load, store
 from nasbench_rl.build import command, train
 from nasbench_rl.build.merging import merge_command
 from nasbench_rl.errors import InvalidValueError, MissingCellError, NasbenchError
-from nasbench_rl.experiment import Judge, Search, run_search
+from nasbench_rl.experiment import Search, run_search
+from nasbench_rl.judge import Judge
 from nasbench_rl.live_benchmark import LiveBenchmark
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.spaces.base import Architecture

@@ -18,7 +18,8 @@ from baselines_readme import BASELINES, ROOT, replace_block
 
 from nasbench_rl import cli, cores, load
 from nasbench_rl.errors import InvalidValueError, TableError
-from nasbench_rl.experiment import Judge, Search
+from nasbench_rl.experiment import Search
+from nasbench_rl.judge import Judge
 from nasbench_rl.leaderboard.runs_schema import read_runs
 from nasbench_rl.options import parse_method
 from nasbench_rl.pool import run_all
@@ -75,8 +76,8 @@ def compared(live: pd.DataFrame, tabular: pd.DataFrame, tables: Path) -> str:
     """Markdown: a table and its provenance a task.
 
     Args:
-        live: ``experiment.COLUMNS``, judged by the table of the tabular runs.
-        tabular: ``experiment.COLUMNS`` of the same methods.
+        live: ``runs_schema.COLUMNS``, judged by the table of the tabular runs.
+        tabular: ``runs_schema.COLUMNS`` of the same methods.
         tables: folder of the tables.
 
     Raises:

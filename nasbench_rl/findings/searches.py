@@ -93,7 +93,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def record(runs: pd.DataFrame, folder: Path, left_out: Sequence[str] = ()) -> Searches:
-    """Count what every run of ``experiment.COLUMNS`` chose.
+    """Count what every run of ``runs_schema.COLUMNS`` chose.
 
     Raises:
         TableError: the runs were made with other tables than those in the folder.

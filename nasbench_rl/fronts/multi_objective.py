@@ -194,7 +194,7 @@ def anytime_fronts(run: pd.DataFrame, of: Objectives) -> list[Members]:
     """Return the set that a search would give after each evaluation.
 
     Args:
-        run: rows of ``experiment.COLUMNS`` of one run, by step.
+        run: rows of ``runs_schema.COLUMNS`` of one run, by step.
         of: the task's objectives.
     """
     seen, found = _Seen(), []
@@ -268,7 +268,7 @@ def judge_fronts(runs: pd.DataFrame, tables: Tables | str | None = None) -> pd.D
     """Judge every method on every task that ``objectives`` knows, the best mean over the resources first.
 
     Args:
-        runs: rows of ``experiment.COLUMNS``, by run and step.
+        runs: rows of ``runs_schema.COLUMNS``, by run and step.
         tables: that judge, or their folder.
 
     Returns:

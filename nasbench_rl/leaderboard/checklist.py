@@ -72,7 +72,7 @@ def checklist(report: Report, runs: pd.DataFrame, facts: Sequence[TableFacts]) -
 
     Args:
         report: the numbers.
-        runs: rows of ``experiment.COLUMNS``.
+        runs: rows of ``runs_schema.COLUMNS``.
         facts: of the tables that judged.
     """
     values = _of_tables(facts) | _of_methods(runs) | _of_runs(report, runs, facts)

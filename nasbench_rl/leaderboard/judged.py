@@ -34,7 +34,7 @@ class JudgedTask:
 
     Attributes:
         bench: the table.
-        runs: rows of ``experiment.COLUMNS`` in the order of the runs.
+        runs: rows of ``runs_schema.COLUMNS`` in the order of the runs.
         final: the last row of every run.
         budget: what each run could spend, in the task's unit.
         names: the table's architectures, then those that a search chose and the table lacks.

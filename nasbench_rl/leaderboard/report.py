@@ -104,7 +104,7 @@ def build_report(runs: pd.DataFrame, tables: Tables | str | None = None) -> Repo
     """Compute all statistics of a leaderboard.
 
     Args:
-        runs: rows of ``experiment.COLUMNS`` by run and step, with a different name for each method.
+        runs: rows of ``runs_schema.COLUMNS`` by run and step, with a different name for each method.
         tables: that judge, or their folder.
 
     Raises:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError
-from nasbench_rl.experiment import COLUMNS, Judge
-from nasbench_rl.leaderboard.runs_schema import ADDED_LATER, RUN, read_runs
+from nasbench_rl.judge import Judge
+from nasbench_rl.leaderboard.runs_schema import ADDED_LATER, COLUMNS, RUN, read_runs
 from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.summary import Tables
 from nasbench_rl.task import Task, get_task
@@ -51,7 +51,7 @@ def read_all(paths: Sequence[Path], tables: Tables) -> pd.DataFrame:
         tables: that judge.
 
     Returns:
-        ``experiment.COLUMNS`` by task, method, search seed and step. Methods of one name but several configurations or
+        ``runs_schema.COLUMNS`` by task, method, search seed and step. Methods of one name but several configurations or
         versions get different names.
 
     Raises:
@@ -70,7 +70,7 @@ def check_runs(path: Path, runs: pd.DataFrame, tables: Tables, first: dict[str, 
 
     Args:
         path: their file, for the message.
-        runs: rows of ``experiment.COLUMNS``.
+        runs: rows of ``runs_schema.COLUMNS``.
         tables: that judge.
         first: by task, the first file that has it with its budget and table; filled.
 

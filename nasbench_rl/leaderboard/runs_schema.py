@@ -14,8 +14,19 @@ import pyarrow.parquet as pq
 
 from nasbench_rl.benchmark import MODES
 from nasbench_rl.errors import TableError, nearest
-from nasbench_rl.experiment import COLUMNS
 from nasbench_rl.records import RESOURCES, SOURCES
+
+COLUMNS = (
+    "task", "method", "method_version", "configuration", "objective", "mode", "approximation", "table", "budget",
+    "seed", "step", "steps", "spent", "cpu_seconds", "arch", "fidelity", "train_seed", "score", "source", "incumbent",
+    "test_score", "test_source", "regret", "search_seconds", "code_version", "machine",
+)  # fmt: skip
+"""One row an evaluation: number ``step``, from 0 on, of the run's ``steps``. ``test_score`` and ``regret`` are the
+incumbent's, on the test split at max fidelity. The two sources say of ``score`` and ``test_score`` whether they were
+measured (``table``, ``live``) or guessed (``surrogate``); ``invalid`` is the 0 of an NSC network that does not exist.
+``objective`` is the resource that a multi-objective method weighs against the score; empty for the others.
+``approximation`` is ``Run.approximation``.
+"""
 
 MAKE_AGAIN = "make it again: python -m nasbench_rl.compare --out DIR"
 RUN = ("task", "method", "method_version", "configuration", "seed")
@@ -56,7 +67,7 @@ SCHEMA: dict[str, Column] = {
     "incumbent": _TEXT, "test_score": _SCORE, "test_source": Column(pa.string(), values=("", *SOURCES)),
     "regret": _SCORE, "search_seconds": _SECONDS, "code_version": _TEXT, "machine": _TEXT,
 }  # fmt: skip
-"""Of ``experiment.COLUMNS``. A score is NaN before a first game has finished, a test score where no table has it, and
+"""Of ``COLUMNS``. A score is NaN before a first game has finished, a test score where no table has it, and
 CPU seconds where a surrogate guessed a score."""
 _ONCE = ("budget", "mode", "objective", "table", "steps", "search_seconds")
 """What is the same in every row of a run."""
@@ -64,7 +75,7 @@ _KINDS = {pa.string(): "text", pa.int64(): "whole numbers", pa.float64(): "numbe
 
 
 def read_runs(path: Path) -> pd.DataFrame:
-    """Read one file's rows as ``experiment.COLUMNS``; further columns are left out.
+    """Read one file's rows as ``COLUMNS``; further columns are left out.
 
     Raises:
         TableError: the file cannot be read, a column is missing or there twice, it has no row, or a value is none that

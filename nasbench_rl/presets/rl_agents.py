@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import cli, files, plots, proxy_quality, store, unfinished
+from nasbench_rl import cli, files, plots, store, unfinished
 from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.experiment import Search
 from nasbench_rl.loading import load
 from nasbench_rl.method import method_names
 from nasbench_rl.pool import is_incomplete, run_all
-from nasbench_rl.presets import rl_agents_page
+from nasbench_rl.presets import proxy_figures, rl_agents_page
 from nasbench_rl.presets.rl_agents_page import Found
 from nasbench_rl.presets.rl_agents_protocol import (
     METRICS,
@@ -60,7 +60,7 @@ UNTRAINED = {"learning_rate": 0.0}
 def run_protocol(
     tasks: Sequence[str], tables: str | None, seed: int, jobs: int, out: Path | None = None
 ) -> tuple[pd.DataFrame, list[NasbenchError]]:
-    """Return all runs (``experiment.COLUMNS``) and an error for each search that failed; ``out`` as in ``run_all``."""
+    """Return all runs (``runs_schema.COLUMNS``) and an error for each search that failed; ``out`` as in ``run_all``."""
     methods = method_names()
     every = [search for task in tasks for search in searches_for(task, methods, tables)]
     few = [search for search in every if search.method != "random_search"]
@@ -103,7 +103,7 @@ def chosen(runs: pd.DataFrame, bench: StoredBenchmark, metric: str) -> dict[str,
     """Return what each run on a task would: of those it trained wholly, the best by a metric of these trainings.
 
     Args:
-        runs: ``experiment.COLUMNS``, of any tasks.
+        runs: ``runs_schema.COLUMNS``, of any tasks.
         bench: of the task.
         metric: of the validation split; the first of equal ones is taken.
 
@@ -253,7 +253,7 @@ def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: in
     benches = [load(task, tables=tables) for task in tasks]
     table, best = table_one(runs, tasks, tables), best_architectures(runs, tasks, tables)
     histograms = [path for bench in benches for path in draw_histograms(runs, bench.task.id, bench, out)]
-    taus, curves = proxy_quality.write(benches, out)
+    taus, curves = proxy_figures.write(benches, out)
     store.write_frame(runs, out / "runs.parquet")
     frames = {"table1.csv": table, "best_architectures.csv": best, "proxy_tau.csv": taus}
     for name, frame in frames.items():

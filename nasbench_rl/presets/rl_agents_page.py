@@ -82,7 +82,7 @@ def page(
         unmoved: of ``rl_agents.unmoved_finalists``.
         benches: of the tasks.
         images: figures in the page's own folder.
-        runs: ``experiment.COLUMNS``; the page names their tables.
+        runs: ``runs_schema.COLUMNS``; the page names their tables.
     """
     first, *best, last = tables
     few = table[table["method"].isin(protocol.ONE_SHOT) & table["runs"].between(1, protocol.SEARCH_SEEDS - 1)]
