@@ -93,12 +93,8 @@ def _parser() -> cli.Parser:
                         help="the cost in figures of fronts: params, flops or latency (default flops)")  # fmt: skip
     parser.add_argument("--no-page", dest="page", action="store_false",
                         help="leave out the leaderboard page, whose figures take a few seconds")  # fmt: skip
-    parser.add_argument(
-        "--preset",
-        metavar="NAME",
-        presets = ", ".join(sorted(metadata.entry_points(group=PRESETS).names))
-        parser.add_argument("--preset", metavar="NAME", help=f"a paper's protocol instead: {presets}")
-    )
+    presets = ", ".join(sorted(metadata.entry_points(group=PRESETS).names))
+    parser.add_argument("--preset", metavar="NAME", help=f"a paper's protocol instead: {presets}")
     parser.add_argument("--experiment", type=int, choices=(1, 2, 3), metavar="E",
                         help="meta-rl-paper: 1 training, 2 evaluation (with --mode live its intensified trainings "
                              "too, which take hours), 3 multi-branch (default 1)")  # fmt: skip
