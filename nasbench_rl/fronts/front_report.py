@@ -201,8 +201,10 @@ def draw_hypervolume(
     plots.draw_curves(axes, curves, grid, highlight, plots.Styles(highlight))
     for name, value in references.items():
         axes.axhline(value, color=plots.REFERENCE, linewidth=1, linestyle=(0, (6, 3)))
-        axes.annotate(name, (0.01, value), xycoords=("axes fraction", "data"), ha="left", va="bottom", fontsize=8,
-                      zorder=5, bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5})  # fmt: skip
+        axes.annotate(  # a network's name may be longer than the figure is wide
+            name, (0.01, value), xycoords=("axes fraction", "data"), ha="left", va="bottom", fontsize=8, zorder=5,
+            in_layout=False, clip_on=True, bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
+        )  # fmt: skip
     axes.set_xlabel("budget spent (whole trainings)")
     whose = "the true front's" if of.whole_space else "that of the networks trained"
     axes.set_ylabel(f"hypervolume (test score, {of.resource})\nshare of {whose}")
