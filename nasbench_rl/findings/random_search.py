@@ -24,12 +24,11 @@ from nasbench_rl.improvement import (
     train_seed_interval,
 )
 from nasbench_rl.leaderboard.report import ALL, is_random_search
-from nasbench_rl.leaderboard.verdict import Difference, difference, pooled, pvalue
-from nasbench_rl.stats import ALPHA, LEVEL, RESAMPLES, Array, percentile_interval, resampling_rng
+from nasbench_rl.leaderboard.verdict import Difference, Verdict, difference, pooled, pvalue, verdict
+from nasbench_rl.stats import LEVEL, RESAMPLES, Array, percentile_interval, resampling_rng
 from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.summary import random_search_chances
 
-Verdict = Literal["better", "worse", "mixed", "open", "control"]
 COLUMNS = (
     "task", "trainings", "method", "searches", "spent", "regret", "random_search", "difference", "low", "high",
     "table_low", "table_high", "improvement", "improvement_low", "improvement_high", "p_holm", "verdict", "unit",
@@ -74,19 +73,11 @@ class Against:
     draws: tuple[Array, Array, Array] = field(default=(np.empty(0),) * 3, repr=False)
 
     @property
-    def verdict(self) -> Verdict:
-        """Whether the test with Holm's correction finds a difference, and in which direction.
-
-        ``mixed`` where most runs do not end as the mean does: one bad architecture can move a mean.
-        """
+    def verdict(self) -> Verdict | Literal["control"]:
+        """What ``leaderboard.verdict`` says of it; ``control`` is random search itself."""
         if is_random_search(self.method):
             return "control"
-        if not self.adjusted < ALPHA:
-            return "open"
-        low, high = self.improvement_interval
-        if self.difference < 0:
-            return "better" if low > 0.5 else "mixed"
-        return "worse" if high < 0.5 else "mixed"
+        return verdict(self.difference, self.adjusted, self.improvement_interval)
 
 
 @dataclass(frozen=True, eq=False)
