@@ -27,7 +27,7 @@ leaderboard: install
 	$(BIN)/python -m nasbench_rl.compare --no-page --out results/nsc --mode surrogate --runs 10 --budget 100x --tasks $(NSC_TASKS)
 	$(BIN)/python -m nasbench_rl.leaderboard results results/nsc
 	cp results/leaderboard.md results/leaderboard.csv results/leaderboard.html baselines/
-	cp results/figures/regret-minatar-ss1-breakout-lite.png docs/regret-minatar-breakout.png
+	$(BIN)/python tools/readme_picture.py results
 	$(BIN)/python tools/baselines_readme.py
 	$(BIN)/python tools/readme_coverage.py
 
