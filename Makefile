@@ -5,9 +5,10 @@
 # make live-nsc     the same page: three NSC networks trained live beside the table's seeds (half a minute, font-letters prepared)
 # make rl-agents    docs/rl_agents: the RL-agents paper's comparison, from the tables as they stand (10 s)
 # make findings     docs/findings.md: what the tables say, from the tables as they stand    ARGS=--redraw: the same searches
+# make docs         the guide as pages: build/docs/index.html
 # make test         the test suite                                                  make test ARGS="-k stats"
 # All make .venv and install everything first, once for each state of pyproject.toml and constraints.txt.
-# Of use beside them: PYTHON=python3.12, TORCH_ARGS="--index-url …" (CONTRIBUTING.md, "Torch").
+# Options: PYTHON=python3.12, TORCH_ARGS="--index-url …" (docs/install.md).
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -70,7 +71,7 @@ format: install
 
 # The guide as pages in build/docs; a broken link is an error.
 docs: install
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 install: $(INSTALLED)
 
