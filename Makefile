@@ -4,10 +4,11 @@
 # make live-runs    baselines/README.md: the live runs stored there beside tabular ones
 # make live-nsc     the same page: three NSC networks trained live beside the table's seeds (half a minute, font-letters prepared)
 # make rl-agents    docs/rl_agents: the RL-agents paper's comparison, from the tables as they stand (10 s)
-# make findings     docs/findings.md and docs/findings/*.csv: what the tables say (ten minutes)    ARGS=--redraw: the page again from its CSV files
+# make findings     docs/findings.md: what the tables say, from the tables as they stand    ARGS=--redraw: the same searches
+# make docs         the guide as pages: build/docs/index.html
 # make test         the test suite                                                  make test ARGS="-k stats"
 # All make .venv and install everything first, once for each state of pyproject.toml and constraints.txt.
-# Of use beside them: PYTHON=python3.12, TORCH_ARGS="--index-url …" (CONTRIBUTING.md, "Torch").
+# Options: PYTHON=python3.12, TORCH_ARGS="--index-url …" (docs/install.md).
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -26,8 +27,8 @@ leaderboard: install
 	$(BIN)/python -m nasbench_rl.compare --no-page --out results
 	$(BIN)/python -m nasbench_rl.compare --no-page --out results/nsc --mode surrogate --runs 10 --budget 100x --tasks $(NSC_TASKS)
 	$(BIN)/python -m nasbench_rl.leaderboard results results/nsc
-	cp results/leaderboard.md results/leaderboard.csv baselines/
-	cp results/figures/regret-minatar-ss1-breakout-lite.png docs/regret-minatar-breakout.png
+	cp results/leaderboard.md results/leaderboard.csv results/leaderboard.html baselines/
+	$(BIN)/python tools/readme_picture.py results
 	$(BIN)/python tools/baselines_readme.py
 	$(BIN)/python tools/readme_coverage.py
 
@@ -70,10 +71,7 @@ format: install
 
 # The guide as pages in build/docs; a broken link is an error. Figures are drawn here and not committed.
 docs: install
-	$(BIN)/python -m nasbench_rl.findings --redraw
-	$(BIN)/python -m nasbench_rl.compare --preset rl-agents-paper --out build/rl-agents
-	cp build/rl-agents/*.png docs/rl_agents/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 install: $(INSTALLED)
 

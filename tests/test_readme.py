@@ -1,19 +1,14 @@
-"""What README and docs say of the tables is what the tables of the same commit hold."""
+"""Run the code that README and guide show, and compare the coverage that the guide shows with the committed tables."""
 
 from __future__ import annotations
 
-import io
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
-import pandas as pd
 import pytest
-
-from nasbench_rl import store
-from nasbench_rl.presets.meta_rl_trials import is_multi_branch
-from nasbench_rl.surrogate import not_chains
-from nasbench_rl.task import get_task
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -22,7 +17,7 @@ import readme_coverage  # noqa: E402
 
 
 def committed(name: str) -> bytes:
-    """A file of the last commit: a build that goes on in the checkout changes the tables meanwhile."""
+    """Return a file of the last commit: a build that goes on in the checkout changes the tables meanwhile."""
     try:
         shown = subprocess.run(["git", "show", f"HEAD:{name}"], cwd=ROOT, capture_output=True)
     except OSError:
@@ -32,16 +27,21 @@ def committed(name: str) -> bytes:
     return shown.stdout
 
 
-def test_the_readme_shows_the_coverage_of_the_tables(tmp_path: Path) -> None:
+def test_the_guide_shows_the_coverage_of_the_tables(tmp_path: Path) -> None:
     (tmp_path / "MANIFEST.json").write_bytes(committed("tables/MANIFEST.json"))
-    shown = committed("README.md").decode().split(readme_coverage.BEGIN)[1].split(readme_coverage.END)[0]
+    page = committed("docs/tables.md").decode()
+    shown = page.split(readme_coverage.BEGIN)[1].split(readme_coverage.END)[0]
     assert shown.strip() == readme_coverage.coverage_table(tmp_path), "run python tools/readme_coverage.py, and commit"
 
 
-def test_the_docs_say_how_many_networks_have_branches() -> None:
-    task = get_task("nsc-multibranch/font-letters@lite")
-    table = io.BytesIO(committed(f"tables/{store.table_name(task)}"))
-    others = not_chains(task, pd.read_parquet(table, columns=["arch"])["arch"].unique())
-    branched = sum(map(is_multi_branch, others))
-    told = f"{len(others)}: {branched} have branches, and {len(others) - branched} only join a layer with itself"
-    assert told in " ".join(committed("docs/tables.md").decode().split())
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/nsc_environment.md"])
+def test_the_code_of_a_page_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("gymnasium", "lightgbm"):
+        pytest.importorskip(package)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert blocks
+    module = ModuleType("shown")
+    monkeypatch.setitem(sys.modules, "shown", module)  # where a dataclass looks its module up
+    for block in blocks:
+        exec(compile(block, page, "exec"), module.__dict__)
