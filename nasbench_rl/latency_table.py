@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nasbench_rl.advice import how_to_make
 from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.numeric import whole_number
+from nasbench_rl.task_tables import LATENCY_BATCHES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,10 +45,9 @@ class Latencies:
             InvalidValueError: no such batch is measured.
             MissingCellError: not measured.
         """
-        batches = self.task.latency.batches
-        allowed = ", ".join(map(str, batches))
+        allowed = ", ".join(map(str, LATENCY_BATCHES))
         batch = whole_number("batch", batch, allowed)
-        if batch not in batches:
+        if batch not in LATENCY_BATCHES:
             raise InvalidValueError(f"latency is not measured at batch {batch}; allowed: {allowed}")
         found = self._seconds.get((arch.name, batch))
         if found is None:

@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 from nasbench_rl import journal, leftovers, seal, soundness, store
 from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.files import replace_file
-from nasbench_rl.schemas import SCHEMAS, Tabled
+from nasbench_rl.schemas import SCHEMAS
+from nasbench_rl.task_tables import TableSpec
 
 
-def shard_folder(folder: Path, task: Tabled) -> Path:
+def shard_folder(folder: Path, task: TableSpec) -> Path:
     """Where the task's finished cells wait to be folded in: ``.shards/<task>``, or ``.shards/<family>/<task>``."""
     return folder / ".shards" / store.table_name(task).removeprefix("rl/").removesuffix(".parquet")
 
@@ -31,14 +32,14 @@ def file_stem(cell: str) -> str:
     return hashlib.sha256(cell.encode()).hexdigest()[:32]
 
 
-def write_shard(folder: Path, task: Tabled, cell: str, table: pa.Table) -> Path:
+def write_shard(folder: Path, task: TableSpec, cell: str, table: pa.Table) -> Path:
     """Write one finished cell atomically; ``cell`` names it within the task."""
     path = shard_folder(folder, task) / f"{file_stem(cell)}.parquet"
     replace_file(path, seal.sealed_bytes(table))
     return path
 
 
-def fold(folder: Path, task: Tabled) -> int:
+def fold(folder: Path, task: TableSpec) -> int:
     """Move every finished shard of a task into its table; returns how many cells were new.
 
     A table that no manifest names, as the manifest was lost, is listed again.
@@ -85,7 +86,7 @@ def fold(folder: Path, task: Tabled) -> int:
 
 
 def _check_cells(
-    task: Tabled, shard: pa.Table, path: Path, known: set[tuple[str, int]], others: Iterable[tuple[Path, pa.Table]]
+    task: TableSpec, shard: pa.Table, path: Path, known: set[tuple[str, int]], others: Iterable[tuple[Path, pa.Table]]
 ) -> None:
     """Raise TableError unless a shard's cells are whole, and those known the same as in one of the ``others``."""
     for cell, rows in soundness.check_cells(task, shard, path).items():
@@ -96,7 +97,7 @@ def _check_cells(
                     soundness.check_same(soundness.name(task, cell), double, there, rows, path)
 
 
-def trained_cells(folder: Path, task: Tabled) -> set[tuple[str, int]]:
+def trained_cells(folder: Path, task: TableSpec) -> set[tuple[str, int]]:
     """(architecture, train seed) of every cell in the table or waiting as a shard."""
     cells: set[tuple[str, int]] = set()
     # The shards first: one that is folded meanwhile is then found in the table.

@@ -12,14 +12,15 @@ from nasbench_rl.numeric import read_only
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from nasbench_rl.task import GameTask
+    from nasbench_rl.task import Task
+    from nasbench_rl.task_tables import TableSpec
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 OneShot = Literal["supernet", "darts"]
 """Families of networks that hold every architecture: trained path by path, or as weighted sums of all kernels."""
 
-_SCORE: dict[OneShot, str] = {"supernet": "proxy", "darts": "probability"}
+_SCORE: dict[str, str] = {"supernet": "proxy", "darts": "probability"}
 
 
 class SupernetScores:
@@ -38,7 +39,7 @@ class SupernetScores:
         cpu_seconds: (seeds,) of making what is stored: of fitting, and of the proxies of every fidelity.
     """
 
-    def __init__(self, task: GameTask, rows: pa.Table, family: OneShot = "supernet") -> None:
+    def __init__(self, task: TableSpec, rows: pa.Table, family: str = "supernet") -> None:
         """``rows``: of the schema ``store.SCHEMAS[family]``."""
         names = {arch.name: i for i, arch in enumerate(task.space)}
         seeds, seed_at = np.unique(rows["seed"].to_numpy(), return_inverse=True)
@@ -67,9 +68,8 @@ class SupernetScores:
         read_only(self.games)
 
 
-def read_supernets(folder: Path, task: GameTask, family: OneShot = "supernet") -> SupernetScores:
+def read_supernets(folder: Path, task: Task, family: OneShot = "supernet") -> SupernetScores:
     """The stored supernets of a task, or its differentiable searches; none when it has no such table."""
-    table = task.supernet if family == "supernet" else task.darts
     from nasbench_rl import store  # late, as in benchmark.py
 
-    return SupernetScores(task, store.read_table(folder, table), family)
+    return SupernetScores(task, store.read_table(folder, task.one_shot[family]), family)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 from nasbench_rl.errors import InvalidValueError, UnknownNameError, check_number, describe_unknown
 from nasbench_rl.numeric import as_int
@@ -15,6 +16,7 @@ from nasbench_rl.recipes import (
     PPO_PROTOCOL,
     DartsRecipe,
     PPORecipe,
+    SupernetRecipe,
     digest,
     supernet_recipe,
 )
@@ -31,24 +33,12 @@ from nasbench_rl.recipes_nsc import (
     DatasetInfo,
     nsc_recipes,
 )
-from nasbench_rl.spaces.base import ArchLike, SearchSpace
+from nasbench_rl.spaces.base import ArchLike, SearchSpace, Size
 from nasbench_rl.spaces.kernels import KERNEL_SPACES, KernelSpace, Network
 from nasbench_rl.spaces.nsc import NscSpace, nsc_space
 from nasbench_rl.spaces.nsc_cost import Shape
 from nasbench_rl.spaces.nsc_morphism import find_morphism
-from nasbench_rl.task_tables import DartsTable, LatencyTable, SupernetTable
-
-
-class Size(Protocol):
-    """How large a network is."""
-
-    @property
-    def params(self) -> int:
-        """Trainable parameters."""
-
-    @property
-    def flops(self) -> int:
-        """2 x multiply-accumulates of one forward pass of one observation or image."""
+from nasbench_rl.task_tables import LATENCY_BATCHES, LATENCY_PROTOCOL, SideTable, TableSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +131,19 @@ class Task(ABC):
         return stored.index(wanted)
 
     @property
-    def tables(self) -> tuple[Task | SupernetTable | DartsTable, ...]:
-        """Everything that is trained of the task, its own table first."""
-        return (self,)
+    def tables(self) -> tuple[TableSpec, ...]:
+        """Every table of trainings that the task has, its own first."""
+        return (self, *self.one_shot.values())
+
+    @property
+    def one_shot(self) -> Mapping[str, SideTable]:
+        """The tables of networks that hold every architecture, by family; empty where the space has no such network."""
+        return {}
 
     @cached_property
-    def latency(self) -> LatencyTable:
-        """The measured inference times of the task's networks."""
-        return LatencyTable(self)
+    def latency(self) -> SideTable:
+        """The table of the measured inference times of the task's networks."""
+        return SideTable.of(self, "latency", "latencies", latency=LATENCY_PROTOCOL, batches=LATENCY_BATCHES)
 
     @cached_property
     @abstractmethod
@@ -202,19 +197,29 @@ class GameTask(Task):
         return all(new >= old for old, new in kernels)
 
     @property
-    def tables(self) -> tuple[Task | SupernetTable | DartsTable, ...]:
-        """See ``Task.tables``."""
-        return (self, self.supernet, self.darts)
+    def one_shot(self) -> Mapping[str, SideTable]:
+        """See ``Task.one_shot``."""
+        return {"supernet": self.supernet, "darts": self.darts}
 
     @cached_property
-    def supernet(self) -> SupernetTable:
-        """The task's supernets: their recipe, and their table beside the task's own."""
-        return SupernetTable(self, supernet_recipe(self.environment.suite, self.environment.name, self.recipe.name))
+    def supernet(self) -> SideTable:
+        """The table of the proxy scores of supernets fitted with uniform paths."""
+        return SideTable.of(self, "supernet", "supernets", supernet=self.supernet_recipe)
 
     @cached_property
-    def darts(self) -> DartsTable:
-        """The task's differentiable searches: their recipe, and their table."""
-        return DartsTable(self, DartsRecipe())
+    def darts(self) -> SideTable:
+        """The table of the architecture probabilities that differentiable searches ended in."""
+        return SideTable.of(self, "darts", "differentiable searches", darts=self.darts_recipe)
+
+    @property
+    def supernet_recipe(self) -> SupernetRecipe:
+        """What a supernet needs besides the task's recipe."""
+        return supernet_recipe(self.environment.suite, self.environment.name, self.recipe.name)
+
+    @property
+    def darts_recipe(self) -> DartsRecipe:
+        """What a differentiable search needs besides the task's recipe."""
+        return DartsRecipe()
 
 
 @dataclass(frozen=True)

@@ -1,90 +1,70 @@
-"""The tables beside a task's own: inference times, supernets' proxy scores, what differentiable searches ended in."""
+"""What names a table and its rows: a task does, and so do the tables stored next to a task's own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from nasbench_rl.recipes import DartsRecipe, SupernetRecipe, digest
+from nasbench_rl.recipes import digest
+from nasbench_rl.spaces.base import ArchLike, SearchSpace, Size
 
-if TYPE_CHECKING:
-    from nasbench_rl.task import GameTask, Task
-
+LATENCY_BATCHES = (1, 32)
+"""Observations or images of the forward passes whose inference time is measured."""
 LATENCY_PROTOCOL = 1
 """Raised whenever inference times are measured otherwise than before."""
 
 
-@dataclass(frozen=True)
-class LatencyTable:
-    """A further table of a task: how long a forward pass takes, by architecture and batch."""
-
-    task: Task
-    family: ClassVar[str] = "latency"
-    batches: ClassVar[tuple[int, ...]] = (1, 32)
+class TableSpec(Protocol):
+    """What has a table: a task, or a ``SideTable`` of one."""
 
     @property
     def id(self) -> str:
-        """The task's."""
-        return self.task.id
+        """The task's id, which names the file."""
 
     @property
     def label(self) -> str:
         """The table's name in lists."""
-        return f"latencies of {self.task.id}"
 
-    @cached_property
+    @property
+    def family(self) -> str:
+        """The folder of the file, and which of ``SCHEMAS`` its columns are."""
+
+    @property
     def digest(self) -> str:
-        """Identifies the networks and how they were measured."""
-        return digest(task=self.task.digest, latency=LATENCY_PROTOCOL, batches=self.batches)
+        """Identifies all that fixes a row."""
+
+    @property
+    def fidelities(self) -> tuple[int, ...]:
+        """The fidelities of a training, ascending."""
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space of the architectures in it."""
+
+    def size(self, arch: ArchLike) -> Size:
+        """Return the params and FLOPs of an architecture's network."""
 
 
 @dataclass(frozen=True)
-class OneShotTable:
-    """A further table of a task, with a score of every architecture by seed and fidelity of one network that holds all.
+class SideTable:
+    """A table stored next to a task's own: latencies, proxy scores of supernets, outcomes of differentiable searches.
 
-    Attributes:
-        task: whose architectures, games, PPO recipe and fidelities these are.
-        recipe: what the network needs beside the task's recipe.
-        family: the table's folder, and its schema.
+    See ``TableSpec`` for the attributes.
     """
 
-    task: GameTask
-    recipe: SupernetRecipe | DartsRecipe
-    family: ClassVar[str]
+    id: str
+    family: str
+    label: str
+    digest: str
+    fidelities: tuple[int, ...]
+    space: SearchSpace = field(repr=False, compare=False)
+    size: Callable[[ArchLike], Size] = field(repr=False, compare=False)
 
-    @property
-    def id(self) -> str:
-        """The task's."""
-        return self.task.id
-
-    @cached_property
-    def digest(self) -> str:
-        """Identifies all that fixes the network and its scores, the task included."""
-        return digest(**{"task": self.task.digest, self.family: self.recipe})
-
-
-@dataclass(frozen=True)
-class SupernetTable(OneShotTable):
-    """The proxy scores of supernets fitted with uniform paths."""
-
-    recipe: SupernetRecipe
-    family = "supernet"
-
-    @property
-    def label(self) -> str:
-        """The table's name in lists."""
-        return f"supernets of {self.task.id}"
-
-
-@dataclass(frozen=True)
-class DartsTable(OneShotTable):
-    """The architecture probabilities that differentiable searches ended in."""
-
-    recipe: DartsRecipe
-    family = "darts"
-
-    @property
-    def label(self) -> str:
-        """The table's name in lists."""
-        return f"differentiable searches of {self.task.id}"
+    @classmethod
+    def of(cls, task: TableSpec, family: str, label: str, **fixed: Any) -> SideTable:
+        """Name a table of a task; ``fixed``: what else fixes its rows."""
+        return cls(
+            task.id, family, f"{label} of {task.id}", digest(task=task.digest, **fixed), task.fidelities, task.space,
+            task.size,
+        )  # fmt: skip

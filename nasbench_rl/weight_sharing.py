@@ -109,7 +109,7 @@ class WeightSharing:
             return self.proxies()[[self.task.space.index(arch) for arch in archs]]
         from nasbench_rl.training.supernet import measure_proxies
 
-        games, device = self.task.supernet.recipe.final_games, next(self._fitted.supernet.parameters()).device
+        games, device = self.task.supernet_recipe.final_games, next(self._fitted.supernet.parameters()).device
         seeds, started = self._fitted.proxy_seeds.spawn(1)[0], time.process_time()
         with self._bench.turn():
             measured = measure_proxies(self._fitted.supernet, self.task, archs, games, seeds, device)

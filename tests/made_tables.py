@@ -9,6 +9,7 @@ import numpy as np
 
 from nasbench_rl import store
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
+from nasbench_rl.task_tables import LATENCY_BATCHES
 
 TWO_BY_SEED = "minatar-ss1/breakout@lite"
 SINGLE_SEED = "atari-ss1/breakout@lite"
@@ -175,6 +176,6 @@ def write_made_latencies(folder: Path, id_: str, factor: float = 1.0, archs: lis
             "machine": "made",
         }
         for arch in (task.space if archs is None else map(task.space.parse, archs))
-        for batch in task.latency.batches
+        for batch in LATENCY_BATCHES
     ]
     store.replace_table(folder, task.latency, store.encode_rows(task.latency, rows))

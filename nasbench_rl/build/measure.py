@@ -16,6 +16,7 @@ from nasbench_rl.advice import how_to_train
 from nasbench_rl.errors import TableError, missing_extra
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import Task
+from nasbench_rl.task_tables import LATENCY_BATCHES
 
 if TYPE_CHECKING:
     from nasbench_rl.training.latency import Timing
@@ -49,9 +50,9 @@ def measure_latencies(tasks: Sequence[Task], folder: Path, rounds: int | None = 
         with Progress(console=cli.console, transient=True, disable=not cli.console.is_terminal) as bar:
             row = bar.add_task(task.id, total=rounds)
             progress = partial(_advance, bar, row)
-            timings = latency.measure(task, archs, task.latency.batches, rounds, progress)
+            timings = latency.measure(task, archs, LATENCY_BATCHES, rounds, progress)
         store.replace_table(folder, task.latency, store.encode_rows(task.latency, _rows(task, timings)))
-        for batch in task.latency.batches:
+        for batch in LATENCY_BATCHES:
             _say(task, batch, [timing for timing in timings if timing.batch == batch])
 
 

@@ -11,8 +11,8 @@ from nasbench_rl.errors import RecipeMismatchError
 from nasbench_rl.supernet_table import SupernetScores
 from nasbench_rl.surrogate import surrogate_name
 from nasbench_rl.surrogate_info import SurrogateInfo, read_info
-from nasbench_rl.task import GameTask, ImageTask, get_task, task_ids
-from nasbench_rl.task_tables import DartsTable, SupernetTable
+from nasbench_rl.task import ImageTask, get_task, task_ids
+from nasbench_rl.task_tables import SideTable
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,14 @@ class OneShotSource:
 
 def one_shot_sources(folder: Path) -> tuple[OneShotSource, ...]:
     """Of every task, whether or not it has a table of its own yet."""
-    tables: list[SupernetTable | DartsTable] = []
-    for task in map(get_task, task_ids()):
-        if isinstance(task, GameTask):
-            tables += [task.supernet, task.darts]
-    return tuple(_one_shot(folder, table) for table in tables if store.table_name(table) in store.read_manifest(folder))
+    manifest = store.read_manifest(folder)
+    tables = [table for task in map(get_task, task_ids()) for table in task.one_shot.values()]
+    return tuple(_one_shot(folder, table) for table in tables if store.table_name(table) in manifest)
 
 
-def _one_shot(folder: Path, table: SupernetTable | DartsTable) -> OneShotSource:
+def _one_shot(folder: Path, table: SideTable) -> OneShotSource:
     rows = store.read_table(folder, table)
-    scores = SupernetScores(table.task, rows, "darts" if isinstance(table, DartsTable) else "supernet")
+    scores = SupernetScores(table, rows, table.family)
     versions, machines = (tuple(sorted(set(rows[name].to_pylist()))) for name in ("code_version", "machine"))
     hours = float(scores.cpu_seconds.sum()) / 3600
     return OneShotSource(store.table_name(table), table.family, len(scores.seeds), hours, versions, machines)

@@ -40,7 +40,7 @@ class MixedNetwork(ChoiceBlocks):
     def __init__(self, task: GameTask, generator: torch.Generator) -> None:
         """``task``: fixes layers and initial alphas; ``generator``: draws the initial weights."""
         super().__init__(task, generator)
-        recipe, shape = task.darts.recipe, (task.space.depth, len(task.space.kernels))
+        recipe, shape = task.darts_recipe, (task.space.depth, len(task.space.kernels))
         self.temperature = recipe.temperature
         self.alphas = nn.Parameter(torch.full(shape, recipe.initial_alpha))
 

@@ -190,7 +190,7 @@ def measure_proxies(
     1.6 (16 games) to 5 times (one game) faster than an architecture at a time.
     """
     chosen = [task.space.parse(arch) for arch in archs]
-    limited = replace(task, recipe=replace(task.recipe, max_game_steps=task.supernet.recipe.game_steps))
+    limited = replace(task, recipe=replace(task.recipe, max_game_steps=task.supernet_recipe.game_steps))
     vectors = [make_games(limited, games) for _ in chosen]
     env_seeds, action_seeds = seeds.spawn(2)
     generator = torch.Generator(device).manual_seed(int(action_seeds.generate_state(1)[0]))
@@ -305,7 +305,7 @@ class _Points:
         self, supernet: Supernet, fidelity: int, env_steps: int, seeds: np.random.SeedSequence, device: torch.device
     ) -> None:
         cpu, wall = time.process_time(), time.perf_counter()
-        recipe = self.task.supernet.recipe
+        recipe = self.task.supernet_recipe
         games = recipe.final_games if fidelity == self.task.max_fidelity else recipe.proxy_games
         proxies = measure_proxies(supernet, self.task, self.task.space, games, seeds, device)
         proxy_cpu = time.process_time() - cpu

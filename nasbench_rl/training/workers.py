@@ -12,8 +12,8 @@ from typing import Literal
 
 from nasbench_rl import files, processes, shards, store
 from nasbench_rl.errors import missing_extra
-from nasbench_rl.store import Tabled
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
+from nasbench_rl.task_tables import TableSpec
 
 REPORT_EVERY_SECONDS = 2.0
 ASK_AGAIN_SECONDS = 1.0
@@ -41,7 +41,7 @@ class Cell:
         return f"{self.arch}.seed{self.seed}"
 
     @property
-    def table(self) -> Tabled:
+    def table(self) -> TableSpec:
         """The table it goes into: the task's own, or that of its supernets or differentiable searches."""
         task = get_task(self.task)
         return next((table for table in task.tables if table.family == self.arch), task)

@@ -18,6 +18,7 @@ from nasbench_rl import shards, store
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, RecipeMismatchError
 from nasbench_rl.records import PathUpdate
 from nasbench_rl.task import Task, get_task
+from nasbench_rl.task_tables import SideTable
 from nasbench_rl.training import ppo, supernet
 from nasbench_rl.training.cells import train_supernet
 from nasbench_rl.training.games import Games, make_games
@@ -124,7 +125,7 @@ def test_smoke_fit_has_a_proxy_of_every_architecture_at_every_fidelity() -> None
     assert seen == [1024, 2048, 3072]
     assert fitted.env_steps == 3072
     assert [point.fidelity for point in fitted.points] == list(task.fidelities)
-    recipe = task.supernet.recipe
+    recipe = task.supernet_recipe
     for point in fitted.points:
         assert [proxy.arch for proxy in point.proxies] == list(task.space)
         games = recipe.final_games if point.fidelity == task.max_fidelity else recipe.proxy_games
@@ -276,7 +277,8 @@ def test_rows_of_another_supernet_recipe_are_refused(tmp_path: Path) -> None:
     task = tiny()
     train_supernet(task, 0, tmp_path)
     shards.fold(tmp_path, task.supernet)
-    other = dataclasses.replace(task.supernet, recipe=dataclasses.replace(task.supernet.recipe, final_games=5))
+    recipe = dataclasses.replace(task.supernet_recipe, final_games=5)
+    other = SideTable.of(task, "supernet", "supernets", supernet=recipe)
     assert other.digest != task.supernet.digest != task.digest
     with pytest.raises(RecipeMismatchError, match=other.digest):
         store.read_table(tmp_path, other)
