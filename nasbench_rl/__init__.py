@@ -12,11 +12,11 @@ from nasbench_rl._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from nasbench_rl.benchmark import Benchmark as Benchmark
-    from nasbench_rl.benchmark import load as load
-    from nasbench_rl.benchmark import query as query
     from nasbench_rl.coverage import tasks as tasks
     from nasbench_rl.errors import BudgetExhausted as BudgetExhausted
     from nasbench_rl.errors import NasbenchError as NasbenchError
+    from nasbench_rl.loading import load as load
+    from nasbench_rl.loading import query as query
     from nasbench_rl.method import get_method as get_method
     from nasbench_rl.method import methods as methods
     from nasbench_rl.records import Evaluation as Evaluation
@@ -30,9 +30,9 @@ _HOMES = {
     "NasbenchError": "errors",
     "Run": "run",
     "get_method": "method",
-    "load": "benchmark",
+    "load": "loading",
     "methods": "method",
-    "query": "benchmark",
+    "query": "loading",
     "tasks": "coverage",
 }
 _MODULES = ("errors", "records", "spaces", "stats")

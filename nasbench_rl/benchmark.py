@@ -26,7 +26,7 @@ from nasbench_rl.records import RESOURCES, Evaluation, Resource, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.supernet_table import OneShot, SupernetScores, read_supernets
 from nasbench_rl.table import Table
-from nasbench_rl.task import GameTask, Task, get_task
+from nasbench_rl.task import GameTask, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -347,59 +347,3 @@ class TabularBenchmark(Benchmark):
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
         """The split's train seeds that every architecture has; train seed 0, if it is there, while none is complete."""
         return tuple(seed for seed in self.table.seeds_behind(split) if seed in self.table.seeds)
-
-
-def load(
-    task: str | Task,
-    mode: Mode = "tabular",
-    tables: str | os.PathLike[str] | None = None,
-    device: str = "cpu",
-    jobs: int | None = None,
-) -> TabularBenchmark:
-    """The benchmark of a task.
-
-    Args:
-        task: ``"<space>/<environment>@<recipe>"``.
-        mode: ``"tabular"`` looks up, ``"live"`` trains (and keeps what it trained), ``"surrogate"`` guesses.
-        tables: a folder of tables; None looks in ``$NASBENCH_RL_TABLES``, the package and the checkout, and for live
-            mode in the user's data folder.
-        device: where live mode trains.
-        jobs: trainings at once in live mode; None is one a core.
-
-    Raises:
-        UnknownNameError: no such task or mode.
-        TableError: no table, or a broken one.
-    """
-    known = get_task(task)
-    if mode == "tabular":
-        return TabularBenchmark(known, tables)
-    if mode == "live":
-        from nasbench_rl.live_benchmark import LiveBenchmark
-
-        return LiveBenchmark(known, tables, device, jobs)
-    if mode == "surrogate":
-        from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
-
-        return SurrogateBenchmark(known, tables)
-    raise unknown("mode", mode, MODES)
-
-
-_loaded: dict[str | Task, TabularBenchmark] = {}
-
-
-def query(
-    task: str | Task, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
-    metric: str | None = None,
-) -> Evaluation:  # fmt: skip
-    """What a network scores, from the shipped tables; see ``Benchmark.query``. The table is read once a process.
-
-    >>> query("minatar-ss1/breakout@lite", (5, 5)).arch
-    'k5-k5'
-    """
-    try:
-        bench = _loaded[task]
-    except (KeyError, TypeError):  # TypeError: what has no hash and is no task
-        bench = load(task)
-        with contextlib.suppress(TypeError):  # a task of one's own that has no hash
-            _loaded[task] = bench  # as it was given: a task of one's own does not answer for a registered one of its id
-    return bench.query(arch, fidelity=fidelity, seed=seed, split=split, metric=metric)

@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from nasbench_rl import cli, files, store, unfinished
-from nasbench_rl.benchmark import MODES, load
+from nasbench_rl.benchmark import MODES
 from nasbench_rl.errors import (
     MOST,
     InvalidValueError,
@@ -38,6 +38,7 @@ from nasbench_rl.fronts.front_report import front_figure, hypervolume_figure, pr
 from nasbench_rl.fronts.multi_objective import judge_fronts, objectives
 from nasbench_rl.latency_table import read_latencies
 from nasbench_rl.leaderboard.command import main as leaderboard_page
+from nasbench_rl.loading import load
 from nasbench_rl.method import get_method, method_names
 from nasbench_rl.pool import is_incomplete, run_all
 from nasbench_rl.records import RESOURCES, Resource

@@ -12,9 +12,10 @@ from typing import Any
 import pandas as pd
 
 from nasbench_rl import provenance
-from nasbench_rl.benchmark import Mode, TabularBenchmark, load
+from nasbench_rl.benchmark import Mode, TabularBenchmark
 from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, SmallBudgetError, TableError
 from nasbench_rl.live_benchmark import LiveBenchmark
+from nasbench_rl.loading import load
 from nasbench_rl.method import Method, configuration, get_method, method_version, objective_of
 from nasbench_rl.run import Run
 

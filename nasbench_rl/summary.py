@@ -12,9 +12,10 @@ import pandas as pd
 from rich.console import Console
 
 from nasbench_rl import cli, provenance, stats
-from nasbench_rl.benchmark import TabularBenchmark, load
+from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import TableError
 from nasbench_rl.improvement import random_search_choice
+from nasbench_rl.loading import load
 from nasbench_rl.spaces import NATURE_CNN
 from nasbench_rl.stats import resampling_rng
 from nasbench_rl.table import SPLITS

@@ -289,20 +289,20 @@ def test_a_folder_that_was_named_is_named_in_what_to_run(tmp_path: Path) -> None
 
 
 def test_query_reads_a_table_once(made_tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nasbench_rl import benchmark
+    from nasbench_rl import loading
 
     monkeypatch.setenv("NASBENCH_RL_TABLES", str(made_tables))
-    monkeypatch.setattr(benchmark, "_loaded", {})
+    monkeypatch.setattr(loading, "_loaded", {})
     assert query(TWO_BY_SEED, (1, 1)) is query(TWO_BY_SEED, (1, 1))
 
 
 def test_a_task_of_ones_own_does_not_answer_for_the_registered_one(
     made_tables: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nasbench_rl import benchmark
+    from nasbench_rl import loading
 
     monkeypatch.setenv("NASBENCH_RL_TABLES", str(made_tables))
-    monkeypatch.setattr(benchmark, "_loaded", {})
+    monkeypatch.setattr(loading, "_loaded", {})
     known = get_task(TWO_BY_SEED)
     own = dataclasses.replace(known, recipe=dataclasses.replace(known.recipe, gamma=0.5))
     assert query(known, (1, 1)) is query(known, (1, 1)), "read once"

@@ -67,7 +67,7 @@ LAYERS: dict[str, int] = {
                 "surrogate",
                 "training",
             ),
-            ("benchmark", "live_benchmark", "surrogate_benchmark", "coverage"),
+            ("benchmark", "live_benchmark", "surrogate_benchmark", "loading", "coverage"),
             ("ranking_noise",),
             ("paid_trainings",),
             ("run", "envs", "weight_sharing", "method"),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from nasbench_rl.benchmark import Mode, load
+from nasbench_rl.benchmark import Mode
 from nasbench_rl.envs import ENV_ID
 from nasbench_rl.errors import InvalidValueError, UncopiedError
+from nasbench_rl.loading import load
 from nasbench_rl.records import Evaluation, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc import NscSpace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nasbench_rl.benchmark import TabularBenchmark, load
+from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.findings.against_random import Comparison, compare_task, over_tasks
 from nasbench_rl.findings.fidelity import FidelityFinding, fidelity_finding
 from nasbench_rl.findings.latency import LatencyFinding, latency_findings
@@ -13,6 +13,7 @@ from nasbench_rl.findings.searches import Chosen, Searches
 from nasbench_rl.findings.sources import OneShotSource, one_shot_sources, surrogate_infos
 from nasbench_rl.findings.spread import SpreadFinding, spread_finding
 from nasbench_rl.leaderboard.facts import TableFacts, table_facts
+from nasbench_rl.loading import load
 from nasbench_rl.surrogate_info import SurrogateInfo
 from nasbench_rl.task import ImageTask
 

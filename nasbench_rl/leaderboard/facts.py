@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from nasbench_rl import store
-from nasbench_rl.benchmark import TabularBenchmark, load
+from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import TableError
+from nasbench_rl.loading import load
 from nasbench_rl.ranking_noise import Halves, halves
 from nasbench_rl.task import get_task, task_ids
 

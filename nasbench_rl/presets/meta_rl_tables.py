@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from nasbench_rl import cli
-from nasbench_rl.benchmark import load
+from nasbench_rl.loading import load
 from nasbench_rl.presets.meta_rl_trials import WINDOW
 from nasbench_rl.published import published
 

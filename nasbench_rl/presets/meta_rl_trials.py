@@ -23,9 +23,10 @@ import pandas as pd
 from rich.progress import Progress
 
 from nasbench_rl import cli, files, processes, unfinished
-from nasbench_rl.benchmark import TabularBenchmark, load
+from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.envs.nsc_mdp import Action, actions_of
 from nasbench_rl.errors import LostWorkerError, NasbenchError, TableError, tables_option
+from nasbench_rl.loading import load
 from nasbench_rl.method import get_method
 from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.task import get_task

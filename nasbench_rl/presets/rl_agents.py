@@ -18,9 +18,10 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import cli, files, plots, proxy_quality, store, unfinished
-from nasbench_rl.benchmark import TabularBenchmark, load
+from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.experiment import Search
+from nasbench_rl.loading import load
 from nasbench_rl.method import method_names
 from nasbench_rl.pool import is_incomplete, run_all
 from nasbench_rl.presets import rl_agents_page

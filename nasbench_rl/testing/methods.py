@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from nasbench_rl.benchmark import Mode, TabularBenchmark, load
+from nasbench_rl.benchmark import Mode, TabularBenchmark
 from nasbench_rl.errors import MissingCellError, NasbenchError, TableError, TestDataError
+from nasbench_rl.loading import load
 from nasbench_rl.method import Method, configuration
 from nasbench_rl.spaces.base import size_of
 from nasbench_rl.testing.paid import only_paid_scores

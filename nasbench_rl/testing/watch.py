@@ -17,13 +17,14 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from nasbench_rl.benchmark import TabularBenchmark, load
+from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.coverage import tasks
 from nasbench_rl.errors import (
     BudgetExhausted,
     MissingExtraError,
     TestDataError,
 )
+from nasbench_rl.loading import load
 from nasbench_rl.method import Method
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.run import Run
