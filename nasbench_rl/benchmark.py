@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -23,16 +24,16 @@ from nasbench_rl.errors import (
 from nasbench_rl.latency_table import Latencies, read_latencies
 from nasbench_rl.numeric import EXACT, as_int, as_integers
 from nasbench_rl.records import RESOURCES, Evaluation, Resource, Split
+from nasbench_rl.run import Inheritance, Run
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.supernet_table import OneShot, SupernetScores, read_supernets
 from nasbench_rl.table import Table
-from nasbench_rl.task import GameTask, Task
+from nasbench_rl.task import Task
+from nasbench_rl.weight_sharing import FreshSupernet, OnUpdate, SamplePath
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from nasbench_rl.run import Run
-    from nasbench_rl.training.inherit import Networks
+    import pyarrow as pa
 
 Mode = Literal["tabular", "surrogate", "live"]
 MODES: tuple[Mode, ...] = ("tabular", "surrogate", "live")
@@ -41,8 +42,48 @@ _KEYS = EXACT | {Architecture}
 
 
 def _is_exact(arch: object) -> bool:
-    """Whether an architecture, as a key of the memo, equals no other: (True, 1.0) equals (1, 1), a tensor changes."""
+    """Tell whether an architecture equals no other key of the memo: (True, 1.0) equals (1, 1), a tensor changes."""
     return type(arch) is tuple and (_KEYS.issuperset(map(type, arch)) or all(map(_is_exact, arch)))
+
+
+class Memo:
+    """Answers to questions that were asked before, so that a repeated one takes a microsecond."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._kept: dict[Any, Evaluation] = {}
+
+    def get(self, key: tuple[Any, ...]) -> Evaluation | None:
+        """Return the answer to (arch, fidelity, seed, split, metric); None where it has to be looked up."""
+        try:
+            known = self._kept[key]
+        except (KeyError, TypeError):  # TypeError: a list or array, or a tuple of them, which has no hash
+            return None
+        arch, fidelity, seed, _, _ = key
+        exact = type(fidelity) in _KEYS and type(seed) in _KEYS and (type(arch) in _KEYS or _is_exact(arch))
+        return known if exact else None
+
+    def put(self, key: tuple[Any, ...], evaluation: Evaluation) -> None:
+        """Keep an answer, unless its architecture may change."""
+        if len(self._kept) < CACHE_LIMIT and (type(key[0]) in _KEYS or _is_exact(key[0])):
+            with contextlib.suppress(TypeError):
+                self._kept[key] = evaluation
+
+
+class FromScratch:
+    """Children that should inherit weights, scored as trainings from scratch of that length."""
+
+    approximation = "a child that inherits weights scores as a training from scratch of that length does"
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        """``benchmark``: has the scores."""
+        self._benchmark = benchmark
+
+    def evaluate(
+        self, child: Architecture, parent: Architecture, seed: int, parent_seed: int, fidelity: int
+    ) -> Evaluation:
+        """Return the validation score of ``child``; see ``run.Inheritance``."""
+        return self._benchmark.query(child, fidelity=fidelity, seed=seed, split="validation")
 
 
 class Benchmark(ABC):
@@ -50,17 +91,53 @@ class Benchmark(ABC):
 
     Numbers may be of any integer type of Python and NumPy; True, 1.0 and "1" are refused. Arrays and frames that a call
     returns are the caller's own.
+
+    Attributes:
+        task: the task.
+        mode: which of the three.
+        trains: whether it trains what it lacks.
+        folder: the folder of tables.
+        table: the task's table in memory.
     """
 
     task: Task
-    mode: Mode
-    device = "cpu"
-    on_progress: Callable[[int], None] | None = None
+    mode: ClassVar[Mode]
+    trains: ClassVar[bool] = False
+    folder: Path
+    table: Table
+    _measured: Latencies | None = None
+    _sha256 = ""
+    _named: str | os.PathLike[str] | None = None
+
+    def __init__(self, task: Task, folder: Path, named: str | os.PathLike[str] | None) -> None:
+        """Read the table; ``named``: the folder as the caller named it, if they did."""
+        self.task, self.folder, self._named = task, folder, named
+        self._load()
+
+    def _load(self) -> None:
+        from nasbench_rl import shards, store  # late: Arrow is a quarter of what an import takes
+
+        shards.commit_waiting(self.folder)
+        rows, self._sha256 = store.read_with_digest(self.folder, self.task)
+        self._take(rows)
+
+    def _take(self, rows: pa.Table) -> None:
+        """Answer from these rows."""
+        self.table = Table(self.task, rows, folder=self._named)
+        self._one_shot: dict[OneShot, SupernetScores] = {}
+
+    def close(self) -> None:  # noqa: B027 (nothing to do but in live mode)
+        """Put what was trained into its table; the benchmark can still be used."""
 
     @property
     def space(self) -> SearchSpace:
         """The task's search space."""
         return self.task.space
+
+    @property
+    def digest(self) -> str:
+        """12 hex digits of the table that was read, whatever lies in its folder by now; empty when there was none."""
+        return self._sha256[:12]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.task.id}>"
@@ -70,7 +147,7 @@ class Benchmark(ABC):
         self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
         metric: str | None = None,
     ) -> Evaluation:  # fmt: skip
-        """What a network scores.
+        """Return what a network scores.
 
         Args:
             arch: a tuple of choices ``(3, 3)``, a canonical string ``"k3-k3"`` or an Architecture.
@@ -84,148 +161,6 @@ class Benchmark(ABC):
             InvalidArchitectureError, InvalidValueError, UnknownNameError: bad input; the message says what is allowed.
             MissingCellError: not in the table; nothing is imputed.
         """
-
-    def prepare(self, cells: Sequence[tuple[Architecture, int]]) -> None:  # noqa: B027 (nothing to do but in live mode)
-        """Hear which (architecture, train seed) will be asked for next; live mode trains them side by side."""
-
-    def how_to_train(self, options: str) -> str:
-        """What trains what this benchmark lacks, in the folder that it was told; ``options`` of ``build``."""
-        return how_to_train(self.task, options)
-
-    def turn(self) -> AbstractContextManager[None]:
-        """Held while something trains; live mode waits for its turn among all that train on the machine."""
-        return nullcontext()
-
-    @abstractmethod
-    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
-        """The train seeds of a split that a query may ask for, ascending."""
-
-    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
-        """Proxy scores of stored supernets; live mode first fits the one of ``seed`` when it is not there.
-
-        Args:
-            seed: of the supernet to be fitted.
-            family: ``"supernet"``, or ``"darts"`` for differentiable searches, whose proxy scores are probabilities.
-
-        Raises:
-            InvalidValueError: this benchmark has none.
-        """
-        raise InvalidValueError(f"{self.task.id} has no supernets in {self.mode} mode")
-
-    def latency(self, arch: ArchLike, batch: int = 1) -> float:
-        """Median wall seconds of one forward pass of ``batch`` observations or images on one core, as measured.
-
-        Args:
-            arch: as in ``query``.
-            batch: 1 or 32.
-
-        Raises:
-            MissingCellError: not measured; the message has the command that does.
-        """
-        return self._latencies().seconds(self.space.parse(arch), batch)
-
-    def _latencies(self) -> Latencies:
-        raise MissingCellError(f"no latency of {self.task.id} was measured: this benchmark reads no tables")
-
-    def resource(self, arch: ArchLike, resource: Resource) -> float:
-        """What an architecture costs to use: ``"params"``, ``"flops"`` (one observation) or ``"latency"`` (seconds).
-
-        Raises:
-            UnknownNameError: another resource.
-            InvalidArchitectureError: a network that does not exist.
-            MissingCellError: a latency that was not measured.
-        """
-        if resource not in RESOURCES:
-            raise unknown("resource", resource, RESOURCES)
-        if resource == "latency":
-            return self.latency(arch)
-        return float(getattr(self.task.size(arch), resource))
-
-    def networks(self) -> Networks:
-        """An empty store of trained networks, for children that inherit weights.
-
-        Raises:
-            InvalidValueError: this benchmark trains nothing.
-        """
-        raise InvalidValueError(f"{self.task.id} trains nothing in {self.mode} mode; load it with mode='live'")
-
-    def start(self, budget: int, seed: int) -> Run:
-        """Begin a search.
-
-        Args:
-            budget: what the search may spend, in the task's unit (env steps or epochs).
-            seed: the search seed.
-
-        Raises:
-            InvalidValueError: a budget below the smallest fidelity, or a seed that is no whole number from 0 on.
-            MissingCellError: tabular mode, and the validation split has no complete train seed.
-        """
-        from nasbench_rl.run import Run
-
-        return Run(self, budget, seed)
-
-
-class TabularBenchmark(Benchmark):
-    """Scores from a table. A warm query is one look-up; none of this needs torch."""
-
-    mode: Mode = "tabular"
-    _measured: Latencies | None = None
-    _sha256 = ""
-    _named: str | os.PathLike[str] | None = None
-    """The folder of tables that the caller named, if any."""
-
-    def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None) -> None:
-        """``tables``: a folder of tables; None looks in the usual places (``store.table_folders``)."""
-        from nasbench_rl import store  # late: Arrow is a quarter of what an import takes
-
-        self.task = task
-        self.folder = store.find_tables(tables)
-        self._named = tables
-        self._load()
-        if not self.table.complete.any():
-            raise TableError(
-                f"{task.id} has no table in {self.folder}. Train one: {how_to_train(task, tables=tables)}"
-                f"; what there is: python -m nasbench_rl.build status{tables_option(tables)}"
-            )
-
-    def _load(self) -> None:
-        from nasbench_rl import store
-
-        rows, self._sha256 = store.read_with_digest(self.folder, self.task)
-        self.table = Table(self.task, rows, folder=self._named)
-        self._cache: dict[Any, Evaluation] = {}
-        self._supernets: dict[OneShot, SupernetScores] = {}
-
-    def how_to_train(self, options: str) -> str:
-        """See ``Benchmark.how_to_train``."""
-        return how_to_train(self.task, options, self._named)
-
-    @property
-    def digest(self) -> str:
-        """12 hex digits of the table that was read, whatever lies in its folder by now; empty when there was none."""
-        return self._sha256[:12]
-
-    def query(
-        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
-        metric: str | None = None,
-    ) -> Evaluation:  # fmt: skip
-        """See ``Benchmark.query``."""
-        key = (arch, fidelity, seed, split, metric)
-        try:
-            known = self._cache[key]
-            if type(fidelity) in _KEYS and type(seed) in _KEYS and (type(arch) in _KEYS or _is_exact(arch)):
-                return known
-        except (KeyError, TypeError):  # TypeError: a list or array, or a tuple of them, which has no hash
-            pass
-        evaluation = self.table.evaluation(self.space.parse(arch), fidelity, seed, split, metric)
-        self._remember(key, evaluation)
-        return evaluation
-
-    def _remember(self, key: tuple[object, ...], evaluation: Evaluation) -> None:
-        """So that the same question is answered in a microsecond; what may change is looked up each time."""
-        if len(self._cache) < CACHE_LIMIT and (type(key[0]) in _KEYS or _is_exact(key[0])):
-            with contextlib.suppress(TypeError):
-                self._cache[key] = evaluation
 
     def query_many(
         self, archs: Sequence[ArchLike] | np.ndarray[Any, Any], fidelities: Sequence[int] | int | None = None,
@@ -248,7 +183,7 @@ class TabularBenchmark(Benchmark):
             InvalidArchitectureError, InvalidValueError, UnknownNameError: bad input; the message says what is allowed.
             MissingCellError: one of them is not in the table.
         """
-        return self.table.gather(self._rows(archs), fidelities, seeds, split, metric)
+        return self.table.gather(self._rows_of(archs), fidelities, seeds, split, metric)
 
     def parse_many(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> list[Architecture]:
         """The architectures of indices into the space, or of anything ``query`` takes."""
@@ -269,17 +204,13 @@ class TabularBenchmark(Benchmark):
                 f"query_many takes a list or array of architectures, not {archs!r}; one alone: [{archs!r}]"
             )
 
-    def _rows(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def _rows_of(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
         self._check_many(archs)
         given = as_integers(archs) if self.task.exhaustive else None
         if given is None:  # names, a list of choices, or a space in which a row is not an index
             return np.array([self.table.row(arch) for arch in self.parse_many(archs)], dtype=np.int64)
-        if given.ndim == 2 and isinstance(self.task, GameTask):
-            return self.task.space.indices(given)
         if given.ndim != 1:
-            raise InvalidArchitectureError(
-                f"architectures of shape {given.shape} are neither (n,) indices nor (n, depth) rows of choices"
-            )
+            return self.task.indices(given)
         if given.size and not 0 <= given.min() <= given.max() < len(self.space):
             self.space[int(given[(given < 0) | (given >= len(self.space))][0])]  # raises
         return given
@@ -294,11 +225,7 @@ class TabularBenchmark(Benchmark):
         Raises:
             InvalidValueError: the score is that of fresh games, which are played at the end alone.
         """
-        row = self.table.row(self.space.parse(arch))
-        view = self.table.view(split, metric)
-        at = self.table.seeds_at(row, view, seed, split)
-        self.table.check_measured(view, np.arange(len(self.table.fidelities)), seed)
-        return self.table.fidelities.copy(), view.values[row, at].mean(axis=0)
+        return self.table.curve(self.space.parse(arch), seed, split, metric)
 
     def optimum(self, split: Split = "test", metric: str | None = None, partial: bool = False) -> Evaluation:
         """The best architecture by its mean score over the split's seeds; of an NSC space, of those trained.
@@ -331,19 +258,121 @@ class TabularBenchmark(Benchmark):
         # A copy by hand: pandas before 3 keeps the array that it is given.
         return pd.DataFrame(self.table.complete.copy(), index=self.table.names, columns=self.table.seeds)
 
-    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
-        """See ``Benchmark.supernets``."""
-        if not isinstance(self.task, GameTask):
-            raise InvalidValueError(f"{self.task.id} has no supernets: they share weights over kernel-choice spaces")
-        if family not in self._supernets:
-            self._supernets[family] = read_supernets(self.folder, self.task, family)
-        return self._supernets[family]
+    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
+        """Return the train seeds of a split that a search may ask for, ascending.
 
-    def _latencies(self) -> Latencies:
+        Those that every architecture has; train seed 0, if it is there, while none is complete.
+        """
+        return tuple(seed for seed in self.table.seeds_behind(split) if seed in self.table.seeds)
+
+    def how_to_train(self, options: str) -> str:
+        """Return the command that trains what this benchmark lacks; ``options`` of ``build``."""
+        return how_to_train(self.task, options, self._named)
+
+    def prefetch(self, cells: Sequence[tuple[Architecture, int]]) -> None:  # noqa: B027 (as close)
+        """Train these (architecture, train seed), which are asked for next, side by side; only live mode does."""
+
+    def training_slot(self) -> AbstractContextManager[None]:
+        """Hold a slot while something trains; live mode waits for one among all that train on the machine."""
+        return nullcontext()
+
+    def inheritance(self) -> Inheritance:
+        """Return what scores the children of one run that inherit weights."""
+        return FromScratch(self)
+
+    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
+        """Return the proxy scores of stored supernets; live mode first fits that of ``seed`` when it is not there.
+
+        Args:
+            seed: of the supernet to be fitted.
+            family: ``"supernet"``, or ``"darts"`` for differentiable searches, whose proxy scores are probabilities.
+
+        Raises:
+            InvalidValueError: the task has none.
+        """
+        if not self.task.one_shot:
+            raise InvalidValueError(f"{self.task.id} has no supernets: they share weights over kernel-choice spaces")
+        if family not in self._one_shot:
+            self._one_shot[family] = read_supernets(self.folder, self.task, family)
+        return self._one_shot[family]
+
+    def fit_supernet(
+        self, seed: int, sample_path: SamplePath | None, on_update: OnUpdate | None, score_all: bool
+    ) -> FreshSupernet:
+        """Fit a supernet that is not stored; only live mode can. See ``WeightSharing.fit`` for the arguments.
+
+        Raises:
+            InvalidValueError: this benchmark trains nothing.
+        """
+        raise InvalidValueError(f"{self.task.id} trains nothing in {self.mode} mode; load it with mode='live'")
+
+    def latency(self, arch: ArchLike, batch: int = 1) -> float:
+        """Return the median wall seconds of a forward pass of ``batch`` observations or images, measured on one core.
+
+        Args:
+            arch: as in ``query``.
+            batch: 1 or 32.
+
+        Raises:
+            MissingCellError: not measured; the message has the command that does.
+        """
         if self._measured is None:
             self._measured = read_latencies(self.folder, self.task, self._named)
-        return self._measured
+        return self._measured.seconds(self.space.parse(arch), batch)
 
-    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
-        """The split's train seeds that every architecture has; train seed 0, if it is there, while none is complete."""
-        return tuple(seed for seed in self.table.seeds_behind(split) if seed in self.table.seeds)
+    def resource(self, arch: ArchLike, resource: Resource) -> float:
+        """Return what an architecture costs to use: ``"params"``, ``"flops"`` (one observation) or ``"latency"`` (s).
+
+        Raises:
+            UnknownNameError: another resource.
+            InvalidArchitectureError: a network that does not exist.
+            MissingCellError: a latency that was not measured.
+        """
+        if resource not in RESOURCES:
+            raise unknown("resource", resource, RESOURCES)
+        if resource == "latency":
+            return self.latency(arch)
+        return float(getattr(self.task.size(arch), resource))
+
+    def start(self, budget: int, seed: int) -> Run:
+        """Begin a search.
+
+        Args:
+            budget: what the search may spend, in the task's unit (env steps or epochs).
+            seed: the search seed.
+
+        Raises:
+            InvalidValueError: a budget below the smallest fidelity, or a seed that is no whole number from 0 on.
+            MissingCellError: tabular mode, and the validation split has no complete train seed.
+        """
+        return Run(self, budget, seed)
+
+
+class TabularBenchmark(Benchmark):
+    """Scores from a table. A warm query is one look-up; none of this needs torch."""
+
+    mode = "tabular"
+
+    def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None) -> None:
+        """``tables``: a folder of tables; None looks in the usual places (``store.table_folders``)."""
+        from nasbench_rl import store
+
+        self._memo = Memo()
+        super().__init__(task, store.find_tables(tables), tables)
+        if not self.table.complete.any():
+            raise TableError(
+                f"{task.id} has no table in {self.folder}. Train one: {how_to_train(task, tables=tables)}"
+                f"; what there is: python -m nasbench_rl.build status{tables_option(tables)}"
+            )
+
+    def query(
+        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
+        metric: str | None = None,
+    ) -> Evaluation:  # fmt: skip
+        """See ``Benchmark.query``."""
+        key = (arch, fidelity, seed, split, metric)
+        known = self._memo.get(key)
+        if known is None:
+            known = self.table.evaluation(self.space.parse(arch), fidelity, seed, split, metric)
+            self._memo.put(key, known)
+        return known

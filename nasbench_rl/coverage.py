@@ -24,7 +24,7 @@ def split_rules(folder: Path, tasks: Iterable[Task]) -> dict[str, str]:
     A table that cannot be read is left out: whoever needs its rows says so.
     """
     rules = {}
-    for task in (task for task in tasks if task.split_by == "seed"):
+    for task in (task for task in tasks if not task.splits.in_words):
         with suppress(TableError):
             table = Table(task, store.read_table(folder, task))
             if table.complete.any():
@@ -47,8 +47,8 @@ def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
         task = get_task(id_)
         entry = manifest.get(store.table_name(task))
         seeds = entry.train_seeds if entry else ()
-        if task.split_by == "column":
-            split = "validation and test images"
+        if task.splits.in_words:
+            split = task.splits.in_words
         elif len(seeds) > 1 and not Table(task, store.read_table(folder, task)).single_seed:
             split = "even and odd train seeds"
         else:

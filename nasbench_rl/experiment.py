@@ -12,9 +12,8 @@ from typing import Any
 import pandas as pd
 
 from nasbench_rl import provenance
-from nasbench_rl.benchmark import Mode, TabularBenchmark
+from nasbench_rl.benchmark import Benchmark, Mode
 from nasbench_rl.errors import BudgetExhausted, MissingCellError, NasbenchError, SmallBudgetError, TableError
-from nasbench_rl.live_benchmark import LiveBenchmark
 from nasbench_rl.loading import load
 from nasbench_rl.method import Method, configuration, get_method, method_version, objective_of
 from nasbench_rl.run import Run
@@ -58,7 +57,7 @@ def configuration_digest(method: Method) -> str:
     return hashlib.sha256(json.dumps(configuration(method), sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
-def table_digest(bench: TabularBenchmark) -> str:
+def table_digest(bench: Benchmark) -> str:
     """12 hex digits of the table a benchmark reads, and 12 of its surrogate; empty when there is no table yet."""
     return bench.digest
 
@@ -72,18 +71,16 @@ class Judge:
     know the best would be the exhaustive search that a table is for.
     """
 
-    def __init__(self, bench: TabularBenchmark) -> None:
+    def __init__(self, bench: Benchmark) -> None:
         """``bench``: of the search; live ones are judged by the shipped table."""
-        self.table: TabularBenchmark | None = bench
-        if bench.mode == "live":
+        self.table: Benchmark | None = bench
+        if bench.trains:
             try:
                 self.table = load(bench.task)
             except TableError:
                 self.table = None
         self.best = self.table.optimum(partial=True).score if self.table is not None else float("nan")
-        # A search that found no NSC network that exists has classified nothing.
-        nothing = 0.0 if bench.task.split_by == "column" else float("nan")
-        self._known: dict[str, tuple[float, str]] = {"": (nothing, "")}
+        self._known: dict[str, tuple[float, str]] = {"": (bench.task.splits.nothing, "")}
 
     def test_score(self, arch: str) -> tuple[float, str]:
         """(mean test score at max fidelity, its source); NaN without a source where no table has it."""
@@ -113,10 +110,12 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
     Raises:
         NasbenchError: bad input, or the method failed; the message names it and the search seed.
     """
-    bench = load(search.task, search.mode, search.tables, search.device, search.jobs)
+    now: list[Run] = []  # the search that goes on
+    bench = load(
+        search.task, search.mode, search.tables, search.device, search.jobs, searches=search.searches,
+        on_progress=progress and (lambda steps: progress(now[0].seed, now[0].spent + steps)),
+    )  # fmt: skip
     method = get_method(search.method, **search.hyperparameters)
-    if isinstance(bench, LiveBenchmark):
-        bench.searches = search.searches
     judge = Judge(bench)
     same = {
         "task": search.task,
@@ -132,7 +131,9 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
     }
     rows: list[dict[str, Any]] = []
     for seed in seeds:
-        run, seconds = _search_once(bench, method, search, seed, progress)
+        now[:] = [bench.start(search.budget, seed)]
+        run, seconds = now[0], _search_once(now[0], method, search)
+        bench.close()
         if _is_repetition(run, search.first_seed):
             continue
         for step, point in enumerate(run.points):
@@ -169,12 +170,8 @@ def _is_repetition(run: Run, first_seed: int) -> bool:
     return bool(run.replays) and run.seed - run.replays >= first_seed
 
 
-def _search_once(
-    bench: TabularBenchmark, method: Method, search: Search, seed: int, progress: Progress | None
-) -> tuple[Run, float]:
-    run = bench.start(search.budget, seed)
-    if progress is not None and bench.mode == "live":
-        bench.on_progress = lambda steps: progress(seed, run.spent + steps)
+def _search_once(run: Run, method: Method, search: Search) -> float:
+    """Search; returns the seconds that it took."""
     started = time.perf_counter()
     try:
         method(run)
@@ -184,16 +181,17 @@ def _search_once(
         raise type(error)(f"{search.label}: {error}") from error
     except Exception as error:  # a third party's method may fail in any way; the others go on
         raise NasbenchError(
-            f"method {search.label!r} failed on {search.task} with search seed {seed}: {type(error).__name__}: {error}"
+            f"method {search.label!r} failed on {search.task} with search seed {run.seed}: "
+            f"{type(error).__name__}: {error}"
         ) from error
     if not run.points:
-        one = bench.task.max_fidelity
+        one = run.task.max_fidelity
         raise SmallBudgetError(
             f"method {search.label!r} evaluated nothing on {search.task}: a budget of {search.budget:,} "
-            f"{bench.task.fidelity_unit} ({search.budget / one:.3g} whole trainings) does not reach its first "
+            f"{run.task.fidelity_unit} ({search.budget / one:.3g} whole trainings) does not reach its first "
             "evaluation; give it a larger --budget"
         )
-    return run, time.perf_counter() - started
+    return time.perf_counter() - started
 
 
 def split_seeds(searches: list[Search], first: int, runs: int, chunk: int) -> list[tuple[Search, range]]:

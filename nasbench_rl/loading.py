@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 
-from nasbench_rl.benchmark import MODES, Mode, TabularBenchmark
+from nasbench_rl.benchmark import MODES, Benchmark, Mode, TabularBenchmark
 from nasbench_rl.errors import unknown
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.spaces.base import ArchLike
@@ -18,7 +19,10 @@ def load(
     tables: str | os.PathLike[str] | None = None,
     device: str = "cpu",
     jobs: int | None = None,
-) -> TabularBenchmark:
+    *,
+    searches: int = 1,
+    on_progress: Callable[[int], None] | None = None,
+) -> Benchmark:
     """The benchmark of a task.
 
     Args:
@@ -28,6 +32,8 @@ def load(
             mode in the user's data folder.
         device: where live mode trains.
         jobs: trainings at once in live mode; None is one a core.
+        searches: live searches at once that share these jobs.
+        on_progress: called in live mode with how much of what is being charged is done.
 
     Raises:
         UnknownNameError: no such task or mode.
@@ -39,7 +45,7 @@ def load(
     if mode == "live":
         from nasbench_rl.live_benchmark import LiveBenchmark
 
-        return LiveBenchmark(known, tables, device, jobs)
+        return LiveBenchmark(known, tables, device, jobs, searches, on_progress)
     if mode == "surrogate":
         from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
 
@@ -47,7 +53,7 @@ def load(
     raise unknown("mode", mode, MODES)
 
 
-_loaded: dict[str | Task, TabularBenchmark] = {}
+_loaded: dict[str | Task, Benchmark] = {}
 
 
 def query(

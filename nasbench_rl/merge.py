@@ -70,7 +70,7 @@ def merge(source: Path, folder: Path) -> tuple[list[Merged], list[Path]]:
     found, aside = find_cells(source)
     files.check_writable(folder)
     for one in found:
-        shards.fold(folder, one.table)
+        shards.commit_shards(folder, one.table)
     with store.writing(folder):
         fresh = [_not_yet_in(folder, one) for one in found]
         store.write_tables(folder, [(one.table, new) for one, new in zip(found, fresh, strict=True) if new])

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import plots
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.ranks import kendall_tau
 from nasbench_rl.stats import Array
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PROXY, SHORT = "one-shot proxy", "short training, one seed"
 
 
-def proxy_taus(bench: TabularBenchmark) -> pd.DataFrame:
+def proxy_taus(bench: Benchmark) -> pd.DataFrame:
     """Rows (task, what, seed, fidelity, tau, games, reliability) of a task whose table is complete.
 
     ``what`` is ``PROXY``: τ of the proxies of supernet ``seed`` after ``fidelity`` env steps of its fit; or
@@ -59,7 +59,7 @@ class MeanProxy(NamedTuple):
     p: float
 
 
-def mean_proxy(bench: TabularBenchmark) -> MeanProxy:
+def mean_proxy(bench: Benchmark) -> MeanProxy:
     """See ``MeanProxy``.
 
     Raises:
@@ -121,7 +121,7 @@ def draw(taus: pd.DataFrame, task: str) -> Figure:
     return figure
 
 
-def write(benches: list[TabularBenchmark], out: Path) -> tuple[pd.DataFrame, list[Path]]:
+def write(benches: list[Benchmark], out: Path) -> tuple[pd.DataFrame, list[Path]]:
     """All rows of ``proxy_taus``, and a figure a task in ``out``."""
     taus = pd.concat([proxy_taus(bench) for bench in benches], ignore_index=True)
     written = []

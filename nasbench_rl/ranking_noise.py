@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nasbench_rl import ranks
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.ranks import NoiseCeiling
 from nasbench_rl.stats import RESAMPLES, Array, percentile_interval
 
@@ -30,14 +30,14 @@ class Halves(NamedTuple):
     architectures: int
 
 
-def trained_scores(bench: TabularBenchmark) -> Array:
+def trained_scores(bench: Benchmark) -> Array:
     """(architectures, seeds, fidelities) scores of single trainings that may be compared over seeds; NaN if missing.
 
     Of an exhaustive space the train seeds that every architecture has: those of a seed in the making would be the
     architectures that happened to come first. Of other spaces every complete cell. Image tasks: test accuracy.
     """
     table, task = bench.table, bench.task
-    if task.split_by == "column":
+    if task.splits.same_trainings:
         values = table.view("test").values
     else:
         values = table.columns[task.metric]
@@ -46,7 +46,7 @@ def trained_scores(bench: TabularBenchmark) -> Array:
     return np.asarray(np.where(table.complete[:, :, np.newaxis], values, np.nan))
 
 
-def halves(bench: TabularBenchmark) -> Halves:
+def halves(bench: Benchmark) -> Halves:
     """Agreement of two halves of the train seeds, by whole trainings of the architectures that have all of those."""
     single = trained_scores(bench)[:, :, -1]
     several = single[(~np.isnan(single)).all(axis=1)]
@@ -79,13 +79,13 @@ class SplitsAgreement(NamedTuple):
         return is_luck(self.tau, self.low)
 
 
-def splits_agreement(bench: TabularBenchmark) -> SplitsAgreement | None:
+def splits_agreement(bench: Benchmark) -> SplitsAgreement | None:
     """How well whole trainings of some train seeds rank as those of the others do.
 
     None where too little is trained to tell, and where a search and its judge see the same trainings (a single train
     seed; images), whose luck they share.
     """
-    if bench.table.single_seed or bench.task.split_by == "column":
+    if bench.table.single_seed or bench.task.splits.same_trainings:
         return None
     search, true = bench.table.view("validation").mean[:, -1], bench.table.view("test").mean[:, -1]
     known = ~np.isnan(search) & ~np.isnan(true)
@@ -97,7 +97,7 @@ def splits_agreement(bench: TabularBenchmark) -> SplitsAgreement | None:
     return SplitsAgreement(ranks.kendall_tau(search, true), float(low), float(high))
 
 
-def ranks_by_luck(bench: TabularBenchmark) -> bool:
+def ranks_by_luck(bench: Benchmark) -> bool:
     """Whether whole trainings of some train seeds are not told apart from luck as a ranking by those of the others.
 
     Who wins on such a table is the luck of its train seeds. False where that cannot be told (``splits_agreement``).

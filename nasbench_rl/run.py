@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, SupportsIndex
 
 import numpy as np
 
+from nasbench_rl.budget import Budget, TrainingLedger
 from nasbench_rl.errors import (
     BudgetExhausted,
     InvalidValueError,
@@ -20,25 +21,70 @@ from nasbench_rl.errors import (
     check_whole,
 )
 from nasbench_rl.numeric import whole_number
-from nasbench_rl.paid_trainings import PaidTrainings
 from nasbench_rl.records import Evaluation, Resource, Split, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.spaces.nsc import NscSpace
+from nasbench_rl.supernet_table import OneShot
+from nasbench_rl.task import Task
+from nasbench_rl.weight_sharing import OneShotSource, WeightSharing
 
 if TYPE_CHECKING:
     import gymnasium
     import pandas as pd
 
-    from nasbench_rl.benchmark import Benchmark
-    from nasbench_rl.task import Task
-    from nasbench_rl.training.inherit import Networks
-    from nasbench_rl.weight_sharing import WeightSharing
-
-FREE_IN_A_ROW = 30_000
-"""Evaluations that charge nothing before a run ends: a search that only repeats what it paid for would never end. More
-than the steps of the longest trial of the meta-RL paper, whose agents may settle on one network."""
 _METHOD, _NOISE = 0, 1
 """Spawn keys: a method's own randomness and the order of the validation seeds never share a stream."""
+
+
+class Inheritance(Protocol):
+    """Scores the children of one run that inherit weights.
+
+    Attributes:
+        approximation: see ``Run``.
+    """
+
+    @property
+    def approximation(self) -> str:
+        """See ``Run``; empty where children are really trained from their parents' weights."""
+
+    def evaluate(
+        self, child: Architecture, parent: Architecture, seed: int, parent_seed: int, fidelity: int
+    ) -> Evaluation:
+        """Return the validation score of ``child``, trained for ``fidelity`` from the weights of ``parent``.
+
+        Args:
+            child: what is trained, with train seed ``seed``.
+            parent: a parent whose weights are not at hand is first trained with ``parent_seed``.
+            seed: a validation seed.
+            parent_seed: another.
+            fidelity: training effort in the task's unit.
+        """
+
+
+class RunBenchmark(OneShotSource, Protocol):
+    """What a run needs of a benchmark; see ``Benchmark``."""
+
+    @property
+    def task(self) -> Task:
+        """The task."""
+
+    def query(
+        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
+        metric: str | None = None,
+    ) -> Evaluation:  # fmt: skip
+        """Return what a network scores."""
+
+    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
+        """Return the train seeds of a split."""
+
+    def prefetch(self, cells: Sequence[tuple[Architecture, int]]) -> None:
+        """Train these (architecture, train seed) side by side, where the benchmark trains."""
+
+    def inheritance(self) -> Inheritance:
+        """Return what scores children that inherit weights."""
+
+    def resource(self, arch: ArchLike, resource: Resource) -> float:
+        """Return what an architecture costs to use."""
 
 
 class Run:
@@ -53,16 +99,10 @@ class Run:
         seed: the search seed.
         rng: the method's own random generator.
         budget: what may be spent, in ``task.fidelity_unit``.
-        spent: what was spent so far.
-        cpu_seconds: CPU seconds that the evaluated trainings took when they were made.
         points: every evaluation, in order.
-        approximation: what a stored table put in the place of the real thing, in a sentence; empty where every score
-            is that of the training which the method asked for. Reports name it.
-        replays: stored outcomes of which this run replays that of its search seed modulo their number, or learns from
-            it; 0 for none. No more runs than these are independent of each other.
     """
 
-    def __init__(self, benchmark: Benchmark, budget: int, seed: int) -> None:
+    def __init__(self, benchmark: RunBenchmark, budget: int, seed: int) -> None:
         """Made by ``Benchmark.start``.
 
         Raises:
@@ -75,28 +115,58 @@ class Run:
         check_whole("search seed", seed)
         self._benchmark = benchmark
         self.task: Task = benchmark.task
-        self.space: SearchSpace = benchmark.space
-        self.seed, self.budget, self.spent, self.cpu_seconds = seed, budget, 0, 0.0
+        self.space: SearchSpace = benchmark.task.space
+        self.seed, self.budget = seed, budget
+        self._budget = Budget(budget, unit)
         self.rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_METHOD,)))
         self.points: list[TrajectoryPoint] = []
-        self.approximation = ""
-        self.replays = 0
-        self._free = 0
-        self._trainings: dict[str, PaidTrainings] = {}
+        self._approximation = ""
+        self._sharing: list[WeightSharing] = []
+        self._trainings: dict[str, TrainingLedger] = {}
         self._incumbent: Architecture | None = None
-        self._standing: tuple[int, float] = (-1, -math.inf)
+        self._best_score: tuple[int, float] = (-1, -math.inf)
         self._validation_seeds = benchmark.train_seeds("validation")
         if not self._validation_seeds:
             raise MissingCellError(
                 f"{self.task.id} has no validation train seed to search on (train seed 0, or one that every "
                 f"architecture has); train one: {benchmark.how_to_train('--seeds 1')}"
             )
-        self._networks: Networks | None = None
+        self._inheritance: Inheritance | None = None
+
+    @property
+    def spent(self) -> int:
+        """Budget spent so far, in the task's unit."""
+        return self._budget.spent
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds that the evaluated trainings took when they were made."""
+        return self._budget.cpu_seconds
 
     @property
     def remaining(self) -> int:
         """Budget left, in the task's unit."""
-        return self.budget - self.spent
+        return self._budget.remaining
+
+    @property
+    def approximation(self) -> str:
+        """What a stored table put in the place of the real thing, in a sentence; see ``name_approximation``.
+
+        Empty where every score is that of the training which the method asked for. Reports name it.
+        """
+        return next((s.approximation for s in reversed(self._sharing) if s.approximation), self._approximation)
+
+    def name_approximation(self, sentence: str) -> None:
+        """Say what a method put in the place of the real thing, for reports."""
+        self._approximation = sentence
+
+    @property
+    def replays(self) -> int:
+        """How many stored outcomes there are of which this run replays, or learns from, that of its search seed.
+
+        It is the one of the seed modulo their number; 0 for none. No more runs than these are independent.
+        """
+        return next((s.replays for s in reversed(self._sharing) if s.replays), 0)
 
     @property
     def incumbent(self) -> Architecture | None:
@@ -161,13 +231,8 @@ class Run:
         seed, visit = mine.seed_for(fidelity)
         before = mine.paid.get(seed, 0)
         charge = max(0, fidelity - before)
-        self._free += not charge
-        if self._free > FREE_IN_A_ROW and not charge:
-            raise BudgetExhausted(f"{FREE_IN_A_ROW:,} evaluations in a row repeated what was paid for; nothing is left")
-        if charge > self.remaining:
-            raise BudgetExhausted(
-                f"{architecture} at {fidelity:,} {self.task.fidelity_unit} costs {charge:,}, {self.remaining:,} remain"
-            )
+        self._budget.count_free(charge)
+        self._check(charge, architecture, fidelity)
         result = self._benchmark.query(architecture, fidelity=fidelity, seed=seed, split="validation")
         earlier = 0.0
         if before and charge:
@@ -175,21 +240,27 @@ class Run:
                 architecture, fidelity=before, seed=seed, split="validation"
             ).cost.cpu_seconds
         mine.visit, mine.paid[seed] = visit, max(before, fidelity)
-        if result.score == result.score:
-            mine.scores.setdefault(fidelity, {})[seed] = result.score
+        mine.add_score(fidelity, seed, result.score)
         self.charge(charge, result.cost.cpu_seconds - earlier if charge else 0.0)
         self._log(architecture, result, seed, mine)
         return result.score
 
-    def _known(self, arch: Architecture) -> PaidTrainings:
+    def _known(self, arch: Architecture) -> TrainingLedger:
         if arch.name not in self._trainings:
-            self._trainings[arch.name] = PaidTrainings(self._seed_order(arch))
+            self._trainings[arch.name] = TrainingLedger(self._seed_order(arch))
         return self._trainings[arch.name]
+
+    def _check(self, price: int, arch: Architecture, fidelity: int) -> None:
+        """Raise BudgetExhausted unless the price of an evaluation remains."""
+        if price > self.remaining:
+            raise BudgetExhausted(
+                f"{arch} at {fidelity:,} {self.task.fidelity_unit} costs {price:,}, {self.remaining:,} remain"
+            )
 
     def _evaluate_heir(self, arch: Architecture, parent: Architecture, fidelity: int) -> float:
         """``evaluate`` with another network's weights to begin with."""
         before, whole = self._trainings.get(parent.name), self.task.max_fidelity
-        trained = [seed for seed, paid in before.paid.items() if paid == whole] if before is not None else []
+        trained = before.trained(whole) if before is not None else []
         if before is None or not (trained or before.inherited):
             raise InvalidValueError(
                 f"{parent} has no weights to inherit in this run; first evaluate it at {whole:,} "
@@ -197,24 +268,15 @@ class Run:
             )
         if self.task.exhaustive and not self.task.keeps_function(parent, arch):
             raise InvalidValueError(f"{arch} cannot inherit the weights of {parent}: kernels only grow")
-        if fidelity > self.remaining:
-            raise BudgetExhausted(
-                f"{arch} at {fidelity:,} {self.task.fidelity_unit} costs {fidelity:,}, {self.remaining:,} remain"
-            )
+        self._check(fidelity, arch, fidelity)
         mine = self._known(arch)
         seed = mine.seeds[mine.inherited % len(mine.seeds)]
-        if self._benchmark.mode == "live":
-            if self._networks is None:
-                self._networks = self._benchmark.networks()
-            parent_seed = (trained or before.seeds)[-1]
-            with self._benchmark.turn():
-                result = self._networks.train_child(arch, parent, seed, parent_seed, fidelity).evaluation
-        else:
-            self.approximation = "a child that inherits weights scores as a training from scratch of that length does"
-            result = self._benchmark.query(arch, fidelity=fidelity, seed=seed, split="validation")
+        if self._inheritance is None:
+            self._inheritance = self._benchmark.inheritance()
+        self._approximation = self._inheritance.approximation or self._approximation
+        result = self._inheritance.evaluate(arch, parent, seed, (trained or before.seeds)[-1], fidelity)
         mine.inherited += 1
-        if result.score == result.score:  # under a number that is no train seed: this is the training of no cell
-            mine.scores.setdefault(fidelity, {})[-mine.inherited] = result.score
+        mine.add_score(fidelity, -mine.inherited, result.score)  # a number of no train seed: the training of no cell
         self.charge(fidelity, result.cost.cpu_seconds)
         self._log(arch, result, seed, mine)
         return result.score
@@ -229,27 +291,21 @@ class Run:
         return [int(seed) for seed in order.permutation(self._validation_seeds)]
 
     def charge(self, amount: int, cpu_seconds: float = 0.0) -> None:
-        """Spend budget on something else than an evaluation (a supernet); the only place that charges.
+        """Spend budget on something else than an evaluation.
 
         Raises:
             InvalidValueError: less than nothing, or no whole number.
             BudgetExhausted: more than ``remaining``; nothing was charged.
         """
-        amount = whole_number("charge", amount, f"0 … {self.remaining:,} {self.task.fidelity_unit}", least=0)
-        if amount > self.remaining:
-            raise BudgetExhausted(f"{amount:,} {self.task.fidelity_unit} asked for, {self.remaining:,} remain")
-        self.spent += amount
-        self.cpu_seconds += cpu_seconds
-        if amount:
-            self._free = 0
+        self._budget.charge(amount, cpu_seconds)
 
-    def _log(self, arch: Architecture, result: Evaluation, seed: int, mine: PaidTrainings) -> None:
+    def _log(self, arch: Architecture, result: Evaluation, seed: int, mine: TrainingLedger) -> None:
         if arch == self._incumbent:  # a further seed may have made it worse: look at all again
-            self._standing, self._incumbent = max(
-                ((t.standing(), self.space.parse(name)) for name, t in self._trainings.items()), key=lambda p: p[0]
+            self._best_score, self._incumbent = max(
+                ((t.best_score(), self.space.parse(name)) for name, t in self._trainings.items()), key=lambda p: p[0]
             )
-        elif mine.standing() > self._standing:
-            self._standing, self._incumbent = mine.standing(), arch
+        elif mine.best_score() > self._best_score:
+            self._best_score, self._incumbent = mine.best_score(), arch
         name = self._incumbent.name if self._incumbent else ""
         self.points.append(
             TrajectoryPoint(
@@ -286,15 +342,15 @@ class Run:
         modes have nothing to do. A method that has several evaluations to make before it looks at a score gains a
         machine's cores by it.
         """
-        if self._benchmark.mode != "live":
+        if not self._benchmark.trains:
             return
         cells: list[tuple[Architecture, int]] = []
         left = self.remaining // self.task.max_fidelity
         for arch in dict.fromkeys(map(self.space.parse, archs)):
             if len(cells) < left and self.task.is_valid(arch):
-                known = self._trainings.get(arch.name) or PaidTrainings(self._seed_order(arch))
+                known = self._trainings.get(arch.name) or TrainingLedger(self._seed_order(arch))
                 cells.append((arch, known.seed_for(self.task.max_fidelity)[0]))
-        self._benchmark.prepare(cells)
+        self._benchmark.prefetch(cells)
 
     def recommend(self, archs: Iterable[ArchLike]) -> Architecture:
         """Train each of ``archs`` to the end and return the best by validation score, which becomes the incumbent.
@@ -321,7 +377,7 @@ class Run:
         if not scored:
             raise InvalidValueError(f"{self.task.id}: no network that exists was recommended; recommend at least one")
         best = max(scored, key=lambda entry: entry[:2])[2]
-        self._incumbent, self._standing = best, self._trainings[best.name].standing()
+        self._incumbent, self._best_score = best, self._trainings[best.name].best_score()
         last = self.points[-1]
         self.points[-1] = TrajectoryPoint(
             **{f.name: getattr(last, f.name) for f in fields(last)} | {"incumbent": best.name}
@@ -333,19 +389,18 @@ class Run:
 
         ``ArchitectureEnv`` for kernel-choice spaces, ``NscEnv`` for NSC spaces; ``options`` are the environment's.
         """
-        if isinstance(self.space, NscSpace):
-            from nasbench_rl.envs.nsc_env import NscEnv
+        from nasbench_rl import envs
 
-            return NscEnv.of_run(self, **options)
-        from nasbench_rl.envs import ArchitectureEnv
-
-        return ArchitectureEnv(self, **options)
+        make = envs.NscEnv.of_run if isinstance(self.space, NscSpace) else envs.ArchitectureEnv
+        return make(self, **options)
 
     def supernet(self) -> WeightSharing:
         """Weight sharing on this run's budget: fitted in live mode, replayed from ``tables/supernet`` otherwise."""
-        from nasbench_rl.weight_sharing import WeightSharing
+        return self._share("supernet")
 
-        return WeightSharing(self, self._benchmark)
+    def _share(self, family: OneShot) -> WeightSharing:
+        self._sharing.append(WeightSharing(self._budget, self._benchmark, self.task, self.seed, self.rng, family))
+        return self._sharing[-1]
 
     def darts(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Search by gradient, once: mixed operations whose weights and alphas PPO fits together (DARTS, RL-DARTS).
@@ -362,9 +417,7 @@ class Run:
             InvalidValueError: the space has no mixed operations.
             MissingCellError: tabular mode, and no such search of this task is stored.
         """
-        from nasbench_rl.weight_sharing import search_by_gradient
-
-        return search_by_gradient(self, self._benchmark)
+        return self._share("darts").search_by_gradient()
 
     def trajectory(self) -> pd.DataFrame:
         """Every evaluation: spent, cpu_seconds, arch, fidelity, seed, score, incumbent, source."""

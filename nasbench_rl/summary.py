@@ -12,7 +12,7 @@ import pandas as pd
 from rich.console import Console
 
 from nasbench_rl import cli, provenance, stats
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import TableError
 from nasbench_rl.improvement import random_search_choice
 from nasbench_rl.loading import load
@@ -63,7 +63,7 @@ def summarise(runs: pd.DataFrame, tables: str | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def judge_table(task: str, tables: str | None, modes: Iterable[str] = ()) -> TabularBenchmark | None:
+def judge_table(task: str, tables: str | None, modes: Iterable[str] = ()) -> Benchmark | None:
     """The table whose test scores judge a task, or None where there is none (a live run of an untrained task).
 
     Runs of mode ``surrogate`` chose among guesses, so the surrogate stands in for what the table lacks.
@@ -104,7 +104,7 @@ def approximate_note(rows: pd.DataFrame) -> str:
     return "Approximate: " + "; ".join(f"{who} ({text})" for text, who in named.items()) + "." if named else ""
 
 
-def references(bench: TabularBenchmark, budget: int) -> list[dict[str, Any]]:
+def references(bench: Benchmark, budget: int) -> list[dict[str, Any]]:
     """Best and mean architecture, Nature-CNN where the space has it, and the exact expectation of random search."""
     best, scores = bench.optimum(partial=True), bench.table.view("test").mean[:, -1]
     covered = _covered(bench)
@@ -121,7 +121,7 @@ def references(bench: TabularBenchmark, budget: int) -> list[dict[str, Any]]:
     ]
 
 
-def random_search_chances(bench: TabularBenchmark, budget: int) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+def random_search_chances(bench: Benchmark, budget: int) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     """(whole trainings, architectures) exact chance that random search ends with each, after each training it can pay.
 
     None for a table that is not complete over its space.
@@ -137,7 +137,7 @@ def random_search_chances(bench: TabularBenchmark, budget: int) -> np.ndarray[An
 
 
 def exact_random_search(
-    bench: TabularBenchmark, budget: int
+    bench: Benchmark, budget: int
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
     """(whole trainings, expected regret) of random search after each, up to the budget; no simulation.
 
@@ -150,7 +150,7 @@ def exact_random_search(
     return np.arange(1.0, len(chances) + 1), report.max() - chances @ report
 
 
-def curves_figure(runs: pd.DataFrame, bench: TabularBenchmark | None) -> Figure | None:
+def curves_figure(runs: pd.DataFrame, bench: Benchmark | None) -> Figure | None:
     """Regret over budget of every method on one task; None where no table judges."""
     if bench is None:
         return None
@@ -195,11 +195,11 @@ def task_note(task: str, tables: str | None = None, modes: Iterable[str] = ()) -
     return "no table: regret is unknown" if bench is None else table_note(bench)
 
 
-def table_note(bench: TabularBenchmark) -> str:
+def table_note(bench: Benchmark) -> str:
     """What a reader has to know of a task's table: seeds, metric, and how validation and test are held apart."""
     known, table = bench.task, bench.table
     validation, test = (", ".join(map(str, bench.train_seeds(split))) for split in SPLITS)
-    if known.split_by == "column":
+    if known.splits.same_trainings:
         held = f"validation and test images are apart, train seeds {validation}"
         held += "; what the table lacks is guessed by a surrogate" if bench.mode == "surrogate" else ""
     elif table.single_seed:
@@ -212,7 +212,7 @@ def table_note(bench: TabularBenchmark) -> str:
     return f"{known.metric} at {known.max_fidelity:,} {known.fidelity_unit.replace('_', ' ')}; {held}{covered}"
 
 
-def _covered(bench: TabularBenchmark) -> str:
+def _covered(bench: Benchmark) -> str:
     """``7 of 25`` architectures with a test score; empty where all have one, or no table can hold them all."""
     known, every = bench.table.scored("test"), len(bench.table.names)
     return f"{known} of {every}" if bench.task.exhaustive and known < every else ""

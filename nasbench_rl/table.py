@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Bools = np.ndarray[Any, np.dtype[Any]]
+Array = np.ndarray[Any, Any]
 SPLITS: tuple[Split, ...] = ("validation", "test")
 SCORES = {
     "rl": ("return_last100", "return_all", "return_eval", "games"),
@@ -144,9 +145,7 @@ class Table:
     @cached_property
     def single_seed(self) -> bool:
         """Whether test scores have to come from fresh games, for want of a complete odd train seed."""
-        if self.task.split_by == "column":
-            return False
-        return not bool((self.full_seeds & (self.seeds % 2 == 1)).any())
+        return self.task.splits.needs_fresh_games(self.seeds[self.full_seeds].tolist())
 
     def seeds_behind(self, split: Split) -> tuple[int, ...]:
         """The train seeds of a score that no seed was named for, in the table or not.
@@ -162,10 +161,8 @@ class Table:
             raise InvalidValueError(describe_unknown("split", split, SPLITS, "Searches see validation, reports test."))
         if not self.task.exhaustive:
             return (0,)
-        full = tuple(int(seed) for seed in self.seeds[self.full_seeds])
-        if self.task.split_by == "column":
-            return full or (0,)
-        return tuple(seed for seed in full if seed % 2 == (split == "test" and not self.single_seed)) or (0,)
+        full, rule = self.seeds[self.full_seeds].tolist(), self.task.splits
+        return tuple(seed for seed in full if rule.is_scored(seed, split, self.single_seed)) or (0,)
 
     def split_seeds(self, split: Split) -> tuple[int, ...]:
         """The table's train seeds that may be asked for by number.
@@ -177,9 +174,7 @@ class Table:
             InvalidValueError: no such split.
         """
         self.seeds_behind(split)
-        if self.task.split_by == "column" or (self.single_seed and split == "test"):
-            return tuple(int(seed) for seed in self.seeds)
-        return tuple(int(seed) for seed in self.seeds if seed % 2 == (split == "test"))
+        return tuple(seed for seed in self.seeds.tolist() if self.task.splits.has(seed, split, self.single_seed))
 
     def scored(self, split: Split) -> int:
         """How many architectures have a score in a split."""
@@ -226,7 +221,7 @@ class Table:
 
     def column(self, metric: str, split: Split) -> str:
         """The stored column of a metric, before the single-seed rule."""
-        return metric if self.task.split_by == "seed" else f"{split}_{metric}"
+        return self.task.splits.column(metric, split)
 
     def row(self, arch: Architecture) -> int:
         """The row of an architecture.
@@ -265,8 +260,7 @@ class Table:
         seed = whole_number(f"train seed of {self.task.id}", seed, allowed)
         if seed < 0:
             raise InvalidValueError(f"train seed {seed} of {self.task.id} is negative; allowed: {allowed}")
-        odd = split == "test"
-        if self.task.split_by == "seed" and seed % 2 != odd and not (odd and self.single_seed):
+        if not self.task.splits.has(seed, split, self.single_seed):
             raise InvalidValueError(
                 f"train seed {seed} is not of the {split} split of {self.task.id}; allowed: {allowed}"
             )
@@ -295,7 +289,7 @@ class Table:
         self, arch: Architecture, fidelity: int | None, seed: int | None, split: Split, metric: str | None,
         source: Source = "table",
     ) -> Evaluation:  # fmt: skip
-        """The record of one architecture; see ``TabularBenchmark.query``."""
+        """The record of one architecture; see ``Benchmark.query``."""
         row = self.row(arch)
         view, at = self.view(split, metric), self.task.fidelity_at(fidelity)
         seeds = self.seeds_at(row, view, seed, split)
@@ -320,8 +314,15 @@ class Table:
             params=int(self.params[row]),
             flops=int(self.flops[row]),
             source=source,
-            metric=column if self.task.split_by == "seed" else (metric or self.task.metric),
+            metric=self.task.splits.metric(column),
         )
+
+    def curve(self, arch: Architecture, seed: int | None, split: Split, metric: str | None) -> tuple[Array, Floats]:
+        """Return (fidelities, scores) of one architecture; see ``Benchmark.curve``."""
+        row, view = self.row(arch), self.view(split, metric)
+        at = self.seeds_at(row, view, seed, split)
+        self.check_measured(view, np.arange(len(self.fidelities)), seed)
+        return self.fidelities.copy(), view.values[row, at].mean(axis=0)
 
     def check_measured(self, view: View, at: Any, seeds: Any = None) -> None:
         """Raise InvalidValueError where fresh games are asked for that were played at the end alone.

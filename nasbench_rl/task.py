@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from nasbench_rl.errors import InvalidValueError, UnknownNameError, check_number, describe_unknown
+import numpy as np
+
+from nasbench_rl.errors import (
+    InvalidArchitectureError,
+    InvalidValueError,
+    UnknownNameError,
+    UnsuitedSpaceError,
+    check_number,
+    describe_unknown,
+)
 from nasbench_rl.numeric import as_int
 from nasbench_rl.recipes import (
     ATARI_RECIPES,
@@ -38,6 +47,7 @@ from nasbench_rl.spaces.kernels import KERNEL_SPACES, KernelSpace, Network
 from nasbench_rl.spaces.nsc import NscSpace, nsc_space
 from nasbench_rl.spaces.nsc_cost import Shape
 from nasbench_rl.spaces.nsc_morphism import find_morphism
+from nasbench_rl.splits import ByColumn, BySeed, SplitRule
 from nasbench_rl.task_tables import LATENCY_BATCHES, LATENCY_PROTOCOL, SideTable, TableSpec
 
 
@@ -64,8 +74,7 @@ class Task(ABC):
         direction: ``"maximize"``; all metrics of all tasks here are.
         fidelity_unit: of budgets and fidelities.
         family: the task's folder under ``tables/``, and its schema.
-        split_by: what holds validation and test apart: ``"seed"`` (even and odd train seeds) or ``"column"`` (every
-            training is measured on both).
+        splits: what holds validation and test apart.
         exhaustive: whether the space is small enough for a table of every architecture.
     """
 
@@ -77,7 +86,7 @@ class Task(ABC):
     direction: ClassVar[Literal["maximize"]] = "maximize"
     fidelity_unit: ClassVar[Literal["env_steps", "epochs"]]
     family: ClassVar[str]
-    split_by: ClassVar[Literal["seed", "column"]]
+    splits: ClassVar[SplitRule]
     exhaustive: ClassVar[bool]
 
     @cached_property
@@ -145,6 +154,24 @@ class Task(ABC):
         """The table of the measured inference times of the task's networks."""
         return SideTable.of(self, "latency", "latencies", latency=LATENCY_PROTOCOL, batches=LATENCY_BATCHES)
 
+    def with_weight_sharing(self, what: str) -> GameTask:
+        """Return the task, whose space has a network that holds every architecture (``what``).
+
+        Raises:
+            UnsuitedSpaceError: it has none.
+        """
+        raise UnsuitedSpaceError(f"{self.space.name} has no {what}; those that have: the kernel-choice spaces")
+
+    def indices(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the positions of (n, depth) rows of choices in the space.
+
+        Raises:
+            InvalidArchitectureError: a row is no point of the space, or rows do not name its points.
+        """
+        raise InvalidArchitectureError(
+            f"architectures of shape {rows.shape} are neither (n,) indices nor (n, depth) rows of choices"
+        )
+
     @cached_property
     @abstractmethod
     def digest(self) -> str:
@@ -174,7 +201,7 @@ class GameTask(Task):
     metrics = ("return_last100", "return_all", "return_eval")
     fidelity_unit = "env_steps"
     family = "rl"
-    split_by = "seed"
+    splits = BySeed()
     exhaustive = True
 
     @cached_property
@@ -195,6 +222,14 @@ class GameTask(Task):
         """See ``Task.keeps_function``: whether no kernel shrinks."""
         kernels = zip(self.space.parse(parent).choices, self.space.parse(child).choices, strict=True)
         return all(new >= old for old, new in kernels)
+
+    def with_weight_sharing(self, what: str) -> GameTask:
+        """See ``Task.with_weight_sharing``."""
+        return self
+
+    def indices(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """See ``Task.indices``."""
+        return self.space.indices(rows) if rows.ndim == 2 else super().indices(rows)
 
     @property
     def one_shot(self) -> Mapping[str, SideTable]:
@@ -233,7 +268,7 @@ class ImageTask(Task):
     metrics = ("accuracy",)
     fidelity_unit = "epochs"
     family = "nsc"
-    split_by = "column"
+    splits = ByColumn()
     exhaustive = False
 
     @cached_property

@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingCellError, UnsuitedSpaceError, missing_extra
+from nasbench_rl.budget import Budget
+from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingCellError
 from nasbench_rl.records import PathUpdate
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.task import GameTask
-
-if TYPE_CHECKING:
-    from nasbench_rl.benchmark import Benchmark
-    from nasbench_rl.run import Run
-    from nasbench_rl.supernet_table import OneShot
-    from nasbench_rl.training.supernet import FittedSupernet
+from nasbench_rl.supernet_table import OneShot, SupernetScores
+from nasbench_rl.task import Task
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 SamplePath = Callable[[int, np.random.Generator], ArchLike]
 """(number of the update, random draws) → the architecture whose path that update trains."""
+OnUpdate = Callable[[PathUpdate], None]
+
+
+class FreshSupernet(Protocol):
+    """A supernet that was fitted for one run and is not stored.
+
+    Attributes:
+        proxies: (architectures,) proxy scores; None where they were not asked for.
+        cpu_seconds: of the fit, and of these proxies.
+    """
+
+    proxies: Floats | None
+    cpu_seconds: float
+
+    def measure(self, archs: Sequence[ArchLike]) -> tuple[Floats, float]:
+        """Return (n,) proxy scores, measured now, and the CPU seconds that it took."""
+
+
+class OneShotSource(Protocol):
+    """What weight sharing needs of a benchmark; see ``Benchmark``."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether it trains what it lacks."""
+
+    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
+        """Return what is stored; fits that of ``seed`` first where it trains."""
+
+    def fit_supernet(
+        self, seed: int, sample_path: SamplePath | None, on_update: OnUpdate | None, score_all: bool
+    ) -> FreshSupernet:
+        """Fit one that is not stored."""
+
+    def how_to_train(self, options: str) -> str:
+        """Return the command that trains what is missing."""
 
 
 class WeightSharing:
@@ -29,27 +59,34 @@ class WeightSharing:
 
     Fitting with uniform paths depends on nothing that it finds, so in tabular mode it is replayed exactly: search seed
     s takes the stored supernet s modulo their number. Fitting with a controller's paths cannot be replayed: in tabular
-    mode the controller is told the stored proxies instead, and nothing before the fit has reached the first of them: an
+    mode the controller gets the stored proxies instead, and nothing before the fit has reached the first of them: an
     approximation that reports have to name.
 
-    The fit's env steps are charged. Proxies are inference alone, which the RL-agents paper calls "negligible to the
-    time of training" (section 5.3), and charged no env steps as there; ``docs/budget.md`` has how many they take. The
-    CPU seconds of those that the search reads are counted, and no others, whether they are measured now or were when
-    the table was made (which also has those of earlier fidelities). Arrays that a call returns are the caller's own.
+    The fit's env steps are charged. Proxies only play games, which the RL-agents paper calls "negligible to the time
+    of training" (section 5.3), and charged no env steps as there; ``docs/budget.md`` has how many they take. Only
+    proxies that the search reads add to its CPU seconds, live or tabular. Arrays that a call returns are the caller's
+    own.
+
+    Attributes:
+        approximation: see ``Run``.
+        replays: see ``Run``.
     """
 
-    def __init__(self, run: Run, benchmark: Benchmark) -> None:
-        """Made by ``Run.supernet``.
+    def __init__(
+        self, budget: Budget, benchmark: OneShotSource, task: Task, seed: int, rng: np.random.Generator,
+        family: OneShot = "supernet",
+    ) -> None:  # fmt: skip
+        """Made by ``Run.supernet`` and ``Run.darts``.
 
         Raises:
-            UnsuitedSpaceError: the space has no supernet.
+            UnsuitedSpaceError: the space has no such network.
         """
-        if not isinstance(run.task, GameTask):
-            raise UnsuitedSpaceError(f"{run.space.name} has no supernet; those that have: the kernel-choice spaces")
-        self.run, self.task, self._bench = run, run.task, benchmark
+        self.task = task.with_weight_sharing("supernet" if family == "supernet" else "mixed operations")
+        self.approximation, self.replays = "", 0
+        self._budget, self._bench, self._seed, self._rng, self._family = budget, benchmark, seed, rng, family
         self._proxies: Floats | None = None
         self._unread: _Stored | None = None
-        self._fitted: FittedSupernet | None = None
+        self._fitted: FreshSupernet | None = None
 
     @property
     def updates(self) -> int:
@@ -57,69 +94,78 @@ class WeightSharing:
         return self.task.recipe.updates
 
     def fit(
-        self,
-        sample_path: SamplePath | None = None,
-        told: Callable[[PathUpdate], None] | None = None,
-        listed: bool = True,
+        self, sample_path: SamplePath | None = None, on_update: OnUpdate | None = None, score_all: bool = True
     ) -> None:
         """Fit the supernet over the whole of the task's env steps, and charge them.
 
         Args:
             sample_path: which path an update trains; None draws uniformly (SPOS).
-            told: called with what an update brought, in the updates' order. Live that is once the games that it played
-                in are over, so some updates later and for the last ones never. In tabular mode the first ones are never
-                told: no proxy is stored of a fit that has not reached the first fidelity.
-            listed: measure every architecture at the end. False, for spaces too large to list and for controllers that
-                need no proxies, leaves that to ``proxies_of``, and a live supernet is not stored.
+            on_update: called with what an update brought, in the updates' order. Live that is once the games that it
+                played in are over, so some updates later and for the last ones never. In tabular mode the first ones
+                are never reported: no proxy is stored of a fit that has not reached the first fidelity.
+            score_all: measure every architecture at the end. False, for spaces too large to list and for controllers
+                that need no proxies, leaves that to ``proxies_of``, and a live supernet is not stored.
 
         Raises:
             BudgetExhausted: one whole training does not remain; nothing was charged.
             MissingCellError: tabular mode, and no supernet of this task is stored.
         """
-        whole = _price(self.run, "a supernet")
-        if self._bench.mode == "live" and (sample_path is not None or not listed):
-            self.run.charge(whole, self._fit_live(sample_path, told, listed))
+        whole = self._price("a supernet")
+        if self._bench.trains and (sample_path is not None or not score_all):
+            self._fitted = self._bench.fit_supernet(self._seed, sample_path, on_update, score_all)
+            self._proxies = self._fitted.proxies
+            self._budget.charge(whole, self._fitted.cpu_seconds)
             return
-        stored = _stored(self.run, self._bench, "supernet")
+        stored = self._stored()
         if sample_path is not None:
-            self._pretend(sample_path, told, stored.proxies)
-        self.run.charge(whole, stored.fit_seconds + (stored.final_seconds if listed else 0.0))
-        if listed:
+            self._replay_controller(sample_path, on_update, stored.proxies)
+        self._budget.charge(whole, stored.fit_seconds + (stored.final_seconds if score_all else 0.0))
+        if score_all:
             self._proxies = stored.proxies[-1]
         else:
             self._unread = stored
 
     def proxies(self) -> Floats:
-        """(architectures,) proxy score of each, in the space's order: mean return with the shared weights."""
+        """Return (architectures,) proxy scores in the space's order: mean returns with the shared weights."""
         if self._proxies is None:
             raise InvalidValueError(
                 "the supernet is not fitted yet; call fit() first" if self._fitted is None and self._unread is None
-                else "the supernet was fitted with listed=False; ask for proxies_of() some architectures"
+                else "the supernet was fitted with score_all=False; ask for proxies_of() some architectures"
             )  # fmt: skip
         return self._proxies.copy()
 
     def proxies_of(self, archs: Sequence[ArchLike]) -> Floats:
-        """(n,) proxy scores of some architectures; a supernet that measured none yet measures these alone."""
+        """Return (n,) proxy scores of some architectures; a supernet that measured none yet measures only these."""
         if self._unread is not None:
             final: Floats = self._unread.proxies[-1]
-            self.run.charge(0, self._unread.final_seconds * len(archs) / len(final))
+            self._budget.charge(0, self._unread.final_seconds * len(archs) / len(final))
             read: Floats = final[[self.task.space.index(arch) for arch in archs]]
             return read
         if self._fitted is None or self._proxies is not None:
             return self.proxies()[[self.task.space.index(arch) for arch in archs]]
-        from nasbench_rl.training.supernet import measure_proxies
+        measured, cpu_seconds = self._fitted.measure(archs)
+        self._budget.charge(0, cpu_seconds)
+        return measured
 
-        games, device = self.task.supernet_recipe.final_games, next(self._fitted.supernet.parameters()).device
-        seeds, started = self._fitted.proxy_seeds.spawn(1)[0], time.process_time()
-        with self._bench.turn():
-            measured = measure_proxies(self._fitted.supernet, self.task, archs, games, seeds, device)
-        self.run.charge(0, time.process_time() - started)
-        return np.array([proxy.mean for proxy in measured])
+    def search_by_gradient(self) -> Floats:
+        """See ``Run.darts``."""
+        whole = self._price("a differentiable search")
+        stored = self._stored()
+        self._budget.charge(whole, stored.fit_seconds)
+        final: Floats = stored.proxies[-1]
+        return final.copy()
 
-    def _pretend(self, sample_path: SamplePath, told: Callable[[PathUpdate], None] | None, proxies: Floats) -> None:
+    def _price(self, what: str) -> int:
+        """Return the price of one whole training; raise BudgetExhausted when it does not remain."""
+        whole = self.task.max_fidelity
+        if whole > self._budget.remaining:
+            raise BudgetExhausted(f"{what} costs {whole:,} {self._budget.unit}, {self._budget.remaining:,} remain")
+        return whole
+
+    def _replay_controller(self, sample_path: SamplePath, on_update: OnUpdate | None, proxies: Floats) -> None:
         """Run a controller against the stored proxies of the last fidelity that a fit has reached by then."""
-        self.run.approximation = (
-            f"the controller hears proxies of one of {self.run.replays} stored supernets whose paths "
+        self.approximation = (
+            f"the controller hears proxies of one of {self.replays} stored supernets whose paths "
             "were drawn uniformly, and nothing before their first fidelity; live it would hear what its children "
             "earned in the supernet that it steers"
         )
@@ -128,51 +174,22 @@ class WeightSharing:
         reached = np.searchsorted(self.task.fidelities, steps, side="right")  # how many fidelities
         scores = [dict(zip((arch.name for arch in space), row, strict=True)) for row in proxies.tolist()]
         for i, (step, count) in enumerate(zip(steps.tolist(), reached.tolist(), strict=True)):
-            arch = space.parse(sample_path(i, self.run.rng)).name
-            if told is not None and count:
-                told(PathUpdate(i, arch, step, 1.0, scores[count - 1][arch]))
+            arch = space.parse(sample_path(i, self._rng)).name
+            if on_update is not None and count:
+                on_update(PathUpdate(i, arch, step, 1.0, scores[count - 1][arch]))
 
-    def _fit_live(
-        self, sample_path: SamplePath | None, told: Callable[[PathUpdate], None] | None, listed: bool
-    ) -> float:
-        """Fit, and measure every architecture if ``listed``; returns the CPU seconds."""
-        try:
-            from nasbench_rl.training.process import check_device, tune_process
-            from nasbench_rl.training.supernet import fit_supernet
-        except ImportError as error:
-            raise missing_extra(error.name or "torch", "live", "fitting a supernet") from error
-        task, device = self.task, self._bench.device
-        check_device(device)
-        tune_process()
-        with self._bench.turn():
-            fitted = fit_supernet(
-                task, self.run.seed, device, self._bench.on_progress, sample_path, told,
-                fidelities=[task.max_fidelity] if listed else [],
-            )  # fmt: skip
-        self._fitted = fitted
-        if not listed:
-            return fitted.cpu_seconds
-        self._proxies = np.array([proxy.mean for proxy in fitted.points[-1].proxies])
-        return fitted.cpu_seconds + fitted.points[-1].proxy_cpu_seconds
-
-
-def search_by_gradient(run: Run, benchmark: Benchmark) -> Floats:
-    """See ``Run.darts``."""
-    if not isinstance(run.task, GameTask):
-        raise UnsuitedSpaceError(f"{run.space.name} has no mixed operations; those that have: the kernel-choice spaces")
-    whole = _price(run, "a differentiable search")
-    stored = _stored(run, benchmark, "darts")
-    run.charge(whole, stored.fit_seconds)
-    final: Floats = stored.proxies[-1]
-    return final.copy()
-
-
-def _price(run: Run, what: str) -> int:
-    """One whole training; raises BudgetExhausted when it does not remain."""
-    whole = run.task.max_fidelity
-    if whole > run.remaining:
-        raise BudgetExhausted(f"{what} costs {whole:,} {run.task.fidelity_unit}, {run.remaining:,} remain")
-    return whole
+    def _stored(self) -> _Stored:
+        """Return the stored supernet or search of the run's search seed; live mode makes it first."""
+        table = self._bench.supernets(self._seed, self._family)
+        if not len(table.seeds):
+            what = "supernet" if self._family == "supernet" else "differentiable search"
+            raise MissingCellError(
+                f"no {what} of {self.task.id} is stored; make one: "
+                f"{self._bench.how_to_train(f'--{self._family} --seeds 1')}, or search in live mode"
+            )
+        self.replays = 0 if self._bench.trains else len(table.seeds)
+        at = table.seeds.index(self._seed) if self._bench.trains else self._seed % len(table.seeds)
+        return _Stored(table.proxies[at], float(table.fit_seconds[at]), float(table.final_seconds[at]))
 
 
 class _Stored(NamedTuple):
@@ -181,18 +198,3 @@ class _Stored(NamedTuple):
     proxies: Floats
     fit_seconds: float
     final_seconds: float
-
-
-def _stored(run: Run, benchmark: Benchmark, family: OneShot) -> _Stored:
-    """The one of the run's search seed; live mode makes it first."""
-    live = benchmark.mode == "live"
-    table = benchmark.supernets(run.seed if live else None, family)
-    if not len(table.seeds):
-        what = "supernet" if family == "supernet" else "differentiable search"
-        raise MissingCellError(
-            f"no {what} of {run.task.id} is stored; make one: {benchmark.how_to_train(f'--{family} --seeds 1')}, "
-            "or search in live mode"
-        )
-    run.replays = 0 if live else len(table.seeds)
-    at = table.seeds.index(run.seed) if live else run.seed % len(table.seeds)
-    return _Stored(table.proxies[at], float(table.fit_seconds[at]), float(table.final_seconds[at]))

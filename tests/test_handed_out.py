@@ -19,14 +19,14 @@ from made_tables import (
 )
 
 from nasbench_rl import load, methods, tasks
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import MissingCellError
 from nasbench_rl.published import published
 from nasbench_rl.testing import check_own
 
 NSC = "nsc-chain/animals@lite"
 FRAMES_AND_ARRAYS = {
-    "TabularBenchmark": {"coverage", "curve", "query_many"},
+    "Benchmark": {"coverage", "curve", "query_many"},
     "SurrogateBenchmark": {"coverage", "curve", "query_many"},
     "LiveBenchmark": {"coverage", "curve", "query_many"},
     "Run": {"curve", "darts", "trajectory"},
@@ -49,9 +49,14 @@ CHANGES = {
     "env",
     "supernet",
     "start",
-    "networks",
-    "turn",
+    "inheritance",
+    "fit_supernet",
+    "training_slot",
+    "prefetch",
     "prepare",
+    "close",
+    "name_approximation",
+    "search_by_gradient",
     "supernets",
     "configspace",
 }
@@ -148,7 +153,7 @@ def test_of_benchmarks_runs_and_tables_nothing_can_be_changed_from_outside(mode:
     supernet = run.supernet()
     supernet.fit()
     part = run.supernet()
-    part.fit(listed=False)
+    part.fit(score_all=False)
     for thing in (bench, run, supernet, scores, table, table.view("test"), bench.space):
         kind = type(thing).__name__
         assert walk(thing, arch) == FRAMES_AND_ARRAYS[kind], f"say in FRAMES_AND_ARRAYS what {kind} hands out"
@@ -203,7 +208,7 @@ def test_coverage_owns_its_data(folder: Path) -> None:
 
 def test_what_is_kept_is_read_only_and_what_is_returned_is_not(folder: Path) -> None:
     bench = load(TWO_BY_SEED, tables=folder)
-    assert isinstance(bench, TabularBenchmark)
+    assert isinstance(bench, Benchmark)
     for array in (bench.table.complete, bench.table.view("test").mean, bench.supernets().proxies):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0

@@ -335,7 +335,7 @@ def test_a_build_in_the_source_waits_with_its_folds(
 ) -> None:
     write_made_table(source, TASK.id, 1, ["k1-k1"])
     shard(source, arch="k1-k2")
-    shards.fold(source, TASK)
+    shards.commit_shards(source, TASK)
     shard(source, arch="k1-k3")
     read, held = store.open_parquet, []
 
@@ -348,7 +348,7 @@ def test_a_build_in_the_source_waits_with_its_folds(
         patch.setattr(store, "open_parquet", reading)
         assert merge(source, folder)[0] == [Merged(TASK.id, 3, 0)]
     assert all(held[:4]) and len(held) >= 4
-    assert shards.fold(source, TASK) == 1
+    assert shards.commit_shards(source, TASK) == 1
 
 
 @pytest.mark.parametrize("kind", ["a shard is folded", "a table is replaced"])
@@ -370,7 +370,7 @@ def test_a_folder_that_changes_while_it_is_read_is_listed_anew(
         calls.append(path)
         if len(calls) == (2 if kind == "a shard is folded" else 1):  # the first listing is for comparison
             monkeypatch.setattr(module, overtaken[0], look)
-            shards.fold(source, TASK)
+            shards.commit_shards(source, TASK)
         return found
 
     monkeypatch.setattr(module, overtaken[0], then_fold)

@@ -39,7 +39,7 @@ def refused(folder: Path, path: Path) -> str:
         merge(folder, folder / "merged")
     assert str(path) in str(raised.value) and not store.read_manifest(folder / "merged")
     with pytest.raises(TableError) as raised:
-        shards.fold(folder, TASK)
+        shards.commit_shards(folder, TASK)
     assert str(path) in str(raised.value)
     assert store.cells_of(store.read_table(folder, TASK)) == {("k2-k2", 0)}
     with pytest.raises(TableError) as raised:
@@ -90,7 +90,7 @@ def test_a_shard_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     assert seal.ROWS not in path.read_bytes()
     assert store.read_parquet(path, SCHEMA).equals(cell())
     merge(tmp_path, tmp_path / "merged")
-    assert shards.fold(tmp_path, TASK) == 1
+    assert shards.commit_shards(tmp_path, TASK) == 1
     assert store.read_table(tmp_path, TASK).equals(store.read_table(tmp_path / "merged", TASK))
 
 
@@ -134,7 +134,7 @@ def test_a_cell_that_is_not_whole_is_not_folded(tmp_path: Path, table: pa.Table,
     path = shard(tmp_path, table)
     shard(tmp_path, cell("k2-k2"), "good")
     with pytest.raises(TableError, match=says) as raised:
-        shards.fold(tmp_path, TASK)
+        shards.commit_shards(tmp_path, TASK)
     assert str(path) in str(raised.value) and path.exists()
     assert store.cells_of(store.read_table(tmp_path, TASK)) == {("k2-k2", 0)}
 
@@ -143,11 +143,11 @@ def test_a_double_with_other_scores_is_not_folded(tmp_path: Path) -> None:
     shard(tmp_path, cell(), "a")
     second = shard(tmp_path, cell(return_all=3.0), "b")
     with pytest.raises(TableError, match="return_all") as raised:
-        shards.fold(tmp_path, TASK)
+        shards.commit_shards(tmp_path, TASK)
     assert str(second) in str(raised.value) and second.exists()
     assert store.read_table(tmp_path, TASK).equals(cell())
     with pytest.raises(TableError, match="return_all"):  # the first is in the table now
-        shards.fold(tmp_path, TASK)
+        shards.commit_shards(tmp_path, TASK)
     shard(tmp_path, cell(machine="another"), "b")
-    assert shards.fold(tmp_path, TASK) == 0 and not second.exists()
+    assert shards.commit_shards(tmp_path, TASK) == 0 and not second.exists()
     assert store.read_table(tmp_path, TASK).equals(cell())

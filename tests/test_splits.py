@@ -64,7 +64,7 @@ def made_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     def live(self: LiveBenchmark, arch: Architecture, seed: int, asked: int) -> None:
         add(self.folder, self.task, [(arch.name, seed)])
         self._fresh.add((arch.name, seed))
-        self._take_in()
+        self._reload()
 
     def build(cells: Sequence[workers.Cell], folder: Path, options: Any) -> int:
         whole = {"supernet": write_made_supernets, "darts": write_made_darts}

@@ -54,7 +54,7 @@ def test_what_was_folded_is_read_back(tmp_path: Path) -> None:
     shard(tmp_path, "k1-k1", 0)
     assert shards.trained_cells(tmp_path, TASK) == {("k3-k2", 1), ("k1-k1", 0)}
     assert store.read_table(tmp_path, TASK).num_rows == 0
-    assert shards.fold(tmp_path, TASK) == 2
+    assert shards.commit_shards(tmp_path, TASK) == 2
     expected = pa.concat_tables([cell("k1-k1", 0), cell("k3-k2", 1)])
     assert store.read_table(tmp_path, TASK).to_pylist() == expected.to_pylist()
     assert shards.trained_cells(tmp_path, TASK) == {("k3-k2", 1), ("k1-k1", 0)}
@@ -65,7 +65,7 @@ def test_the_manifest_says_what_the_table_holds(tmp_path: Path) -> None:
     for seed in (1, 0):
         shard(tmp_path, "k1-k1", seed)
     shard(tmp_path, "k2-k1", 1)
-    shards.fold(tmp_path, TASK)
+    shards.commit_shards(tmp_path, TASK)
     entry = store.read_manifest(tmp_path)[NAME]
     assert (entry.rows, entry.architectures, entry.train_seeds, entry.cells) == (60, 2, (0, 1), 3)
     assert entry.recipe == TASK.digest and entry.next_sha256 == ""
@@ -76,25 +76,25 @@ def test_a_missing_return_stays_missing(tmp_path: Path) -> None:
     rows = made_rows(TASK, "k1-k1", 0)
     rows[0] |= {"games": 0, "return_last100": None}
     shards.write_shard(tmp_path, TASK, "x", store.encode_rows(TASK, rows))
-    shards.fold(tmp_path, TASK)
+    shards.commit_shards(tmp_path, TASK)
     assert store.read_table(tmp_path, TASK)["return_last100"].to_pylist()[:2] == [None, rows[1]["return_last100"]]
 
 
 def test_a_cell_that_is_there_is_kept_as_it_is(tmp_path: Path) -> None:
     shard(tmp_path)
-    shards.fold(tmp_path, TASK)
+    shards.commit_shards(tmp_path, TASK)
     before = (tmp_path / NAME).read_bytes()
     rows = [{**row, "cpu_seconds": 1e9} for row in made_rows(TASK, "k1-k1", 0)]
     shards.write_shard(tmp_path, TASK, "again", store.encode_rows(TASK, rows))
-    assert shards.fold(tmp_path, TASK) == 0
+    assert shards.commit_shards(tmp_path, TASK) == 0
     assert (tmp_path / NAME).read_bytes() == before and not leftovers_in(tmp_path)
 
 
 def test_tables_of_several_tasks_share_a_manifest(tmp_path: Path) -> None:
     shard(tmp_path)
     shard(tmp_path, task=OTHER)
-    shards.fold(tmp_path, TASK)
-    shards.fold(tmp_path, OTHER)
+    shards.commit_shards(tmp_path, TASK)
+    shards.commit_shards(tmp_path, OTHER)
     assert set(store.read_manifest(tmp_path)) == {NAME, store.table_name(OTHER)}
     assert cells(tmp_path) == cells(tmp_path, OTHER) == {("k1-k1", 0)}
 
@@ -103,7 +103,7 @@ def test_the_same_cells_make_the_same_file_whatever_the_order(tmp_path: Path) ->
     for name, order in (("a", [0, 1, 2]), ("b", [2, 0, 1])):
         for seed in order:
             shard(tmp_path / name, "k2-k2", seed)
-            shards.fold(tmp_path / name, TASK)
+            shards.commit_shards(tmp_path / name, TASK)
     assert (tmp_path / "a" / NAME).read_bytes() == (tmp_path / "b" / NAME).read_bytes()
 
 
@@ -150,7 +150,7 @@ class KillSwitch:
 
 
 def fold_all(folder: Path) -> None:
-    shards.fold(folder, TASK)
+    shards.commit_shards(folder, TASK)
 
 
 def test_no_kill_parts_the_table_from_its_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,13 +229,13 @@ def test_a_shard_that_cannot_be_taken_holds_up_no_other(tmp_path: Path, damage: 
         bad.write_bytes(shard(tmp_path / "elsewhere", "k1-k1", task=OTHER).read_bytes())
     shard(tmp_path, "k1-k2")
     with pytest.raises(TableError if damage == "truncated" else RecipeMismatchError) as caught:
-        shards.fold(tmp_path, TASK)
+        shards.commit_shards(tmp_path, TASK)
     assert str(bad) in str(caught.value) and "The others (1 cells) were folded" in str(caught.value)
     assert "or delete it: its cell is trained again" in str(caught.value)
     assert cells(tmp_path) == {("k1-k2", 0)} and bad.exists(), "nothing is lost"
     bad.unlink()
     shard(tmp_path, "k1-k1")
-    assert shards.fold(tmp_path, TASK) == 1 and cells(tmp_path) == {("k1-k1", 0), ("k1-k2", 0)}
+    assert shards.commit_shards(tmp_path, TASK) == 1 and cells(tmp_path) == {("k1-k1", 0), ("k1-k2", 0)}
 
 
 def killed_writer_name() -> str:
@@ -250,10 +250,10 @@ def test_half_written_shards_of_a_killed_training_go_in_the_end(tmp_path: Path) 
     dead, alive = path.with_name(killed_writer_name()), path.with_name(leftovers.temporary_name())
     for half in (dead, alive):
         half.write_bytes(b"half")
-    shards.fold(tmp_path, TASK)
+    shards.commit_shards(tmp_path, TASK)
     assert not dead.exists() and alive.exists(), "a process that runs may be writing the other one"
     dead.write_bytes(b"half")
-    assert shards.fold(tmp_path, TASK) == 0 and not dead.exists(), "without any shard, too"
+    assert shards.commit_shards(tmp_path, TASK) == 0 and not dead.exists(), "without any shard, too"
 
 
 def test_a_kill_before_the_first_manifest_leaves_the_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,11 +273,11 @@ def test_a_table_whose_manifest_was_lost_is_taken_in_and_not_written_over(tmp_pa
     before = (tmp_path / store.table_name(TASK)).read_bytes()
     (tmp_path / store.MANIFEST).unlink()
     shard(tmp_path, "k3-k2", 1)
-    assert shards.fold(tmp_path, TASK) == 0 and cells(tmp_path) == {("k3-k2", 1)}
+    assert shards.commit_shards(tmp_path, TASK) == 0 and cells(tmp_path) == {("k3-k2", 1)}
     assert (tmp_path / store.table_name(TASK)).read_bytes() == before
     (tmp_path / store.MANIFEST).unlink()
     shard(tmp_path, "k1-k1", 0)
-    assert shards.fold(tmp_path, TASK) == 1 and cells(tmp_path) == {("k3-k2", 1), ("k1-k1", 0)}
+    assert shards.commit_shards(tmp_path, TASK) == 1 and cells(tmp_path) == {("k3-k2", 1), ("k1-k1", 0)}
 
 
 def test_cells_of_a_table_whose_manifest_was_lost_are_known_and_listed_again(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_cells_of_a_table_whose_manifest_was_lost_are_known_and_listed_again(tmp
     (tmp_path / store.MANIFEST).unlink()
     assert shards.trained_cells(tmp_path, TASK) == {("k3-k2", 1)}, "as --dry-run counts, which writes nothing"
     assert not (tmp_path / store.MANIFEST).exists()
-    assert shards.fold(tmp_path, TASK) == 0 and cells(tmp_path) == {("k3-k2", 1)}, "without any shard"
+    assert shards.commit_shards(tmp_path, TASK) == 0 and cells(tmp_path) == {("k3-k2", 1)}, "without any shard"
 
 
 def test_what_lies_in_an_installed_package_is_not_added_to(tmp_path: Path) -> None:
@@ -299,20 +299,20 @@ def test_a_kill_while_a_shard_is_written_leaves_no_part_of_it(tmp_path: Path, mo
     switch = KillSwitch(monkeypatch)
     assert switch.run(1, lambda: shard(tmp_path))
     assert shards.trained_cells(tmp_path, TASK) == set()
-    assert shards.fold(tmp_path, TASK) == 0
+    assert shards.commit_shards(tmp_path, TASK) == 0
     shard(tmp_path)
-    assert shards.fold(tmp_path, TASK) == 1
+    assert shards.commit_shards(tmp_path, TASK) == 1
 
 
 def test_what_a_killed_fold_leaves_lying_is_swept_up(tmp_path: Path) -> None:
     shard(tmp_path)
-    shards.fold(tmp_path, TASK)
+    shards.commit_shards(tmp_path, TASK)
     stale = [tmp_path / killed_writer_name(), (tmp_path / NAME).with_name(killed_writer_name())]
     others = [tmp_path / ".notes.tmp", (tmp_path / NAME).with_name(f".{NAME[3:]}.1.tmp")]
     for path in (*stale, *others):
         path.write_bytes(b"half")
     shard(tmp_path, "k1-k2")
-    shards.fold(tmp_path, TASK)
+    shards.commit_shards(tmp_path, TASK)
     assert not any(path.exists() for path in stale)
     assert all(path.exists() for path in others), "files of others are no leftovers"
 
@@ -321,7 +321,7 @@ def test_a_reader_beside_a_writer_sees_the_old_table_or_the_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shard(tmp_path)
-    shards.fold(tmp_path, TASK)
+    shards.commit_shards(tmp_path, TASK)
     shard(tmp_path, "k1-k2")
     read_manifest, calls = store.read_manifest, []
 
@@ -329,7 +329,7 @@ def test_a_reader_beside_a_writer_sees_the_old_table_or_the_new_one(
         manifest = read_manifest(folder)
         if not calls:  # the fold falls between the reader's look at the manifest and its look at the file
             calls.append(1)
-            shards.fold(tmp_path, TASK)
+            shards.commit_shards(tmp_path, TASK)
         return manifest
 
     monkeypatch.setattr(store, "read_manifest", overtaken)
@@ -343,7 +343,7 @@ def test_a_reader_beside_a_writer_sees_the_old_table_or_the_new_one(
 def table(tmp_path: Path) -> Path:
     """Path of a table with one cell; its folder is ``tmp_path``."""
     shard(tmp_path)
-    shards.fold(tmp_path, TASK)
+    shards.commit_shards(tmp_path, TASK)
     return tmp_path / NAME
 
 
@@ -413,7 +413,7 @@ def test_a_shard_of_another_recipe_is_refused_and_kept(tmp_path: Path, table: Pa
     changed = dataclasses.replace(TASK, recipe=dataclasses.replace(TASK.recipe, gamma=0.9))
     path = shard(tmp_path, "k2-k2", task=changed)
     with pytest.raises(RecipeMismatchError, match="seed0"):
-        shards.fold(tmp_path, TASK)
+        shards.commit_shards(tmp_path, TASK)
     assert path.exists() and table.read_bytes() == before
 
 

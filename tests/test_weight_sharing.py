@@ -39,9 +39,9 @@ def test_a_replay_counts_the_cpu_seconds_of_the_proxies_that_are_read(made_table
     bench = load(TWO_BY_SEED, tables=made_tables)
     run = bench.start(WHOLE, 0)
     supernet = run.supernet()
-    supernet.fit(listed=False)
+    supernet.fit(score_all=False)
     assert run.cpu_seconds == pytest.approx(200.0)
-    with pytest.raises(InvalidValueError, match="listed=False"):
+    with pytest.raises(InvalidValueError, match="score_all=False"):
         supernet.proxies()
     expected = [made_return(bench.task, name, 1000, 19) for name in ("k5-k5", "k1-k2")]
     assert supernet.proxies_of([(5, 5), (1, 2)]) == pytest.approx(expected)
@@ -77,7 +77,7 @@ def test_a_live_fit_is_charged_as_its_replay(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("time.process_time", lambda: measured[0])
     enas = smoke.start(smoke.task.max_fidelity, 1)
     shared = enas.supernet()
-    shared.fit(lambda index, rng: (1, 1), listed=False)
+    shared.fit(lambda index, rng: (1, 1), score_all=False)
     assert enas.cpu_seconds == measured[0] == 0
     shared.proxies_of([(1, 1), (2, 2)])
     assert enas.cpu_seconds == measured[0] == 2

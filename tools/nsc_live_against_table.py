@@ -22,7 +22,7 @@ import numpy as np
 from baselines_readme import BASELINES, ROOT, replace_block
 
 from nasbench_rl import cli, load, provenance
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.experiment import table_digest
 from nasbench_rl.records import Evaluation, Split
@@ -81,7 +81,7 @@ def _holds(bounds: tuple[float, float], value: float) -> bool:
     return bounds[0] <= value <= bounds[1]
 
 
-def seeds_of(bench: TabularBenchmark, arch: str) -> tuple[int, ...]:
+def seeds_of(bench: Benchmark, arch: str) -> tuple[int, ...]:
     """Train seeds of a network in the table.
 
     Raises:
@@ -100,7 +100,7 @@ def seeds_of(bench: TabularBenchmark, arch: str) -> tuple[int, ...]:
     return seeds
 
 
-def compare(bench: TabularBenchmark, archs: Sequence[str], train: Train) -> list[Compared]:
+def compare(bench: Benchmark, archs: Sequence[str], train: Train) -> list[Compared]:
     """Train each network with the first seed that the table has of none, and look up what it has.
 
     Raises:
@@ -115,7 +115,7 @@ def compare(bench: TabularBenchmark, archs: Sequence[str], train: Train) -> list
     return found
 
 
-def next_seed(bench: TabularBenchmark) -> int:
+def next_seed(bench: Benchmark) -> int:
     """The first train seed after those of the table."""
     return int(bench.table.seeds.max()) + 1
 
@@ -132,7 +132,7 @@ def train_live(task: str, folder: Path) -> Train:
     return train
 
 
-def block(bench: TabularBenchmark, found: Sequence[Compared]) -> str:
+def block(bench: Benchmark, found: Sequence[Compared]) -> str:
     """Markdown: a table, what to expect of it, and where the numbers come from."""
     rows = [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
     for one in found:

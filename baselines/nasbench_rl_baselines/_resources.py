@@ -73,7 +73,7 @@ class Resources:
         except MissingCellError:
             if self._listed:
                 raise
-            self._run.approximation = APPROXIMATION
+            self._run.name_approximation(APPROXIMATION)
             return float("inf")
 
     def scaled(self, arch: Architecture) -> float:

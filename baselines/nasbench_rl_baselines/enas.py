@@ -103,7 +103,7 @@ class Enas:
         supernet = run.supernet()
         with one_thread():
             learner = _Learner(self, run, supernet.updates)
-            supernet.fit(learner.sample_path, learner.told, listed=False)  # its proxies are the probabilities below
+            supernet.fit(learner.sample_path, learner.told, score_all=False)  # its proxies are the probabilities below
             probabilities = learner.probabilities()
         best = np.argsort(-probabilities, kind="stable")[: self.top_k]
         run.recommend([run.space[int(i)] for i in best])

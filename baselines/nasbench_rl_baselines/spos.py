@@ -58,7 +58,7 @@ class Spos:
     def __call__(self, run: Run) -> None:
         """Search; ends in BudgetExhausted when the budget does not reach the supernet and one training."""
         supernet, listed = run.supernet(), size_of(run.space) <= self.full_search
-        supernet.fit(listed=listed)
+        supernet.fit(score_all=listed)
         if listed:
             best = np.argsort(-supernet.proxies(), kind="stable")[: self.top_k]
             run.recommend([run.space[int(i)] for i in best])

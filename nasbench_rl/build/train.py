@@ -35,7 +35,7 @@ def train_missing(cells: Sequence[Cell], folder: Path, jobs: int, device: str = 
                 cli.errors.print(f"{event.cell} failed: {event.text}", style="bold red", markup=False, highlight=False)
             elif event.kind != "steps":
                 finished += 1
-                shards.fold(folder, event.cell.table)
+                shards.commit_shards(folder, event.cell.table)
                 cli.console.print(f"{event.cell} {event.text}", highlight=False, soft_wrap=True)
             progress.show(event.cell, event.steps, finished)
     lost = len(cells) - finished
@@ -123,7 +123,7 @@ def train_command(arguments: Sequence[str]) -> int:
         raise InvalidValueError(f"--{options.whole} holds every architecture of its space; leave --archs out")
     if not options.dry_run:
         for table in (table for task in tasks for table in task.tables):
-            shards.fold(folder, table)  # what an earlier build finished and was killed before folding
+            shards.commit_shards(folder, table)  # what an earlier build finished and was killed before folding
         if not (options.archs or options.whole):
             _adopt_chains(folder, tasks)
     if options.whole:
@@ -179,13 +179,13 @@ def _train_drawn(tasks: Sequence[Task], folder: Path, options: Any) -> int:
     """Rounds of drawn architectures: later rounds mutate what earlier ones found good."""
     for task in (task for task in tasks if isinstance(task, ImageTask)):
         depth = options.depth or 0
-        shards.fold(folder, task)
+        shards.commit_shards(folder, task)
         while archs := selection.drawn(task, store.read_table(folder, task), depth, options.drawn):
             cells = missing_cells(folder, [task], 1, [arch.name for arch in archs])
             lost = _train_and_say(cells, folder, options)
             if lost:
                 return lost
-            shards.fold(folder, task)  # of a killed build, too: what is drawn looks at the table alone
+            shards.commit_shards(folder, task)  # of a killed build, too: what is drawn looks at the table alone
     return 0
 
 

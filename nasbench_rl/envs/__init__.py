@@ -8,6 +8,7 @@ that for a Gymnasium that comes later: since 1.0 it looks for no entry points of
 
 from typing import TYPE_CHECKING
 
+from nasbench_rl.envs.common import ENV_ID as ENV_ID
 from nasbench_rl.errors import missing_extra
 
 try:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from nasbench_rl.envs.architecture_env import ArchitectureEnv as ArchitectureEnv
     from nasbench_rl.envs.nsc_env import NscEnv as NscEnv
     from nasbench_rl.envs.nsc_vector_env import NscVectorEnv as NscVectorEnv
-
-ENV_ID = "nasbench_rl/NSC-v0"
 
 # Loaded when first asked for: a program that imports nasbench_rl behind gymnasium need not want an environment.
 _HOMES = {"ArchitectureEnv": "architecture_env", "NscEnv": "nsc_env", "NscVectorEnv": "nsc_vector_env"}
@@ -40,6 +39,6 @@ if not TYPE_CHECKING:
 if ENV_ID not in gymnasium.registry:
     gymnasium.register(
         ENV_ID,
-        entry_point="nasbench_rl.envs.nsc_env:make_env",
-        vector_entry_point="nasbench_rl.envs.nsc_vector_env:make_vector_env",
+        entry_point="nasbench_rl.make_env:make_env",
+        vector_entry_point="nasbench_rl.make_env:make_vector_env",
     )

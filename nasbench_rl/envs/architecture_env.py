@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from nasbench_rl.envs.render_mode import check_render_mode
-from nasbench_rl.envs.scores import RunScores
+from nasbench_rl.envs.common import check_render_mode
+from nasbench_rl.envs.scores import EnvRun, RunScores
 from nasbench_rl.errors import InvalidValueError, missing_extra
 from nasbench_rl.spaces.kernels import KernelSpace
 
@@ -16,9 +16,6 @@ try:
     import gymnasium
 except ImportError as error:
     raise missing_extra("gymnasium", "live", "the Gymnasium view of a run") from error
-
-if TYPE_CHECKING:
-    from nasbench_rl.run import Run
 
 Observation = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -33,7 +30,7 @@ class ArchitectureEnv(gymnasium.Env[Observation, np.int64]):
 
     metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium's own attribute)
 
-    def __init__(self, run: Run, fidelity: int | None = None, *, render_mode: str | None = None) -> None:
+    def __init__(self, run: EnvRun, fidelity: int | None = None, *, render_mode: str | None = None) -> None:
         """Begin no episode yet.
 
         Args:
@@ -56,7 +53,7 @@ class ArchitectureEnv(gymnasium.Env[Observation, np.int64]):
         self._going = False
 
     @property
-    def run(self) -> Run:
+    def run(self) -> EnvRun:
         """The run that pays."""
         return self._scores.run
 

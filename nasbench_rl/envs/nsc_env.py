@@ -13,15 +13,13 @@ The id is known to Gymnasium where ``nasbench_rl.envs`` is imported, or named in
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from nasbench_rl.benchmark import Mode
+from nasbench_rl.envs.common import check_render_mode
 from nasbench_rl.envs.nsc_mdp import Design, Evaluate, IsValid, NscMdp, Termination
-from nasbench_rl.envs.render_mode import check_render_mode
-from nasbench_rl.envs.scores import RunScores, TaskScores
+from nasbench_rl.envs.scores import EnvRun, RunScores
 from nasbench_rl.errors import InvalidValueError, missing_extra
 from nasbench_rl.spaces.nsc import NscSpace
 
@@ -29,10 +27,6 @@ try:
     import gymnasium
 except ImportError as error:
     raise missing_extra("gymnasium", "live", "the environment nasbench_rl/NSC-v0") from error
-
-if TYPE_CHECKING:
-    from nasbench_rl.run import Run
-    from nasbench_rl.task import Task
 
 Observation = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -79,7 +73,7 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
 
     @classmethod
     def of_run(
-        cls, run: Run, fidelity: int | None = None, *, sigma: float = 0.0, tau: int | None = None,
+        cls, run: EnvRun, fidelity: int | None = None, *, sigma: float = 0.0, tau: int | None = None,
         render_mode: str | None = None,
     ) -> NscEnv:  # fmt: skip
         """The environment of a run on an NSC task; each network is charged to the run once, an invalid one too.
@@ -125,30 +119,3 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
 
     def _pointers(self, design: Design) -> dict[str, Any]:
         return {} if self.mdp.space.definition.chain else {"p1": design.p1, "p2": design.p2}
-
-
-def make_env(
-    task: str | Task | None = None, mode: Mode = "tabular", tables: str | os.PathLike[str] | None = None,
-    device: str = "cpu", fidelity: int | None = None, sigma: float = 0.0, tau: int | None = None,
-    render_mode: str | None = None,
-) -> NscEnv:  # fmt: skip
-    """What ``gymnasium.make`` calls: the environment of a task, its rewards the mean over the validation seeds.
-
-    It can be pickled; the task is loaded again where the pickle is read.
-
-    Args:
-        task: id of an NSC task.
-        mode: ``"tabular"``, ``"surrogate"`` or ``"live"``, as in ``load``.
-        tables: a folder of tables, as in ``load``.
-        device: where live mode trains.
-        fidelity: epochs of a training; None is the whole training.
-        sigma: see ``NscEnv``.
-        tau: see ``NscEnv``.
-        render_mode: see ``NscEnv``.
-
-    Raises:
-        UnknownNameError, InvalidValueError, TableError: no such task or mode, a task of another kind, no table.
-    """
-    check_render_mode(render_mode)  # before a table is read
-    scores = TaskScores(task, mode, tables, device, fidelity)
-    return NscEnv(scores.space, scores.evaluate, scores.is_valid, sigma=sigma, tau=tau)

@@ -6,15 +6,12 @@ spaces work alike. Each sequence that was met takes about a kilobyte.
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 
-from nasbench_rl.benchmark import Mode
+from nasbench_rl.envs.common import check_render_mode
 from nasbench_rl.envs.nsc_mdp import TERMINATIONS, Design, Evaluate, IsValid, NscMdp
-from nasbench_rl.envs.render_mode import check_render_mode
-from nasbench_rl.envs.scores import TaskScores
 from nasbench_rl.errors import InvalidValueError, check_number, missing_extra, unknown
 from nasbench_rl.records import Source
 from nasbench_rl.spaces.nsc import NscSpace
@@ -25,9 +22,6 @@ try:
     from gymnasium.vector.utils import batch_space
 except ImportError as error:
     raise missing_extra("gymnasium>=1.1", "live", "the vector environment of nasbench_rl/NSC-v0") from error
-
-if TYPE_CHECKING:
-    from nasbench_rl.task import Task
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Observations = np.ndarray[Any, np.dtype[np.float32]]
@@ -258,17 +252,3 @@ def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
     if name not in allowed:
         raise unknown("autoreset mode", name, allowed)
     return allowed[name]
-
-
-def make_vector_env(
-    num_envs: int = 1, task: str | Task | None = None, mode: Mode = "tabular",
-    tables: str | os.PathLike[str] | None = None, device: str = "cpu", fidelity: int | None = None,
-    sigma: float = 0.0, tau: int | None = None, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-    render_mode: str | None = None,
-) -> NscVectorEnv:  # fmt: skip
-    """What ``gymnasium.make_vec`` calls; arguments as in ``nsc_env.make_env`` and ``NscVectorEnv``."""
-    check_render_mode(render_mode)
-    scores = TaskScores(task, mode, tables, device, fidelity)
-    return NscVectorEnv(
-        scores.space, scores.evaluate, scores.is_valid, num_envs, sigma=sigma, tau=tau, autoreset_mode=autoreset_mode
-    )

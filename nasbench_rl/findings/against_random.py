@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nasbench_rl import ranks
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import MissingCellError
 from nasbench_rl.findings.searches import Chosen
 from nasbench_rl.improvement import (
@@ -122,7 +122,7 @@ class Comparison:
         return found[::-1] if verdict == "worse" else found
 
 
-def compare_task(bench: TabularBenchmark, budget: int, searches: Sequence[Chosen]) -> Comparison | None:
+def compare_task(bench: Benchmark, budget: int, searches: Sequence[Chosen]) -> Comparison | None:
     """Every method on one task with one budget; None for a table that is not complete, whose line is not known.
 
     Raises:
@@ -159,7 +159,7 @@ def _row(comparison: Comparison, method: str) -> Against:
     return next(row for row in comparison.rows if row.method == method)
 
 
-def _outcome(bench: TabularBenchmark, one: Chosen, scores: Array) -> Outcome:
+def _outcome(bench: Benchmark, one: Chosen, scores: Array) -> Outcome:
     counts = np.zeros(len(scores), dtype=np.int64)
     for arch, count in one.chosen.items():
         if arch not in bench.table.row_of:

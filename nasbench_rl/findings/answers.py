@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.findings.against_random import Comparison, compare_task, over_tasks
 from nasbench_rl.findings.fidelity import FidelityFinding, fidelity_finding
 from nasbench_rl.findings.latency import LatencyFinding, latency_findings
@@ -82,7 +82,7 @@ def answers(searches: Searches, folder: Path) -> Answers:
     )  # fmt: skip
 
 
-def _depths(bench: TabularBenchmark) -> list[int]:
+def _depths(bench: Benchmark) -> list[int]:
     return [len(bench.space.parse(name).choices) for name in bench.table.names]
 
 

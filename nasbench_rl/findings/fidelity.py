@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from nasbench_rl import ranks
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.ranking_noise import FEWEST, Halves, halves, is_luck, kendall_draws
 from nasbench_rl.stats import Array, tails
-from nasbench_rl.task import GameTask
 
 HOLDS = 0.9
 """A ranking holds from where τ stays at or above this share of what whole trainings reach."""
@@ -98,7 +97,7 @@ def shown(count: int) -> list[int]:
     return sorted({max(0, math.ceil(share * count - 1e-9) - 1) for share in SHOWN})
 
 
-def fidelity_finding(bench: TabularBenchmark) -> FidelityFinding | None:
+def fidelity_finding(bench: Benchmark) -> FidelityFinding | None:
     """How a task's rankings settle; None with fewer than ``FEWEST`` architectures to rank."""
     task, table = bench.task, bench.table
     if task.exhaustive and not table.full_seeds.any():
@@ -110,14 +109,14 @@ def fidelity_finding(bench: TabularBenchmark) -> FidelityFinding | None:
         return None
     true = true[known]
     rng = np.random.default_rng(0)
-    proxies: Array = bench.supernets().proxies if isinstance(task, GameTask) else np.empty((0, 0, len(known)))
+    proxies: Array = bench.supernets().proxies if task.one_shot else np.empty((0, 0, len(known)))
     return FidelityFinding(
         task=task.id,
         unit=task.fidelity_unit.replace("_", " "),
         fidelities=task.fidelities,
         architectures=int(known.sum()),
         seeds=(bench.train_seeds("validation"), bench.train_seeds("test")),
-        same_trainings=table.single_seed or task.split_by == "column",
+        same_trainings=table.single_seed or task.splits.same_trainings,
         short=_ranking(search.mean[known].T, true, rng),
         supernets=tuple(_ranking(one, true) for one in proxies[:, :, known]),
         halves=halves(bench),

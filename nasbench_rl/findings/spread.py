@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.ranking_noise import FEWEST, trained_scores
 from nasbench_rl.stats import Array
-from nasbench_rl.task import GameTask
 from nasbench_rl.variance import Components, one_way, two_way
 
 RELIABLE = 0.9
@@ -46,7 +45,7 @@ class SpreadFinding:
     supernets: tuple[Components | None, ...]
 
 
-def spread_finding(bench: TabularBenchmark) -> SpreadFinding | None:
+def spread_finding(bench: Benchmark) -> SpreadFinding | None:
     """The variance components of a task; None with fewer than ``FEWEST`` architectures trained."""
     task = bench.task
     scores = trained_scores(bench)
@@ -58,11 +57,11 @@ def spread_finding(bench: TabularBenchmark) -> SpreadFinding | None:
     depth = range(len(task.fidelities))
     first = scores[known.any(axis=1)][:, :, -1]
     first = first[np.arange(len(first)), (~np.isnan(first)).argmax(axis=1)]
-    proxies: Array = bench.supernets().proxies if isinstance(task, GameTask) else np.empty((0, 0, 0))
+    proxies: Array = bench.supernets().proxies if task.one_shot else np.empty((0, 0, 0))
     return SpreadFinding(
         task=task.id,
         unit=task.fidelity_unit.replace("_", " "),
-        score=task.metric if task.split_by == "seed" else bench.table.view("test").column,
+        score=task.splits.column(task.metric, "test"),
         fidelities=task.fidelities,
         seeds=int(known.sum(axis=1).max()) if enough else 1,
         trainings=tuple(_one_way(several[:, :, at]) for at in depth) if enough else (),

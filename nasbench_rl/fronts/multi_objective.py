@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import stats
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import MissingCellError
 from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.stats import Array
@@ -87,7 +87,7 @@ class Objectives:
     costs: Array
     scores: Array
     resource: Resource
-    bench: TabularBenchmark
+    bench: Benchmark
     _known: dict[Members, float] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -140,7 +140,7 @@ def _scaled(values: Array) -> Array:
     return np.ones_like(values) if low == high else (values - low) / (high - low)
 
 
-def objectives(bench: TabularBenchmark | None, resource: Resource) -> Objectives | None:
+def objectives(bench: Benchmark | None, resource: Resource) -> Objectives | None:
     """Both objectives of a task.
 
     Of a space too large for a table (NSC) they are those of the networks trained, as far as the resource is known.
@@ -160,7 +160,7 @@ def objectives(bench: TabularBenchmark | None, resource: Resource) -> Objectives
     return Objectives(names, costs[known], scores[known], resource, bench)
 
 
-def _cost(bench: TabularBenchmark, name: str, resource: Resource) -> float:
+def _cost(bench: Benchmark, name: str, resource: Resource) -> float:
     """NaN for a latency that was not measured."""
     try:
         return bench.resource(name, resource)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from nasbench_rl import store
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import TableError
 from nasbench_rl.loading import load
 from nasbench_rl.ranking_noise import Halves, halves
@@ -70,7 +70,7 @@ def table_facts(tables: str | None = None) -> list[TableFacts]:
     return [_facts(load(id_, tables=folder)) for id_, count in cells.items() if count]
 
 
-def _facts(bench: TabularBenchmark) -> TableFacts:
+def _facts(bench: Benchmark) -> TableFacts:
     task, table = bench.task, bench.table
     rows = store.read_table(bench.folder, task)
     cells = int(table.complete.sum())

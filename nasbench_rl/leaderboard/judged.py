@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.improvement import Outcome, Reference
 from nasbench_rl.ranking_noise import ranks_by_luck
 from nasbench_rl.stats import Array
@@ -45,7 +45,7 @@ class JudgedTask:
         reference: random search over the whole space, exact where the table is complete, else as it was run, else None.
     """
 
-    bench: TabularBenchmark
+    bench: Benchmark
     runs: pd.DataFrame
     final: pd.DataFrame
     budget: int
@@ -124,7 +124,7 @@ def judge(task: str, runs: pd.DataFrame, tables: str | None) -> JudgedTask | Non
     return JudgedTask(bench, runs, final, budget, names, scores, reference)
 
 
-def _random_search(bench: TabularBenchmark, names: list[str], budget: int, final: pd.DataFrame) -> Reference | None:
+def _random_search(bench: Benchmark, names: list[str], budget: int, final: pd.DataFrame) -> Reference | None:
     chances = random_search_chances(bench, budget)
     if chances is not None:
         return Reference(chances[-1])

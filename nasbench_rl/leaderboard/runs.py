@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError
 from nasbench_rl.experiment import COLUMNS, Judge, table_digest
 from nasbench_rl.leaderboard.runs_schema import ADDED_LATER, RUN, read_runs
@@ -59,7 +59,7 @@ def read_all(paths: Sequence[Path], tables: str | None = None) -> pd.DataFrame:
     """
     frames = [read_runs(path) for path in paths]
     first: dict[str, tuple[Path, int, str]] = {}
-    benches: dict[str, TabularBenchmark | None] = {}
+    benches: dict[str, Benchmark | None] = {}
     for path, frame in zip(paths, frames, strict=True):
         for name, of_task in frame.groupby("task", sort=False):
             try:
@@ -85,7 +85,7 @@ def _again(task: Task, rows: pd.DataFrame, budget: int) -> str:
 
 
 def _check_table(
-    path: Path, task: Task, rows: pd.DataFrame, bench: TabularBenchmark | None, first: dict[str, tuple[Path, int, str]]
+    path: Path, task: Task, rows: pd.DataFrame, bench: Benchmark | None, first: dict[str, tuple[Path, int, str]]
 ) -> None:
     start = rows.iloc[0]
     known = first.setdefault(task.id, (path, int(start["budget"]), str(start["table"])))
@@ -110,7 +110,7 @@ def _check_budget(path: Path, task: Task, rows: pd.DataFrame, first: dict[str, t
         )
 
 
-def _check_scores(path: Path, rows: pd.DataFrame, bench: TabularBenchmark) -> None:
+def _check_scores(path: Path, rows: pd.DataFrame, bench: Benchmark) -> None:
     """Refuse scores, test scores and regrets that are not the table's."""
     judge = Judge(bench)
     try:
@@ -133,7 +133,7 @@ def _check_scores(path: Path, rows: pd.DataFrame, bench: TabularBenchmark) -> No
             )
 
 
-def _validation_scores(rows: pd.DataFrame, bench: TabularBenchmark) -> pd.Series:
+def _validation_scores(rows: pd.DataFrame, bench: Benchmark) -> pd.Series:
     """Return what the table says of each evaluation; 0 for a network that does not exist."""
     asked = ["arch", "fidelity", "train_seed"]
     once = rows.loc[rows["source"] != "invalid", asked].drop_duplicates()

@@ -23,7 +23,7 @@ import pandas as pd
 from rich.progress import Progress
 
 from nasbench_rl import cli, files, processes, unfinished
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.envs.nsc_mdp import Action, actions_of
 from nasbench_rl.errors import LostWorkerError, NasbenchError, TableError, tables_option
 from nasbench_rl.loading import load
@@ -59,7 +59,7 @@ class Trial:
     trace_entropy: bool = False
 
 
-def play(trial: Trial, seed: int, bench: TabularBenchmark) -> tuple[pd.DataFrame, dict[str, Any]]:
+def play(trial: Trial, seed: int, bench: Benchmark) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Run a trial.
 
     Returns:
@@ -89,7 +89,7 @@ def _read_entropy(path: Path) -> np.ndarray[Any, Any]:
     return entropy
 
 
-def _facts(steps: pd.DataFrame, bench: TabularBenchmark) -> dict[str, Any]:
+def _facts(steps: pd.DataFrame, bench: Benchmark) -> dict[str, Any]:
     """What a trial asked for and found; ``cpu_hours`` is what the trainings of its measured networks took."""
     asked = steps[steps["source"] != ""].drop_duplicates("arch")
     count = asked["source"].value_counts()

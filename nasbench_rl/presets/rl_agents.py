@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import cli, files, plots, proxy_quality, store, unfinished
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.experiment import Search
 from nasbench_rl.loading import load
@@ -98,7 +98,7 @@ def unmoved_finalists(runs: pd.DataFrame) -> dict[str, float]:
     return shares
 
 
-def chosen(runs: pd.DataFrame, bench: TabularBenchmark, metric: str) -> dict[str, list[str]]:
+def chosen(runs: pd.DataFrame, bench: Benchmark, metric: str) -> dict[str, list[str]]:
     """What each run on a task would return: of those it trained wholly, the best by a metric of these very trainings.
 
     Args:
@@ -161,7 +161,7 @@ def table_one(runs: pd.DataFrame, tasks: Sequence[str], tables: str | None) -> p
     return pd.DataFrame(rows)
 
 
-def found_by(runs: pd.DataFrame, bench: TabularBenchmark) -> dict[str, Found]:
+def found_by(runs: pd.DataFrame, bench: Benchmark) -> dict[str, Found]:
     """What ENAS and SPOS found on a task, as far as they ran there."""
     by_method = chosen(runs, bench, "return_all")
     found = {}
@@ -209,7 +209,7 @@ def best_architectures(runs: pd.DataFrame, tasks: Sequence[str], tables: str | N
     return pd.DataFrame(rows)
 
 
-def draw_histograms(runs: pd.DataFrame, task: str, bench: TabularBenchmark, out: Path) -> list[Path]:
+def draw_histograms(runs: pd.DataFrame, task: str, bench: Benchmark, out: Path) -> list[Path]:
     """As Figure 4: reward means of all architectures, with all that each method found marked, the best by a line."""
     figure = plots.histogram(
         bench.table.view("test", "return_all").mean[:, -1], {},

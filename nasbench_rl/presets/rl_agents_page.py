@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from nasbench_rl import cli
-from nasbench_rl.benchmark import TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.presets.rl_agents_protocol import (
     CHILD_UPDATES,
     CHILDREN,
@@ -69,7 +69,7 @@ def sections(
     found: Mapping[str, Mapping[str, Found]],
     taus: pd.DataFrame,
     unmoved: Mapping[str, float],
-    benches: Sequence[TabularBenchmark],
+    benches: Sequence[Benchmark],
 ) -> list[Section]:
     """Table 1, the best architectures of each task, and the quality of the proxies.
 
@@ -173,7 +173,7 @@ def _table_one(table: pd.DataFrame) -> cli.Table:
     return shown
 
 
-def notes(table: pd.DataFrame, unmoved: Mapping[str, float], benches: Sequence[TabularBenchmark]) -> tuple[str, ...]:
+def notes(table: pd.DataFrame, unmoved: Mapping[str, float], benches: Sequence[Benchmark]) -> tuple[str, ...]:
     """How Table 1 differs from the paper's, and what each column rests on.
 
     Args:
@@ -202,7 +202,7 @@ def notes(table: pd.DataFrame, unmoved: Mapping[str, float], benches: Sequence[T
     )
 
 
-def _proxy_steps(benches: Sequence[TabularBenchmark]) -> str:
+def _proxy_steps(benches: Sequence[Benchmark]) -> str:
     """What SPOS's proxies play beside what it is charged."""
     each = [
         f"{int(bench.supernets().final_env_steps.mean()):,} on {bench.task.id}"
@@ -225,7 +225,7 @@ def _controller_updates(task: Task) -> int:
     return (task.recipe.updates // CHILD_UPDATES - unheard) // CHILDREN
 
 
-def _unmoved_notes(unmoved: Mapping[str, float], benches: Sequence[TabularBenchmark]) -> tuple[str, ...]:
+def _unmoved_notes(unmoved: Mapping[str, float], benches: Sequence[Benchmark]) -> tuple[str, ...]:
     """How far ENAS's choice is that of a controller which learned nothing."""
     if not unmoved:
         return ()
@@ -247,7 +247,7 @@ def _unmoved_notes(unmoved: Mapping[str, float], benches: Sequence[TabularBenchm
     )
 
 
-def _luck_note(bench: TabularBenchmark) -> str:
+def _luck_note(bench: Benchmark) -> str:
     """Whether the columns of a task tell methods apart at all."""
     agreement = splits_agreement(bench)
     if agreement is None or not agreement.by_luck:
@@ -270,7 +270,7 @@ def _fewer_runs(table: pd.DataFrame) -> str:
     return f", but {', '.join(each)}, as many as there are supernets"
 
 
-def _single_seed_note(bench: TabularBenchmark) -> str:
+def _single_seed_note(bench: Benchmark) -> str:
     """What the split of a task with one train seed means for the two rows; nothing elsewhere."""
     if not bench.table.single_seed:
         return ""
@@ -336,7 +336,7 @@ def _interval(values: pd.Series) -> tuple[float, float]:
     return max(-1.0, float(low)), min(1.0, float(high))
 
 
-def _tau_notes(taus: pd.DataFrame, benches: Sequence[TabularBenchmark]) -> tuple[str, ...]:
+def _tau_notes(taus: pd.DataFrame, benches: Sequence[Benchmark]) -> tuple[str, ...]:
     """Whether the proxies of whole fits rank at all, and what sets a bound to every cheap score."""
     said = [
         "A proxy is the mean of a few games. Its reliability is the share of the proxies' variance over architectures "
@@ -357,7 +357,7 @@ def _tau_notes(taus: pd.DataFrame, benches: Sequence[TabularBenchmark]) -> tuple
     return tuple(said)
 
 
-def _verdict(bench: TabularBenchmark, rows: pd.DataFrame) -> str:
+def _verdict(bench: Benchmark, rows: pd.DataFrame) -> str:
     """``rows``: of the task's proxies."""
     end = rows[rows["fidelity"] == rows["fidelity"].max()]["tau"]
     count = f"{len(end)} supernet{'s' * (len(end) > 1)}"
@@ -386,7 +386,7 @@ def _flat(rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def _bound(bench: TabularBenchmark) -> list[str]:
+def _bound(bench: Benchmark) -> list[str]:
     """How well whole trainings of other seeds rank: what a cheap score can hope for."""
     agreement = splits_agreement(bench)
     if agreement is None:

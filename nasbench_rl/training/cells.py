@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from nasbench_rl import provenance, shards, store
 from nasbench_rl.errors import DatasetError
 from nasbench_rl.spaces.base import Architecture, ArchLike
@@ -27,24 +29,29 @@ def train_cell(
     folder: Path,
     device: str = "cpu",
     progress: Callable[[int], None] | None = None,
-) -> Path:
-    """Train ``arch`` with train seed ``seed`` and write the cell's shard under ``folder``; returns its path."""
+    images: Sequence[str] | None = None,
+) -> pa.Table:
+    """Train ``arch`` with train seed ``seed``, write the cell's shard under ``folder``, and return its rows.
+
+    ``images``: digests of the images that the table's rows were trained on; None reads them.
+    """
     from nasbench_rl.training import process
 
     architecture = task.space.parse(arch)
     if isinstance(task, ImageTask):
-        _check_same_images(task, folder)
+        check_images(task, folder, _images(task, folder) if images is None else images)
     common = {**_origin(device), **_size(task, architecture), "seed": seed}
     try:
         rows = [{**common, **point} for point in train_rows(task, architecture, seed, device, progress)]
     finally:
         process.give_back_memory()
-    return shards.write_shard(folder, task, cell_name(architecture.name, seed), store.encode_rows(task, rows))
+    table = store.encode_rows(task, rows)
+    shards.write_shard(folder, task, cell_name(architecture.name, seed), table)
+    return table
 
 
-def _check_same_images(task: ImageTask, folder: Path) -> None:
-    """Raise DatasetError before a training whose rows the table would refuse."""
-    check_images(task, folder, store.read_table(folder, task)["data"].unique().to_pylist())
+def _images(task: ImageTask, folder: Path) -> list[str]:
+    return store.read_table(folder, task)["data"].unique().to_pylist()  # type: ignore[no-any-return]
 
 
 def check_images(task: ImageTask, folder: Path, known: Sequence[str]) -> None:

@@ -47,7 +47,7 @@ def prepare(folder: Path, source: Path) -> None:
     """Two tables with a cell each, two shards, and two tasks' cells to merge."""
     for task in TASKS:
         shard(folder, task, "k1-k1")
-        shards.fold(folder, task)
+        shards.commit_shards(folder, task)
         shard(source, task, "k4-k4")
     for arch in ("k2-k2", "k3-k3"):
         shard(folder, TASKS[0], arch)
@@ -61,7 +61,7 @@ def write_next(folder: Path) -> None:
 
 ACTIONS: dict[str, Callable[[Path, Path], Any]] = {
     "shard": lambda folder, source: shard(folder, TASKS[0], "k5-k5"),
-    "fold": lambda folder, source: shards.fold(folder, TASKS[0]),
+    "fold": lambda folder, source: shards.commit_shards(folder, TASKS[0]),
     "merge": lambda folder, source: merge(source, folder),
     "listed": lambda folder, source: store.write_listed(pd.DataFrame({"x": [1, 2]}), folder, "other.parquet"),
 }
@@ -155,7 +155,7 @@ def check(folder: Path, source: Path, name: str, before: list[Any], counts: Coun
         counts["half merged"] += inside[0] != inside[1]
     ACTIONS[name](folder, source)
     for task in TASKS:
-        shards.fold(folder, task)
+        shards.commit_shards(folder, task)
     counts["left at the end"] += len(leftovers(folder))
     counts["unsettled"] += sum(bool(entry.next_sha256) for entry in store.read_manifest(folder).values())
     counts["lost at the end"] += sum(

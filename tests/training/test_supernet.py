@@ -258,8 +258,8 @@ def test_a_supernet_is_a_second_table_beside_the_task_s_own(tmp_path: Path) -> N
     cells = {(arch.name, 0) for arch in task.space}
     assert shards.trained_cells(tmp_path, task.supernet) == cells
     assert shards.trained_cells(tmp_path, task) == set()
-    assert shards.fold(tmp_path, task) == 0
-    assert shards.fold(tmp_path, task.supernet) == len(cells)
+    assert shards.commit_shards(tmp_path, task) == 0
+    assert shards.commit_shards(tmp_path, task.supernet) == len(cells)
     assert list(store.read_manifest(tmp_path)) == ["supernet/minatar-tiny.breakout.smoke.parquet"]
     frame = store.read_table(tmp_path, task.supernet).to_pandas()
     assert len(frame) == len(task.fidelities) * len(task.space)
@@ -276,7 +276,7 @@ def test_a_supernet_is_a_second_table_beside_the_task_s_own(tmp_path: Path) -> N
 def test_rows_of_another_supernet_recipe_are_refused(tmp_path: Path) -> None:
     task = tiny()
     train_supernet(task, 0, tmp_path)
-    shards.fold(tmp_path, task.supernet)
+    shards.commit_shards(tmp_path, task.supernet)
     recipe = dataclasses.replace(task.supernet_recipe, final_games=5)
     other = SideTable.of(task, "supernet", "supernets", supernet=recipe)
     assert other.digest != task.supernet.digest != task.digest
