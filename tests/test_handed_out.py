@@ -31,10 +31,10 @@ FRAMES_AND_ARRAYS = {
     "LiveBenchmark": {"coverage", "curve", "query_many"},
     "Run": {"curve", "darts", "trajectory"},
     "WeightSharing": {"proxies", "proxies_of"},
-    "SupernetScores": {
+    "OneShotScores": {
         "cpu_seconds", "final_env_steps", "final_seconds", "fit_seconds", "games", "proxies", "variances",
     },
-    "Table": {"columns", "complete", "fidelities", "flops", "full_seeds", "gather", "params", "seeds"},
+    "ScoreTable": {"columns", "complete", "curve", "fidelities", "flops", "full_seeds", "gather", "params", "seeds"},
     "View": {"mean", "used", "values"},
     "KernelSpace": {"encode", "indices"},
     "NscChain": {"encode", "encode_state", "state"},
