@@ -1,11 +1,12 @@
-"""What a run may spend, what it has spent, and what it has paid for of each architecture."""
+"""What a search may spend, and what it has paid for."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NoReturn, SupportsIndex
 
-from nasbench_rl.errors import BudgetExhausted
+from nasbench_rl.errors import BudgetExhausted, UncopiedError
 from nasbench_rl.numeric import whole_number
 
 FREE_IN_A_ROW = 30_000
@@ -13,41 +14,35 @@ FREE_IN_A_ROW = 30_000
 than the steps of the longest trial of the meta-RL paper, whose agents may settle on one network."""
 
 
-@dataclass
 class Budget:
-    """The effort that a run may spend.
+    """The budget of one search. It is neither copied nor pickled, because its copy would be spent for free.
 
     Attributes:
-        total: what may be spent.
-        unit: of all amounts: env steps or epochs.
+        total: what may be spent, in ``unit``.
+        unit: the task's ``fidelity_unit``.
         spent: what was spent so far.
-        cpu_seconds: CPU seconds that the evaluated trainings took when they were made.
+        cpu_seconds: CPU seconds that the trainings took when they were made.
     """
 
-    total: int
-    unit: str
-    spent: int = 0
-    cpu_seconds: float = 0.0
-    _free: int = 0
+    def __init__(self, total: int, unit: str) -> None:
+        """Begin with nothing spent."""
+        self.total, self.unit = total, unit
+        self.spent, self.cpu_seconds = 0, 0.0
+        self._free = 0
 
     @property
     def remaining(self) -> int:
-        """What is left."""
+        """Budget left."""
         return self.total - self.spent
 
-    def check(self, amount: int, what: str) -> None:
-        """Raise BudgetExhausted if ``amount`` does not remain; ``what`` would cost it."""
-        if amount > self.remaining:
-            raise BudgetExhausted(f"{what} costs {amount:,} {self.unit}, {self.remaining:,} remain")
-
-    def check_free(self) -> None:
-        """Count an evaluation that costs nothing; raise BudgetExhausted after ``FREE_IN_A_ROW`` of them."""
-        self._free += 1
-        if self._free > FREE_IN_A_ROW:
+    def count_free(self, price: int) -> None:
+        """Raise BudgetExhausted after ``FREE_IN_A_ROW`` evaluations in a row whose ``price`` was 0."""
+        self._free += not price
+        if self._free > FREE_IN_A_ROW and not price:
             raise BudgetExhausted(f"{FREE_IN_A_ROW:,} evaluations in a row repeated what was paid for; nothing is left")
 
     def charge(self, amount: int, cpu_seconds: float = 0.0) -> None:
-        """Spend; the only place that does.
+        """Spend; the only place that charges.
 
         Raises:
             InvalidValueError: less than nothing, or no whole number.
@@ -61,10 +56,21 @@ class Budget:
         if amount:
             self._free = 0
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuse; ``copy.copy``, ``copy.deepcopy`` and ``pickle`` all come here.
+
+        Raises:
+            UncopiedError: always.
+        """
+        raise UncopiedError(
+            "a search is neither copied nor pickled, because its copy would search for free; share its run, or begin "
+            "another search with a budget of its own: load(task).start(budget, seed)"
+        )
+
 
 @dataclass
 class TrainingLedger:
-    """Record the trainings of one architecture that a run has paid for.
+    """The trainings of one architecture that a run has paid for.
 
     Attributes:
         seeds: validation train seeds in the order in which the run visits them.
@@ -86,10 +92,18 @@ class TrainingLedger:
             return self.seeds[self.visit % len(self.seeds)], self.visit
         return self.seeds[(self.visit + 1) % len(self.seeds)], self.visit + 1
 
+    def trained(self, whole: int) -> list[int]:
+        """Return the train seeds that were paid for up to ``whole``."""
+        return [seed for seed, paid in self.paid.items() if paid == whole]
+
+    def add_score(self, fidelity: int, seed: int, score: float) -> None:
+        """Note a validation score; NaN, before a first game has finished, counts for nothing."""
+        if score == score:
+            self.scores.setdefault(fidelity, {})[seed] = score
+
     def best_score(self) -> tuple[int, float]:
-        """Return the highest fidelity seen and the mean validation score there."""
-        scores = {f: s for f, s in self.scores.items() if s}
-        if not scores:
+        """Return (highest fidelity seen, mean validation score there)."""
+        if not self.scores:
             return (-1, -math.inf)
-        top = max(scores)
-        return top, math.fsum(scores[top].values()) / len(scores[top])
+        top = max(self.scores)
+        return top, math.fsum(self.scores[top].values()) / len(self.scores[top])

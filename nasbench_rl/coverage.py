@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nasbench_rl import store
 from nasbench_rl.errors import TableError
 from nasbench_rl.spaces.base import size_of
-from nasbench_rl.table import Table
+from nasbench_rl.table import ScoreTable
 from nasbench_rl.task import Task, get_task, task_ids
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def split_rules(folder: Path, tasks: Iterable[Task]) -> dict[str, str]:
-    """Say how validation and test scores are held apart (``Table.rule``), for every task of agents with a table.
+    """Say how validation and test scores are held apart (``ScoreTable.rule``), for every task of agents with a table.
 
     A table that cannot be read is left out: whoever needs its rows says so.
     """
     rules = {}
-    for task in (task for task in tasks if not task.splits.same_trainings):
+    for task in (task for task in tasks if not task.splits.in_words):
         with suppress(TableError):
-            table = Table(task, store.read_table(folder, task))
+            table = ScoreTable(task, store.read_table(folder, task))
             if table.complete.any():
                 rules[task.id] = table.rule()
     return rules
@@ -47,8 +47,12 @@ def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
         task = get_task(id_)
         entry = manifest.get(store.table_name(task))
         seeds = entry.train_seeds if entry else ()
-        single = len(seeds) < 2 or Table(task, store.read_table(folder, task)).single_seed
-        split = task.splits.summary(single) if entry or task.splits.same_trainings else ""
+        if task.splits.in_words:
+            split = task.splits.in_words
+        elif len(seeds) > 1 and not ScoreTable(task, store.read_table(folder, task)).single_seed:
+            split = "even and odd train seeds"
+        else:
+            split = "one seed: test = return_eval of fresh games" if entry else ""
         rows.append(
             {
                 "task": id_,

@@ -19,7 +19,6 @@ from nasbench_rl.leaderboard.runs_schema import COLUMNS
 from nasbench_rl.loading import load
 from nasbench_rl.method import Method, configuration, get_method, method_version, objective_of
 from nasbench_rl.run import Run
-from nasbench_rl.stored_benchmark import StoredBenchmark
 
 
 @dataclass(frozen=True)
@@ -53,17 +52,21 @@ Progress = Callable[[int, int], None]
 
 
 def run_search(search: Search, seeds: range, progress: Progress | None = None) -> pd.DataFrame:
-    """Run one search for each search seed; returns ``COLUMNS``, one row an evaluation.
+    """Run one search for each search seed; return ``COLUMNS``, one row an evaluation.
 
     Args:
         search: what to run.
         seeds: search seeds.
-        progress: called every few seconds of a live search; a tabular one is over before that.
+        progress: told how far a live search is, every few seconds; a tabular one is over before that.
 
     Raises:
         NasbenchError: bad input, or the method failed; the message names it and the search seed.
     """
-    bench = load(search.task, search.mode, search.tables, search.device, search.jobs, search.searches)
+    now: list[Run] = []  # the search that goes on
+    bench = load(
+        search.task, search.mode, search.tables, search.device, search.jobs, searches=search.searches,
+        on_progress=progress and (lambda steps: progress(now[0].seed, now[0].spent + steps)),
+    )  # fmt: skip
     method = get_method(search.method, **search.hyperparameters)
     judge = Judge(bench)
     same = {
@@ -80,7 +83,9 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
     }
     rows: list[dict[str, Any]] = []
     for seed in seeds:
-        run, seconds = _search_once(bench, method, search, seed, progress)
+        now[:] = [bench.start(search.budget, seed)]
+        run, seconds = now[0], _search_once(now[0], method, search)
+        bench.close()
         if _is_repetition(run, search.first_seed):
             continue
         for step, point in enumerate(run.points):
@@ -109,20 +114,16 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
 
 
 def _is_repetition(run: Run, first_seed: int) -> bool:
-    """Return whether an earlier search seed had the same stored outcome.
+    """Whether an earlier search seed had the same stored outcome.
 
     A hundred replays of one stored search are one search: counted as a hundred they would look like certainty. So would
-    a hundred controllers that all learned from the proxies of one supernet, whose luck they share.
+    a hundred controllers that all heard the proxies of one supernet, whose luck they share.
     """
     return bool(run.replays) and run.seed - run.replays >= first_seed
 
 
-def _search_once(
-    bench: StoredBenchmark, method: Method, search: Search, seed: int, progress: Progress | None
-) -> tuple[Run, float]:
-    run = bench.start(search.budget, seed)
-    if progress is not None:
-        bench.watch(lambda steps: progress(seed, run.spent + steps))
+def _search_once(run: Run, method: Method, search: Search) -> float:
+    """Search; returns the seconds that it took."""
     started = time.perf_counter()
     try:
         method(run)
@@ -132,16 +133,17 @@ def _search_once(
         raise type(error)(f"{search.label}: {error}") from error
     except Exception as error:  # a third party's method may fail in any way; the others go on
         raise NasbenchError(
-            f"method {search.label!r} failed on {search.task} with search seed {seed}: {type(error).__name__}: {error}"
+            f"method {search.label!r} failed on {search.task} with search seed {run.seed}: "
+            f"{type(error).__name__}: {error}"
         ) from error
     if not run.points:
-        one = bench.task.max_fidelity
+        one = run.task.max_fidelity
         raise SmallBudgetError(
-            f"{search.label}: evaluated nothing on {search.task}: a budget of {search.budget:,} "
-            f"{bench.task.fidelity_unit} ({search.budget / one:.3g} whole trainings) does not reach its first "
+            f"method {search.label!r} evaluated nothing on {search.task}: a budget of {search.budget:,} "
+            f"{run.task.fidelity_unit} ({search.budget / one:.3g} whole trainings) does not reach its first "
             "evaluation; give it a larger --budget"
         )
-    return run, time.perf_counter() - started
+    return time.perf_counter() - started
 
 
 def split_seeds(searches: list[Search], first: int, runs: int, chunk: int) -> list[tuple[Search, range]]:

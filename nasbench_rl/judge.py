@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import MissingCellError, TableError
 from nasbench_rl.loading import load
-from nasbench_rl.stored_benchmark import StoredBenchmark
 
 
 class Judge:
@@ -16,16 +16,16 @@ class Judge:
     know the best would be the exhaustive search that a table is for.
     """
 
-    def __init__(self, bench: StoredBenchmark) -> None:
+    def __init__(self, bench: Benchmark) -> None:
         """``bench``: of the search; live ones are judged by the shipped table."""
-        self.table: StoredBenchmark | None = bench
+        self.table: Benchmark | None = bench
         if bench.trains:
             try:
                 self.table = load(bench.task)
             except TableError:
                 self.table = None
         self.best = self.table.optimum(partial=True).score if self.table is not None else float("nan")
-        self._known: dict[str, tuple[float, str]] = {"": (bench.task.nothing, "")}
+        self._known: dict[str, tuple[float, str]] = {"": (bench.task.splits.nothing, "")}
 
     def test_score(self, arch: str) -> tuple[float, str]:
         """Return the mean test score at max fidelity and its source; NaN without a source where no table has it."""

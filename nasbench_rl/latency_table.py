@@ -45,10 +45,9 @@ class Latencies:
             InvalidValueError: no such batch is measured.
             MissingCellError: not measured.
         """
-        batches = LATENCY_BATCHES
-        allowed = ", ".join(map(str, batches))
+        allowed = ", ".join(map(str, LATENCY_BATCHES))
         batch = whole_number("batch", batch, allowed)
-        if batch not in batches:
+        if batch not in LATENCY_BATCHES:
             raise InvalidValueError(f"latency is not measured at batch {batch}; allowed: {allowed}")
         found = self._seconds.get((arch.name, batch))
         if found is None:

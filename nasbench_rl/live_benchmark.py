@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import os
+import time
 import warnings
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -16,33 +16,35 @@ import numpy as np
 import pyarrow as pa
 
 from nasbench_rl import cores, files, shards, store
-from nasbench_rl.benchmark import Mode, Progress
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import InvalidValueError, check_whole, missing_extra
 from nasbench_rl.numeric import whole_column, whole_number
 from nasbench_rl.paths import user_folder
 from nasbench_rl.records import Evaluation, Source, Split
-from nasbench_rl.run import Inheritance, Run
 from nasbench_rl.spaces.base import Architecture, ArchLike
-from nasbench_rl.stored_benchmark import StoredBenchmark
-from nasbench_rl.supernet_table import OneShot, SupernetScores
+from nasbench_rl.supernet_table import OneShot, OneShotScores
 from nasbench_rl.task import Task, get_task, task_ids
 from nasbench_rl.training import workers
-from nasbench_rl.training.cell import Cell, cell_name
+from nasbench_rl.training.cell import Cell
+from nasbench_rl.weight_sharing import Floats, OnUpdate, SamplePath
 
 if TYPE_CHECKING:
+    from nasbench_rl.training.supernet import FittedSupernet
     from nasbench_rl.training.warm_start import TrainedNetworks
 
+Progress = Callable[[int], None]
+Slot = Callable[[], AbstractContextManager[None]]
 
-class LiveBenchmark(StoredBenchmark):
+
+class LiveBenchmark(Benchmark):
     """Trains what is asked for, keeps it in the user's own folder of tables, and later answers from there.
 
-    A finished training lies in the folder as a shard at once. Shards go into the table when no search of this benchmark
-    goes on any more, so that an evaluation neither reads nor writes the table.
+    What was trained is at hand at once, and safe on the disk as a shard of its own. It is put into the table by
+    ``close``, by the next ``load`` of the folder, or when the interpreter ends.
     """
 
-    mode: Mode = "live"
+    mode = "live"
     trains = True
-    remembers = False
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class LiveBenchmark(StoredBenchmark):
         device: str = "cpu",
         jobs: int | None = None,
         searches: int = 1,
+        on_progress: Progress | None = None,
     ) -> None:
         """Make it ready; nothing is trained yet.
 
@@ -60,55 +63,38 @@ class LiveBenchmark(StoredBenchmark):
             device: ``cpu`` or ``cuda``.
             jobs: trainings at once, counting those of other searches that keep theirs in the same folder; None is one
                 for each CPU that this process may use.
-            searches: how many searches share those trainings, and the processes that ``prefetch`` starts.
+            searches: how many such searches there are: they share the processes that ``prefetch`` starts.
+            on_progress: called with how much of what is being charged is done.
         """
         if jobs is not None:
             jobs = whole_number("jobs", jobs, "1, 2, 3, …", least=1)
-        self.device, self.jobs, self._searches = device, jobs or cores.usable(), searches
+        self.device, self.jobs = device, jobs or cores.usable()
         if device != "cpu":  # checking any other device imports torch
             workers.check_device(device)
-        folder = user_tables() if tables is None else store.table_folders(tables)[0]
-        self._progress: Progress | None = None
+        self._searches, self._on_progress = searches, on_progress
         self._fresh: set[tuple[str, int]] = set()
-        self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
+        folder = user_tables() if tables is None else store.table_folders(tables)[0]
+        shards.commit_shards(folder, task)  # of a search that was killed
         super().__init__(task, folder, folder)
 
-    def _load(self) -> None:
-        super()._load()
-        self._waiting = False
-
-    def start(self, budget: int, seed: int) -> Run:
-        """See ``Benchmark.start``. What the search trains goes into the table when it ends, or the process does."""
-        run = super().start(budget, seed)
-        self._runs.add(run)
-        weakref.finalize(run, self.commit)
-        return run
-
-    def watch(self, progress: Progress | None) -> None:
-        """See ``Benchmark.watch``."""
-        self._progress = progress
-
-    def training_progress(self) -> Progress | None:
-        """See ``Benchmark.training_progress``."""
-        return self._progress
-
-    def commit(self) -> None:
-        """See ``Benchmark.commit``."""
-        if self._waiting:
-            self._reload()
+    def _take(self, rows: pa.Table) -> None:
+        """Answer from these rows."""
+        self._rows = rows
+        super()._take(rows)
 
     def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
-        """Return the train seeds that a query may ask for: ten of each split."""
+        """Return ten train seeds of the split; live training has as many as one asks for."""
         return self.task.splits.offered(split)
 
-    def _evaluation(
-        self, arch: ArchLike, fidelity: int | None, seed: int | None, split: Split, metric: str | None
-    ) -> Evaluation:
-        """Answer from the table; a missing cell is trained, with train seed 0 when ``seed`` is None.
+    def query(
+        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
+        metric: str | None = None,
+    ) -> Evaluation:  # fmt: skip
+        """See ``Benchmark.query``; a missing cell is trained, with train seed 0 when ``seed`` is None.
 
         It is trained to its end, whatever the fidelity, so that it answers every later question, and the answer is what
-        tabular mode gives on the same folder. A warning says when a training completes a train seed over the space,
-        which changes what scores are made of (``Table.rule``).
+        tabular mode gives on the same folder. A warning says when a training completes a train seed over the space
+        and changes by that what scores are made of (``ScoreTable.rule``).
         """
         architecture = self.space.parse(arch)
         view, at = self.table.view(split, metric), self.task.fidelity_at(fidelity)  # all that is wrong, before training
@@ -126,9 +112,11 @@ class LiveBenchmark(StoredBenchmark):
         self, archs: Sequence[ArchLike] | np.ndarray[Any, Any], fidelities: Sequence[int] | int | None = None,
         seeds: Sequence[int] | int | None = None, split: Split = "test", metric: str | None = None,
     ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
-        """See ``StoredBenchmark.query_many``; missing cells are trained first, side by side."""
+        """See ``Benchmark.query_many``; missing cells are trained first, side by side."""
         view = self.table.view(split, metric)
-        named = [self.space[int(row)] for row in self._rows(archs)] if self.task.exhaustive else self.parse_many(archs)
+        named = (
+            [self.space[int(row)] for row in self._rows_of(archs)] if self.task.exhaustive else self.parse_many(archs)
+        )
         efforts = whole_column("fidelities", "fidelity", fidelities, len(named))
         chosen = whole_column("seeds", "train seed", seeds, len(named))
         positions = [self.task.fidelity_at(f) for f in ([] if efforts is None else np.unique(efforts).tolist())]
@@ -139,19 +127,19 @@ class LiveBenchmark(StoredBenchmark):
         self.prefetch(cells)
         for arch, seed in zip(named, asked, strict=True):
             self.query(arch, seed=seed, split=split)
-        return self.table.gather(self._rows(named), fidelities, seeds, split, metric)
+        return super().query_many(named, fidelities, seeds, split, metric)
 
     def curve(
         self, arch: ArchLike, seed: int | None = None, split: Split = "test", metric: str | None = None
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """See ``StoredBenchmark.curve``; a missing cell is trained first, as by ``query``."""
+        """See ``Benchmark.curve``; a missing cell is trained first, as by ``query``."""
         view, _ = self.table.view(split, metric), self._seed_of(seed, split)
         self.table.check_measured(view, 0, seed)
         self.query(arch, seed=seed, split=split, metric=metric)
         return super().curve(arch, seed, split, metric)
 
     def _seed_of(self, seed: int | None, split: Split) -> int:
-        """The train seed that has to be there; None is the first that the score is made of."""
+        """Return the train seed that has to be there; None is the first that the score is made of."""
         if seed is None:
             return self.table.seeds_behind(split)[0]
         seed = whole_number("train seed", seed, "0, 1, 2, …", least=0)
@@ -163,62 +151,61 @@ class LiveBenchmark(StoredBenchmark):
     def _train(self, arch: Architecture, seed: int, asked: int) -> None:
         """Train a cell in this process, unless another that is training it finishes it first.
 
-        Progress counts what is charged, ``asked``, for which the whole training is done.
+        Progress is reported in what is charged, ``asked``, for which the whole training is done.
         """
-        trainer, tell = self._ready(), self._progress
+        trainer, report = self._ready(), self._on_progress
 
         def scaled(steps: int) -> None:
-            assert tell is not None
-            tell(steps * asked // self.task.max_fidelity)
+            assert report is not None
+            report(steps * asked // self.task.max_fidelity)
 
-        name = cell_name(arch.name, seed)
+        name = trainer.cell_name(arch.name, seed)
         with files.lock(self.folder, workers.lock_name(self.task, name)):
-            rows = shards.read_shard(self.folder, self.task, name)
-            if rows is None and self._is_in_table(arch.name, seed):
-                self._reload()
-                return
-            if rows is None:
+            self._look_for(name)
+            if not self.table.has(arch, seed):
+                images = self._rows["data"].unique().to_pylist() if "data" in self._rows.column_names else None
                 with self.training_slot():
-                    trainer.train_cell(self.task, arch, seed, self.folder, self.device, tell and scaled)
-                self._fresh.add((arch.name, seed))
-                rows = shards.read_shard(self.folder, self.task, name)
-        self._take_in(rows)
+                    rows = trainer.train_cell(
+                        self.task, arch, seed, self.folder, self.device, report and scaled, images
+                    )
+                self._add(rows, (arch.name, seed))
 
-    def _is_in_table(self, arch: str, seed: int) -> bool:
-        """Whether another process has put the cell into the table since it was read."""
-        return store.present_sha256(self.folder, store.table_name(self.task)) != self._sha256 and (
-            (arch, seed) in store.cells_of(store.read_even_unlisted(self.folder, self.task))
-        )
-
-    def training_slot(self) -> AbstractContextManager[None]:
-        """Hold one of ``jobs`` training slots in the folder; wait until one is free."""
-        return workers.training_slot(self.folder, self.jobs)
-
-    def _take_in(self, rows: pa.Table | None) -> None:
-        """Add a finished cell to the table in memory, or to the one in the folder where no search goes on."""
-        self._waiting = True
-        if rows is None or not self._runs:
+    def _look_for(self, name: str) -> None:
+        """Read the table again where another process has trained the cell called ``name``, or changed the table."""
+        entry = store.read_manifest(self.folder).get(store.table_name(self.task))
+        changed = entry is not None and self._sha256 not in (entry.sha256, entry.next_sha256)
+        if changed or shards.shard_path(self.folder, self.task, name).is_file():
             self._reload()
-            return
-        with self._warning_of_another_rule():
-            self._index(pa.concat_tables([self._rows_read, rows]))
+
+    def _add(self, rows: pa.Table, *cells: tuple[str, int]) -> None:
+        """Answer from rows that were just trained, which wait as shards."""
+        shards.commit_later(self.folder, self.task)
+        self._fresh.update(cells)
+        before = self.table.rule()
+        self._take(pa.concat_tables([self._rows, rows]))
+        self._say_rule(before)
 
     def _reload(self) -> None:
-        """Put every shard into the table, and read it."""
-        with self._warning_of_another_rule():
-            shards.commit_shards(self.folder, self.task)
-            self._load()
-
-    @contextmanager
-    def _warning_of_another_rule(self) -> Iterator[None]:
         before = self.table.rule()
-        yield
+        shards.commit_shards(self.folder, self.task)
+        self._load()
+        self._say_rule(before)
+
+    def _say_rule(self, before: str) -> None:
         if self.table.rule() != before:
             warnings.warn(
                 f"{self.task.id} in {self.folder}: a train seed is complete over the space, from now on "
                 f"{self.table.rule()}",
-                stacklevel=4,
+                stacklevel=2,
             )
+
+    def close(self) -> None:
+        """See ``Benchmark.close``."""
+        shards.commit_waiting(self.folder)
+
+    def training_slot(self) -> AbstractContextManager[None]:
+        """Wait until fewer than ``jobs`` trainings go on in the folder, and be one of them."""
+        return workers.training_slot(self.folder, self.jobs)
 
     def prefetch(self, cells: Sequence[tuple[Architecture, int]]) -> None:
         """Train those that are missing side by side, a process each; a single one is left to ``query``.
@@ -231,43 +218,64 @@ class LiveBenchmark(StoredBenchmark):
         if len(missing) < 2 or self.jobs < 2 or not known or mp.current_process().daemon:  # which may have no children
             return
         self._ready()
-        steps = dict.fromkeys(missing, 0)
+        steps, done = dict.fromkeys(missing, 0), []
         processes = max(2, 2 * self.jobs // self._searches)  # more than slots: one gets ready while another trains
         with closing(workers.train(missing, self.folder, processes, self.device, self.jobs)) as events:
             for event in events:
                 steps[event.cell] = max(event.steps, steps[event.cell])
                 if event.kind == "done":
-                    self._fresh.add((event.cell.arch, event.cell.seed))
-                if self._progress is not None:
-                    self._progress(sum(steps.values()))
-        self._reload()
+                    done.append(event.cell)
+                if self._on_progress is not None:
+                    self._on_progress(sum(steps.values()))
+        trained = [shards.read_shard(self.folder, self.task, cell.name) for cell in done]
+        cells_done = [(cell.arch, cell.seed) for cell in done]
+        if len(done) == len(missing) and all(rows is not None for rows in trained):
+            self._add(pa.concat_tables(trained), *cells_done)
+        else:  # another process has trained some, or committed them
+            self._fresh.update(cells_done)
+            self._reload()
 
-    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
+    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> OneShotScores:
         """See ``Benchmark.supernets``."""
         known = super().supernets(family=family)
         seed = None if seed is None else whole_number("search seed", seed, "0, 1, 2, …", least=0)
         if seed is None or seed in known.seeds:
             return known
         trainer = self._ready()
-        train = trainer.train_darts if family == "darts" else trainer.train_supernet
-        with files.lock(self.folder, workers.lock_name(self.task, cell_name(family, seed))):
-            self._supernets = {}
+        train = {"supernet": trainer.train_supernet, "darts": trainer.train_darts}[family]
+        with files.lock(self.folder, workers.lock_name(self.task, trainer.cell_name(family, seed))):
+            self._one_shot = {}
             if seed not in super().supernets(family=family).seeds:  # another search may have made it meanwhile
                 with self.training_slot():
-                    train(self.task, seed, self.folder, self.device, self._progress)
-                shards.commit_shards(self.folder, self.task.one_shot(family))
-                self._supernets = {}
+                    train(self.task, seed, self.folder, self.device, self._on_progress)
+                shards.commit_shards(self.folder, self.task.one_shot[family])
+                self._one_shot = {}
         return super().supernets(family=family)
 
-    def inheritance(self) -> Inheritance:
+    def fit_supernet(
+        self, seed: int, sample_path: SamplePath | None, on_update: OnUpdate | None, score_all: bool
+    ) -> LiveSupernet:
+        """See ``Benchmark.fit_supernet``."""
+        self._ready()
+        from nasbench_rl.training.supernet import fit_supernet
+
+        task = self.task.with_weight_sharing("supernet")
+        fidelities = [task.max_fidelity] if score_all else []
+        with self.training_slot():
+            fitted = fit_supernet(
+                task, seed, self.device, self._on_progress, sample_path, on_update, fidelities=fidelities
+            )
+        return LiveSupernet(task, fitted, self.training_slot)
+
+    def inheritance(self) -> WarmStarts:
         """See ``Benchmark.inheritance``."""
         self._ready()
         from nasbench_rl.training.warm_start import TrainedNetworks
 
-        return _TrainedChildren(TrainedNetworks(self.task, self.device, self._progress), self.training_slot)
+        return WarmStarts(TrainedNetworks(self.task, self.device, self._on_progress), self.training_slot)
 
     def _ready(self) -> ModuleType:
-        """The trainer's module, with this process set up for it."""
+        """Return the trainer's module, with this process set up for it."""
         try:
             from nasbench_rl.training import train_cell
             from nasbench_rl.training.process import check_device, tune_process
@@ -278,19 +286,47 @@ class LiveBenchmark(StoredBenchmark):
         return train_cell
 
 
-class _TrainedChildren:
-    """Trains children from the weights of the networks of one run; see ``Inheritance``."""
+class LiveSupernet:
+    """A supernet in memory; see ``weight_sharing.FreshSupernet``."""
+
+    def __init__(self, task: Any, fitted: FittedSupernet, slot: Slot) -> None:
+        """``slot``: held while games are played."""
+        self._task, self._fitted, self._slot = task, fitted, slot
+        self.proxies: Floats | None = None
+        self.cpu_seconds = fitted.cpu_seconds
+        if fitted.points:
+            self.proxies = np.array([proxy.mean for proxy in fitted.points[-1].proxies])
+            self.cpu_seconds += fitted.points[-1].proxy_cpu_seconds
+
+    def measure(self, archs: Sequence[ArchLike]) -> tuple[Floats, float]:
+        """See ``weight_sharing.FreshSupernet``."""
+        from nasbench_rl.training.supernet import measure_proxies
+
+        fitted, games = self._fitted, self._task.supernet_recipe.final_games
+        device, seeds = next(fitted.supernet.parameters()).device, fitted.proxy_seeds.spawn(1)[0]
+        started = time.process_time()
+        with self._slot():
+            measured = measure_proxies(fitted.supernet, self._task, archs, games, seeds, device)
+        return np.array([proxy.mean for proxy in measured]), time.process_time() - started
+
+
+class WarmStarts:
+    """Children trained from their parents' weights; see ``run.Inheritance``."""
 
     approximation = ""
 
-    def __init__(self, networks: TrainedNetworks, slot: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, networks: TrainedNetworks, slot: Slot) -> None:
+        """``slot``: held while a child is trained."""
         self._networks, self._slot = networks, slot
 
-    def child(self, arch: Architecture, parent: Architecture, seed: int, parent_seed: int, fidelity: int) -> Evaluation:
+    def evaluate(
+        self, child: Architecture, parent: Architecture, seed: int, parent_seed: int, fidelity: int
+    ) -> Evaluation:
+        """See ``run.Inheritance``."""
         with self._slot():
-            return self._networks.train_child(arch, parent, seed, parent_seed, fidelity).evaluation
+            return self._networks.train_child(child, parent, seed, parent_seed, fidelity).evaluation
 
 
 def user_tables() -> Path:
-    """The user's own folder of tables, where live evaluations are kept."""
+    """Return the user's own folder of tables, where live evaluations are kept."""
     return user_folder("data", "name one to keep live evaluations in: --tables DIR, or load(…, tables=DIR)") / "tables"

@@ -1,16 +1,15 @@
-"""Load a task's benchmark in one of three modes: tabular, surrogate or live."""
+"""The benchmark of a task, in one of three modes, and the one-line query."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 
-from nasbench_rl.benchmark import MODES, Mode
+from nasbench_rl.benchmark import MODES, Benchmark, Mode, TabularBenchmark
 from nasbench_rl.errors import unknown
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.stored_benchmark import StoredBenchmark
-from nasbench_rl.tabular_benchmark import TabularBenchmark
 from nasbench_rl.task import Task, get_task
 
 
@@ -20,9 +19,11 @@ def load(
     tables: str | os.PathLike[str] | None = None,
     device: str = "cpu",
     jobs: int | None = None,
+    *,
     searches: int = 1,
-) -> StoredBenchmark:
-    """Return the benchmark of a task.
+    on_progress: Callable[[int], None] | None = None,
+) -> Benchmark:
+    """The benchmark of a task.
 
     Args:
         task: ``"<space>/<environment>@<recipe>"``.
@@ -30,8 +31,9 @@ def load(
         tables: a folder of tables; None looks in ``$NASBENCH_RL_TABLES``, the package and the checkout, and for live
             mode in the user's data folder.
         device: where live mode trains.
-        jobs: trainings at once in live mode; None is one for each core.
-        searches: how many live searches share these trainings.
+        jobs: trainings at once in live mode; None is one a core.
+        searches: live searches at once that share these jobs.
+        on_progress: called in live mode with how much of what is being charged is done.
 
     Raises:
         UnknownNameError: no such task or mode.
@@ -40,10 +42,10 @@ def load(
     known = get_task(task)
     if mode == "tabular":
         return TabularBenchmark(known, tables)
-    if mode == "live":  # Arrow and file locks, which a query does without
+    if mode == "live":
         from nasbench_rl.live_benchmark import LiveBenchmark
 
-        return LiveBenchmark(known, tables, device, jobs, searches)
+        return LiveBenchmark(known, tables, device, jobs, searches, on_progress)
     if mode == "surrogate":
         from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
 
@@ -51,14 +53,14 @@ def load(
     raise unknown("mode", mode, MODES)
 
 
-_loaded: dict[str | Task, StoredBenchmark] = {}
+_loaded: dict[str | Task, Benchmark] = {}
 
 
 def query(
     task: str | Task, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
     metric: str | None = None,
 ) -> Evaluation:  # fmt: skip
-    """Return what a network scores in the shipped tables; see ``Benchmark.query``. A process reads a table once.
+    """What a network scores, from the shipped tables; see ``Benchmark.query``. The table is read once a process.
 
     >>> query("minatar-ss1/breakout@lite", (5, 5)).arch
     'k5-k5'

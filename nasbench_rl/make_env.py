@@ -1,7 +1,4 @@
-"""Make the Gymnasium environments of a task: what ``gymnasium.make`` and ``make_vec`` call.
-
-A pickle of such an environment opens the task's scores again where it is read.
-"""
+"""The environments of a task, as ``gymnasium.make`` and ``gymnasium.make_vec`` make them."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from nasbench_rl.task import Task, get_task, task_ids
 
 
 class TaskScores:
-    """Validation accuracies of an NSC task, without a run.
+    """Validation accuracies of an NSC task, without a run. Copies share it; a pickle loads the task where it is read.
 
     Attributes:
         space: the task's space.
@@ -72,7 +69,7 @@ def make_env(
     device: str = "cpu", fidelity: int | None = None, sigma: float = 0.0, tau: int | None = None,
     render_mode: str | None = None,
 ) -> NscEnv:  # fmt: skip
-    """Make the environment of a task; rewards are means over the validation seeds.
+    """Make the environment of a task, as ``gymnasium.make`` does; its rewards are means over the validation seeds.
 
     It can be pickled; the task is loaded again where the pickle is read.
 
@@ -100,7 +97,7 @@ def make_vector_env(
     sigma: float = 0.0, tau: int | None = None, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     render_mode: str | None = None,
 ) -> NscVectorEnv:  # fmt: skip
-    """Make the vector environment of a task; arguments as in ``make_env`` and ``NscVectorEnv``."""
+    """Make the vector environment of a task, as ``gymnasium.make_vec`` does; see ``make_env`` and ``NscVectorEnv``."""
     check_render_mode(render_mode)
     scores = TaskScores(task, mode, tables, device, fidelity)
     return NscVectorEnv(

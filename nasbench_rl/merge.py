@@ -15,6 +15,7 @@ from nasbench_rl import files, shards, soundness, store
 from nasbench_rl.errors import InvalidValueError, NasbenchError, RecipeMismatchError, TableError
 from nasbench_rl.soundness import Rows
 from nasbench_rl.task import Task, get_task, task_ids
+from nasbench_rl.task_tables import TableSpec
 
 TRIES = 20
 """How often a folder is listed anew whose files vanish while they are read."""
@@ -28,7 +29,7 @@ class Found:
     """
 
     task: Task
-    table: store.Tabled
+    table: TableSpec
     cells: dict[tuple[str, int], tuple[Rows, Path]] = field(default_factory=dict)
     duplicates: int = 0
 

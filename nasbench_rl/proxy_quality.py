@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl._utils.typing import Floats
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.ranks import kendall_tau
-from nasbench_rl.stored_benchmark import StoredBenchmark
 
 if TYPE_CHECKING:
     pass
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROXY, SHORT = "one-shot proxy", "short training, one seed"
 
 
-def proxy_taus(bench: StoredBenchmark) -> pd.DataFrame:
+def proxy_taus(bench: Benchmark) -> pd.DataFrame:
     """Return rows (task, what, seed, fidelity, tau, games, reliability) of a task whose table is complete.
 
     ``what`` is ``PROXY``: τ of the proxies of supernet ``seed`` after ``fidelity`` env steps of its fit; or
@@ -57,7 +57,7 @@ class MeanProxy(NamedTuple):
     p: float
 
 
-def mean_proxy(bench: StoredBenchmark) -> MeanProxy:
+def mean_proxy(bench: Benchmark) -> MeanProxy:
     """Compute ``MeanProxy``.
 
     Raises:

@@ -9,9 +9,9 @@ import numpy as np
 
 from nasbench_rl import ranks
 from nasbench_rl._utils.typing import Floats
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.ranks import NoiseCeiling
 from nasbench_rl.stats import RESAMPLES, percentile_interval
-from nasbench_rl.stored_benchmark import StoredBenchmark
 
 FEWEST = 10
 """Architectures; fewer are not ranked."""
@@ -31,7 +31,7 @@ class Halves(NamedTuple):
     architectures: int
 
 
-def trained_scores(bench: StoredBenchmark) -> Floats:
+def trained_scores(bench: Benchmark) -> Floats:
     """Return (architectures, seeds, fidelities) scores of trainings that may be compared over seeds; NaN if missing.
 
     Of an exhaustive space the train seeds that every architecture has: those of a seed in the making would be the
@@ -44,7 +44,7 @@ def trained_scores(bench: StoredBenchmark) -> Floats:
     return np.asarray(np.where(table.complete[:, :, np.newaxis], values, np.nan))
 
 
-def halves(bench: StoredBenchmark) -> Halves:
+def halves(bench: Benchmark) -> Halves:
     """Measure the agreement of two halves of the train seeds, on the architectures that have all of those."""
     single = trained_scores(bench)[:, :, -1]
     several = single[(~np.isnan(single)).all(axis=1)]
@@ -77,7 +77,7 @@ class SplitsAgreement(NamedTuple):
         return is_luck(self.tau, self.low)
 
 
-def splits_agreement(bench: StoredBenchmark) -> SplitsAgreement | None:
+def splits_agreement(bench: Benchmark) -> SplitsAgreement | None:
     """Measure how well whole trainings of some train seeds rank as those of the others do.
 
     None where too little is trained to tell, and where a search and its judge see the same trainings (a single train
@@ -95,7 +95,7 @@ def splits_agreement(bench: StoredBenchmark) -> SplitsAgreement | None:
     return SplitsAgreement(ranks.kendall_tau(search, true), float(low), float(high))
 
 
-def ranks_by_luck(bench: StoredBenchmark) -> bool:
+def ranks_by_luck(bench: Benchmark) -> bool:
     """Return whether the ranking by some train seeds may be luck, judged by that of the others.
 
     Who wins on such a table is the luck of its train seeds. False where that cannot be told (``splits_agreement``).

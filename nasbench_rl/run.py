@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, SupportsIndex
 
 import numpy as np
@@ -25,9 +24,9 @@ from nasbench_rl.numeric import whole_number
 from nasbench_rl.records import Evaluation, Resource, Split, TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.spaces.nsc import NscSpace
-from nasbench_rl.supernet_table import OneShot, SupernetScores
+from nasbench_rl.supernet_table import OneShot
 from nasbench_rl.task import Task
-from nasbench_rl.weight_sharing import WeightSharing
+from nasbench_rl.weight_sharing import OneShotSource, WeightSharing
 
 if TYPE_CHECKING:
     import gymnasium
@@ -38,62 +37,54 @@ _METHOD, _NOISE = 0, 1
 
 
 class Inheritance(Protocol):
-    """Scores children that begin with the weights of a trained network.
+    """Scores the children of one run that inherit weights.
 
     Attributes:
-        approximation: what stands in for the real thing, in a sentence; empty where nothing does.
+        approximation: see ``Run``.
     """
 
-    approximation: str
+    @property
+    def approximation(self) -> str:
+        """See ``Run``; empty where children are really trained from their parents' weights."""
 
-    def child(self, arch: Architecture, parent: Architecture, seed: int, parent_seed: int, fidelity: int) -> Evaluation:
-        """Train ``arch`` for ``fidelity`` from the weights of ``parent``, which was trained with ``parent_seed``."""
+    def evaluate(
+        self, child: Architecture, parent: Architecture, seed: int, parent_seed: int, fidelity: int
+    ) -> Evaluation:
+        """Return the validation score of ``child``, trained for ``fidelity`` from the weights of ``parent``.
+
+        Args:
+            child: what is trained, with train seed ``seed``.
+            parent: a parent whose weights are not at hand is first trained with ``parent_seed``.
+            seed: a validation seed.
+            parent_seed: another.
+            fidelity: training effort in the task's unit.
+        """
 
 
-class Scores(Protocol):
+class RunBenchmark(OneShotSource, Protocol):
     """What a run needs of a benchmark; see ``Benchmark``."""
 
-    task: Task
-    device: str
-    trains: bool
-
     @property
-    def space(self) -> SearchSpace: ...  # noqa: D102
+    def task(self) -> Task:
+        """The task."""
 
-    def query(  # noqa: D102
+    def query(
         self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
         metric: str | None = None,
-    ) -> Evaluation: ...  # fmt: skip
+    ) -> Evaluation:  # fmt: skip
+        """Return what a network scores."""
 
-    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]: ...  # noqa: D102
+    def train_seeds(self, split: Split = "validation") -> tuple[int, ...]:
+        """Return the train seeds of a split."""
 
-    def how_to_train(self, options: str) -> str: ...  # noqa: D102
+    def prefetch(self, cells: Sequence[tuple[Architecture, int]]) -> None:
+        """Train these (architecture, train seed) side by side, where the benchmark trains."""
 
-    def prefetch(self, cells: Sequence[tuple[Architecture, int]]) -> None: ...  # noqa: D102
+    def inheritance(self) -> Inheritance:
+        """Return what scores children that inherit weights."""
 
-    def training_slot(self) -> AbstractContextManager[None]: ...  # noqa: D102
-
-    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores: ...  # noqa: D102
-
-    def training_progress(self) -> Callable[[int], None] | None: ...  # noqa: D102
-
-    def resource(self, arch: ArchLike, resource: Resource) -> float: ...  # noqa: D102
-
-    def inheritance(self) -> Inheritance: ...  # noqa: D102
-
-
-class StoredInheritance:
-    """Answers with the stored training from scratch of the same length."""
-
-    approximation = "a child that inherits weights scores as a training from scratch of that length does"
-
-    def __init__(self, scores: Scores) -> None:
-        """``scores``: where trainings from scratch are stored."""
-        self._scores = scores
-
-    def child(self, arch: Architecture, parent: Architecture, seed: int, parent_seed: int, fidelity: int) -> Evaluation:
-        """See ``Inheritance``."""
-        return self._scores.query(arch, fidelity=fidelity, seed=seed, split="validation")
+    def resource(self, arch: ArchLike, resource: Resource) -> float:
+        """Return what an architecture costs to use."""
 
 
 class Run:
@@ -107,10 +98,11 @@ class Run:
         space: its search space.
         seed: the search seed.
         rng: the method's own random generator.
+        budget: what may be spent, in ``task.fidelity_unit``.
         points: every evaluation, in order.
     """
 
-    def __init__(self, benchmark: Scores, budget: int, seed: int) -> None:
+    def __init__(self, benchmark: RunBenchmark, budget: int, seed: int) -> None:
         """Made by ``Benchmark.start``.
 
         Raises:
@@ -123,13 +115,13 @@ class Run:
         check_whole("search seed", seed)
         self._benchmark = benchmark
         self.task: Task = benchmark.task
-        self.space: SearchSpace = benchmark.space
-        self.seed, self._budget = seed, Budget(budget, unit)
+        self.space: SearchSpace = benchmark.task.space
+        self.seed, self.budget = seed, budget
+        self._budget = Budget(budget, unit)
         self.rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_METHOD,)))
         self.points: list[TrajectoryPoint] = []
-        self._named = ""
-        self._one_shot: WeightSharing | None = None
-        self._inheritance: Inheritance | None = None
+        self._approximation = ""
+        self._sharing: list[WeightSharing] = []
         self._trainings: dict[str, TrainingLedger] = {}
         self._incumbent: Architecture | None = None
         self._best_score: tuple[int, float] = (-1, -math.inf)
@@ -139,15 +131,11 @@ class Run:
                 f"{self.task.id} has no validation train seed to search on (train seed 0, or one that every "
                 f"architecture has); train one: {benchmark.how_to_train('--seeds 1')}"
             )
-
-    @property
-    def budget(self) -> int:
-        """What may be spent, in ``task.fidelity_unit``."""
-        return self._budget.total
+        self._inheritance: Inheritance | None = None
 
     @property
     def spent(self) -> int:
-        """What was spent so far."""
+        """Budget spent so far, in the task's unit."""
         return self._budget.spent
 
     @property
@@ -162,24 +150,23 @@ class Run:
 
     @property
     def approximation(self) -> str:
-        """What a stored table put in the place of the real thing, in a sentence; reports name it.
+        """What a stored table put in the place of the real thing, in a sentence; see ``name_approximation``.
 
-        Empty where every score is that of the training which the method asked for.
+        Empty where every score is that of the training which the method asked for. Reports name it.
         """
-        sources = [source for source in (self._one_shot, self._inheritance) if source is not None]
-        return next((text for text in (self._named, *(source.approximation for source in sources)) if text), "")
+        return next((s.approximation for s in reversed(self._sharing) if s.approximation), self._approximation)
 
-    def name_approximation(self, text: str) -> None:
-        """Say, in a sentence, what the method itself put in the place of the real thing."""
-        self._named = text
+    def name_approximation(self, sentence: str) -> None:
+        """Say what a method put in the place of the real thing, for reports."""
+        self._approximation = sentence
 
     @property
     def replays(self) -> int:
-        """Stored outcomes that this run replays, or learns from, by its search seed modulo their number; 0 for none.
+        """How many stored outcomes there are of which this run replays, or learns from, that of its search seed.
 
-        No more runs than these are independent of each other.
+        It is the one of the seed modulo their number; 0 for none. No more runs than these are independent.
         """
-        return self._one_shot.replays if self._one_shot is not None else 0
+        return next((s.replays for s in reversed(self._sharing) if s.replays), 0)
 
     @property
     def incumbent(self) -> Architecture | None:
@@ -244,9 +231,8 @@ class Run:
         seed, visit = mine.seed_for(fidelity)
         before = mine.paid.get(seed, 0)
         charge = max(0, fidelity - before)
-        if not charge:
-            self._budget.check_free()
-        self._budget.check(charge, f"{architecture} at {fidelity:,} {self.task.fidelity_unit}")
+        self._budget.count_free(charge)
+        self._check(charge, architecture, fidelity)
         result = self._benchmark.query(architecture, fidelity=fidelity, seed=seed, split="validation")
         earlier = 0.0
         if before and charge:
@@ -254,8 +240,7 @@ class Run:
                 architecture, fidelity=before, seed=seed, split="validation"
             ).cost.cpu_seconds
         mine.visit, mine.paid[seed] = visit, max(before, fidelity)
-        if result.score == result.score:
-            mine.scores.setdefault(fidelity, {})[seed] = result.score
+        mine.add_score(fidelity, seed, result.score)
         self.charge(charge, result.cost.cpu_seconds - earlier if charge else 0.0)
         self._log(architecture, result, seed, mine)
         return result.score
@@ -265,10 +250,17 @@ class Run:
             self._trainings[arch.name] = TrainingLedger(self._seed_order(arch))
         return self._trainings[arch.name]
 
+    def _check(self, price: int, arch: Architecture, fidelity: int) -> None:
+        """Raise BudgetExhausted unless the price of an evaluation remains."""
+        if price > self.remaining:
+            raise BudgetExhausted(
+                f"{arch} at {fidelity:,} {self.task.fidelity_unit} costs {price:,}, {self.remaining:,} remain"
+            )
+
     def _evaluate_heir(self, arch: Architecture, parent: Architecture, fidelity: int) -> float:
         """``evaluate`` with another network's weights to begin with."""
         before, whole = self._trainings.get(parent.name), self.task.max_fidelity
-        trained = [seed for seed, paid in before.paid.items() if paid == whole] if before is not None else []
+        trained = before.trained(whole) if before is not None else []
         if before is None or not (trained or before.inherited):
             raise InvalidValueError(
                 f"{parent} has no weights to inherit in this run; first evaluate it at {whole:,} "
@@ -276,15 +268,15 @@ class Run:
             )
         if self.task.exhaustive and not self.task.keeps_function(parent, arch):
             raise InvalidValueError(f"{arch} cannot inherit the weights of {parent}: kernels only grow")
-        self._budget.check(fidelity, f"{arch} at {fidelity:,} {self.task.fidelity_unit}")
+        self._check(fidelity, arch, fidelity)
         mine = self._known(arch)
         seed = mine.seeds[mine.inherited % len(mine.seeds)]
         if self._inheritance is None:
             self._inheritance = self._benchmark.inheritance()
-        result = self._inheritance.child(arch, parent, seed, (trained or before.seeds)[-1], fidelity)
+        self._approximation = self._inheritance.approximation or self._approximation
+        result = self._inheritance.evaluate(arch, parent, seed, (trained or before.seeds)[-1], fidelity)
         mine.inherited += 1
-        if result.score == result.score:  # under a number that is no train seed: this is the training of no cell
-            mine.scores.setdefault(fidelity, {})[-mine.inherited] = result.score
+        mine.add_score(fidelity, -mine.inherited, result.score)  # a number of no train seed: the training of no cell
         self.charge(fidelity, result.cost.cpu_seconds)
         self._log(arch, result, seed, mine)
         return result.score
@@ -299,7 +291,7 @@ class Run:
         return [int(seed) for seed in order.permutation(self._validation_seeds)]
 
     def charge(self, amount: int, cpu_seconds: float = 0.0) -> None:
-        """Spend budget on something other than an evaluation.
+        """Spend budget on something else than an evaluation.
 
         Raises:
             InvalidValueError: less than nothing, or no whole number.
@@ -387,7 +379,9 @@ class Run:
         best = max(scored, key=lambda entry: entry[:2])[2]
         self._incumbent, self._best_score = best, self._trainings[best.name].best_score()
         last = self.points[-1]
-        self.points[-1] = replace(last, incumbent=best.name)
+        self.points[-1] = TrajectoryPoint(
+            **{f.name: getattr(last, f.name) for f in fields(last)} | {"incumbent": best.name}
+        )
         return best
 
     def env(self, **options: Any) -> gymnasium.Env[Any, Any]:
@@ -395,18 +389,18 @@ class Run:
 
         ``ArchitectureEnv`` for kernel-choice spaces, ``NscEnv`` for NSC spaces; ``options`` are the environment's.
         """
-        if isinstance(self.space, NscSpace):
-            from nasbench_rl.envs.nsc_env import NscEnv
+        from nasbench_rl import envs
 
-            return NscEnv.of_run(self, **options)
-        from nasbench_rl.envs import ArchitectureEnv
-
-        return ArchitectureEnv(self, **options)
+        make = envs.NscEnv.of_run if isinstance(self.space, NscSpace) else envs.ArchitectureEnv
+        return make(self, **options)
 
     def supernet(self) -> WeightSharing:
         """Weight sharing on this run's budget: fitted in live mode, replayed from ``tables/supernet`` otherwise."""
-        self._one_shot = WeightSharing(self._budget, self._benchmark, self.seed, self.rng)
-        return self._one_shot
+        return self._share("supernet")
+
+    def _share(self, family: OneShot) -> WeightSharing:
+        self._sharing.append(WeightSharing(self._budget, self._benchmark, self.task, self.seed, self.rng, family))
+        return self._sharing[-1]
 
     def darts(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Search by gradient, once: mixed operations whose weights and alphas PPO fits together (DARTS, RL-DARTS).
@@ -423,8 +417,7 @@ class Run:
             InvalidValueError: the space has no mixed operations.
             MissingCellError: tabular mode, and no such search of this task is stored.
         """
-        self._one_shot = WeightSharing(self._budget, self._benchmark, self.seed, self.rng)
-        return self._one_shot.search_by_gradient()
+        return self._share("darts").search_by_gradient()
 
     def trajectory(self) -> pd.DataFrame:
         """Every evaluation: spent, cpu_seconds, arch, fidelity, seed, score, incumbent, source."""

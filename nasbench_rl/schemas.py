@@ -1,8 +1,6 @@
-"""The columns of every family of tables, and what a thing needs to have a table."""
+"""The columns of every family of tables."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 import pyarrow as pa
 
@@ -91,23 +89,3 @@ its start: the same in every row of a (seed, fidelity).
 ``latency``: wall seconds of one forward pass of ``batch`` observations or images on one thread, over ``repeats``
 passes; all rows of a table are measured together, on one machine. See ``training/latency.py``.
 """
-
-
-class Tabled(Protocol):
-    """What has a table: a task, or what is stored beside it (``task_tables.OneShotTable``)."""
-
-    @property
-    def id(self) -> str:
-        """The task's id, which names the file."""
-
-    @property
-    def label(self) -> str:
-        """The table's name in lists."""
-
-    @property
-    def family(self) -> str:
-        """The folder of the file, and which of ``SCHEMAS`` its columns are."""
-
-    @property
-    def digest(self) -> str:
-        """Identifies all that fixes a row."""

@@ -1,13 +1,15 @@
-"""Shards: one finished training each, which waits beside the tables until ``commit_shards`` moves it into its table.
+"""Shards: one finished training each, which waits next to the tables until ``commit_shards`` moves it into its table.
 
 Builds write them from many processes at once, atomically, so that a kill loses no training that had ended.
 """
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import re
 from collections.abc import Iterable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,10 +18,11 @@ import pyarrow.compute as pc
 from nasbench_rl import journal, leftovers, seal, soundness, store
 from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.files import replace_file
-from nasbench_rl.schemas import SCHEMAS, Tabled
+from nasbench_rl.schemas import SCHEMAS
+from nasbench_rl.task_tables import TableSpec
 
 
-def shard_folder(folder: Path, task: Tabled) -> Path:
+def shard_folder(folder: Path, task: TableSpec) -> Path:
     """Where the task's finished cells wait to be folded in: ``.shards/<task>``, or ``.shards/<family>/<task>``."""
     return folder / ".shards" / store.table_name(task).removeprefix("rl/").removesuffix(".parquet")
 
@@ -31,14 +34,19 @@ def file_stem(cell: str) -> str:
     return hashlib.sha256(cell.encode()).hexdigest()[:32]
 
 
-def write_shard(folder: Path, task: Tabled, cell: str, table: pa.Table) -> Path:
+def shard_path(folder: Path, task: TableSpec, cell: str) -> Path:
+    """Return where a finished cell waits; ``cell`` names it within the task."""
+    return shard_folder(folder, task) / f"{file_stem(cell)}.parquet"
+
+
+def write_shard(folder: Path, task: TableSpec, cell: str, table: pa.Table) -> Path:
     """Write one finished cell atomically; ``cell`` names it within the task."""
-    path = shard_folder(folder, task) / f"{file_stem(cell)}.parquet"
+    path = shard_path(folder, task, cell)
     replace_file(path, seal.sealed_bytes(table))
     return path
 
 
-def commit_shards(folder: Path, task: Tabled) -> int:
+def commit_shards(folder: Path, task: TableSpec) -> int:
     """Move every finished shard of a task into its table; returns how many cells were new.
 
     A table that no manifest names, as the manifest was lost, is listed again.
@@ -84,8 +92,32 @@ def commit_shards(folder: Path, task: Tabled) -> int:
     return added
 
 
+_WAITING: dict[tuple[Path, str], TableSpec] = {}
+"""Tables with shards that this process wrote and did not commit yet."""
+
+
+def commit_later(folder: Path, task: TableSpec) -> None:
+    """Commit a task's shards with the next ``commit_waiting``, at the latest when the interpreter ends."""
+    if not _WAITING:
+        atexit.unregister(commit_waiting)
+        atexit.register(commit_waiting)
+    _WAITING[folder.absolute(), store.table_name(task)] = task
+
+
+def commit_waiting(folder: Path | None = None) -> None:
+    """Commit what ``commit_later`` put off in a folder; None: in all, without a word of what cannot be committed.
+
+    A shard that cannot be committed stays on the disk, and whoever trains into that folder next is told.
+    """
+    for (where, name), task in list(_WAITING.items()):
+        if folder is None or folder.absolute() == where:
+            del _WAITING[where, name]
+            with suppress(NasbenchError) if folder is None else nullcontext():
+                commit_shards(where, task)
+
+
 def _check_cells(
-    task: Tabled, shard: pa.Table, path: Path, known: set[tuple[str, int]], others: Iterable[tuple[Path, pa.Table]]
+    task: TableSpec, shard: pa.Table, path: Path, known: set[tuple[str, int]], others: Iterable[tuple[Path, pa.Table]]
 ) -> None:
     """Raise TableError unless a shard's cells are whole, and those known the same as in one of the ``others``."""
     for cell, rows in soundness.check_cells(task, shard, path).items():
@@ -96,17 +128,14 @@ def _check_cells(
                     soundness.check_same(soundness.name(task, cell), double, there, rows, path)
 
 
-def read_shard(folder: Path, task: Tabled, cell: str) -> pa.Table | None:
-    """Return the rows of a finished cell that waits to be folded in; None where there is no such shard."""
-    path = shard_folder(folder, task) / f"{file_stem(cell)}.parquet"
-    try:
-        table = store.read_parquet(path, SCHEMAS[task.family]) if path.is_file() else None
-    except NasbenchError:
-        return None  # folded in between, or unreadable, which folding reports
-    return table
+def read_shard(folder: Path, task: TableSpec, cell: str) -> pa.Table | None:
+    """Return the rows of a finished cell that waits; None where it is committed, or cannot be read."""
+    with suppress(NasbenchError):
+        return store.read_parquet(shard_path(folder, task, cell), SCHEMAS[task.family])
+    return None
 
 
-def trained_cells(folder: Path, task: Tabled) -> set[tuple[str, int]]:
+def trained_cells(folder: Path, task: TableSpec) -> set[tuple[str, int]]:
     """(architecture, train seed) of every cell in the table or waiting as a shard."""
     cells: set[tuple[str, int]] = set()
     # The shards first: one that is folded meanwhile is then found in the table.
@@ -114,5 +143,5 @@ def trained_cells(folder: Path, task: Tabled) -> set[tuple[str, int]]:
         try:
             cells |= store.cells_of(store.read_parquet(path, SCHEMAS[task.family]))
         except NasbenchError:
-            continue  # folded in between, or unreadable, which fold reports
+            continue  # folded in between, or unreadable, which commit_shards reports
     return cells | store.cells_of(store.read_even_unlisted(folder, task))

@@ -11,8 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from nasbench_rl.errors import InvalidArchitectureError, TableError
-from nasbench_rl.schemas import Tabled
-from nasbench_rl.task import Task
+from nasbench_rl.task_tables import TableSpec
 
 CIRCUMSTANCES = frozenset({"cpu_seconds", "wall_seconds", "proxy_cpu_seconds", "code_version", "machine"})
 """Columns in which two trainings of one cell may differ; in all others they have to agree."""
@@ -28,12 +27,7 @@ Rows = list[dict[str, Any]]
 Cells = dict[tuple[str, int], Rows]
 
 
-def task_of(table: Tabled) -> Task:
-    """The task whose architectures and fidelities a table has: itself, or whose supernets it holds."""
-    return table if isinstance(table, Task) else table.task  # type: ignore[attr-defined]
-
-
-def name(table: Tabled, cell: tuple[str, int]) -> str:
+def name(table: TableSpec, cell: tuple[str, int]) -> str:
     """A cell in words."""
     return f"cell {cell[0]} train seed {cell[1]} of {table.label}"
 
@@ -46,7 +40,7 @@ def by_cell(rows: pa.Table) -> Cells:
     return dict(cells)
 
 
-def check_cells(table: Tabled, rows: pa.Table, path: Path) -> Cells:
+def check_cells(table: TableSpec, rows: pa.Table, path: Path) -> Cells:
     """The cells that a file holds of one table, each of them whole.
 
     Raises:
@@ -54,7 +48,7 @@ def check_cells(table: Tabled, rows: pa.Table, path: Path) -> Cells:
     """
     cells = by_cell(rows)
     for cell, own in cells.items():
-        fault = _fault(task_of(table), cell, own)
+        fault = _fault(table, cell, own)
         if fault:
             raise TableError(f"{name(table, cell)} in {path}: {fault}; train it again, or take it out")
     return cells
@@ -77,7 +71,7 @@ def check_same(cell: str, one: Rows, here: Path, other: Rows, there: Path) -> No
                 )
 
 
-def _fault(task: Task, cell: tuple[str, int], rows: Rows) -> str:
+def _fault(task: TableSpec, cell: tuple[str, int], rows: Rows) -> str:
     """What is wrong with a cell, or nothing."""
     arch, seed = cell
     try:
@@ -101,7 +95,7 @@ def _fault(task: Task, cell: tuple[str, int], rows: Rows) -> str:
     unsound = next((text for row in rows if (text := _unsound(row))), "")
     if unsound:
         return unsound
-    last = next(row for row in rows if row["fidelity"] == task.max_fidelity)
+    last = next(row for row in rows if row["fidelity"] == task.fidelities[-1])
     if "return_eval" in last and not _finite(last["return_eval"]):
         return "the final policy was not evaluated"
     return ""

@@ -1,107 +1,101 @@
-"""How a task holds validation and test apart: a search sees the one, reports show the other."""
+"""How validation and test scores of a task are held apart: by train seed, or by column of the table."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Literal
-
-from nasbench_rl.errors import InvalidValueError, describe_unknown
+from typing import ClassVar, Literal
 
 Split = Literal["validation", "test"]
 SPLITS: tuple[Split, ...] = ("validation", "test")
 
 
-def check_split(split: str) -> None:
-    """Raise InvalidValueError unless ``split`` is one of ``SPLITS``."""
-    if split not in SPLITS:
-        raise InvalidValueError(describe_unknown("split", split, SPLITS, "Searches see validation, reports test."))
-
-
 class SplitRule(ABC):
-    """Which train seeds and columns belong to a split.
-
-    ``fresh_games`` says that test scores come from fresh games, since no train seed of the test split is complete.
+    """What a search may see and what a report shows.
 
     Attributes:
-        same_trainings: whether every training is measured on both splits.
+        same_trainings: whether one training has a score of both splits.
+        nothing: the score of a search that found no network.
+        in_words: the rule of every table, empty where it depends on the table (``ScoreTable.rule``).
     """
 
-    same_trainings: bool
+    same_trainings: ClassVar[bool]
+    nothing: ClassVar[float]
+    in_words: ClassVar[str] = ""
 
     @abstractmethod
-    def needs_fresh_games(self, complete: Sequence[int]) -> bool:
-        """Return whether a table with these complete train seeds tests on fresh games."""
+    def has(self, seed: int, split: Split, single_seed: bool) -> bool:
+        """Tell whether a train seed may be asked for in a split; ``single_seed``: see ``needs_fresh_games``."""
 
     @abstractmethod
-    def averaged(self, complete: Sequence[int], split: Split) -> tuple[int, ...]:
-        """Return the train seeds that a score is the mean of, of those that are complete over the space."""
+    def is_scored(self, seed: int, split: Split, single_seed: bool) -> bool:
+        """Tell whether a complete train seed is part of the split's mean score."""
 
     @abstractmethod
-    def has(self, seed: int, split: Split, fresh_games: bool) -> bool:
-        """Return whether a train seed may be asked for by its number."""
+    def needs_fresh_games(self, complete: list[int]) -> bool:
+        """Tell whether test scores come from fresh games, because no test seed is among the ``complete`` ones."""
 
     @abstractmethod
     def offered(self, split: Split) -> tuple[int, ...]:
-        """Return the train seeds that live mode offers: ten of each split."""
+        """Return ten train seeds of a split, for live training."""
 
     @abstractmethod
     def column(self, metric: str, split: Split) -> str:
         """Return the stored column of a metric."""
 
     @abstractmethod
-    def summary(self, fresh_games: bool) -> str:
-        """Return the rule in a few words."""
+    def metric(self, column: str) -> str:
+        """Return what a score from a stored column is called in answers."""
 
 
 class BySeed(SplitRule):
-    """Validate on even train seeds and test on odd ones; without odd ones, test on fresh games."""
+    """Even train seeds are validation and odd ones test."""
 
     same_trainings = False
+    nothing = float("nan")
 
-    def needs_fresh_games(self, complete: Sequence[int]) -> bool:
+    def has(self, seed: int, split: Split, single_seed: bool) -> bool:
+        """See ``SplitRule``; fresh games of any seed are test scores."""
+        return seed % 2 == (split == "test") or (single_seed and split == "test")
+
+    def is_scored(self, seed: int, split: Split, single_seed: bool) -> bool:
+        """See ``SplitRule``."""
+        return seed % 2 == (split == "test" and not single_seed)
+
+    def needs_fresh_games(self, complete: list[int]) -> bool:
         """See ``SplitRule``."""
         return not any(seed % 2 for seed in complete)
-
-    def averaged(self, complete: Sequence[int], split: Split) -> tuple[int, ...]:
-        """See ``SplitRule``."""
-        odd = split == "test" and not self.needs_fresh_games(complete)
-        return tuple(seed for seed in complete if seed % 2 == odd) or (0,)
-
-    def has(self, seed: int, split: Split, fresh_games: bool) -> bool:
-        """See ``SplitRule``; with fresh games, the test split has both the even seeds' and the odd seeds' own score."""
-        odd = split == "test"
-        return seed % 2 == odd or (odd and fresh_games)
 
     def offered(self, split: Split) -> tuple[int, ...]:
         """See ``SplitRule``."""
         return tuple(range(0 if split == "validation" else 1, 20, 2))
 
     def column(self, metric: str, split: Split) -> str:
-        """See ``SplitRule``; both splits have the same columns."""
+        """See ``SplitRule``."""
         return metric
 
-    def summary(self, fresh_games: bool) -> str:
+    def metric(self, column: str) -> str:
         """See ``SplitRule``."""
-        return "one seed: test = return_eval of fresh games" if fresh_games else "even and odd train seeds"
+        return column
 
 
 class ByColumn(SplitRule):
-    """Measure every training on validation and on test images."""
+    """Every training is measured on validation and on test images, and each is a column."""
 
     same_trainings = True
+    nothing = 0.0  # such a search has classified nothing
+    in_words = "validation and test images"
 
-    def needs_fresh_games(self, complete: Sequence[int]) -> bool:
-        """See ``SplitRule``."""
-        return False
-
-    def averaged(self, complete: Sequence[int], split: Split) -> tuple[int, ...]:
-        """See ``SplitRule``."""
-        return tuple(complete) or (0,)
-
-    def has(self, seed: int, split: Split, fresh_games: bool) -> bool:
+    def has(self, seed: int, split: Split, single_seed: bool) -> bool:
         """See ``SplitRule``."""
         return True
+
+    def is_scored(self, seed: int, split: Split, single_seed: bool) -> bool:
+        """See ``SplitRule``."""
+        return True
+
+    def needs_fresh_games(self, complete: list[int]) -> bool:
+        """See ``SplitRule``."""
+        return False
 
     def offered(self, split: Split) -> tuple[int, ...]:
         """See ``SplitRule``."""
@@ -111,6 +105,6 @@ class ByColumn(SplitRule):
         """See ``SplitRule``."""
         return f"{split}_{metric}"
 
-    def summary(self, fresh_games: bool) -> str:
+    def metric(self, column: str) -> str:
         """See ``SplitRule``."""
-        return "validation and test images"
+        return column.partition("_")[2]

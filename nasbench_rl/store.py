@@ -25,7 +25,7 @@ from nasbench_rl.files import is_file, lock, read_file, replace_file
 from nasbench_rl.paths import user_path
 from nasbench_rl.schemas import KEY as KEY
 from nasbench_rl.schemas import SCHEMAS as SCHEMAS
-from nasbench_rl.schemas import Tabled as Tabled
+from nasbench_rl.task_tables import TableSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ class Entry:
     next_sha256: str = ""
 
 
-def table_name(task: Tabled) -> str:
+def table_name(task: TableSpec) -> str:
     """Path of a task's table inside a folder of tables."""
     return f"{task.family}/{task.id.replace('/', '.').replace('@', '.')}.parquet"
 
@@ -227,7 +227,7 @@ def _select(path: Path, table: pa.Table, schema: pa.Schema) -> pa.Table:
         raise TableError(f"{path} is of another schema: {error}") from error
 
 
-def read_table(folder: Path, task: Tabled) -> pa.Table:
+def read_table(folder: Path, task: TableSpec) -> pa.Table:
     """A task's rows, checked against the manifest and the task's recipe; no row when the task has no table.
 
     Raises:
@@ -237,7 +237,7 @@ def read_table(folder: Path, task: Tabled) -> pa.Table:
     return read_with_digest(folder, task)[0]
 
 
-def read_with_digest(folder: Path, task: Tabled) -> tuple[pa.Table, str]:
+def read_with_digest(folder: Path, task: TableSpec) -> tuple[pa.Table, str]:
     """As ``read_table``, and the sha-256 of the bytes that these rows were read from; empty when there is no table.
 
     The manifest may name another file by now: a build goes on, or one was killed before it wrote the manifest.
@@ -251,12 +251,12 @@ def read_with_digest(folder: Path, task: Tabled) -> tuple[pa.Table, str]:
     return table, hashlib.sha256(content).hexdigest()
 
 
-def is_unlisted(folder: Path, task: Tabled) -> bool:
+def is_unlisted(folder: Path, task: TableSpec) -> bool:
     """Whether a task has a file that no manifest names: of a fold that was killed, or of a lost manifest."""
     return table_name(task) not in read_manifest(folder) and is_file(folder / table_name(task))
 
 
-def read_even_unlisted(folder: Path, task: Tabled) -> pa.Table:
+def read_even_unlisted(folder: Path, task: TableSpec) -> pa.Table:
     """As ``read_table``, and the rows of a file that no manifest names too: what is trained is not trained again."""
     if not is_unlisted(folder, task):
         return read_table(folder, task)
@@ -297,7 +297,7 @@ def present_sha256(folder: Path, name: str) -> str:
     return hashlib.sha256(read_checked(folder, name) or b"").hexdigest()
 
 
-def check_recipe(table: pa.Table, task: Tabled, path: Path) -> None:
+def check_recipe(table: pa.Table, task: TableSpec, path: Path) -> None:
     """Raise RecipeMismatchError unless every row was trained by the task's recipe."""
     others = set(table["recipe"].unique().to_pylist()) - {task.digest}
     if others:
@@ -306,7 +306,7 @@ def check_recipe(table: pa.Table, task: Tabled, path: Path) -> None:
         )
 
 
-def encode_rows(task: Tabled, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+def encode_rows(task: TableSpec, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Rows as a table of the task's schema; the recipe's digest is filled in."""
     return pa.Table.from_pylist([{**row, "recipe": task.digest} for row in rows], schema=SCHEMAS[task.family])
 
@@ -318,12 +318,12 @@ def parquet_bytes(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
-def write_table(folder: Path, task: Tabled, new: Sequence[pa.Table]) -> int:
+def write_table(folder: Path, task: TableSpec, new: Sequence[pa.Table]) -> int:
     """Add cells to a task's table; returns how many were added. See ``write_tables``."""
     return write_tables(folder, [(task, new)])[0]
 
 
-def write_tables(folder: Path, news: Sequence[tuple[Tabled, Sequence[pa.Table]]]) -> list[int]:
+def write_tables(folder: Path, news: Sequence[tuple[TableSpec, Sequence[pa.Table]]]) -> list[int]:
     """Add cells to several tables, to all or to none; returns how many were added to each.
 
     The caller is the folder's only writer (``writing``). A cell that is there already is kept as it is. A file that no
@@ -348,7 +348,7 @@ def write_tables(folder: Path, news: Sequence[tuple[Tabled, Sequence[pa.Table]]]
     return counts
 
 
-def replace_table(folder: Path, task: Tabled, table: pa.Table) -> None:
+def replace_table(folder: Path, task: TableSpec, table: pa.Table) -> None:
     """Put a table in place of the one that is there, of whatever recipe: what is measured all at once (latencies)."""
     name, schema = table_name(task), SCHEMAS[task.family]
     with writing(folder):
@@ -368,7 +368,7 @@ def check_one_data(path: Path, tables: Sequence[pa.Table]) -> None:
             )
 
 
-def _commit(folder: Path, changes: Sequence[tuple[Tabled, pa.Table, pa.Table]]) -> None:
+def _commit(folder: Path, changes: Sequence[tuple[TableSpec, pa.Table, pa.Table]]) -> None:
     """Put tables in the place of old ones: (task, old, new)."""
     entries = read_manifest(folder)
     announced, settled, contents = dict(entries), dict(entries), {}
@@ -391,7 +391,7 @@ def _commit(folder: Path, changes: Sequence[tuple[Tabled, pa.Table, pa.Table]]) 
         write_manifest(folder, settled)
 
 
-def _entry(task: Tabled, table: pa.Table, content: bytes) -> Entry:
+def _entry(task: TableSpec, table: pa.Table, content: bytes) -> Entry:
     trained = "seed" in table.column_names
     return Entry(
         sha256=hashlib.sha256(content).hexdigest(),

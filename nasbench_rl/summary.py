@@ -14,14 +14,13 @@ from rich.console import Console
 from nasbench_rl import cli
 from nasbench_rl._utils.text import show
 from nasbench_rl._utils.typing import Floats
-from nasbench_rl.benchmark import Mode
+from nasbench_rl.benchmark import Benchmark, Mode
 from nasbench_rl.errors import TableError
 from nasbench_rl.improvement import random_search_choice
 from nasbench_rl.loading import load
 from nasbench_rl.spaces import NATURE_CNN
 from nasbench_rl.splits import SPLITS
-from nasbench_rl.stored_benchmark import StoredBenchmark
-from nasbench_rl.table import Table
+from nasbench_rl.table import ScoreTable
 
 EXACT = "random search, exact"
 
@@ -32,14 +31,14 @@ class Tables:
     def __init__(self, folder: str | None = None) -> None:
         """``folder``: of tables; None is where queries look."""
         self.folder = folder
-        self._loaded: dict[tuple[str, Mode], StoredBenchmark] = {}
+        self._loaded: dict[tuple[str, Mode], Benchmark] = {}
 
     @classmethod
     def of(cls, tables: Tables | str | None) -> Tables:
         """Return the tables themselves, or those of a folder."""
         return tables if isinstance(tables, Tables) else cls(tables)
 
-    def load(self, task: str, mode: Mode = "tabular") -> StoredBenchmark:
+    def load(self, task: str, mode: Mode = "tabular") -> Benchmark:
         """Load a task's benchmark, or return the one that was loaded before.
 
         Raises:
@@ -50,7 +49,7 @@ class Tables:
             self._loaded[key] = load(task, mode, self.folder)
         return self._loaded[key]
 
-    def judge(self, task: str, modes: Iterable[str] = ()) -> StoredBenchmark | None:
+    def judge(self, task: str, modes: Iterable[str] = ()) -> Benchmark | None:
         """Return what judges a task's runs; None without a table (a live run of an untrained task).
 
         Runs of mode ``surrogate`` chose among guesses, so the surrogate stands in for what the table lacks.
@@ -78,7 +77,7 @@ def approximate_note(rows: pd.DataFrame) -> str:
     return "Approximate: " + "; ".join(f"{who} ({text})" for text, who in named.items()) + "." if named else ""
 
 
-def references(bench: StoredBenchmark, budget: int) -> list[dict[str, Any]]:
+def references(bench: Benchmark, budget: int) -> list[dict[str, Any]]:
     """List the best and mean architecture, Nature-CNN where the space has it, and random search's exact expectation."""
     best, scores = bench.optimum(partial=True), bench.table.view("test").mean[:, -1]
     covered = _covered(bench)
@@ -95,7 +94,7 @@ def references(bench: StoredBenchmark, budget: int) -> list[dict[str, Any]]:
     ]
 
 
-def random_search_chances(bench: StoredBenchmark, budget: int) -> Floats | None:
+def random_search_chances(bench: Benchmark, budget: int) -> Floats | None:
     """Compute the exact chance that random search ends with each architecture, after each training it can pay.
 
     Returns:
@@ -107,7 +106,7 @@ def random_search_chances(bench: StoredBenchmark, budget: int) -> Floats | None:
 
 
 @functools.lru_cache(maxsize=32)
-def _chances(table: Table, trainings: int) -> Floats | None:
+def _chances(table: ScoreTable, trainings: int) -> Floats | None:
     search, report = table.view("validation"), table.view("test").mean[:, -1]
     values = np.where(search.used, search.values[:, :, -1], np.nan)
     if trainings < 1 or np.isnan(report).any() or np.isnan(values).all(axis=1).any():
@@ -115,7 +114,7 @@ def _chances(table: Table, trainings: int) -> Floats | None:
     return random_search_choice(values, trainings)
 
 
-def exact_random_search(bench: StoredBenchmark, budget: int) -> tuple[Floats, Floats]:
+def exact_random_search(bench: Benchmark, budget: int) -> tuple[Floats, Floats]:
     """Compute the expected regret of random search after each training up to the budget, without simulation.
 
     Returns:
@@ -128,7 +127,7 @@ def exact_random_search(bench: StoredBenchmark, budget: int) -> tuple[Floats, Fl
     return np.arange(1.0, len(chances) + 1), report.max() - chances @ report
 
 
-def table_note(bench: StoredBenchmark) -> str:
+def table_note(bench: Benchmark) -> str:
     """Say what a reader has to know about a task's table: metric, seeds, how validation and test are held apart."""
     known, table = bench.task, bench.table
     validation, test = (", ".join(map(str, bench.train_seeds(split))) for split in SPLITS)
@@ -145,7 +144,7 @@ def table_note(bench: StoredBenchmark) -> str:
     return f"{known.metric} at {known.max_fidelity:,} {known.fidelity_unit.replace('_', ' ')}; {held}{covered}"
 
 
-def _covered(bench: StoredBenchmark) -> str:
+def _covered(bench: Benchmark) -> str:
     """Return ``7 of 25`` architectures with a test score; empty if all have one, or no table can hold them all."""
     known, every = bench.table.scored("test"), len(bench.table.names)
     return f"{known} of {every}" if bench.task.exhaustive and known < every else ""

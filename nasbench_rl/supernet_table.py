@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from nasbench_rl.numeric import read_only
-from nasbench_rl.task_tables import OneShot as OneShot
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from nasbench_rl.task import Task
+    from nasbench_rl.task_tables import TableSpec
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Counts = np.ndarray[Any, np.dtype[np.int64]]
-_SCORE: dict[OneShot, str] = {"supernet": "proxy", "darts": "probability"}
+OneShot = Literal["supernet", "darts"]
+"""Families of networks that hold every architecture: trained path by path, or as weighted sums of all kernels."""
+
+_SCORE: dict[str, str] = {"supernet": "proxy", "darts": "probability"}
 
 
-class SupernetScores:
+class OneShotScores:
     """The stored supernets of a task, or its differentiable searches, as dense arrays, which are read-only.
 
     Attributes:
@@ -36,7 +39,7 @@ class SupernetScores:
         cpu_seconds: (seeds,) of making what is stored: of fitting, and of the proxies of every fidelity.
     """
 
-    def __init__(self, task: Task, rows: pa.Table, family: OneShot = "supernet") -> None:
+    def __init__(self, task: TableSpec, rows: pa.Table, family: str = "supernet") -> None:
         """``rows``: of the schema ``store.SCHEMAS[family]``."""
         names = {arch.name: i for i, arch in enumerate(task.space)}
         seeds, seed_at = np.unique(rows["seed"].to_numpy(), return_inverse=True)
@@ -65,9 +68,8 @@ class SupernetScores:
         read_only(self.games)
 
 
-def read_supernets(folder: Path, task: Task, family: OneShot = "supernet") -> SupernetScores:
+def read_supernets(folder: Path, task: Task, family: OneShot = "supernet") -> OneShotScores:
     """The stored supernets of a task, or its differentiable searches; none when it has no such table."""
-    table = task.one_shot(family)
-    from nasbench_rl import store  # late: Arrow is a quarter of what an import takes
+    from nasbench_rl import store  # late, as in benchmark.py
 
-    return SupernetScores(task, store.read_table(folder, table), family)
+    return OneShotScores(task, store.read_table(folder, task.one_shot[family]), family)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from nasbench_rl import store
-from nasbench_rl.benchmark import Mode
+from nasbench_rl.benchmark import Benchmark, Memo
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, MissingCellError
 from nasbench_rl.numeric import Integers, whole_column, whole_number
 from nasbench_rl.records import Cost, Evaluation, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.task import Task
 
 
-class SurrogateBenchmark(StoredBenchmark):
+class SurrogateBenchmark(Benchmark):
     """A measured score where the table has one (``source="table"``), else a guess (``source="surrogate"``).
 
     A guess has no seeds, its ``score_std`` is the ensemble's spread and its CPU seconds are NaN: nothing was trained.
@@ -28,12 +28,13 @@ class SurrogateBenchmark(StoredBenchmark):
     and ``coverage`` speak of what was measured alone.
     """
 
-    mode: Mode = "surrogate"
+    mode = "surrogate"
 
     def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None) -> None:
         """``tables``: a folder of tables, the surrogates in it; None looks in the usual places."""
         if task.exhaustive:
             raise InvalidValueError(f"{task.id} is small enough for a table and has no surrogate; use mode='tabular'")
+        self._memo = Memo()
         super().__init__(task, store.find_tables(tables), tables)
         self.surrogate = Surrogate.load(self.folder, task, tables)
 
@@ -42,23 +43,33 @@ class SurrogateBenchmark(StoredBenchmark):
         """12 hex digits of the table that was read, a plus, and 12 of the surrogate."""
         return f"{super().digest}+{self.surrogate.sha256[:12]}"
 
-    def _evaluation(
-        self, arch: ArchLike, fidelity: int | None, seed: int | None, split: Split, metric: str | None
-    ) -> Evaluation:
-        """Answer from the table; guess a missing row, but not a train seed that was never trained.
+    def query(
+        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
+        metric: str | None = None,
+    ) -> Evaluation:  # fmt: skip
+        """See ``Benchmark.query``; a missing row is guessed, a train seed that was never trained is not.
 
         Raises:
             InvalidArchitectureError: no point of the space. A network that does not exist scores 0.
             InvalidValueError, UnknownNameError: as in ``Benchmark.query``.
         """
-        architecture = self.space.parse(arch)  # raises for what is no point of the space
-        try:
-            return self.table.evaluation(architecture, fidelity, seed, split, metric)
-        except (MissingCellError, InvalidArchitectureError):
-            self._check([] if seed is None else [whole_number("train seed", seed, "0, 1, 2, …")], split, metric)
-        return self._answer(architecture, fidelity, split)
+        key = (arch, fidelity, seed, split, metric)
+        known = self._memo.get(key)
+        if known is None:
+            known = self._evaluate(arch, fidelity, seed, split, metric)
+            self._memo.put(key, known)
+        return known
 
-    def _answer(self, arch: Architecture, fidelity: int | None, split: Split) -> Evaluation:
+    def _evaluate(
+        self, arch: ArchLike, fidelity: int | None, seed: int | None, split: Split, metric: str | None
+    ) -> Evaluation:
+        architecture = self.space.parse(arch)  # raises for what is no point of the space
+        with suppress(MissingCellError, InvalidArchitectureError):
+            return self.table.evaluation(architecture, fidelity, seed, split, metric)
+        self._check([] if seed is None else [whole_number("train seed", seed, "0, 1, 2, …")], split, metric)
+        return self._guess(architecture, fidelity, split)
+
+    def _guess(self, arch: Architecture, fidelity: int | None, split: Split) -> Evaluation:
         """A guess, or 0 for a network that does not exist."""
         effort = int(self.table.fidelities[self.task.fidelity_at(fidelity)])
         mean, spread = self.surrogate.predict([arch], effort, split)
@@ -108,7 +119,7 @@ class SurrogateBenchmark(StoredBenchmark):
         self, archs: Sequence[ArchLike] | np.ndarray[Any, Any], fidelities: Sequence[int] | int | None = None,
         seeds: Sequence[int] | int | None = None, split: Split = "test", metric: str | None = None,
     ) -> dict[str, np.ndarray[Any, Any]]:  # fmt: skip
-        """As ``StoredBenchmark.query_many``, with two columns more.
+        """As ``Benchmark.query_many``, with two columns more.
 
         ``source`` is that of ``query``: ``"table"``, ``"surrogate"``, or ``"invalid"`` where a network does not exist,
         whose score and CPU seconds are 0. ``guessed`` is True where it is ``"surrogate"``.
@@ -122,7 +133,7 @@ class SurrogateBenchmark(StoredBenchmark):
         if measured.any():
             known = [named[place] for place in np.flatnonzero(measured)]
             of_known = train_seeds[measured] if isinstance(train_seeds, np.ndarray) else train_seeds
-            found = self.table.gather(self._rows(known), self.table.fidelities[at[measured]], of_known, split, metric)
+            found = super().query_many(known, self.table.fidelities[at[measured]], of_known, split, metric)
             score[measured], cpu[measured] = found["score"], found["cpu_seconds"]
         for effort in np.unique(at[~measured]):
             asked = np.flatnonzero(~measured & (at == effort))
@@ -136,7 +147,7 @@ class SurrogateBenchmark(StoredBenchmark):
         }  # fmt: skip
 
     def _fidelities_at(self, fidelities: Sequence[int] | int | None, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """(count,) positions of the fidelities; raises as ``StoredBenchmark.query_many`` does."""
+        """(count,) positions of the fidelities; raises as ``Benchmark.query_many`` does."""
         given = whole_column("fidelities", "fidelity", fidelities, count)
         if isinstance(given, np.ndarray):
             return np.array([self.task.fidelity_at(fidelity) for fidelity in given.tolist()], dtype=np.int64)
@@ -145,7 +156,7 @@ class SurrogateBenchmark(StoredBenchmark):
     def curve(
         self, arch: ArchLike, seed: int | None = None, split: Split = "test", metric: str | None = None
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """See ``StoredBenchmark.curve``; guessed where the table has no row, zeros where no such network exists.
+        """See ``Benchmark.curve``; guessed where the table has no row, zeros where no such network exists.
 
         ``query(arch).source`` says which.
         """

@@ -15,11 +15,12 @@ from nasbench_rl.errors import (
     InvalidValueError,
     MissingCellError,
     TableError,
+    describe_unknown,
     unknown,
 )
 from nasbench_rl.numeric import read_only, whole_column, whole_number
 from nasbench_rl.records import Cost, Evaluation, Source, Split
-from nasbench_rl.splits import SPLITS, check_split
+from nasbench_rl.splits import SPLITS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Bools = np.ndarray[Any, np.dtype[Any]]
+Array = np.ndarray[Any, Any]
 SCORES = {
     "rl": ("return_last100", "return_all", "return_eval", "games"),
     "nsc": ("validation_accuracy", "test_accuracy", "train_loss"),
@@ -60,7 +62,7 @@ class View:
         return read_only(np.where(counts[:, None] > 0, total / np.maximum(counts, 1)[:, None], np.nan))
 
 
-class Table:
+class ScoreTable:
     """Rows of one task, indexed by (architecture, train seed, fidelity). Its arrays are read-only.
 
     Validation and test never mix, and the rule is the table's, whichever mode reads it. Games: validation is the even
@@ -147,13 +149,9 @@ class Table:
         return read_only(np.asarray(self.complete.all(axis=0)))
 
     @cached_property
-    def _complete_seeds(self) -> tuple[int, ...]:
-        return tuple(int(seed) for seed in self.seeds[self.full_seeds])
-
-    @cached_property
     def single_seed(self) -> bool:
         """Whether test scores have to come from fresh games, for want of a complete odd train seed."""
-        return self.task.splits.needs_fresh_games(self._complete_seeds)
+        return self.task.splits.needs_fresh_games(self.seeds[self.full_seeds].tolist())
 
     def seeds_behind(self, split: Split) -> tuple[int, ...]:
         """The train seeds of a score that no seed was named for, in the table or not.
@@ -165,8 +163,12 @@ class Table:
         Raises:
             InvalidValueError: no such split.
         """
-        check_split(split)
-        return self.task.splits.averaged(self._complete_seeds, split) if self.task.exhaustive else (0,)
+        if split not in SPLITS:
+            raise InvalidValueError(describe_unknown("split", split, SPLITS, "Searches see validation, reports test."))
+        if not self.task.exhaustive:
+            return (0,)
+        full, rule = self.seeds[self.full_seeds].tolist(), self.task.splits
+        return tuple(seed for seed in full if rule.is_scored(seed, split, self.single_seed)) or (0,)
 
     def split_seeds(self, split: Split) -> tuple[int, ...]:
         """The table's train seeds that may be asked for by number.
@@ -177,8 +179,8 @@ class Table:
         Raises:
             InvalidValueError: no such split.
         """
-        check_split(split)
-        return tuple(int(seed) for seed in self.seeds if self.task.splits.has(int(seed), split, self.single_seed))
+        self.seeds_behind(split)
+        return tuple(seed for seed in self.seeds.tolist() if self.task.splits.has(seed, split, self.single_seed))
 
     def scored(self, split: Split) -> int:
         """How many architectures have a score in a split."""
@@ -293,7 +295,7 @@ class Table:
         self, arch: Architecture, fidelity: int | None, seed: int | None, split: Split, metric: str | None,
         source: Source = "table",
     ) -> Evaluation:  # fmt: skip
-        """The record of one architecture; see ``StoredBenchmark.query``."""
+        """The record of one architecture; see ``Benchmark.query``."""
         row = self.row(arch)
         view, at = self.view(split, metric), self.task.fidelity_at(fidelity)
         seeds = self.seeds_at(row, view, seed, split)
@@ -318,8 +320,17 @@ class Table:
             params=int(self.params[row]),
             flops=int(self.flops[row]),
             source=source,
-            metric=column if column in self.task.metrics else (metric or self.task.metric),
+            metric=self.task.splits.metric(column),
         )
+
+    def curve(
+        self, arch: Architecture, seed: int | None = None, split: Split = "test", metric: str | None = None
+    ) -> tuple[Array, Floats]:
+        """Return (fidelities, scores) of one architecture; see ``Benchmark.curve``."""
+        row, view = self.row(arch), self.view(split, metric)
+        at = self.seeds_at(row, view, seed, split)
+        self.check_measured(view, np.arange(len(self.fidelities)), seed)
+        return self.fidelities.copy(), view.values[row, at].mean(axis=0)
 
     def check_measured(self, view: View, at: Any, seeds: Any = None) -> None:
         """Raise InvalidValueError where fresh games are asked for that were played at the end alone.

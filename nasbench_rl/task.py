@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
-from nasbench_rl.errors import InvalidValueError, UnknownNameError, UnsuitedSpaceError, check_number, describe_unknown
+import numpy as np
+
+from nasbench_rl.errors import (
+    InvalidArchitectureError,
+    InvalidValueError,
+    UnknownNameError,
+    UnsuitedSpaceError,
+    check_number,
+    describe_unknown,
+)
 from nasbench_rl.numeric import as_int
 from nasbench_rl.recipes import (
     ATARI_RECIPES,
@@ -32,25 +42,13 @@ from nasbench_rl.recipes_nsc import (
     DatasetInfo,
     nsc_recipes,
 )
-from nasbench_rl.spaces.base import ArchLike, SearchSpace
+from nasbench_rl.spaces.base import ArchLike, SearchSpace, Size
 from nasbench_rl.spaces.kernels import KERNEL_SPACES, KernelSpace, Network
 from nasbench_rl.spaces.nsc import NscSpace, nsc_space
 from nasbench_rl.spaces.nsc_cost import Shape
 from nasbench_rl.spaces.nsc_morphism import find_morphism
 from nasbench_rl.splits import ByColumn, BySeed, SplitRule
-from nasbench_rl.task_tables import OneShot, SideTable, darts_table, latency_table, supernet_table
-
-
-class Size(Protocol):
-    """How large a network is."""
-
-    @property
-    def params(self) -> int:
-        """Trainable parameters."""
-
-    @property
-    def flops(self) -> int:
-        """2 x multiply-accumulates of one forward pass of one observation or image."""
+from nasbench_rl.task_tables import LATENCY_BATCHES, LATENCY_PROTOCOL, SideTable, TableSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +74,8 @@ class Task(ABC):
         direction: ``"maximize"``; all metrics of all tasks here are.
         fidelity_unit: of budgets and fidelities.
         family: the task's folder under ``tables/``, and its schema.
-        splits: what holds validation and test apart: even and odd train seeds, or columns of every training.
+        splits: what holds validation and test apart.
         exhaustive: whether the space is small enough for a table of every architecture.
-        nothing: the test score of a search that found no network.
     """
 
     space: SearchSpace
@@ -91,7 +88,6 @@ class Task(ABC):
     family: ClassVar[str]
     splits: ClassVar[SplitRule]
     exhaustive: ClassVar[bool]
-    nothing: ClassVar[float]
 
     @cached_property
     def id(self) -> str:
@@ -144,25 +140,37 @@ class Task(ABC):
         return stored.index(wanted)
 
     @property
-    def tables(self) -> tuple[Task | SideTable, ...]:
-        """Everything that is trained of the task, its own table first."""
-        return (self,)
+    def tables(self) -> tuple[TableSpec, ...]:
+        """Every table of trainings that the task has, its own first."""
+        return (self, *self.one_shot.values())
 
-    def one_shot(self, family: OneShot) -> SideTable:
-        """Return the table of the task's supernets or differentiable searches.
-
-        Raises:
-            UnsuitedSpaceError: the space has none.
-        """
-        raise UnsuitedSpaceError(
-            f"{self.id} has no supernets: {self.space.name} is none of the kernel-choice spaces, whose architectures "
-            "share weights"
-        )
+    @property
+    def one_shot(self) -> Mapping[str, SideTable]:
+        """The tables of networks that hold every architecture, by family; empty where the space has no such network."""
+        return {}
 
     @cached_property
     def latency(self) -> SideTable:
         """The table of the measured inference times of the task's networks."""
-        return latency_table(self.id, self.digest)
+        return SideTable.of(self, "latency", "latencies", latency=LATENCY_PROTOCOL, batches=LATENCY_BATCHES)
+
+    def with_weight_sharing(self, what: str) -> GameTask:
+        """Return the task, whose space has a network that holds every architecture (``what``).
+
+        Raises:
+            UnsuitedSpaceError: it has none.
+        """
+        raise UnsuitedSpaceError(f"{self.space.name} has no {what}; those that have: the kernel-choice spaces")
+
+    def indices(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the positions of (n, depth) rows of choices in the space.
+
+        Raises:
+            InvalidArchitectureError: a row is no point of the space, or rows do not name its points.
+        """
+        raise InvalidArchitectureError(
+            f"architectures of shape {rows.shape} are neither (n,) indices nor (n, depth) rows of choices"
+        )
 
     @cached_property
     @abstractmethod
@@ -195,7 +203,6 @@ class GameTask(Task):
     family = "rl"
     splits = BySeed()
     exhaustive = True
-    nothing = float("nan")
 
     @cached_property
     def digest(self) -> str:
@@ -216,34 +223,38 @@ class GameTask(Task):
         kernels = zip(self.space.parse(parent).choices, self.space.parse(child).choices, strict=True)
         return all(new >= old for old, new in kernels)
 
-    @property
-    def tables(self) -> tuple[Task | SideTable, ...]:
-        """See ``Task.tables``."""
-        return (self, self.supernet, self.darts)
+    def with_weight_sharing(self, what: str) -> GameTask:
+        """See ``Task.with_weight_sharing``."""
+        return self
 
-    def one_shot(self, family: OneShot) -> SideTable:
+    def indices(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """See ``Task.indices``."""
+        return self.space.indices(rows) if rows.ndim == 2 else super().indices(rows)
+
+    @property
+    def one_shot(self) -> Mapping[str, SideTable]:
         """See ``Task.one_shot``."""
-        return self.supernet if family == "supernet" else self.darts
+        return {"supernet": self.supernet, "darts": self.darts}
 
     @cached_property
+    def supernet(self) -> SideTable:
+        """The table of the proxy scores of supernets fitted with uniform paths."""
+        return SideTable.of(self, "supernet", "supernets", supernet=self.supernet_recipe)
+
+    @cached_property
+    def darts(self) -> SideTable:
+        """The table of the architecture probabilities that differentiable searches ended in."""
+        return SideTable.of(self, "darts", "differentiable searches", darts=self.darts_recipe)
+
+    @property
     def supernet_recipe(self) -> SupernetRecipe:
         """What a supernet needs besides the task's recipe."""
         return supernet_recipe(self.environment.suite, self.environment.name, self.recipe.name)
 
-    @cached_property
+    @property
     def darts_recipe(self) -> DartsRecipe:
         """What a differentiable search needs besides the task's recipe."""
         return DartsRecipe()
-
-    @cached_property
-    def supernet(self) -> SideTable:
-        """The table of the task's supernets."""
-        return supernet_table(self.id, self.digest, self.supernet_recipe)
-
-    @cached_property
-    def darts(self) -> SideTable:
-        """The table of the task's differentiable searches."""
-        return darts_table(self.id, self.digest, self.darts_recipe)
 
 
 @dataclass(frozen=True)
@@ -259,7 +270,6 @@ class ImageTask(Task):
     family = "nsc"
     splits = ByColumn()
     exhaustive = False
-    nothing = 0.0  # it has classified nothing
 
     @cached_property
     def digest(self) -> str:

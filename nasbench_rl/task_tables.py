@@ -1,51 +1,70 @@
-"""The tables beside a task's own: inference times, supernets' proxy scores, what differentiable searches ended in."""
+"""What names a table and its rows: a task does, and so do the tables stored next to a task's own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from nasbench_rl.recipes import DartsRecipe, SupernetRecipe, digest
+from nasbench_rl.recipes import digest
+from nasbench_rl.spaces.base import ArchLike, SearchSpace, Size
 
-LATENCY_PROTOCOL = 1
-"""Raised whenever inference times are measured differently than before."""
 LATENCY_BATCHES = (1, 32)
+"""Observations or images of the forward passes whose inference time is measured."""
+LATENCY_PROTOCOL = 1
+"""Raised whenever inference times are measured otherwise than before."""
 
-OneShot = Literal["supernet", "darts"]
-"""Families of networks that hold every architecture: trained path by path, or as weighted sums of all kernels."""
-FAMILIES: tuple[OneShot, ...] = ("supernet", "darts")
+
+class TableSpec(Protocol):
+    """What has a table: a task, or a ``SideTable`` of one."""
+
+    @property
+    def id(self) -> str:
+        """The task's id, which names the file."""
+
+    @property
+    def label(self) -> str:
+        """The table's name in lists."""
+
+    @property
+    def family(self) -> str:
+        """The folder of the file, and which of ``SCHEMAS`` its columns are."""
+
+    @property
+    def digest(self) -> str:
+        """Identifies all that fixes a row."""
+
+    @property
+    def fidelities(self) -> tuple[int, ...]:
+        """The fidelities of a training, ascending."""
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space of the architectures in it."""
+
+    def size(self, arch: ArchLike) -> Size:
+        """Return the params and FLOPs of an architecture's network."""
 
 
 @dataclass(frozen=True)
 class SideTable:
-    """A further table of a task.
+    """A table stored next to a task's own: latencies, proxy scores of supernets, outcomes of differentiable searches.
 
-    Attributes:
-        id: the task's id, which names the file.
-        family: the table's folder, and its schema.
-        label: the table's name in lists.
-        digest: identifies all that fixes a row.
+    See ``TableSpec`` for the attributes.
     """
 
     id: str
     family: str
     label: str
     digest: str
+    fidelities: tuple[int, ...]
+    space: SearchSpace = field(repr=False, compare=False)
+    size: Callable[[ArchLike], Size] = field(repr=False, compare=False)
 
-
-def latency_table(task_id: str, task_digest: str) -> SideTable:
-    """Return the table of how long a forward pass takes, by architecture and batch."""
-    identity = digest(task=task_digest, latency=LATENCY_PROTOCOL, batches=LATENCY_BATCHES)
-    return SideTable(task_id, "latency", f"latencies of {task_id}", identity)
-
-
-def supernet_table(task_id: str, task_digest: str, recipe: SupernetRecipe) -> SideTable:
-    """Return the table of the proxy scores of supernets fitted with uniform paths."""
-    identity = digest(task=task_digest, supernet=recipe)
-    return SideTable(task_id, "supernet", f"supernets of {task_id}", identity)
-
-
-def darts_table(task_id: str, task_digest: str, recipe: DartsRecipe) -> SideTable:
-    """Return the table of the architecture probabilities that differentiable searches ended in."""
-    identity = digest(task=task_digest, darts=recipe)
-    return SideTable(task_id, "darts", f"differentiable searches of {task_id}", identity)
+    @classmethod
+    def of(cls, task: TableSpec, family: str, label: str, **fixed: Any) -> SideTable:
+        """Name a table of a task; ``fixed``: what else fixes its rows."""
+        return cls(
+            task.id, family, f"{label} of {task.id}", digest(task=task.digest, **fixed), task.fidelities, task.space,
+            task.size,
+        )  # fmt: skip

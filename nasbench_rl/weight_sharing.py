@@ -2,51 +2,56 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from nasbench_rl.budget import Budget
-from nasbench_rl.errors import InvalidValueError, MissingCellError, UnsuitedSpaceError, missing_extra
+from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingCellError
 from nasbench_rl.records import PathUpdate
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.supernet_table import OneShot, SupernetScores
-from nasbench_rl.task import GameTask, Task
-
-if TYPE_CHECKING:
-    from nasbench_rl.training.supernet import FittedSupernet
+from nasbench_rl.supernet_table import OneShot, OneShotScores
+from nasbench_rl.task import Task
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-OnUpdate = Callable[[PathUpdate], None]
 SamplePath = Callable[[int, np.random.Generator], ArchLike]
 """(number of the update, random draws) → the architecture whose path that update trains."""
+OnUpdate = Callable[[PathUpdate], None]
 
 
-class _Stored(NamedTuple):
-    """A supernet or search: (fidelities, architectures) scores, CPU seconds of the fit and of the last scores."""
+class FreshSupernet(Protocol):
+    """A supernet that was fitted for one run and is not stored.
 
-    proxies: Floats
-    fit_seconds: float
-    final_seconds: float
+    Attributes:
+        proxies: (architectures,) proxy scores; None where they were not asked for.
+        cpu_seconds: of the fit, and of these proxies.
+    """
+
+    proxies: Floats | None
+    cpu_seconds: float
+
+    def measure(self, archs: Sequence[ArchLike]) -> tuple[Floats, float]:
+        """Return (n,) proxy scores, measured now, and the CPU seconds that it took."""
 
 
 class OneShotSource(Protocol):
     """What weight sharing needs of a benchmark; see ``Benchmark``."""
 
-    task: Task
-    device: str
-    trains: bool
+    @property
+    def trains(self) -> bool:
+        """Whether it trains what it lacks."""
 
-    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores: ...  # noqa: D102
+    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> OneShotScores:
+        """Return what is stored; fits that of ``seed`` first where it trains."""
 
-    def how_to_train(self, options: str) -> str: ...  # noqa: D102
+    def fit_supernet(
+        self, seed: int, sample_path: SamplePath | None, on_update: OnUpdate | None, score_all: bool
+    ) -> FreshSupernet:
+        """Fit one that is not stored."""
 
-    def training_slot(self) -> AbstractContextManager[None]: ...  # noqa: D102
-
-    def training_progress(self) -> Callable[[int], None] | None: ...  # noqa: D102
+    def how_to_train(self, options: str) -> str:
+        """Return the command that trains what is missing."""
 
 
 class WeightSharing:
@@ -54,32 +59,34 @@ class WeightSharing:
 
     Fitting with uniform paths depends on nothing that it finds, so in tabular mode it is replayed exactly: search seed
     s takes the stored supernet s modulo their number. Fitting with a controller's paths cannot be replayed: in tabular
-    mode the controller is told the stored proxies instead, and nothing before the fit has reached the first of them: an
+    mode the controller gets the stored proxies instead, and nothing before the fit has reached the first of them: an
     approximation that reports have to name.
 
-    The fit's env steps are charged. Proxies are inference alone, which the RL-agents paper calls "negligible to the
-    time of training" (section 5.3), and charged no env steps as there; ``docs/budget.md`` has how many they take. The
-    CPU seconds of those that the search reads are counted, and no others, whether they are measured now or were when
-    the table was made (which also has those of earlier fidelities). Arrays that a call returns are the caller's own.
+    The fit's env steps are charged. Proxies only play games, which the RL-agents paper calls "negligible to the time
+    of training" (section 5.3), and charged no env steps as there; ``docs/budget.md`` has how many they take. Only
+    proxies that the search reads add to its CPU seconds, live or tabular. Arrays that a call returns are the caller's
+    own.
+
+    Attributes:
+        approximation: see ``Run``.
+        replays: see ``Run``.
     """
 
-    def __init__(self, budget: Budget, benchmark: OneShotSource, seed: int, rng: np.random.Generator) -> None:
-        """Made by ``Run.supernet``.
+    def __init__(
+        self, budget: Budget, benchmark: OneShotSource, task: Task, seed: int, rng: np.random.Generator,
+        family: OneShot = "supernet",
+    ) -> None:  # fmt: skip
+        """Made by ``Run.supernet`` and ``Run.darts``.
 
         Raises:
-            UnsuitedSpaceError: the space has no supernet.
+            UnsuitedSpaceError: the space has no such network.
         """
-        task = benchmark.task
-        if not isinstance(task, GameTask):
-            raise UnsuitedSpaceError(
-                f"{task.space.name} has no supernet and no mixed operations; those that have: the kernel-choice spaces"
-            )
-        self.task, self.seed = task, seed
+        self.task = task.with_weight_sharing("supernet" if family == "supernet" else "mixed operations")
         self.approximation, self.replays = "", 0
-        self._budget, self._bench, self._rng = budget, benchmark, rng
+        self._budget, self._bench, self._seed, self._rng, self._family = budget, benchmark, seed, rng, family
         self._proxies: Floats | None = None
         self._unread: _Stored | None = None
-        self._fitted: FittedSupernet | None = None
+        self._fitted: FreshSupernet | None = None
 
     @property
     def updates(self) -> int:
@@ -87,20 +94,17 @@ class WeightSharing:
         return self.task.recipe.updates
 
     def fit(
-        self,
-        sample_path: SamplePath | None = None,
-        on_update: OnUpdate | None = None,
-        score_all: bool = True,
+        self, sample_path: SamplePath | None = None, on_update: OnUpdate | None = None, score_all: bool = True
     ) -> None:
         """Fit the supernet over the whole of the task's env steps, and charge them.
 
         Args:
             sample_path: which path an update trains; None draws uniformly (SPOS).
-            on_update: called with the result of each update, in order. Live, a result is known once the games of the
-                update are over: some updates later, and never for the last ones. In tabular mode the first updates have
-                no result: no proxy is stored of a fit that has not reached the first fidelity.
+            on_update: called with what an update brought, in the updates' order. Live that is once the games that it
+                played in are over, so some updates later and for the last ones never. In tabular mode the first ones
+                are never reported: no proxy is stored of a fit that has not reached the first fidelity.
             score_all: measure every architecture at the end. False, for spaces too large to list and for controllers
-                that need no proxies, leaves that to ``proxies_of``; a live supernet is then not stored.
+                that need no proxies, leaves that to ``proxies_of``, and a live supernet is not stored.
 
         Raises:
             BudgetExhausted: one whole training does not remain; nothing was charged.
@@ -108,9 +112,11 @@ class WeightSharing:
         """
         whole = self._price("a supernet")
         if self._bench.trains and (sample_path is not None or not score_all):
-            self._budget.charge(whole, self._fit_live(sample_path, on_update, score_all))
+            self._fitted = self._bench.fit_supernet(self._seed, sample_path, on_update, score_all)
+            self._proxies = self._fitted.proxies
+            self._budget.charge(whole, self._fitted.cpu_seconds)
             return
-        stored = self._stored("supernet")
+        stored = self._stored()
         if sample_path is not None:
             self._replay_controller(sample_path, on_update, stored.proxies)
         self._budget.charge(whole, stored.fit_seconds + (stored.final_seconds if score_all else 0.0))
@@ -120,7 +126,7 @@ class WeightSharing:
             self._unread = stored
 
     def proxies(self) -> Floats:
-        """(architectures,) proxy score of each, in the space's order: mean return with the shared weights."""
+        """Return (architectures,) proxy scores in the space's order: mean returns with the shared weights."""
         if self._proxies is None:
             raise InvalidValueError(
                 "the supernet is not fitted yet; call fit() first" if self._fitted is None and self._unread is None
@@ -129,7 +135,7 @@ class WeightSharing:
         return self._proxies.copy()
 
     def proxies_of(self, archs: Sequence[ArchLike]) -> Floats:
-        """(n,) proxy scores of some architectures; a supernet that measured none yet measures these alone."""
+        """Return (n,) proxy scores of some architectures; a supernet that measured none yet measures only these."""
         if self._unread is not None:
             final: Floats = self._unread.proxies[-1]
             self._budget.charge(0, self._unread.final_seconds * len(archs) / len(final))
@@ -137,14 +143,24 @@ class WeightSharing:
             return read
         if self._fitted is None or self._proxies is not None:
             return self.proxies()[[self.task.space.index(arch) for arch in archs]]
-        from nasbench_rl.training.supernet import measure_proxies
+        measured, cpu_seconds = self._fitted.measure(archs)
+        self._budget.charge(0, cpu_seconds)
+        return measured
 
-        games, device = self.task.supernet_recipe.final_games, next(self._fitted.supernet.parameters()).device
-        seeds, started = self._fitted.proxy_seeds.spawn(1)[0], time.process_time()
-        with self._bench.training_slot():
-            measured = measure_proxies(self._fitted.supernet, self.task, archs, games, seeds, device)
-        self._budget.charge(0, time.process_time() - started)
-        return np.array([proxy.mean for proxy in measured])
+    def search_by_gradient(self) -> Floats:
+        """See ``Run.darts``."""
+        whole = self._price("a differentiable search")
+        stored = self._stored()
+        self._budget.charge(whole, stored.fit_seconds)
+        final: Floats = stored.proxies[-1]
+        return final.copy()
+
+    def _price(self, what: str) -> int:
+        """Return the price of one whole training; raise BudgetExhausted when it does not remain."""
+        whole = self.task.max_fidelity
+        if whole > self._budget.remaining:
+            raise BudgetExhausted(f"{what} costs {whole:,} {self._budget.unit}, {self._budget.remaining:,} remain")
+        return whole
 
     def _replay_controller(self, sample_path: SamplePath, on_update: OnUpdate | None, proxies: Floats) -> None:
         """Run a controller against the stored proxies of the last fidelity that a fit has reached by then."""
@@ -162,51 +178,23 @@ class WeightSharing:
             if on_update is not None and count:
                 on_update(PathUpdate(i, arch, step, 1.0, scores[count - 1][arch]))
 
-    def _fit_live(self, sample_path: SamplePath | None, on_update: OnUpdate | None, score_all: bool) -> float:
-        """Fit, and measure every architecture if ``score_all``; returns the CPU seconds."""
-        try:
-            from nasbench_rl.training.process import check_device, tune_process
-            from nasbench_rl.training.supernet import fit_supernet
-        except ImportError as error:
-            raise missing_extra(error.name or "torch", "live", "fitting a supernet") from error
-        task, device = self.task, self._bench.device
-        check_device(device)
-        tune_process()
-        with self._bench.training_slot():
-            fitted = fit_supernet(
-                task, self.seed, device, self._bench.training_progress(), sample_path, on_update,
-                fidelities=[task.max_fidelity] if score_all else [],
-            )  # fmt: skip
-        self._fitted = fitted
-        if not score_all:
-            return fitted.cpu_seconds
-        self._proxies = np.array([proxy.mean for proxy in fitted.points[-1].proxies])
-        return fitted.cpu_seconds + fitted.points[-1].proxy_cpu_seconds
-
-    def search_by_gradient(self) -> Floats:
-        """See ``Run.darts``."""
-        whole = self._price("a differentiable search")
-        stored = self._stored("darts")
-        self._budget.charge(whole, stored.fit_seconds)
-        final: Floats = stored.proxies[-1]
-        return final.copy()
-
-    def _price(self, what: str) -> int:
-        """Return the cost of one whole training; raise BudgetExhausted if it does not remain."""
-        whole = self.task.max_fidelity
-        self._budget.check(whole, what)
-        return whole
-
-    def _stored(self, family: OneShot) -> _Stored:
-        """Return the supernet or search of the run's search seed; live mode makes it first."""
-        trains = self._bench.trains
-        table = self._bench.supernets(self.seed if trains else None, family)
+    def _stored(self) -> _Stored:
+        """Return the stored supernet or search of the run's search seed; live mode makes it first."""
+        table = self._bench.supernets(self._seed, self._family)
         if not len(table.seeds):
-            what = "supernet" if family == "supernet" else "differentiable search"
+            what = "supernet" if self._family == "supernet" else "differentiable search"
             raise MissingCellError(
                 f"no {what} of {self.task.id} is stored; make one: "
-                f"{self._bench.how_to_train(f'--{family} --seeds 1')}, or search in live mode"
+                f"{self._bench.how_to_train(f'--{self._family} --seeds 1')}, or search in live mode"
             )
-        self.replays = 0 if trains else len(table.seeds)
-        at = table.seeds.index(self.seed) if trains else self.seed % len(table.seeds)
+        self.replays = 0 if self._bench.trains else len(table.seeds)
+        at = table.seeds.index(self._seed) if self._bench.trains else self._seed % len(table.seeds)
         return _Stored(table.proxies[at], float(table.fit_seconds[at]), float(table.final_seconds[at]))
+
+
+class _Stored(NamedTuple):
+    """A supernet or search: (fidelities, architectures) scores, CPU seconds of the fit and of the last scores."""
+
+    proxies: Floats
+    fit_seconds: float
+    final_seconds: float

@@ -82,9 +82,9 @@ def guesses_by_itself(run: Run) -> None:
 
 def takes_it_back(run: Run) -> None:
     def look(arch: Architecture) -> float:
-        before = dict(run.__dict__)
+        before = dict(run._budget.__dict__)
         score = run.evaluate(arch)
-        run.__dict__.update(before)
+        run._budget.__dict__.update(before)
         return score
 
     run.evaluate(max(run.space, key=look))

@@ -14,6 +14,7 @@ import pytest
 from made_tables import SINGLE_SEED, TWO_BY_SEED, made_return, made_rows, write_made_table
 
 from nasbench_rl import load, query, store, tasks
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import (
     InvalidArchitectureError,
     InvalidValueError,
@@ -22,13 +23,12 @@ from nasbench_rl.errors import (
     TableError,
     UnknownNameError,
 )
-from nasbench_rl.table import Table
-from nasbench_rl.tabular_benchmark import TabularBenchmark
+from nasbench_rl.table import ScoreTable
 from nasbench_rl.task import get_task
 
 
 @pytest.fixture(scope="module")
-def bench(made_tables: Path) -> TabularBenchmark:
+def bench(made_tables: Path) -> Benchmark:
     return load(TWO_BY_SEED, tables=made_tables)
 
 
@@ -36,7 +36,7 @@ def expected(arch: str, seeds: tuple[int, ...], at: int = 19) -> float:
     return float(np.mean([made_return(get_task(TWO_BY_SEED), arch, seed, at) for seed in seeds]))
 
 
-def test_validation_and_test_scores_come_from_different_seeds(bench: TabularBenchmark) -> None:
+def test_validation_and_test_scores_come_from_different_seeds(bench: Benchmark) -> None:
     validation, test = bench.query((3, 3), split="validation"), bench.query((3, 3))
     assert validation.seeds == (0, 2) and test.seeds == (1, 3)
     assert validation.score == pytest.approx(expected("k3-k3", (0, 2)))
@@ -44,21 +44,21 @@ def test_validation_and_test_scores_come_from_different_seeds(bench: TabularBenc
     assert test.score != validation.score
 
 
-def test_one_seed_is_that_seeds_score(bench: TabularBenchmark) -> None:
+def test_one_seed_is_that_seeds_score(bench: Benchmark) -> None:
     one = bench.query("k3-k3", seed=0, split="validation")
     assert one.score == pytest.approx(expected("k3-k3", (0,)))
     assert one.seeds == (0,) and np.isnan(one.score_std)
 
 
 @pytest.mark.parametrize("arch", [(2, 5), [2, 5], "k2-k5", np.array([2, 5])])
-def test_every_way_to_name_an_architecture_gives_the_same_row(bench: TabularBenchmark, arch: object) -> None:
+def test_every_way_to_name_an_architecture_gives_the_same_row(bench: Benchmark, arch: object) -> None:
     assert bench.query(arch) == bench.query(bench.space.parse((2, 5)))  # type: ignore[arg-type]
     of_one_seed = bench.query(arch, seed=0, split="validation")  # type: ignore[arg-type]
     same = bench.query(bench.space.parse((2, 5)), seed=0, split="validation")
     assert np.isnan(of_one_seed.score_std) and of_one_seed == same and hash(of_one_seed) == hash(same)
 
 
-def test_fidelity_metric_and_cost(bench: TabularBenchmark) -> None:
+def test_fidelity_metric_and_cost(bench: Benchmark) -> None:
     low = bench.query((1, 2), fidelity=100_000, metric="return_all")
     assert low.score == pytest.approx(0.6 * expected("k1-k2", (1, 3), at=1))
     assert low.cost.amount == 100_000 and low.cost.cpu_seconds == pytest.approx(20.0)
@@ -67,7 +67,7 @@ def test_fidelity_metric_and_cost(bench: TabularBenchmark) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 9, 98, -1])
-def test_query_many_says_of_a_seed_what_query_says(bench: TabularBenchmark, seed: int) -> None:
+def test_query_many_says_of_a_seed_what_query_says(bench: Benchmark, seed: int) -> None:
     with pytest.raises((InvalidValueError, MissingCellError)) as one:
         bench.query("k1-k2", seed=seed)
     for seeds in (seed, [1, seed]):
@@ -75,7 +75,7 @@ def test_query_many_says_of_a_seed_what_query_says(bench: TabularBenchmark, seed
             bench.query_many(["k1-k2", "k1-k2"], seeds=seeds)
 
 
-def test_query_many_agrees_with_query(bench: TabularBenchmark) -> None:
+def test_query_many_agrees_with_query(bench: Benchmark) -> None:
     archs = [a.name for a in bench.space]
     scores = [bench.query(a).score for a in archs]
     for many in (archs, np.arange(25), np.array([a.choices for a in bench.space])):
@@ -85,7 +85,7 @@ def test_query_many_agrees_with_query(bench: TabularBenchmark) -> None:
     assert columns["fidelity"].tolist() == [50_000, 1_000_000]
 
 
-def test_curve_optimum_and_coverage(bench: TabularBenchmark) -> None:
+def test_curve_optimum_and_coverage(bench: Benchmark) -> None:
     fidelities, scores = bench.curve("k5-k5", seed=2, split="validation")
     assert fidelities[0] == 50_000 and len(fidelities) == 20
     assert scores[4] == pytest.approx(expected("k5-k5", (2,), 4))
@@ -126,7 +126,7 @@ def test_a_missing_cell_raises_and_names_the_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mask", [[True, False], np.array([True, False])])
-def test_a_mask_is_no_list_of_architectures(bench: TabularBenchmark, mask: object) -> None:
+def test_a_mask_is_no_list_of_architectures(bench: Benchmark, mask: object) -> None:
     with pytest.raises(InvalidArchitectureError):
         bench.query_many(mask)  # type: ignore[arg-type]
 
@@ -162,7 +162,7 @@ def test_a_device_that_there_is_not_is_refused_before_the_first_training(device:
     ],
 )
 def test_bad_input_says_what_is_allowed(
-    bench: TabularBenchmark, arguments: dict[str, object], error: type[Exception], words: str
+    bench: Benchmark, arguments: dict[str, object], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
         bench.query(**arguments)  # type: ignore[arg-type]
@@ -170,7 +170,7 @@ def test_bad_input_says_what_is_allowed(
 
 @pytest.mark.parametrize("archs", [np.array([25]), np.array([-1]), np.array([0.5]), [(0, 0)], np.array([[1, 6]]),
                                    np.zeros((2, 2, 2), dtype=int)])  # fmt: skip
-def test_query_many_refuses_what_query_refuses(bench: TabularBenchmark, archs: object) -> None:
+def test_query_many_refuses_what_query_refuses(bench: Benchmark, archs: object) -> None:
     with pytest.raises(InvalidArchitectureError):
         bench.query_many(archs)  # type: ignore[arg-type]
 
@@ -180,7 +180,7 @@ def test_query_many_refuses_what_query_refuses(bench: TabularBenchmark, archs: o
     [{"fidelities": [50_000, 100_000]}, {"fidelities": "a"}, {"fidelities": [[50_000], [1, 2]]}, {"seeds": [1, 1]},
      {"seeds": "1"}],
 )  # fmt: skip
-def test_a_column_of_another_length_or_kind_is_refused(bench: TabularBenchmark, column: dict[str, object]) -> None:
+def test_a_column_of_another_length_or_kind_is_refused(bench: Benchmark, column: dict[str, object]) -> None:
     with pytest.raises(InvalidValueError, match=r"(fidelities|seeds)=.* does not fit.* 3 for as many"):
         bench.query_many([0, 1, 2], **column)  # type: ignore[arg-type]
 
@@ -188,7 +188,7 @@ def test_a_column_of_another_length_or_kind_is_refused(bench: TabularBenchmark, 
 @pytest.mark.parametrize(
     "fidelity", [50_000.5, [50_000.5], float("nan"), [float("nan")], float("inf"), 60_000, [60_000]]
 )
-def test_many_at_a_fidelity_that_is_not_stored_are_refused(bench: TabularBenchmark, fidelity: float) -> None:
+def test_many_at_a_fidelity_that_is_not_stored_are_refused(bench: Benchmark, fidelity: float) -> None:
     with pytest.raises(InvalidValueError, match=r"fidelity"):
         bench.query_many([(3, 3)], fidelities=fidelity)  # type: ignore[arg-type]
 
@@ -198,7 +198,7 @@ def test_a_test_seed_of_a_table_without_one_names_what_it_takes(made_tables: Pat
         load(SINGLE_SEED, tables=made_tables).query((3, 3), seed=1)
 
 
-def test_many_before_the_end_have_no_fresh_games(bench: TabularBenchmark, made_tables: Path) -> None:
+def test_many_before_the_end_have_no_fresh_games(bench: Benchmark, made_tables: Path) -> None:
     with pytest.raises(InvalidValueError, match="return_eval at 1,000,000"):
         bench.query_many([0, 1], fidelities=[1_000_000, 50_000], metric="return_eval")
     with pytest.raises(InvalidValueError, match="no odd train seed is complete"):
@@ -206,12 +206,12 @@ def test_many_before_the_end_have_no_fresh_games(bench: TabularBenchmark, made_t
 
 
 @pytest.mark.parametrize("archs", [5, "k1-k1", None, np.array(3), (3, 3)])
-def test_one_architecture_is_no_list(bench: TabularBenchmark, archs: object) -> None:
+def test_one_architecture_is_no_list(bench: Benchmark, archs: object) -> None:
     with pytest.raises(InvalidArchitectureError, match="takes a list"):
         bench.query_many(archs)  # type: ignore[arg-type]
 
 
-def test_cpu_seconds_are_no_metric_whatever_was_asked_before(bench: TabularBenchmark) -> None:
+def test_cpu_seconds_are_no_metric_whatever_was_asked_before(bench: Benchmark) -> None:
     bench.query_many([0, 1])
     with pytest.raises(UnknownNameError):
         bench.query((3, 3), metric="cpu_seconds")
@@ -230,10 +230,10 @@ def test_rows_that_are_none_of_the_task_s_are_refused(column: str, value: object
     task = get_task(TWO_BY_SEED)
     rows = store.encode_rows(task, [*made_rows(task, "k1-k1", 0), {**made_rows(task, "k1-k2", 0)[0], column: value}])
     with pytest.raises(TableError, match=column):
-        Table(task, rows)
+        ScoreTable(task, rows)
 
 
-def test_indices_may_be_numpys_own(bench: TabularBenchmark) -> None:
+def test_indices_may_be_numpys_own(bench: Benchmark) -> None:
     assert bench.query_many(list(np.arange(3)))["score"].tolist() == bench.query_many([0, 1, 2])["score"].tolist()
 
 
@@ -242,7 +242,7 @@ def test_absent_tables_list_every_place_tried(tmp_path: Path) -> None:
         load(TWO_BY_SEED, tables=tmp_path)
 
 
-def test_a_record_is_frozen_readable_and_pickles(bench: TabularBenchmark) -> None:
+def test_a_record_is_frozen_readable_and_pickles(bench: Benchmark) -> None:
     record = bench.query((3, 3))
     with pytest.raises(AttributeError):
         record.score = 0.0  # type: ignore[misc]
@@ -289,20 +289,20 @@ def test_a_folder_that_was_named_is_named_in_what_to_run(tmp_path: Path) -> None
 
 
 def test_query_reads_a_table_once(made_tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nasbench_rl import benchmark
+    from nasbench_rl import loading
 
     monkeypatch.setenv("NASBENCH_RL_TABLES", str(made_tables))
-    monkeypatch.setattr(benchmark, "_loaded", {})
+    monkeypatch.setattr(loading, "_loaded", {})
     assert query(TWO_BY_SEED, (1, 1)) is query(TWO_BY_SEED, (1, 1))
 
 
 def test_a_task_of_ones_own_does_not_answer_for_the_registered_one(
     made_tables: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nasbench_rl import benchmark
+    from nasbench_rl import loading
 
     monkeypatch.setenv("NASBENCH_RL_TABLES", str(made_tables))
-    monkeypatch.setattr(benchmark, "_loaded", {})
+    monkeypatch.setattr(loading, "_loaded", {})
     known = get_task(TWO_BY_SEED)
     own = dataclasses.replace(known, recipe=dataclasses.replace(known.recipe, gamma=0.5))
     assert query(known, (1, 1)) is query(known, (1, 1)), "read once"

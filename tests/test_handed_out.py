@@ -19,22 +19,22 @@ from made_tables import (
 )
 
 from nasbench_rl import load, methods, tasks
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import MissingCellError
 from nasbench_rl.published import published
-from nasbench_rl.tabular_benchmark import TabularBenchmark
 from nasbench_rl.testing import check_own
 
 NSC = "nsc-chain/animals@lite"
 FRAMES_AND_ARRAYS = {
-    "TabularBenchmark": {"coverage", "curve", "query_many"},
+    "Benchmark": {"coverage", "curve", "query_many"},
     "SurrogateBenchmark": {"coverage", "curve", "query_many"},
     "LiveBenchmark": {"coverage", "curve", "query_many"},
     "Run": {"curve", "darts", "trajectory"},
     "WeightSharing": {"proxies", "proxies_of"},
-    "SupernetScores": {
+    "OneShotScores": {
         "cpu_seconds", "final_env_steps", "final_seconds", "fit_seconds", "games", "proxies", "variances",
     },
-    "Table": {"columns", "complete", "fidelities", "flops", "full_seeds", "gather", "params", "seeds"},
+    "ScoreTable": {"columns", "complete", "curve", "fidelities", "flops", "full_seeds", "gather", "params", "seeds"},
     "View": {"mean", "used", "values"},
     "KernelSpace": {"encode", "indices"},
     "NscChain": {"encode", "encode_state", "state"},
@@ -49,9 +49,14 @@ CHANGES = {
     "env",
     "supernet",
     "start",
-    "networks",
-    "turn",
+    "inheritance",
+    "fit_supernet",
+    "training_slot",
+    "prefetch",
     "prepare",
+    "close",
+    "name_approximation",
+    "search_by_gradient",
     "supernets",
     "configspace",
 }
@@ -203,7 +208,7 @@ def test_coverage_owns_its_data(folder: Path) -> None:
 
 def test_what_is_kept_is_read_only_and_what_is_returned_is_not(folder: Path) -> None:
     bench = load(TWO_BY_SEED, tables=folder)
-    assert isinstance(bench, TabularBenchmark)
+    assert isinstance(bench, Benchmark)
     for array in (bench.table.complete, bench.table.view("test").mean, bench.supernets().proxies):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0

@@ -14,23 +14,23 @@ from made_tables import TWO_BY_SEED
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from nasbench_rl import get_method, load
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.run import Run
-from nasbench_rl.tabular_benchmark import TabularBenchmark
 
 WHOLE = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def bench(made_tables: Path) -> TabularBenchmark:
+def bench(made_tables: Path) -> Benchmark:
     return load(TWO_BY_SEED, tables=made_tables)
 
 
-def test_a_warm_query(bench: TabularBenchmark, benchmark: BenchmarkFixture) -> None:
+def test_a_warm_query(bench: Benchmark, benchmark: BenchmarkFixture) -> None:
     bench.query((4, 3))
     assert benchmark(bench.query, (4, 3)).arch == "k4-k3"
 
 
-def test_a_million_queries_at_once(bench: TabularBenchmark, benchmark: BenchmarkFixture) -> None:
+def test_a_million_queries_at_once(bench: Benchmark, benchmark: BenchmarkFixture) -> None:
     rows = np.random.default_rng(0).integers(0, len(bench.space), 1_000_000)
     assert len(benchmark(bench.query_many, rows)["score"]) == len(rows)
 
@@ -39,7 +39,7 @@ def test_loading_a_table(made_tables: Path, benchmark: BenchmarkFixture) -> None
     assert benchmark(load, TWO_BY_SEED, tables=made_tables).optimum().score > 0
 
 
-def test_an_evaluation(bench: TabularBenchmark, benchmark: BenchmarkFixture) -> None:
+def test_an_evaluation(bench: Benchmark, benchmark: BenchmarkFixture) -> None:
     def searched() -> tuple[tuple[Run], dict[str, object]]:
         return (bench.start(WHOLE, seed=0),), {}
 
@@ -47,7 +47,7 @@ def test_an_evaluation(bench: TabularBenchmark, benchmark: BenchmarkFixture) -> 
     assert score in {bench.query((4, 3), seed=seed, split="validation").score for seed in bench.train_seeds()}
 
 
-def test_a_whole_random_search(bench: TabularBenchmark, benchmark: BenchmarkFixture) -> None:
+def test_a_whole_random_search(bench: Benchmark, benchmark: BenchmarkFixture) -> None:
     method = get_method("random_search")
 
     def search() -> Run:

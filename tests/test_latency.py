@@ -9,6 +9,7 @@ import pytest
 from made_tables import TWO_BY_SEED, write_made_accuracies, write_made_latencies, write_made_table
 
 from nasbench_rl import cli, load, store
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.errors import (
     InvalidArchitectureError,
@@ -18,7 +19,6 @@ from nasbench_rl.errors import (
     UnknownNameError,
 )
 from nasbench_rl.merge import find_cells
-from nasbench_rl.tabular_benchmark import TabularBenchmark
 from nasbench_rl.task import get_task
 
 NSC = "nsc-chain/digits@lite"
@@ -34,17 +34,17 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bench(tables: Path) -> TabularBenchmark:
+def bench(tables: Path) -> Benchmark:
     return load(TWO_BY_SEED, tables=tables)
 
 
-def test_a_benchmark_tells_the_median_in_seconds(bench: TabularBenchmark) -> None:
+def test_a_benchmark_tells_the_median_in_seconds(bench: Benchmark) -> None:
     flops = bench.task.size((3, 4)).flops
     assert bench.latency((3, 4)) == bench.latency("k3-k4", batch=1) == pytest.approx(1e-9 * flops)
     assert bench.latency((3, 4), batch=32) == pytest.approx(32e-9 * flops)
 
 
-def test_a_run_tells_every_resource_and_charges_nothing(bench: TabularBenchmark) -> None:
+def test_a_run_tells_every_resource_and_charges_nothing(bench: Benchmark) -> None:
     run = bench.start(bench.task.max_fidelity, 0)
     size = bench.task.size((2, 5))
     assert (run.resource((2, 5), "params"), run.resource((2, 5), "flops")) == (size.params, size.flops)
@@ -54,7 +54,7 @@ def test_a_run_tells_every_resource_and_charges_nothing(bench: TabularBenchmark)
         run.resource((2, 5), "latancy")  # type: ignore[arg-type]
 
 
-def test_what_was_not_measured_raises_and_names_the_command(tables: Path, bench: TabularBenchmark) -> None:
+def test_what_was_not_measured_raises_and_names_the_command(tables: Path, bench: Benchmark) -> None:
     with pytest.raises(InvalidValueError, match="batch 8; allowed: 1, 32"):
         bench.latency((3, 4), batch=8)
     nsc = load(NSC, tables=tables)

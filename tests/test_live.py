@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing as mp
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from nasbench_rl import load
+from nasbench_rl import load, store
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.live_benchmark import LiveBenchmark
 from nasbench_rl.run import Run
@@ -24,8 +26,7 @@ WHOLE = TASK.max_fidelity
 
 def test_trainings_side_by_side_give_what_one_after_the_other_gives(tmp_path: Path) -> None:
     told: list[int] = []
-    bench = load(TASK, "live", tables=tmp_path / "two", jobs=2)
-    bench.on_progress = told.append
+    bench = load(TASK, "live", tables=tmp_path / "two", jobs=2, on_progress=told.append)
     run = bench.start(3 * WHOLE, seed=0)
     best = run.recommend(["k1-k1", "k1-k2"])
     assert run.spent == 2 * WHOLE and {point.source for point in run.points} == {"live"}
@@ -37,10 +38,10 @@ def test_trainings_side_by_side_give_what_one_after_the_other_gives(tmp_path: Pa
     seed = again.points[0].seed
     assert (score, seed) == next((p.score, p.seed) for p in run.points if p.arch == "k1-k2")
 
-    bench.on_progress = lambda steps: pytest.fail("trained again what the folder has")
+    told.clear()
     later = bench.start(3 * WHOLE, seed=0)
     assert later.recommend(["k1-k1", "k1-k2"]) == best
-    assert {point.source for point in later.points} == {"table"}
+    assert {point.source for point in later.points} == {"table"} and not told, "nothing is trained again"
 
 
 def test_many_and_curves_are_trained_too(tmp_path: Path) -> None:
@@ -71,14 +72,14 @@ def test_fresh_games_at_a_low_fidelity_are_refused_before_it_trains(tmp_path: Pa
 
 def test_only_what_the_budget_reaches_is_trained_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
-    monkeypatch.setattr(LiveBenchmark, "prepare", lambda self, cells: asked.append([arch.name for arch, _ in cells]))
+    monkeypatch.setattr(LiveBenchmark, "prefetch", lambda self, cells: asked.append([arch.name for arch, _ in cells]))
     run: Run = load(TASK, "live", tables=tmp_path).start(2 * WHOLE + 1, seed=0)
     run.prepare(["k1-k1", "k1-k2", "k1-k3"])
     assert asked == [["k1-k1", "k1-k2"]] and run.spent == 0
 
 
 def _hold(folder: Path, taken: object) -> None:
-    with workers.training_slot(folder, 1):
+    with workers.turn(folder, 1):
         taken.put("held")  # type: ignore[attr-defined]
         time.sleep(600)
 
@@ -97,20 +98,80 @@ def test_a_turn_waits_for_another_process_and_outlives_its_death(tmp_path: Path)
         if asked == 2:
             other.kill()
 
-    with workers.training_slot(tmp_path, 1, waiting):
+    with workers.turn(tmp_path, 1, waiting):
         assert asked >= 2
     other.join()
-    with workers.training_slot(tmp_path, 0), workers.training_slot(tmp_path, 0):
+    with workers.turn(tmp_path, 0), workers.turn(tmp_path, 0):
         pass  # no limit
 
 
 def test_progress_is_told_in_what_is_charged(tmp_path: Path) -> None:
     """A short evaluation trains to the end, and is charged and shown for what it asked."""
     told: list[int] = []
-    bench = load(TASK, "live", tables=tmp_path, jobs=1)
-    bench.on_progress = told.append
+    bench = load(TASK, "live", tables=tmp_path, jobs=1, on_progress=told.append)
     run = bench.start(3 * WHOLE, seed=0)
     run.evaluate("k1-k1", TASK.fidelities[3])
     assert told == sorted(told) and max(told) == run.spent == TASK.fidelities[3]
     run.evaluate("k1-k1")
     assert max(told) == TASK.fidelities[3] and run.points[1].source == "table", "the training went to its end at once"
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tables, no shards, that are read."""
+    found: list[str] = []
+    before = store.read_file
+
+    def read_file(path: Path) -> bytes:
+        found.extend([path.name] if path.suffix == ".parquet" and ".shards" not in path.parts else [])
+        return before(path)
+
+    monkeypatch.setattr(store, "read_file", read_file)
+    return found
+
+
+def test_an_evaluation_reads_and_writes_no_table(tmp_path: Path, reads: list[str]) -> None:
+    bench, path = load(TASK, "live", tables=tmp_path, jobs=2), tmp_path / store.table_name(TASK)
+    run = bench.start(5 * WHOLE, seed=0)
+    for arch in ("k1-k1", "k1-k2"):
+        run.evaluate(arch)
+    run.prepare(["k1-k3", "k1-k4"])
+    run.evaluate("k1-k3")
+    assert reads == [] and not path.exists()
+    bench.close()
+    assert path.is_file() and not [*(tmp_path / ".shards").rglob("*.parquet")]
+    closed = len(reads)
+    assert bench.query("k1-k2", seed=run.points[1].seed, split="validation").score == run.points[1].score
+    assert len(reads) == closed, "what is in memory stays there"
+
+
+def test_what_a_killed_search_trained_is_in_the_table_of_the_next_load(tmp_path: Path) -> None:
+    code = (
+        "import os\nfrom nasbench_rl import load\n"
+        f"load({TASK.id!r}, 'live', tables={str(tmp_path)!r}, jobs=1).query('k1-k1', seed=0, split='validation')\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    path = tmp_path / store.table_name(TASK)
+    assert not path.exists()
+    bench = load(TASK, "live", tables=tmp_path, on_progress=lambda steps: pytest.fail("trained again"))
+    assert bench.query("k1-k1", seed=0, split="validation").source == "table" and path.is_file()
+
+
+def test_at_exit_what_was_trained_is_in_the_table(tmp_path: Path) -> None:
+    code = (
+        "from nasbench_rl import load\n"
+        f"load({TASK.id!r}, 'live', tables={str(tmp_path)!r}, jobs=1).query('k1-k1', seed=0, split='validation')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert load(TASK, tables=tmp_path).query("k1-k1", seed=0, split="validation").source == "table"
+
+
+def test_two_searches_share_what_either_trains(tmp_path: Path) -> None:
+    one, two = (load(TASK, "live", tables=tmp_path, jobs=1) for _ in range(2))
+    first = one.query("k1-k1", seed=0, split="validation")
+    again = two.query("k1-k1", seed=0, split="validation")
+    assert (first.source, again.source, again.score) == ("live", "table", first.score)
+    one.query("k1-k2", seed=0, split="validation")
+    one.close()
+    assert two.query("k1-k2", seed=0, split="validation").source == "table"

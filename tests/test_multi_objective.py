@@ -15,6 +15,7 @@ from made_tables import TWO_BY_SEED, made_accuracy, write_made_accuracies, write
 from rich.console import Console
 
 from nasbench_rl import cli, compare, get_method, load, plots
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.fronts.front_report import (
     OF_TRAINED,
     draw_front,
@@ -40,7 +41,6 @@ from nasbench_rl.fronts.multi_objective import (
 )
 from nasbench_rl.method import objective_of
 from nasbench_rl.store import read_frame
-from nasbench_rl.tabular_benchmark import TabularBenchmark
 from nasbench_rl.task import get_task
 
 WHOLE = 1_000_000
@@ -79,7 +79,7 @@ def test_the_front_holds_what_nothing_beats_in_both() -> None:
     assert front(costs, scores).tolist() == [1, 3, 0]  # of the equal points 0 and 5 the first
 
 
-def three(bench: TabularBenchmark) -> Objectives:
+def three(bench: Benchmark) -> Objectives:
     """Cheap and poor, in between, dear and good."""
     return Objectives(["a", "b", "c"], np.array([1.0, 10.0, 100.0]), np.array([0.0, 5.0, 10.0]), "flops", bench)
 
@@ -93,11 +93,11 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bench(tables: Path) -> TabularBenchmark:
+def bench(tables: Path) -> Benchmark:
     return load(TWO_BY_SEED, tables=tables)
 
 
-def test_objectives_are_scaled_over_the_table_costs_by_their_logarithm(bench: TabularBenchmark) -> None:
+def test_objectives_are_scaled_over_the_table_costs_by_their_logarithm(bench: Benchmark) -> None:
     of = three(bench)
     assert of.points == pytest.approx(np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]) + MARGIN)
     whole = 1.1 * 0.1 + 0.6 * 0.5 + 0.1 * 0.5  # strips between scores 0, 0.5 and 1
@@ -112,7 +112,7 @@ def rows(*evaluations: tuple[str, int, int, float]) -> pd.DataFrame:
     return frame.assign(seed=0, spent=10 * np.arange(1, len(frame) + 1))
 
 
-def test_validation_chooses_the_front_and_test_judges_it(bench: TabularBenchmark) -> None:
+def test_validation_chooses_the_front_and_test_judges_it(bench: Benchmark) -> None:
     of = three(bench)
     run = rows(("c", 9, 0, 3.0), ("b", 9, 0, 4.0), ("a", 9, 0, 8.0))  # validation is the reverse of test
     assert anytime_fronts(run, of) == [("c",), ("b",), ("a",)]
@@ -121,26 +121,26 @@ def test_validation_chooses_the_front_and_test_judges_it(bench: TabularBenchmark
     assert math.isnan(curve[0, 0])
 
 
-def test_a_front_is_chosen_among_what_was_trained_furthest(bench: TabularBenchmark) -> None:
+def test_a_front_is_chosen_among_what_was_trained_furthest(bench: Benchmark) -> None:
     of = three(bench)
     run = rows(("a", 3, 0, 1.0), ("c", 3, 0, 5.0), ("b", 9, 0, 2.0), ("a", 3, 2, 9.0), ("a", 9, 0, 1.5))
     assert anytime_fronts(run, of) == [("a",), ("a", "c"), ("b",), ("b",), ("a", "b")]
 
 
-def test_seeds_are_averaged_and_what_tells_nothing_is_passed_over(bench: TabularBenchmark) -> None:
+def test_seeds_are_averaged_and_what_tells_nothing_is_passed_over(bench: Benchmark) -> None:
     of = three(bench)
     run = rows(("gone", 9, -1, 0.0), ("a", 9, 0, math.nan), ("b", 9, 0, 4.0), ("a", 9, 0, 5.0), ("a", 9, 2, 1.0))
     assert anytime_fronts(run, of) == [(), (), ("b",), ("a",), ("a", "b")]  # the mean of a is 3
 
 
-def test_attained_scores_are_the_mean_of_the_best_at_a_cost_or_below(bench: TabularBenchmark) -> None:
+def test_attained_scores_are_the_mean_of_the_best_at_a_cost_or_below(bench: Benchmark) -> None:
     of = three(bench)
     costs, scores = attained([("a", "c"), ("b",), ()], of)
     assert costs.tolist() == [1.0, 10.0, 100.0]
     assert scores == pytest.approx(np.array([0.0, 5.0 / 3, 15.0 / 3]))
 
 
-def test_a_task_without_a_true_front_is_not_judged(bench: TabularBenchmark, tmp_path: Path) -> None:
+def test_a_task_without_a_true_front_is_not_judged(bench: Benchmark, tmp_path: Path) -> None:
     assert objectives(None, "flops") is None
     of = objectives(bench, "latency")
     assert of is not None and of.costs[bench.space.index((2, 3))] == bench.latency((2, 3))
@@ -150,7 +150,7 @@ def test_a_task_without_a_true_front_is_not_judged(bench: TabularBenchmark, tmp_
     assert objectives(load(TWO_BY_SEED, tables=tmp_path / "part"), "flops") is None
 
 
-def test_reference_fronts_read_the_split_that_they_name(bench: TabularBenchmark) -> None:
+def test_reference_fronts_read_the_split_that_they_name(bench: Benchmark) -> None:
     of = objectives(bench, "flops")
     assert of is not None
     validation = bench.table.view("validation").mean[:, -1]
@@ -273,7 +273,7 @@ def compared(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_compare_reports_hypervolumes_of_every_method(compared: Path, bench: TabularBenchmark) -> None:
+def test_compare_reports_hypervolumes_of_every_method(compared: Path, bench: Benchmark) -> None:
     found = pd.read_csv(compared / "hypervolume.csv", keep_default_na=False)
     methods = found[found["mode"] == "tabular"]
     assert set(methods["method"]) == set(METHODS) and set(methods["resource"]) == {"params", "flops", "latency"}
@@ -287,7 +287,7 @@ def test_compare_reports_hypervolumes_of_every_method(compared: Path, bench: Tab
         assert (compared / "figures" / f"{kind}-latency-{name}").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_mean_is_that_of_every_run_on_its_own(compared: Path, bench: TabularBenchmark) -> None:
+def test_the_mean_is_that_of_every_run_on_its_own(compared: Path, bench: Benchmark) -> None:
     runs = read_frame(compared / "runs.parquet")
     judged = judge_fronts(runs, str(bench.folder))
     of = objectives(bench, "flops")
@@ -309,7 +309,7 @@ def test_text_and_page_show_the_section(compared: Path) -> None:
     assert (compared / "figures" / "front-latency-minatar-ss1-breakout-lite.svg").is_file()
 
 
-def test_the_terminal_shows_the_named_methods_and_markdown_all(compared: Path, bench: TabularBenchmark) -> None:
+def test_the_terminal_shows_the_named_methods_and_markdown_all(compared: Path, bench: Benchmark) -> None:
     judged = judge_fronts(read_frame(compared / "runs.parquet"), str(bench.folder))
     brief = set(in_brief(judged)["method"])
     assert {"mnas", "rena:objective=latency", "random_search", BY_VALIDATION} <= brief

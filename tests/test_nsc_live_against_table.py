@@ -10,9 +10,9 @@ import pytest
 from made_tables import write_made_accuracies
 
 from nasbench_rl import load
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.records import Evaluation
-from nasbench_rl.tabular_benchmark import TabularBenchmark
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
@@ -23,14 +23,14 @@ SEVERAL, ONE = ("conv1", "maxpool2 conv1"), "conv3"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> TabularBenchmark:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
     folder = tmp_path_factory.mktemp("tables")
     write_made_accuracies(folder, ID, [*SEVERAL, ONE], seeds=1)
     write_made_accuracies(folder, ID, list(SEVERAL), seeds=3)
     return load(ID, tables=folder)
 
 
-def made(bench: TabularBenchmark, shift: float) -> tool.Train:
+def made(bench: Benchmark, shift: float) -> tool.Train:
     """A training whose scores are those of train seed 0, shifted."""
     from dataclasses import replace
 
@@ -42,7 +42,7 @@ def made(bench: TabularBenchmark, shift: float) -> tool.Train:
     return train
 
 
-def test_each_network_is_compared_on_both_splits_with_all_its_seeds(bench: TabularBenchmark) -> None:
+def test_each_network_is_compared_on_both_splits_with_all_its_seeds(bench: Benchmark) -> None:
     found = tool.compare(bench, SEVERAL, made(bench, 0.0))
     assert [(one.arch, one.split) for one in found] == [(a, s) for a in SEVERAL for s in ("validation", "test")]
     for one in found:
@@ -75,7 +75,7 @@ def test_what_is_to_be_expected_is_what_draws_do() -> None:
     assert tool.chance_in_band(3) == pytest.approx(near.mean(), abs=0.015)
 
 
-def test_a_network_with_too_few_seeds_is_refused_before_anything_is_trained(bench: TabularBenchmark) -> None:
+def test_a_network_with_too_few_seeds_is_refused_before_anything_is_trained(bench: Benchmark) -> None:
     def never(arch: str, seed: int) -> tuple[Evaluation, Evaluation]:
         raise AssertionError("trained")
 

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from made_tables import DEEP, TWO_BY_SEED, write_made_accuracies
 
 from nasbench_rl import NasbenchError, load
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError
 from nasbench_rl.numeric import as_int, as_integers, whole_column, whole_number
 from nasbench_rl.spaces import KERNEL_SPACES
 from nasbench_rl.spaces.nsc import nsc_space
-from nasbench_rl.tabular_benchmark import TabularBenchmark
 
 IMAGES = "nsc-chain/digits@lite"
 NAMES = ("conv1", "conv3", "conv5 maxpool2")
@@ -32,12 +32,12 @@ few = settings(max_examples=60, deadline=None)
 
 
 @pytest.fixture(scope="module")
-def bench(made_tables: Path) -> TabularBenchmark:
+def bench(made_tables: Path) -> Benchmark:
     return load(TWO_BY_SEED, tables=made_tables)
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> TabularBenchmark:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
     """A task whose fidelities, 1 to 12 epochs, fit into every integer type."""
     folder = tmp_path_factory.mktemp("images")
     write_made_accuracies(folder, IMAGES, list(NAMES), seeds=3)
@@ -62,7 +62,7 @@ def forms(numbers: list[int], kind: str) -> list[Any]:
 
 @few
 @given(kind=integer_types, indices=st.lists(st.integers(0, 24), max_size=40))
-def test_indices_of_every_type_name_the_same_networks(bench: TabularBenchmark, kind: str, indices: list[int]) -> None:
+def test_indices_of_every_type_name_the_same_networks(bench: Benchmark, kind: str, indices: list[int]) -> None:
     scores = [bench.query(bench.space[i]).score for i in indices]
     given = forms(indices, kind)
     for form in given[:4] + given[5:]:
@@ -104,7 +104,7 @@ def test_nsc_rows_of_every_type_are_the_same_network(kind: str, index: int) -> N
     assert np.array_equal(space.encode_state(space.state(rows).astype(kind)), space.encode(space[index]))
 
 
-def test_categories_of_pandas_are_indices(bench: TabularBenchmark) -> None:
+def test_categories_of_pandas_are_indices(bench: Benchmark) -> None:
     names = pd.Series([arch.name for arch in bench.space] * 2)
     codes = pd.Categorical(names, categories=[arch.name for arch in bench.space])
     scores = [bench.query(name).score for name in names]
@@ -114,7 +114,7 @@ def test_categories_of_pandas_are_indices(bench: TabularBenchmark) -> None:
         assert bench.query_many(form)["score"].tolist() == scores
 
 
-def test_physical_categories_of_polars_are_indices(bench: TabularBenchmark) -> None:
+def test_physical_categories_of_polars_are_indices(bench: Benchmark) -> None:
     polars = pytest.importorskip("polars")
     names = [arch.name for arch in bench.space]
     physical = polars.Series(names, dtype=polars.Enum(names)).to_physical()
@@ -131,7 +131,7 @@ def test_physical_categories_of_polars_are_indices(bench: TabularBenchmark) -> N
     kind=integer_types, rows=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 12), st.integers(0, 2)), min_size=1)
 )
 def test_fidelities_and_seeds_of_every_type_are_the_same(
-    images: TabularBenchmark, kind: str, rows: list[tuple[int, int, int]]
+    images: Benchmark, kind: str, rows: list[tuple[int, int, int]]
 ) -> None:
     archs, fidelities, seeds = ([row[at] for row in rows] for at in range(3))
     names = [NAMES[at] for at in archs]
@@ -145,7 +145,7 @@ def test_fidelities_and_seeds_of_every_type_are_the_same(
 @few
 @given(kind=scalar_types, fidelity=st.integers(1, 12), seed=st.integers(0, 2))
 def test_one_fidelity_and_seed_of_every_type_are_the_same(
-    images: TabularBenchmark, kind: str, fidelity: int, seed: int
+    images: Benchmark, kind: str, fidelity: int, seed: int
 ) -> None:
     expected = images.query("conv3", fidelity=fidelity, seed=seed)
     effort, train_seed = as_type(fidelity, kind), as_type(seed, kind)
@@ -160,7 +160,7 @@ def test_one_fidelity_and_seed_of_every_type_are_the_same(
     steps=st.lists(st.tuples(st.sampled_from(NAMES), st.integers(1, 12)), max_size=12),
 )  # fmt: skip
 def test_a_run_charges_the_same_in_every_type(
-    images: TabularBenchmark, budget: int, seed: int, kinds: tuple[str, str, str], steps: list[tuple[str, int]]
+    images: Benchmark, budget: int, seed: int, kinds: tuple[str, str, str], steps: list[tuple[str, int]]
 ) -> None:
     plain = images.start(budget, seed)
     other = images.start(as_type(budget, kinds[0]), as_type(seed, kinds[1]))
@@ -177,7 +177,7 @@ def test_a_run_charges_the_same_in_every_type(
     assert repr(other.points) == repr(plain.points)
 
 
-def test_a_small_type_neither_wraps_around_nor_charges_more(images: TabularBenchmark) -> None:
+def test_a_small_type_neither_wraps_around_nor_charges_more(images: Benchmark) -> None:
     run = images.start(100, 0)
     run.evaluate("conv3", np.uint8(12))
     run.evaluate("conv3", np.uint8(6))
@@ -205,9 +205,7 @@ NO_NUMBERS = [True, np.bool_(True), np.array(True), 1.0, np.float32(1), np.array
 
 
 @pytest.mark.parametrize("wrong", NO_NUMBERS, ids=repr)
-def test_what_is_no_whole_number_is_refused_everywhere_alike(
-    bench: TabularBenchmark, images: TabularBenchmark, wrong: Any
-) -> None:
+def test_what_is_no_whole_number_is_refused_everywhere_alike(bench: Benchmark, images: Benchmark, wrong: Any) -> None:
     for known in (1, 50_000):  # so that the memo holds what equals a wrong key
         bench.query((1, 1), seed=1, fidelity=known if known > 1 else None)
     asks: list[Callable[[], object]] = [
@@ -240,7 +238,7 @@ def test_what_is_no_whole_number_is_refused_everywhere_alike(
 
 
 @pytest.mark.parametrize("kind", ["bool", "float16", "float64", "complex128", "datetime64[s]", "O"])
-def test_arrays_of_anything_else_are_refused(bench: TabularBenchmark, kind: str) -> None:
+def test_arrays_of_anything_else_are_refused(bench: Benchmark, kind: str) -> None:
     ones: Any = np.array([1.0, 1.0], dtype="O") if kind == "O" else np.ones(2).astype(kind)
     with pytest.raises(InvalidArchitectureError):
         bench.query_many(ones)
@@ -252,7 +250,7 @@ def test_arrays_of_anything_else_are_refused(bench: TabularBenchmark, kind: str)
 
 
 @pytest.mark.parametrize("wrong", [-1, -(2**63), 2**63, 2**64 - 1, 10**30])
-def test_numbers_outside_are_refused_by_name(bench: TabularBenchmark, wrong: int) -> None:
+def test_numbers_outside_are_refused_by_name(bench: Benchmark, wrong: int) -> None:
     def arrays() -> list[Any]:
         kind = "int64" if wrong < 0 else "uint64" if wrong < 2**64 else "O"
         return [[wrong, 1], np.array([wrong, 1], dtype=kind)]
@@ -278,7 +276,7 @@ def test_numbers_outside_are_refused_by_name(bench: TabularBenchmark, wrong: int
 # -- the memo of queries
 
 
-def test_the_memo_answers_no_equal_of_another_meaning(bench: TabularBenchmark, images: TabularBenchmark) -> None:
+def test_the_memo_answers_no_equal_of_another_meaning(bench: Benchmark, images: Benchmark) -> None:
     vectors = ((1, 1, 3, 0, 0),)
     first = bench.query((1, 1), seed=1, fidelity=50_000), images.query(vectors)
     for arch in ((True, True), (1.0, 1.0), (True, 1), (np.float64(1), 1)):
@@ -295,7 +293,7 @@ def test_the_memo_answers_no_equal_of_another_meaning(bench: TabularBenchmark, i
     assert images.query(vectors) is first[1], "rows are known again too"
 
 
-def test_the_memo_keeps_nothing_that_changes(bench: TabularBenchmark) -> None:
+def test_the_memo_keeps_nothing_that_changes(bench: Benchmark) -> None:
     torch = pytest.importorskip("torch")
     arch = torch.tensor([1, 1], dtype=torch.int8)
     assert bench.query(arch).arch == "k1-k1"

@@ -11,18 +11,18 @@ import pytest
 from made_tables import DEEP, TWO_BY_SEED
 
 from nasbench_rl import BudgetExhausted, Run, load
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import InvalidValueError, TestDataError, UncopiedError
-from nasbench_rl.tabular_benchmark import TabularBenchmark
 
 WHOLE = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def bench(made_tables: Path) -> TabularBenchmark:
+def bench(made_tables: Path) -> Benchmark:
     return load(TWO_BY_SEED, tables=made_tables)
 
 
-def test_an_evaluation_is_a_validation_score_and_is_charged(bench: TabularBenchmark) -> None:
+def test_an_evaluation_is_a_validation_score_and_is_charged(bench: Benchmark) -> None:
     run = bench.start(2 * WHOLE, seed=0)
     score = run.evaluate((3, 3))
     seeds = [bench.query((3, 3), seed=s, split="validation").score for s in (0, 2)]
@@ -30,7 +30,7 @@ def test_an_evaluation_is_a_validation_score_and_is_charged(bench: TabularBenchm
     assert run.spent == WHOLE and run.remaining == WHOLE and run.cpu_seconds == pytest.approx(200.0)
 
 
-def test_raising_the_fidelity_charges_the_difference_of_the_same_training(bench: TabularBenchmark) -> None:
+def test_raising_the_fidelity_charges_the_difference_of_the_same_training(bench: Benchmark) -> None:
     run = bench.start(WHOLE, seed=3)
     run.evaluate((2, 2), 50_000)
     run.evaluate((2, 2), 500_000)
@@ -40,7 +40,7 @@ def test_raising_the_fidelity_charges_the_difference_of_the_same_training(bench:
     assert run.cpu_seconds == pytest.approx(200.0)
 
 
-def test_a_repeated_evaluation_draws_the_next_seed_and_is_free_once_all_are_paid(bench: TabularBenchmark) -> None:
+def test_a_repeated_evaluation_draws_the_next_seed_and_is_free_once_all_are_paid(bench: Benchmark) -> None:
     run = bench.start(10 * WHOLE, seed=1)
     first, second, third = (run.evaluate((4, 4)) for _ in range(3))
     assert first != second
@@ -48,7 +48,7 @@ def test_a_repeated_evaluation_draws_the_next_seed_and_is_free_once_all_are_paid
     assert run.spent == 2 * WHOLE
 
 
-def test_noise_depends_on_seed_architecture_and_visit_alone(bench: TabularBenchmark) -> None:
+def test_noise_depends_on_seed_architecture_and_visit_alone(bench: Benchmark) -> None:
     one, two = bench.start(10 * WHOLE, 7), bench.start(10 * WHOLE, 7)
     a = [one.evaluate(x) for x in ((1, 1), (2, 2), (1, 1))]
     two.rng.random(100)
@@ -58,7 +58,7 @@ def test_noise_depends_on_seed_architecture_and_visit_alone(bench: TabularBenchm
     assert len(orders) == 2, "twenty search seeds see both validation seeds first"
 
 
-def test_over_the_budget_nothing_is_charged_or_logged(bench: TabularBenchmark) -> None:
+def test_over_the_budget_nothing_is_charged_or_logged(bench: Benchmark) -> None:
     run = bench.start(WHOLE, seed=0)
     run.evaluate((1, 1), 100_000)
     with pytest.raises(BudgetExhausted, match="900,000 remain"):
@@ -67,14 +67,14 @@ def test_over_the_budget_nothing_is_charged_or_logged(bench: TabularBenchmark) -
 
 
 @pytest.mark.parametrize("fidelity", [20_000_000, 777_777, -5])
-def test_a_wrong_fidelity_is_told_before_the_budget(bench: TabularBenchmark, fidelity: int) -> None:
+def test_a_wrong_fidelity_is_told_before_the_budget(bench: Benchmark, fidelity: int) -> None:
     run = bench.start(60_000, seed=0)
     with pytest.raises(InvalidValueError, match="is not stored"):
         run.evaluate((1, 1), fidelity)
     assert run.spent == 0 and not run.points
 
 
-def test_a_search_cannot_see_the_test_split(bench: TabularBenchmark) -> None:
+def test_a_search_cannot_see_the_test_split(bench: Benchmark) -> None:
     run = bench.start(WHOLE, seed=0)
     with pytest.raises(TestDataError):
         run.evaluate((1, 1), split="test")
@@ -85,13 +85,13 @@ def test_a_search_cannot_see_the_test_split(bench: TabularBenchmark) -> None:
     ("budget", "seed"),
     [(0, 0), (-5, 0), (WHOLE, -1), ("10x", 0), (WHOLE, None), (WHOLE, 0.5), (float("nan"), 0), (float("inf"), 0)],
 )
-def test_a_budget_that_buys_nothing_is_refused(bench: TabularBenchmark, budget: int, seed: int) -> None:
+def test_a_budget_that_buys_nothing_is_refused(bench: Benchmark, budget: int, seed: int) -> None:
     with pytest.raises(InvalidValueError):
         bench.start(budget, seed)
 
 
 @pytest.mark.parametrize("amount", [-1, -WHOLE, float("nan"), "all"])
-def test_budget_is_never_given_back(bench: TabularBenchmark, amount: float) -> None:
+def test_budget_is_never_given_back(bench: Benchmark, amount: float) -> None:
     run = bench.start(WHOLE, seed=0)
     run.evaluate((1, 1))
     with pytest.raises(InvalidValueError, match="charge"):
@@ -99,14 +99,14 @@ def test_budget_is_never_given_back(bench: TabularBenchmark, amount: float) -> N
     assert run.spent == WHOLE
 
 
-def test_a_fidelity_that_is_no_number_is_refused_and_free(bench: TabularBenchmark) -> None:
+def test_a_fidelity_that_is_no_number_is_refused_and_free(bench: Benchmark) -> None:
     run = bench.start(WHOLE, seed=0)
     with pytest.raises(InvalidValueError, match="'all' is not a number"):
         run.evaluate((1, 1), "all")  # type: ignore[arg-type]
     assert run.spent == 0
 
 
-def test_the_incumbent_is_the_best_at_the_highest_fidelity(bench: TabularBenchmark) -> None:
+def test_the_incumbent_is_the_best_at_the_highest_fidelity(bench: Benchmark) -> None:
     run = bench.start(10 * WHOLE, seed=0)
     run.evaluate((5, 5), 50_000)
     assert str(run.incumbent) == "k5-k5"
@@ -116,7 +116,7 @@ def test_the_incumbent_is_the_best_at_the_highest_fidelity(bench: TabularBenchma
     assert str(run.incumbent) == "k5-k5"
 
 
-def test_a_bad_second_seed_can_dethrone_the_incumbent(bench: TabularBenchmark) -> None:
+def test_a_bad_second_seed_can_dethrone_the_incumbent(bench: Benchmark) -> None:
     space = bench.space
     scores = {a.name: [bench.query(a, seed=s, split="validation").score for s in (0, 2)] for a in space}
     for seed in range(50):
@@ -129,7 +129,7 @@ def test_a_bad_second_seed_can_dethrone_the_incumbent(bench: TabularBenchmark) -
         assert str(run.incumbent) == best
 
 
-def test_recommend_trains_each_and_makes_the_best_the_incumbent(bench: TabularBenchmark) -> None:
+def test_recommend_trains_each_and_makes_the_best_the_incumbent(bench: Benchmark) -> None:
     run = bench.start(4 * WHOLE, seed=0)
     run.evaluate((5, 5))
     best = run.recommend([(1, 1), (3, 3), (2, 2)])
@@ -138,9 +138,9 @@ def test_recommend_trains_each_and_makes_the_best_the_incumbent(bench: TabularBe
 
 
 def test_a_search_that_repeats_what_it_paid_for_comes_to_an_end(
-    bench: TabularBenchmark, monkeypatch: pytest.MonkeyPatch
+    bench: Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nasbench_rl.run.FREE_IN_A_ROW", 10)
+    monkeypatch.setattr("nasbench_rl.budget.FREE_IN_A_ROW", 10)
     run = bench.start(100 * bench.task.max_fidelity, 0)
     with pytest.raises(BudgetExhausted, match="10 evaluations in a row"):
         while run.remaining:
@@ -148,14 +148,14 @@ def test_a_search_that_repeats_what_it_paid_for_comes_to_an_end(
     assert run.evaluate((1, 1)) == run.points[-1].score  # what still costs is still done
 
 
-def test_recommend_takes_what_the_budget_reaches(bench: TabularBenchmark) -> None:
+def test_recommend_takes_what_the_budget_reaches(bench: Benchmark) -> None:
     run = bench.start(WHOLE, seed=0)
     assert run.recommend([(1, 1), (5, 5)]).name == "k1-k1"
     with pytest.raises(BudgetExhausted):
         run.recommend([(4, 4)])
 
 
-def test_the_curve_stops_where_the_payment_does(bench: TabularBenchmark) -> None:
+def test_the_curve_stops_where_the_payment_does(bench: Benchmark) -> None:
     run = bench.start(WHOLE, seed=0)
     run.evaluate((2, 3), 150_000)
     fidelities, scores = run.curve((2, 3))
@@ -165,7 +165,7 @@ def test_the_curve_stops_where_the_payment_does(bench: TabularBenchmark) -> None
         run.curve((1, 1))
 
 
-def test_global_random_state_is_left_alone(bench: TabularBenchmark) -> None:
+def test_global_random_state_is_left_alone(bench: Benchmark) -> None:
     before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
     run = bench.start(3 * WHOLE, seed=0)
     run.evaluate(run.space.sample(run.rng))
@@ -182,7 +182,7 @@ def test_the_environment_view_pays_through_the_run(made_tables: Path) -> None:
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps, lambda run: copy.deepcopy([run])])
-def test_a_run_is_neither_copied_nor_pickled(bench: TabularBenchmark, copied: Callable[[object], object]) -> None:
+def test_a_run_is_neither_copied_nor_pickled(bench: Benchmark, copied: Callable[[object], object]) -> None:
     run = bench.start(4 * WHOLE, seed=0)
     with pytest.raises(UncopiedError, match=r"would search for free; share this run, or .*start\(budget, seed\)"):
         copied(run)
@@ -196,7 +196,7 @@ def test_a_run_is_neither_copied_nor_pickled(bench: TabularBenchmark, copied: Ca
     assert run.spent == 0 and copy.deepcopy(run.rng).random() == run.rng.random()
 
 
-def test_what_holds_a_run_may_be_copied_and_shares_it(bench: TabularBenchmark) -> None:
+def test_what_holds_a_run_may_be_copied_and_shares_it(bench: Benchmark) -> None:
     class Env:
         def __init__(self, run: Run) -> None:
             self.run, self.design = run, [1]

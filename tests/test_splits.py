@@ -25,17 +25,16 @@ from made_tables import (
 )
 
 from nasbench_rl import experiment, load, store
-from nasbench_rl.build import command, train
+from nasbench_rl.build import command, measure, train
 from nasbench_rl.build.merging import merge_command
 from nasbench_rl.errors import InvalidValueError, MissingCellError, NasbenchError
-from nasbench_rl.experiment import Search, run_search
-from nasbench_rl.judge import Judge
+from nasbench_rl.experiment import Judge, Search, run_search
 from nasbench_rl.live_benchmark import LiveBenchmark
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.splits import SPLITS
 from nasbench_rl.summary import references, table_note
-from nasbench_rl.table import Table
+from nasbench_rl.table import ScoreTable
 from nasbench_rl.task import GameTask, Task, get_task
 from nasbench_rl.training import workers
 
@@ -66,7 +65,7 @@ def made_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     def live(self: LiveBenchmark, arch: Architecture, seed: int, asked: int) -> None:
         add(self.folder, self.task, [(arch.name, seed)])
         self._fresh.add((arch.name, seed))
-        self._take_in()
+        self._reload()
 
     def build(cells: Sequence[workers.Cell], folder: Path, options: Any) -> int:
         whole = {"supernet": write_made_supernets, "darts": write_made_darts}
@@ -83,7 +82,7 @@ def made_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(LiveBenchmark, "_train", live)
     monkeypatch.setattr(train, "_train_and_say", build)
-    monkeypatch.setattr(train, "measure_latencies", latencies)
+    monkeypatch.setattr(measure, "measure_latencies", latencies)
     monkeypatch.setattr(workers, "check_ready", lambda *given: None)
 
 
@@ -162,7 +161,7 @@ def test_no_answer_changes_with_a_cell_unless_it_completes_a_seed() -> None:
     for at in order:
         cell = list(rows)[at]
         chosen.append(rows[cell])
-        table = Table(task, store.pa.concat_tables(chosen))
+        table = ScoreTable(task, store.pa.concat_tables(chosen))
         if before is not None and table.rule() == before.rule():
             for split in SPLITS:
                 for name, old, new in zip(

@@ -22,10 +22,10 @@ import numpy as np
 from baselines_readme import BASELINES, ROOT, replace_block
 
 from nasbench_rl import cli, load, provenance
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.splits import SPLITS
-from nasbench_rl.tabular_benchmark import TabularBenchmark
 
 TASK = "nsc-chain/font-letters@lite"
 ARCHS = ("maxpool2 avgpool2", "avgpool2 conv5 avgpool3 avgpool2", "conv5 conv5 avgpool3 maxpool2 conv1")
@@ -80,7 +80,7 @@ def _holds(bounds: tuple[float, float], value: float) -> bool:
     return bounds[0] <= value <= bounds[1]
 
 
-def seeds_of(bench: TabularBenchmark, arch: str) -> tuple[int, ...]:
+def seeds_of(bench: Benchmark, arch: str) -> tuple[int, ...]:
     """Train seeds of a network in the table.
 
     Raises:
@@ -99,7 +99,7 @@ def seeds_of(bench: TabularBenchmark, arch: str) -> tuple[int, ...]:
     return seeds
 
 
-def compare(bench: TabularBenchmark, archs: Sequence[str], train: Train) -> list[Compared]:
+def compare(bench: Benchmark, archs: Sequence[str], train: Train) -> list[Compared]:
     """Train each network with the first seed that the table has of none, and look up what it has.
 
     Raises:
@@ -114,7 +114,7 @@ def compare(bench: TabularBenchmark, archs: Sequence[str], train: Train) -> list
     return found
 
 
-def next_seed(bench: TabularBenchmark) -> int:
+def next_seed(bench: Benchmark) -> int:
     """The first train seed after those of the table."""
     return int(bench.table.seeds.max()) + 1
 
@@ -131,7 +131,7 @@ def train_live(task: str, folder: Path) -> Train:
     return train
 
 
-def block(bench: TabularBenchmark, found: Sequence[Compared]) -> str:
+def block(bench: Benchmark, found: Sequence[Compared]) -> str:
     """Markdown: a table, what to expect of it, and where the numbers come from."""
     rows = [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
     for one in found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from baselines_readme import ROOT, replace_block
+from baselines_readme import ROOT
 
 from nasbench_rl import store
 from nasbench_rl._utils.text import markdown_table

@@ -10,6 +10,7 @@ from nasbench_rl import cli, shards, store
 from nasbench_rl.build import latency
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.task import Task, get_task, task_ids
+from nasbench_rl.task_tables import TableSpec
 
 
 def status_command(arguments: Sequence[str]) -> int:
@@ -49,7 +50,7 @@ def status_command(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _coverage(folder: Path, task: Task, table: store.Tabled) -> tuple[str, ...]:
+def _coverage(folder: Path, task: Task, table: TableSpec) -> tuple[str, ...]:
     """Status columns of a task's table, or of its supernets'; empty when it has no cell."""
     rows = store.read_even_unlisted(folder, table)
     points = Counter(zip(rows["arch"].to_pylist(), rows["seed"].to_pylist(), strict=True))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_rl.envs.common import check_render_mode
-from nasbench_rl.envs.scores import PaidRun, RunScores
+from nasbench_rl.envs.scores import EnvRun, RunScores
 from nasbench_rl.errors import InvalidValueError, missing_extra
 from nasbench_rl.spaces.kernels import KernelSpace
 
@@ -30,7 +30,7 @@ class ArchitectureEnv(gymnasium.Env[Observation, np.int64]):
 
     metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium's own attribute)
 
-    def __init__(self, run: PaidRun, fidelity: int | None = None, *, render_mode: str | None = None) -> None:
+    def __init__(self, run: EnvRun, fidelity: int | None = None, *, render_mode: str | None = None) -> None:
         """Begin no episode yet.
 
         Args:
@@ -53,7 +53,7 @@ class ArchitectureEnv(gymnasium.Env[Observation, np.int64]):
         self._going = False
 
     @property
-    def run(self) -> PaidRun:
+    def run(self) -> EnvRun:
         """The run that pays."""
         return self._scores.run
 

@@ -3,11 +3,10 @@
 from nasbench_rl.errors import InvalidValueError
 
 ENV_ID = "nasbench_rl/NSC-v0"
-"""What ``gymnasium.make`` calls the environment of an NSC task."""
 
 
 def check_render_mode(render_mode: str | None) -> None:
-    """Raise InvalidValueError for any mode but None: a design is told in ``info``."""
+    """Raise InvalidValueError for any of Gymnasium's render modes but None."""
     if render_mode is not None:
         raise InvalidValueError(
             f"render_mode {render_mode!r}: these environments draw nothing; allowed: None. "

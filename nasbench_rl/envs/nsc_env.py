@@ -19,7 +19,7 @@ import numpy as np
 
 from nasbench_rl.envs.common import check_render_mode
 from nasbench_rl.envs.nsc_mdp import Design, Evaluate, IsValid, NscMdp, Termination
-from nasbench_rl.envs.scores import PaidRun, RunScores
+from nasbench_rl.envs.scores import EnvRun, RunScores
 from nasbench_rl.errors import InvalidValueError, missing_extra
 from nasbench_rl.spaces.nsc import NscSpace
 
@@ -73,7 +73,7 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
 
     @classmethod
     def of_run(
-        cls, run: PaidRun, fidelity: int | None = None, *, sigma: float = 0.0, tau: int | None = None,
+        cls, run: EnvRun, fidelity: int | None = None, *, sigma: float = 0.0, tau: int | None = None,
         render_mode: str | None = None,
     ) -> NscEnv:  # fmt: skip
         """The environment of a run on an NSC task; each network is charged to the run once, an invalid one too.

@@ -1,4 +1,7 @@
-"""The scores of a run as rewards. Copies of an environment share them: what they see costs what it costs."""
+"""Where the rewards of a run's environment come from, and what a copy of an environment makes of that.
+
+A copy shares it: people copy environments to look ahead, and what they see there costs what it costs.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from nasbench_rl.spaces.nsc import NscSpace
 from nasbench_rl.task import Task
 
 
-class PaidRun(Protocol):
+class EnvRun(Protocol):
     """What an environment needs of a run; see ``Run``."""
 
     task: Task
@@ -20,20 +23,22 @@ class PaidRun(Protocol):
     points: list[TrajectoryPoint]
 
     @property
-    def spent(self) -> int: ...  # noqa: D102
+    def spent(self) -> int:
+        """Budget spent so far."""
 
-    def evaluate(self, arch: ArchLike, fidelity: int | None = None) -> float: ...  # noqa: D102
+    def evaluate(self, arch: ArchLike, fidelity: int | None = None) -> float:
+        """Return a validation score, and charge it."""
 
 
 class RunScores:
-    """Validation scores that a run is charged for.
+    """Validation scores that a run is charged for. Copies share it; it is not pickled.
 
     Attributes:
         run: the run.
         fidelity: of each evaluation; None is the whole training.
     """
 
-    def __init__(self, run: PaidRun, fidelity: int | None) -> None:
+    def __init__(self, run: EnvRun, fidelity: int | None) -> None:
         """Raises InvalidValueError for a fidelity that the task has not: before an episode begins."""
         run.task.fidelity_at(fidelity)
         self.run, self.fidelity = run, fidelity

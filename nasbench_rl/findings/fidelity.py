@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import ranks
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.ranking_noise import FEWEST, halves, is_luck, kendall_draws
 from nasbench_rl.stats import Array, tails
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.task import GameTask
 
 HOLDS = 0.9
@@ -24,7 +24,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def rankings(bench: StoredBenchmark) -> pd.DataFrame:
+def rankings(bench: Benchmark) -> pd.DataFrame:
     """Return how well cheap scores of a task rank, as ``COLUMNS``; no row with fewer than ``FEWEST`` architectures.
 
     A row for each fidelity of trainings looked at early (``SHORT``) and of one-shot proxies (``PROXY``, means over

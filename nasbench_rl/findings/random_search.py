@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import ranks
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import MissingCellError
 from nasbench_rl.findings.searches import Chosen
 from nasbench_rl.improvement import (
@@ -26,7 +27,6 @@ from nasbench_rl.improvement import (
 from nasbench_rl.leaderboard.report import ALL, is_random_search
 from nasbench_rl.leaderboard.verdict import Difference, Verdict, difference, pooled, pvalue, verdict
 from nasbench_rl.stats import LEVEL, RESAMPLES, Array, percentile_interval, resampling_rng
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.summary import random_search_chances
 
 COLUMNS = (
@@ -107,7 +107,7 @@ class Comparison:
     train_seeds: int
 
 
-def compare_task(bench: StoredBenchmark, budget: int, searches: Sequence[Chosen]) -> Comparison | None:
+def compare_task(bench: Benchmark, budget: int, searches: Sequence[Chosen]) -> Comparison | None:
     """Compare every method on one task with one budget; None if the table is not complete over its space.
 
     Raises:
@@ -155,7 +155,7 @@ def frame_of(comparisons: Iterable[Comparison], approximations: dict[str, str]) 
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _outcome(bench: StoredBenchmark, one: Chosen, scores: Array) -> Outcome:
+def _outcome(bench: Benchmark, one: Chosen, scores: Array) -> Outcome:
     counts = np.zeros(len(scores), dtype=np.int64)
     for arch, count in one.chosen.items():
         if arch not in bench.table.row_of:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from nasbench_rl import files
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import TableError
 from nasbench_rl.findings import fidelity, latency, sources, spread
 from nasbench_rl.findings.random_search import Comparison, compare_task, frame_of, over_tasks
 from nasbench_rl.findings.searches import Chosen, Searches
 from nasbench_rl.loading import load
 from nasbench_rl.store import read_manifest, table_name
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.task import get_task, task_ids
 
 DIGITS = "%.6g"
@@ -95,9 +95,7 @@ def _together(frames: Iterable[pd.DataFrame], columns: tuple[str, ...]) -> pd.Da
     return pd.concat(some, ignore_index=True) if some else pd.DataFrame(columns=list(columns))
 
 
-def _against_random_search(
-    searches: Searches, benches: dict[str, StoredBenchmark], rankings: pd.DataFrame
-) -> pd.DataFrame:
+def _against_random_search(searches: Searches, benches: dict[str, Benchmark], rankings: pd.DataFrame) -> pd.DataFrame:
     groups: dict[tuple[str, int], list[Chosen]] = {}
     for one in searches.searches:
         groups.setdefault((one.task, one.budget), []).append(one)

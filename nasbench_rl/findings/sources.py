@@ -10,10 +10,10 @@ import pandas as pd
 
 from nasbench_rl import provenance, store
 from nasbench_rl.advice import how_to_make
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import RecipeMismatchError
 from nasbench_rl.findings.searches import Searches
-from nasbench_rl.stored_benchmark import StoredBenchmark
-from nasbench_rl.supernet_table import OneShot, SupernetScores
+from nasbench_rl.supernet_table import OneShot, OneShotScores
 from nasbench_rl.surrogate import surrogate_name
 from nasbench_rl.surrogate_info import SurrogateInfo, read_info
 from nasbench_rl.task import GameTask, ImageTask, get_task, task_ids
@@ -49,7 +49,7 @@ def surrogate_infos(folder: Path) -> list[SurrogateInfo]:
 
 
 def surrogate_quality(
-    infos: Iterable[SurrogateInfo], benches: Mapping[str, StoredBenchmark], tables: Mapping[str, str]
+    infos: Iterable[SurrogateInfo], benches: Mapping[str, Benchmark], tables: Mapping[str, str]
 ) -> pd.DataFrame:
     """Return ``QUALITY``: how well each surrogate guesses the test accuracy of networks that were held out.
 
@@ -75,7 +75,7 @@ def surrogate_quality(
 
 
 def tables_read(
-    folder: Path, searches: Searches, benches: Mapping[str, StoredBenchmark], infos: Iterable[SurrogateInfo]
+    folder: Path, searches: Searches, benches: Mapping[str, Benchmark], infos: Iterable[SurrogateInfo]
 ) -> pd.DataFrame:
     """Return ``TABLES``: a row for every table that was read, and one for the searches that were run on them."""
     rows = [_of_task(folder, bench) for bench in benches.values()] + _side_tables(folder)
@@ -90,7 +90,7 @@ def tables_read(
     return pd.DataFrame([*listed, {"table": "searches", "holds": f"searches: {count}", **made}], columns=list(TABLES))
 
 
-def _of_task(folder: Path, bench: StoredBenchmark) -> dict[str, Any]:
+def _of_task(folder: Path, bench: Benchmark) -> dict[str, Any]:
     table = bench.table
     return {
         **_made(folder, bench.task),
@@ -115,7 +115,7 @@ def _side_tables(folder: Path) -> list[dict[str, Any]]:
         )  # fmt: skip
         for table, family, unit in one_shot:
             if store.table_name(table) in listed:
-                scores = SupernetScores(task, store.read_table(folder, table), family)
+                scores = OneShotScores(task, store.read_table(folder, table), family)
                 made = {"holds": f"{unit}: {len(scores.seeds)}", "cpu_hours": float(scores.cpu_seconds.sum()) / 3600}
                 found.append({**_made(folder, table), **made})
     return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.ranking_noise import FEWEST, trained_scores
 from nasbench_rl.stats import Array
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.task import GameTask
 from nasbench_rl.variance import Components, one_way, two_way
 
@@ -20,7 +20,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def components(bench: StoredBenchmark) -> pd.DataFrame:
+def components(bench: Benchmark) -> pd.DataFrame:
     """Return the variance components of a task, as ``COLUMNS``; no row with fewer than ``FEWEST`` architectures.
 
     A row for each fidelity of single trainings (one-way random effects: architecture, and what the train seed makes of

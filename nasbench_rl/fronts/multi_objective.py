@@ -21,9 +21,9 @@ import pandas as pd
 
 from nasbench_rl import stats
 from nasbench_rl._utils.typing import Floats, Ints
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import MissingCellError
 from nasbench_rl.records import RESOURCES, Resource
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.summary import Tables, distinct
 
 MARGIN = 0.1
@@ -81,7 +81,7 @@ class Objectives:
     costs: Floats
     scores: Floats
     resource: Resource
-    bench: StoredBenchmark
+    bench: Benchmark
     _known: dict[Members, float] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -134,7 +134,7 @@ def _scaled(values: Floats) -> Floats:
     return np.ones_like(values) if low == high else (values - low) / (high - low)
 
 
-def objectives(bench: StoredBenchmark | None, resource: Resource) -> Objectives | None:
+def objectives(bench: Benchmark | None, resource: Resource) -> Objectives | None:
     """Collect both objectives of a task.
 
     Of a space too large for a table (NSC) they are those of the networks trained, as far as the resource is known.
@@ -154,7 +154,7 @@ def objectives(bench: StoredBenchmark | None, resource: Resource) -> Objectives 
     return Objectives(names, costs[known], scores[known], resource, bench)
 
 
-def _cost(bench: StoredBenchmark, name: str, resource: Resource) -> float:
+def _cost(bench: Benchmark, name: str, resource: Resource) -> float:
     """NaN for a latency that was not measured."""
     try:
         return bench.resource(name, resource)

@@ -10,10 +10,10 @@ import numpy as np
 from nasbench_rl import store
 from nasbench_rl._utils.text import show
 from nasbench_rl._utils.typing import Bools
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import TableError
 from nasbench_rl.loading import load
 from nasbench_rl.ranking_noise import Halves, halves
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.task import get_task, task_ids
 
 
@@ -71,7 +71,7 @@ def table_facts(tables: str | None = None) -> list[TableFacts]:
     return [facts_of(load(id_, tables=folder)) for id_, count in cells.items() if count]
 
 
-def facts_of(bench: StoredBenchmark) -> TableFacts:
+def facts_of(bench: Benchmark) -> TableFacts:
     """Collect the facts of one table."""
     task, table = bench.task, bench.table
     cells = int(table.complete.sum())

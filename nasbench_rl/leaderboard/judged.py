@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl._utils.typing import Floats, Ints
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.improvement import Outcome, Reference
 from nasbench_rl.ranking_noise import ranks_by_luck
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.summary import Tables, final_rows, random_search_chances, references
 from nasbench_rl.task import Task
 
@@ -42,7 +42,7 @@ class JudgedTask:
         reference: random search over the whole space, exact where the table is complete, else as it was run, else None.
     """
 
-    bench: StoredBenchmark
+    bench: Benchmark
     runs: pd.DataFrame
     final: pd.DataFrame
     budget: int
@@ -126,7 +126,7 @@ def judge(task: str, runs: pd.DataFrame, tables: Tables) -> JudgedTask | None:
     return JudgedTask(bench, runs, final, budget, names, scores, reference)
 
 
-def _random_search(bench: StoredBenchmark, names: list[str], budget: int, final: pd.DataFrame) -> Reference | None:
+def _random_search(bench: Benchmark, names: list[str], budget: int, final: pd.DataFrame) -> Reference | None:
     chances = random_search_chances(bench, budget)
     if chances is not None:
         return Reference(chances[-1])

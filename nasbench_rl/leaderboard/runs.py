@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError
 from nasbench_rl.judge import Judge
 from nasbench_rl.leaderboard.runs_schema import ADDED_LATER, COLUMNS, RUN, read_runs
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.summary import Tables
 from nasbench_rl.task import Task, get_task
 
@@ -97,7 +97,7 @@ def _again(task: Task, rows: pd.DataFrame, budget: int) -> str:
 
 
 def _check_table(
-    path: Path, task: Task, rows: pd.DataFrame, bench: StoredBenchmark | None, first: dict[str, tuple[Path, int, str]]
+    path: Path, task: Task, rows: pd.DataFrame, bench: Benchmark | None, first: dict[str, tuple[Path, int, str]]
 ) -> None:
     start = rows.iloc[0]
     known = first.setdefault(task.id, (path, int(start["budget"]), str(start["table"])))
@@ -122,7 +122,7 @@ def _check_budget(path: Path, task: Task, rows: pd.DataFrame, first: dict[str, t
         )
 
 
-def _check_scores(path: Path, rows: pd.DataFrame, bench: StoredBenchmark) -> None:
+def _check_scores(path: Path, rows: pd.DataFrame, bench: Benchmark) -> None:
     """Refuse scores, test scores and regrets that are not the table's."""
     judge = Judge(bench)
     try:
@@ -145,7 +145,7 @@ def _check_scores(path: Path, rows: pd.DataFrame, bench: StoredBenchmark) -> Non
             )
 
 
-def _validation_scores(rows: pd.DataFrame, bench: StoredBenchmark) -> pd.Series:
+def _validation_scores(rows: pd.DataFrame, bench: Benchmark) -> pd.Series:
     """Return what the table says of each evaluation; 0 for a network that does not exist."""
     asked = ["arch", "fidelity", "train_seed"]
     once = rows.loc[rows["source"] != "invalid", asked].drop_duplicates()

@@ -23,12 +23,12 @@ import pandas as pd
 from rich.progress import Progress
 
 from nasbench_rl import cli, files, processes, unfinished
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.envs.nsc_mdp import Action, actions_of
 from nasbench_rl.errors import LostWorkerError, NasbenchError, TableError, tables_option
 from nasbench_rl.loading import load
 from nasbench_rl.method import get_method
 from nasbench_rl.spaces.nsc import NscSpace
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.task import get_task
 
 WINDOW = 50
@@ -59,7 +59,7 @@ class Trial:
     trace_entropy: bool = False
 
 
-def play(trial: Trial, seed: int, bench: StoredBenchmark) -> tuple[pd.DataFrame, dict[str, Any]]:
+def play(trial: Trial, seed: int, bench: Benchmark) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Run a trial.
 
     Returns:
@@ -89,7 +89,7 @@ def _read_entropy(path: Path) -> np.ndarray[Any, Any]:
     return entropy
 
 
-def _facts(steps: pd.DataFrame, bench: StoredBenchmark) -> dict[str, Any]:
+def _facts(steps: pd.DataFrame, bench: Benchmark) -> dict[str, Any]:
     """Count what a trial asked for and found; ``cpu_hours`` are of the trainings of its measured networks."""
     asked = steps[steps["source"] != ""].drop_duplicates("arch")
     count = asked["source"].value_counts()

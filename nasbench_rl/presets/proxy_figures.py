@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from nasbench_rl import plots
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.proxy_quality import PROXY, SHORT, games_of, mean_taus, proxy_taus
-from nasbench_rl.stored_benchmark import StoredBenchmark
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def draw(taus: pd.DataFrame, task: str) -> Figure:
     return figure
 
 
-def write(benches: list[StoredBenchmark], out: Path) -> tuple[pd.DataFrame, list[Path]]:
+def write(benches: list[Benchmark], out: Path) -> tuple[pd.DataFrame, list[Path]]:
     """Write a figure for each task to ``out``; return all rows of ``proxy_taus`` and the paths."""
     taus = pd.concat([proxy_taus(bench) for bench in benches], ignore_index=True)
     written = []

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from nasbench_rl import cli, files, plots, store, unfinished
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.experiment import Search
 from nasbench_rl.loading import load
@@ -37,7 +38,6 @@ from nasbench_rl.presets.rl_agents_protocol import (
 )
 from nasbench_rl.published import published
 from nasbench_rl.spaces import NATURE_CNN
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.task import GameTask
 
 
@@ -99,7 +99,7 @@ def unmoved_finalists(runs: pd.DataFrame) -> dict[str, float]:
     return shares
 
 
-def chosen(runs: pd.DataFrame, bench: StoredBenchmark, metric: str) -> dict[str, list[str]]:
+def chosen(runs: pd.DataFrame, bench: Benchmark, metric: str) -> dict[str, list[str]]:
     """Return what each run on a task would: of those it trained wholly, the best by a metric of these trainings.
 
     Args:
@@ -162,7 +162,7 @@ def table_one(runs: pd.DataFrame, tasks: Sequence[str], tables: str | None) -> p
     return pd.DataFrame(rows)
 
 
-def found_by(runs: pd.DataFrame, bench: StoredBenchmark) -> dict[str, Found]:
+def found_by(runs: pd.DataFrame, bench: Benchmark) -> dict[str, Found]:
     """Return what ENAS and SPOS found on a task, as far as they ran there."""
     by_method = chosen(runs, bench, "return_all")
     found = {}
@@ -209,7 +209,7 @@ def best_architectures(runs: pd.DataFrame, tasks: Sequence[str], tables: str | N
     return pd.DataFrame(rows, columns=columns)
 
 
-def draw_histograms(runs: pd.DataFrame, task: str, bench: StoredBenchmark, out: Path) -> list[Path]:
+def draw_histograms(runs: pd.DataFrame, task: str, bench: Benchmark, out: Path) -> list[Path]:
     """Draw Figure 4: reward means of all architectures, with all that each method found marked, the best by a line."""
     figure = plots.histogram(
         bench.table.view("test", "return_all").mean[:, -1], {},

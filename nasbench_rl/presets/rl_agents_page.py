@@ -13,12 +13,12 @@ from scipy import stats
 
 from nasbench_rl._utils.templates import render
 from nasbench_rl._utils.text import NONE, fixed, plus_minus
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.presets import rl_agents_protocol as protocol
 from nasbench_rl.presets.rl_agents_protocol import METRICS, PUBLISHED_ROWS
 from nasbench_rl.provenance import code_version, machine
 from nasbench_rl.proxy_quality import PROXY, games_of, mean_proxy, mean_taus
 from nasbench_rl.ranking_noise import splits_agreement
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.summary import table_note
 from nasbench_rl.task import GameTask, Task
 
@@ -70,7 +70,7 @@ class Found:
 
 def page(
     tables: Sequence[Table], found: Mapping[str, Mapping[str, Found]], table: pd.DataFrame, taus: pd.DataFrame,
-    unmoved: Mapping[str, float], benches: Sequence[StoredBenchmark], images: Sequence[Path], runs: pd.DataFrame,
+    unmoved: Mapping[str, float], benches: Sequence[Benchmark], images: Sequence[Path], runs: pd.DataFrame,
 ) -> str:  # fmt: skip
     """Return the page.
 
@@ -186,7 +186,7 @@ def interval(values: pd.Series) -> tuple[float, float]:
     return max(-1.0, float(low)), min(1.0, float(high))
 
 
-def proxy_numbers(bench: StoredBenchmark, taus: pd.DataFrame) -> dict[str, Any]:
+def proxy_numbers(bench: Benchmark, taus: pd.DataFrame) -> dict[str, Any]:
     """Say whether the proxies of whole fits rank at all, and how well whole trainings of other seeds do."""
     rows = taus[(taus["task"] == bench.task.id) & (taus["what"] == PROXY)]
     end = rows[rows["fidelity"] == rows["fidelity"].max()]["tau"]

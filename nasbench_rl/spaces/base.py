@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,18 @@ from nasbench_rl.errors import IndexOutsideError, InvalidArchitectureError, NotE
 from nasbench_rl.numeric import whole_number
 
 ArchLike: TypeAlias = "Architecture | str | tuple[Any, ...] | list[Any] | np.ndarray[Any, Any]"
+
+
+class Size(Protocol):
+    """How large a network is."""
+
+    @property
+    def params(self) -> int:
+        """Trainable parameters."""
+
+    @property
+    def flops(self) -> int:
+        """2 x multiply-accumulates of one forward pass of one observation or image."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 
-from nasbench_rl.benchmark import Mode
+from nasbench_rl.benchmark import Benchmark, Mode
 from nasbench_rl.errors import MissingCellError, NasbenchError, TableError, TestDataError
 from nasbench_rl.loading import load
 from nasbench_rl.method import Method, configuration
 from nasbench_rl.spaces.base import size_of
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.testing.paid import only_paid_scores
 from nasbench_rl.testing.watch import (
     OLDER_PROCESSOR,
@@ -78,17 +77,17 @@ class MethodContract:
         _check_call(method)
         return method
 
-    def _benchmarks(self) -> list[StoredBenchmark]:
+    def _benchmarks(self) -> list[Benchmark]:
         ids = list(self.tasks) or complete_tasks(self.tables)
         if not ids:
             pytest.skip("no task is trained completely in these tables; give the contract `tasks` or `tables`")
         return [load(id_, self.mode, self.tables) for id_ in ids]
 
-    def _search(self, bench: StoredBenchmark, trainings: int, seed: int = 0) -> WatchedRun:
+    def _search(self, bench: Benchmark, trainings: int, seed: int = 0) -> WatchedRun:
         method = self._method()
         return or_skip(lambda: search(method, bench, trainings * bench.task.max_fidelity, seed))
 
-    def _attempt(self, bench: StoredBenchmark, budget: int) -> tuple[WatchedRun, NasbenchError | None]:
+    def _attempt(self, bench: Benchmark, budget: int) -> tuple[WatchedRun, NasbenchError | None]:
         """A search, and how it ended: by itself, in BudgetExhausted, or in a line that says what the method needs."""
         run = WatchedRun(bench, budget, 0)
         return run, self._end_of(run)
@@ -102,7 +101,7 @@ class MethodContract:
                 return error
         return None
 
-    def _home(self) -> StoredBenchmark:
+    def _home(self) -> Benchmark:
         """The task with the smallest space among those that the method does not refuse.
 
         A method that wants data beside the tasks' tables, such as supernets, is skipped where no task has them.

@@ -7,18 +7,21 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from nasbench_rl import store, weight_sharing
+from nasbench_rl import store
+from nasbench_rl.benchmark import Benchmark, TabularBenchmark
+from nasbench_rl.budget import Budget
 from nasbench_rl.records import Evaluation
 from nasbench_rl.run import Run
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.surrogate import Surrogate
-from nasbench_rl.table import Table
+from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
+from nasbench_rl.table import ScoreTable
+from nasbench_rl.weight_sharing import WeightSharing
 
-_PAYING = ((Run, "evaluate"), (Run, "curve"), (Run, "darts"), (Run, "resource"), (weight_sharing, "_stored"))
-"""Where a run reads for its method what it charges, or what costs nothing to know; the run is their first argument."""
+_PAYING = ((Run, "evaluate"), (Run, "curve"), (Run, "darts"), (Run, "resource"), (WeightSharing, "_stored"))
+"""Where a run reads for its method what it charges, or what costs nothing to know."""
 _READING = (
-    (Table, "view", "its benchmark's table"),
-    (StoredBenchmark, "supernets", "its benchmark's supernets"),
+    (ScoreTable, "view", "its benchmark's table"),
+    (Benchmark, "supernets", "its benchmark's supernets"),
     (Surrogate, "_guess", "its benchmark's surrogate"),
     (store, "read_table", "a table that it loads itself"),
     (store, "read_with_digest", "a table that it loads itself"),
@@ -41,11 +44,11 @@ class _Account:
         """A patch inside which what is read is the run's own."""
         before = getattr(owner, name)
 
-        def method(run: Run, *args: Any, **options: Any) -> Any:
-            mine = run is self._run
+        def method(payer: Run | WeightSharing, *args: Any, **options: Any) -> Any:
+            mine = payer is self._run or (isinstance(payer, WeightSharing) and payer._budget is self._run._budget)
             self._depth += mine
             try:
-                return before(run, *args, **options)
+                return before(payer, *args, **options)
             finally:
                 self._depth -= mine
 
@@ -65,39 +68,39 @@ class _Account:
         if not self._depth:
             self.free.append(what)
 
-    def querying(self) -> Any:
+    def querying(self, kind: type[Benchmark]) -> Any:
         """A patch that notes which trainings are read, and how far."""
-        before = StoredBenchmark.query
+        before = kind.query
 
-        def query(bench: StoredBenchmark, *args: Any, seed: int | None = None, **options: Any) -> Evaluation:
+        def query(bench: Benchmark, *args: Any, seed: int | None = None, **options: Any) -> Evaluation:
             self._note("its benchmark's scores, or those of another run or benchmark")
             found = before(bench, *args, seed=seed, **options)
             self._read[found.arch, seed] = max(found.fidelity, self._read.get((found.arch, seed), 0))
             return found
 
-        return patch.object(StoredBenchmark, "query", query)
+        return patch.object(kind, "query", query)
 
     def charging(self) -> Any:
         """A patch that adds up what the run charges."""
-        before = Run.charge
+        before = Budget.charge
 
-        def charge(run: Run, amount: int, cpu_seconds: float = 0.0) -> None:
-            before(run, amount, cpu_seconds)
-            self._charged += amount if run is self._run else 0
+        def charge(budget: Budget, amount: int, cpu_seconds: float = 0.0) -> None:
+            before(budget, amount, cpu_seconds)
+            self._charged += amount if budget is self._run._budget else 0
 
-        return patch.object(Run, "charge", charge)
+        return patch.object(Budget, "charge", charge)
 
     def columns(self) -> Any:
         """A patch that notes who takes a table's arrays themselves."""
 
-        def get(table: Table) -> Any:
+        def get(table: ScoreTable) -> Any:
             self._note("the arrays of its benchmark's table")
             return table.__dict__["columns"]
 
-        def put(table: Table, columns: Any) -> None:
+        def put(table: ScoreTable, columns: Any) -> None:
             table.__dict__["columns"] = columns
 
-        return patch.object(Table, "columns", property(get, put), create=True)
+        return patch.object(ScoreTable, "columns", property(get, put), create=True)
 
     def settle(self) -> None:
         """Compare what was charged with what the run says, and with the trainings that it read."""
@@ -120,7 +123,8 @@ def only_paid_scores(run: Run) -> Iterator[list[str]]:
     with ExitStack() as stack:
         patches = [account.paying(*paying) for paying in _PAYING]
         patches += [account.reading(*reading) for reading in _READING]
-        for patched in (*patches, account.querying(), account.charging(), account.columns()):
+        patches += [account.querying(kind) for kind in (TabularBenchmark, SurrogateBenchmark)]
+        for patched in (*patches, account.charging(), account.columns()):
             stack.enter_context(patched)
         yield account.free
     account.settle()

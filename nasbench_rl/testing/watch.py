@@ -17,6 +17,8 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
+from nasbench_rl.benchmark import Benchmark, TabularBenchmark
+from nasbench_rl.budget import Budget
 from nasbench_rl.coverage import tasks
 from nasbench_rl.errors import (
     BudgetExhausted,
@@ -28,9 +30,9 @@ from nasbench_rl.method import Method
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.run import Run
 from nasbench_rl.spaces.base import ArchLike, size_of
-from nasbench_rl.stored_benchmark import StoredBenchmark
 from nasbench_rl.surrogate import Surrogate
-from nasbench_rl.table import Table, View
+from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
+from nasbench_rl.table import ScoreTable, View
 from nasbench_rl.task import get_task
 
 SECONDS = 120
@@ -43,21 +45,31 @@ without them; what does not know the names ignores them."""
 Made = TypeVar("Made")
 
 
-class WatchedRun(Run):
-    """A run that keeps accounts of its own and stops a search that goes on for nothing."""
+class WatchedBudget(Budget):
+    """A budget that keeps accounts of its own."""
 
-    def __init__(self, benchmark: StoredBenchmark, budget: int, seed: int) -> None:
-        """As ``Run``."""
-        super().__init__(benchmark, budget, seed)
-        self.charged = 0
-        self._uncharged = 0
+    charged = uncharged = 0
 
     def charge(self, amount: int, cpu_seconds: float = 0.0) -> None:
-        """As ``Run.charge``."""
+        """As ``Budget.charge``."""
         super().charge(amount, cpu_seconds)
         self.charged += amount
         if amount:
-            self._uncharged = 0
+            self.uncharged = 0
+
+
+class WatchedRun(Run):
+    """A run that keeps accounts of its own and stops a search that goes on for nothing."""
+
+    def __init__(self, benchmark: Benchmark, budget: int, seed: int) -> None:
+        """As ``Run``."""
+        super().__init__(benchmark, budget, seed)
+        self._watched = self._budget = WatchedBudget(self.budget, self.task.fidelity_unit)
+
+    @property
+    def charged(self) -> int:
+        """What was charged, whatever the run says."""
+        return self._watched.charged
 
     def evaluate(
         self,
@@ -69,8 +81,8 @@ class WatchedRun(Run):
     ) -> float:
         """As ``Run.evaluate``; fails after too many evaluations in a row that charged nothing."""
         limit = FREE_VISITS * min(size_of(self.space), 1000)
-        self._uncharged += 1
-        if self._uncharged > limit:  # by pytest.fail, as in time_limit
+        self._watched.uncharged += 1
+        if self._watched.uncharged > limit:  # by pytest.fail, as in time_limit
             pytest.fail(
                 f"{limit:,} evaluations in a row charged nothing and the search goes on with {self.remaining:,} of "
                 f"{self.budget:,} {self.task.fidelity_unit} left: let it end when BudgetExhausted is raised, and when "
@@ -79,7 +91,7 @@ class WatchedRun(Run):
         return super().evaluate(arch, fidelity, inherit=inherit, split=split)
 
 
-def search(method: Method, benchmark: StoredBenchmark, budget: int, seed: int) -> WatchedRun:
+def search(method: Method, benchmark: Benchmark, budget: int, seed: int) -> WatchedRun:
     """One search, as ``compare`` runs it; ``BudgetExhausted`` is the normal end.
 
     Raises:
@@ -99,23 +111,28 @@ def search(method: Method, benchmark: StoredBenchmark, budget: int, seed: int) -
 def sealed_test_split() -> Iterator[list[str]]:
     """Inside, whoever reads the test split gets a TestDataError; yields the list of what was tried."""
     tried: list[str] = []
-    view_before, query_before = Table.view, StoredBenchmark.query
+    view_before = ScoreTable.view
     guess_before = Surrogate._guess
 
     def refuse(what: str) -> TestDataError:
         tried.append(what)
         return TestDataError(f"a search sees the validation split only; it tried to read {what}")
 
-    def view(self: Table, split: Split, metric: str | None = None) -> View:
+    def view(self: ScoreTable, split: Split, metric: str | None = None) -> View:
         found = view_before(self, split, metric)
         if split == "test" or (self.single_seed and found.column == view_before(self, "test").column):
             raise refuse(f"{found.column} of the {split} split of {self.task.id}")
         return found
 
-    def query(self: StoredBenchmark, arch: ArchLike, *, split: Split = "test", **rest: Any) -> Evaluation:
-        if split == "test":  # a cached record is given out without a look into the table
-            raise refuse(f"the test split of {self.task.id} by a query")
-        return query_before(self, arch, split=split, **rest)
+    def sealed(kind: type[Benchmark]) -> Any:
+        before = kind.query
+
+        def query(self: Benchmark, arch: ArchLike, *, split: Split = "test", **rest: Any) -> Evaluation:
+            if split == "test":  # a cached record is given out without a look into the table
+                raise refuse(f"the test split of {self.task.id} by a query")
+            return before(self, arch, split=split, **rest)
+
+        return patch.object(kind, "query", query)
 
     def guess(self: Surrogate, archs: Sequence[ArchLike], split: Split, fidelities: Sequence[int]) -> Any:
         if split == "test":
@@ -123,8 +140,9 @@ def sealed_test_split() -> Iterator[list[str]]:
         return guess_before(self, archs, split, fidelities)
 
     with (
-        patch.object(Table, "view", view),
-        patch.object(StoredBenchmark, "query", query),
+        patch.object(ScoreTable, "view", view),
+        sealed(TabularBenchmark),
+        sealed(SurrogateBenchmark),
         patch.object(Surrogate, "_guess", guess),
     ):
         yield tried

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nasbench_rl.store import Tabled
+from nasbench_rl.schemas import TableSpec
 from nasbench_rl.task import get_task
 
 SUPERNET, DARTS = "supernet", "darts"
@@ -26,7 +26,7 @@ class Cell:
         return cell_name(self.arch, self.seed)
 
     @property
-    def table(self) -> Tabled:
+    def table(self) -> TableSpec:
         """The table it goes into: the task's own, or that of its supernets or differentiable searches."""
         task = get_task(self.task)
         return next((table for table in task.tables if table.family == self.arch), task)

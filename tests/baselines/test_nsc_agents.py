@@ -19,7 +19,7 @@ from made_images import TASK, made_folder, made_rows  # noqa: E402
 from toy_task import ToyBenchmark, searched  # noqa: E402
 
 from nasbench_rl import Run, get_method, load  # noqa: E402
-from nasbench_rl.benchmark import Benchmark, TabularBenchmark  # noqa: E402
+from nasbench_rl.benchmark import Benchmark  # noqa: E402
 from nasbench_rl.errors import InvalidValueError  # noqa: E402
 from nasbench_rl.method import Method  # noqa: E402
 from nasbench_rl.surrogate import Surrogate  # noqa: E402
@@ -36,7 +36,7 @@ AGENTS = [MetaA2c, A2c, Dqn, RandomSearch]
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> TabularBenchmark:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
     rows = made_rows(depth=2)
     folder = made_folder(tmp_path_factory.mktemp("tables"), rows)
     options = SurrogateOptions(members=2, trees=15)
@@ -100,7 +100,7 @@ print([point.arch for point in run.points], torch.backends.cpu.get_cpu_capabilit
 
 
 @pytest.mark.parametrize("name", ["meta_a2c", "dqn"])
-def test_another_kind_of_processor_learns_the_same_policy(bench: TabularBenchmark, name: str, tmp_path: Path) -> None:
+def test_another_kind_of_processor_learns_the_same_policy(bench: Benchmark, name: str, tmp_path: Path) -> None:
     """What rounds otherwise must not grow: in single precision weights part here by 1e-6, and actions later."""
     found, weights = [], []
     for kind, instructions in (("this", {}), ("older", OLDER_PROCESSOR)):

@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nasbench_rl import load
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.provenance import code_version, machine
-from nasbench_rl.tabular_benchmark import TabularBenchmark
 
 TASK = "minatar-ss1/breakout@lite"
 
@@ -35,7 +35,7 @@ def per_call(call: Callable[[], object], number: int, repeats: int = 7) -> float
     return min(timeit.repeat(call, number=number, repeat=repeats)) / number
 
 
-def syne_tune_seconds(bench: TabularBenchmark) -> float:
+def syne_tune_seconds(bench: Benchmark) -> float:
     """Of one ``BlackboxTabular.objective_function`` on the table's (architectures, seeds, fidelities)."""
     import syne_tune.config_space as cs
     from syne_tune.blackbox_repository.blackbox_tabular import BlackboxTabular
@@ -57,7 +57,7 @@ def syne_tune_seconds(bench: TabularBenchmark) -> float:
     return per_call(lambda: blackbox.objective_function(configuration, fidelity, seed=seed), 2000)
 
 
-def gather_ratio(bench: TabularBenchmark) -> tuple[float, float]:
+def gather_ratio(bench: Benchmark) -> tuple[float, float]:
     """(seconds of ``query_many`` of a million, seconds of NumPy's bare gather of the same columns)."""
     rows = np.random.default_rng(0).integers(0, len(bench.space), 1_000_000)
     at = np.full(len(rows), len(bench.table.fidelities) - 1)

@@ -64,7 +64,7 @@ def flip_shards(scratch: Path, count: int, rng: np.random.Generator, counts: Cou
         victim.write_bytes(flipped(victim.read_bytes(), rng))
         counts["shards, read", outcome(store.read_parquet, victim, store.SCHEMAS["rl"])] += 1
         counts["shards, merge", outcome(merge, source, merged)] += 1
-        counts["shards, fold", outcome(shards.fold, source, TASK)] += 1
+        counts["shards, fold", outcome(shards.commit_shards, source, TASK)] += 1
         if len(store.cells_of(store.read_table(source, TASK))) != len(ARCHS) - 1:
             counts["shards, fold", "LOST A HEALTHY ONE, OR TOOK THE OTHER"] += 1
         for made in (source, merged):
