@@ -26,8 +26,8 @@ from nasbench_rl.numeric import EXACT, as_int, as_integers
 from nasbench_rl.records import RESOURCES, Evaluation, Resource, Split
 from nasbench_rl.run import Inheritance, Run
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
-from nasbench_rl.supernet_table import OneShot, SupernetScores, read_supernets
-from nasbench_rl.table import Table
+from nasbench_rl.supernet_table import OneShot, OneShotScores, read_supernets
+from nasbench_rl.table import ScoreTable
 from nasbench_rl.task import Task
 from nasbench_rl.weight_sharing import FreshSupernet, OnUpdate, SamplePath
 
@@ -104,7 +104,7 @@ class Benchmark(ABC):
     mode: ClassVar[Mode]
     trains: ClassVar[bool] = False
     folder: Path
-    table: Table
+    table: ScoreTable
     _measured: Latencies | None = None
     _sha256 = ""
     _named: str | os.PathLike[str] | None = None
@@ -123,8 +123,8 @@ class Benchmark(ABC):
 
     def _take(self, rows: pa.Table) -> None:
         """Answer from these rows."""
-        self.table = Table(self.task, rows, folder=self._named)
-        self._one_shot: dict[OneShot, SupernetScores] = {}
+        self.table = ScoreTable(self.task, rows, folder=self._named)
+        self._one_shot: dict[OneShot, OneShotScores] = {}
 
     def close(self) -> None:  # noqa: B027 (nothing to do but in live mode)
         """Put what was trained into its table; the benchmark can still be used."""
@@ -153,7 +153,7 @@ class Benchmark(ABC):
             arch: a tuple of choices ``(3, 3)``, a canonical string ``"k3-k3"`` or an Architecture.
             fidelity: training effort in the task's unit; None is the whole training.
             seed: one train seed of the split; None is the mean over those that every architecture has, and train
-                seed 0 while none is complete (``Table.seeds_behind``).
+                seed 0 while none is complete (``ScoreTable.seeds_behind``).
             split: ``"test"`` (what reports use) or ``"validation"`` (what searches see).
             metric: a stored metric; None is the task's.
 
@@ -280,7 +280,7 @@ class Benchmark(ABC):
         """Return what scores the children of one run that inherit weights."""
         return FromScratch(self)
 
-    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
+    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> OneShotScores:
         """Return the proxy scores of stored supernets; live mode first fits that of ``seed`` when it is not there.
 
         Args:

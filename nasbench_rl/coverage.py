@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nasbench_rl import store
 from nasbench_rl.errors import TableError
 from nasbench_rl.spaces.base import size_of
-from nasbench_rl.table import Table
+from nasbench_rl.table import ScoreTable
 from nasbench_rl.task import Task, get_task, task_ids
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def split_rules(folder: Path, tasks: Iterable[Task]) -> dict[str, str]:
-    """How validation and test scores are held apart, in words (``Table.rule``), of every task of agents with a table.
+    """Return, by task of agents with a table, how validation and test scores are held apart (``ScoreTable.rule``).
 
     A table that cannot be read is left out: whoever needs its rows says so.
     """
     rules = {}
     for task in (task for task in tasks if not task.splits.in_words):
         with suppress(TableError):
-            table = Table(task, store.read_table(folder, task))
+            table = ScoreTable(task, store.read_table(folder, task))
             if table.complete.any():
                 rules[task.id] = table.rule()
     return rules
@@ -49,7 +49,7 @@ def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
         seeds = entry.train_seeds if entry else ()
         if task.splits.in_words:
             split = task.splits.in_words
-        elif len(seeds) > 1 and not Table(task, store.read_table(folder, task)).single_seed:
+        elif len(seeds) > 1 and not ScoreTable(task, store.read_table(folder, task)).single_seed:
             split = "even and odd train seeds"
         else:
             split = "one seed: test = return_eval of fresh games" if entry else ""

@@ -22,7 +22,7 @@ from nasbench_rl.numeric import whole_column, whole_number
 from nasbench_rl.paths import user_folder
 from nasbench_rl.records import Evaluation, Source, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
-from nasbench_rl.supernet_table import OneShot, SupernetScores
+from nasbench_rl.supernet_table import OneShot, OneShotScores
 from nasbench_rl.task import Task, get_task, task_ids
 from nasbench_rl.training import workers
 from nasbench_rl.weight_sharing import Floats, OnUpdate, SamplePath
@@ -93,7 +93,7 @@ class LiveBenchmark(Benchmark):
 
         It is trained to its end, whatever the fidelity, so that it answers every later question, and the answer is what
         tabular mode gives on the same folder. A warning says when a training completes a train seed over the space
-        and changes by that what scores are made of (``Table.rule``).
+        and changes by that what scores are made of (``ScoreTable.rule``).
         """
         architecture = self.space.parse(arch)
         view, at = self.table.view(split, metric), self.task.fidelity_at(fidelity)  # all that is wrong, before training
@@ -234,7 +234,7 @@ class LiveBenchmark(Benchmark):
             self._fresh.update(cells_done)
             self._reload()
 
-    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
+    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> OneShotScores:
         """See ``Benchmark.supernets``."""
         known = super().supernets(family=family)
         seed = None if seed is None else whole_number("search seed", seed, "0, 1, 2, …", least=0)

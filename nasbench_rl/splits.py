@@ -14,7 +14,7 @@ class SplitRule(ABC):
     Attributes:
         same_trainings: whether one training has a score of both splits.
         nothing: the score of a search that found no network.
-        in_words: the rule of every table, empty where it depends on the table (``Table.rule``).
+        in_words: the rule of every table, empty where it depends on the table (``ScoreTable.rule``).
     """
 
     same_trainings: ClassVar[bool]

@@ -23,7 +23,7 @@ OneShot = Literal["supernet", "darts"]
 _SCORE: dict[str, str] = {"supernet": "proxy", "darts": "probability"}
 
 
-class SupernetScores:
+class OneShotScores:
     """The stored supernets of a task, or its differentiable searches, as dense arrays, which are read-only.
 
     Attributes:
@@ -68,8 +68,8 @@ class SupernetScores:
         read_only(self.games)
 
 
-def read_supernets(folder: Path, task: Task, family: OneShot = "supernet") -> SupernetScores:
+def read_supernets(folder: Path, task: Task, family: OneShot = "supernet") -> OneShotScores:
     """The stored supernets of a task, or its differentiable searches; none when it has no such table."""
     from nasbench_rl import store  # late, as in benchmark.py
 
-    return SupernetScores(task, store.read_table(folder, task.one_shot[family]), family)
+    return OneShotScores(task, store.read_table(folder, task.one_shot[family]), family)

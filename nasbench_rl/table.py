@@ -62,7 +62,7 @@ class View:
         return read_only(np.where(counts[:, None] > 0, total / np.maximum(counts, 1)[:, None], np.nan))
 
 
-class Table:
+class ScoreTable:
     """Rows of one task, indexed by (architecture, train seed, fidelity). Its arrays are read-only.
 
     Validation and test never mix, and the rule is the table's, whichever mode reads it. Games: validation is the even
@@ -317,7 +317,9 @@ class Table:
             metric=self.task.splits.metric(column),
         )
 
-    def curve(self, arch: Architecture, seed: int | None, split: Split, metric: str | None) -> tuple[Array, Floats]:
+    def curve(
+        self, arch: Architecture, seed: int | None = None, split: Split = "test", metric: str | None = None
+    ) -> tuple[Array, Floats]:
         """Return (fidelities, scores) of one architecture; see ``Benchmark.curve``."""
         row, view = self.row(arch), self.view(split, metric)
         at = self.seeds_at(row, view, seed, split)

@@ -11,7 +11,7 @@ from nasbench_rl.budget import Budget
 from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingCellError
 from nasbench_rl.records import PathUpdate
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.supernet_table import OneShot, SupernetScores
+from nasbench_rl.supernet_table import OneShot, OneShotScores
 from nasbench_rl.task import Task
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -42,7 +42,7 @@ class OneShotSource(Protocol):
     def trains(self) -> bool:
         """Whether it trains what it lacks."""
 
-    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> SupernetScores:
+    def supernets(self, seed: int | None = None, family: OneShot = "supernet") -> OneShotScores:
         """Return what is stored; fits that of ``seed`` first where it trains."""
 
     def fit_supernet(

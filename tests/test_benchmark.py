@@ -23,7 +23,7 @@ from nasbench_rl.errors import (
     TableError,
     UnknownNameError,
 )
-from nasbench_rl.table import Table
+from nasbench_rl.table import ScoreTable
 from nasbench_rl.task import get_task
 
 
@@ -230,7 +230,7 @@ def test_rows_that_are_none_of_the_task_s_are_refused(column: str, value: object
     task = get_task(TWO_BY_SEED)
     rows = store.encode_rows(task, [*made_rows(task, "k1-k1", 0), {**made_rows(task, "k1-k2", 0)[0], column: value}])
     with pytest.raises(TableError, match=column):
-        Table(task, rows)
+        ScoreTable(task, rows)
 
 
 def test_indices_may_be_numpys_own(bench: Benchmark) -> None:

@@ -26,15 +26,15 @@ from nasbench_rl.testing import check_own
 
 NSC = "nsc-chain/animals@lite"
 FRAMES_AND_ARRAYS = {
-    "Benchmark": {"coverage", "curve", "query_many"},
+    "TabularBenchmark": {"coverage", "curve", "query_many"},
     "SurrogateBenchmark": {"coverage", "curve", "query_many"},
     "LiveBenchmark": {"coverage", "curve", "query_many"},
     "Run": {"curve", "darts", "trajectory"},
     "WeightSharing": {"proxies", "proxies_of"},
-    "SupernetScores": {
+    "OneShotScores": {
         "cpu_seconds", "final_env_steps", "final_seconds", "fit_seconds", "games", "proxies", "variances",
     },
-    "Table": {"columns", "complete", "fidelities", "flops", "full_seeds", "gather", "params", "seeds"},
+    "ScoreTable": {"columns", "complete", "curve", "fidelities", "flops", "full_seeds", "gather", "params", "seeds"},
     "View": {"mean", "used", "values"},
     "KernelSpace": {"encode", "indices"},
     "NscChain": {"encode", "encode_state", "state"},

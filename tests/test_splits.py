@@ -33,7 +33,7 @@ from nasbench_rl.live_benchmark import LiveBenchmark
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.summary import references, table_note
-from nasbench_rl.table import SPLITS, Table
+from nasbench_rl.table import SPLITS, ScoreTable
 from nasbench_rl.task import GameTask, Task, get_task
 from nasbench_rl.training import workers
 
@@ -160,7 +160,7 @@ def test_no_answer_changes_with_a_cell_unless_it_completes_a_seed() -> None:
     for at in order:
         cell = list(rows)[at]
         chosen.append(rows[cell])
-        table = Table(task, store.pa.concat_tables(chosen))
+        table = ScoreTable(task, store.pa.concat_tables(chosen))
         if before is not None and table.rule() == before.rule():
             for split in SPLITS:
                 for name, old, new in zip(

@@ -8,7 +8,7 @@ from pathlib import Path
 from nasbench_rl import store
 from nasbench_rl.advice import how_to_make
 from nasbench_rl.errors import RecipeMismatchError
-from nasbench_rl.supernet_table import SupernetScores
+from nasbench_rl.supernet_table import OneShotScores
 from nasbench_rl.surrogate import surrogate_name
 from nasbench_rl.surrogate_info import SurrogateInfo, read_info
 from nasbench_rl.task import ImageTask, get_task, task_ids
@@ -45,7 +45,7 @@ def one_shot_sources(folder: Path) -> tuple[OneShotSource, ...]:
 
 def _one_shot(folder: Path, table: SideTable) -> OneShotSource:
     rows = store.read_table(folder, table)
-    scores = SupernetScores(table, rows, table.family)
+    scores = OneShotScores(table, rows, table.family)
     versions, machines = (tuple(sorted(set(rows[name].to_pylist()))) for name in ("code_version", "machine"))
     hours = float(scores.cpu_seconds.sum()) / 3600
     return OneShotSource(store.table_name(table), table.family, len(scores.seeds), hours, versions, machines)

@@ -14,13 +14,13 @@ from nasbench_rl.records import Evaluation
 from nasbench_rl.run import Run
 from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
-from nasbench_rl.table import Table
+from nasbench_rl.table import ScoreTable
 from nasbench_rl.weight_sharing import WeightSharing
 
 _PAYING = ((Run, "evaluate"), (Run, "curve"), (Run, "darts"), (Run, "resource"), (WeightSharing, "_stored"))
 """Where a run reads for its method what it charges, or what costs nothing to know."""
 _READING = (
-    (Table, "view", "its benchmark's table"),
+    (ScoreTable, "view", "its benchmark's table"),
     (Benchmark, "supernets", "its benchmark's supernets"),
     (Surrogate, "_guess", "its benchmark's surrogate"),
     (store, "read_table", "a table that it loads itself"),
@@ -93,14 +93,14 @@ class _Account:
     def columns(self) -> Any:
         """A patch that notes who takes a table's arrays themselves."""
 
-        def get(table: Table) -> Any:
+        def get(table: ScoreTable) -> Any:
             self._note("the arrays of its benchmark's table")
             return table.__dict__["columns"]
 
-        def put(table: Table, columns: Any) -> None:
+        def put(table: ScoreTable, columns: Any) -> None:
             table.__dict__["columns"] = columns
 
-        return patch.object(Table, "columns", property(get, put), create=True)
+        return patch.object(ScoreTable, "columns", property(get, put), create=True)
 
     def settle(self) -> None:
         """Compare what was charged with what the run says, and with the trainings that it read."""

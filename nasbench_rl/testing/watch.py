@@ -32,7 +32,7 @@ from nasbench_rl.run import Run
 from nasbench_rl.spaces.base import ArchLike, size_of
 from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
-from nasbench_rl.table import Table, View
+from nasbench_rl.table import ScoreTable, View
 from nasbench_rl.task import get_task
 
 SECONDS = 120
@@ -111,14 +111,14 @@ def search(method: Method, benchmark: Benchmark, budget: int, seed: int) -> Watc
 def sealed_test_split() -> Iterator[list[str]]:
     """Inside, whoever reads the test split gets a TestDataError; yields the list of what was tried."""
     tried: list[str] = []
-    view_before = Table.view
+    view_before = ScoreTable.view
     guess_before = Surrogate._guess
 
     def refuse(what: str) -> TestDataError:
         tried.append(what)
         return TestDataError(f"a search sees the validation split only; it tried to read {what}")
 
-    def view(self: Table, split: Split, metric: str | None = None) -> View:
+    def view(self: ScoreTable, split: Split, metric: str | None = None) -> View:
         found = view_before(self, split, metric)
         if split == "test" or (self.single_seed and found.column == view_before(self, "test").column):
             raise refuse(f"{found.column} of the {split} split of {self.task.id}")
@@ -140,7 +140,7 @@ def sealed_test_split() -> Iterator[list[str]]:
         return guess_before(self, archs, split, fidelities)
 
     with (
-        patch.object(Table, "view", view),
+        patch.object(ScoreTable, "view", view),
         sealed(TabularBenchmark),
         sealed(SurrogateBenchmark),
         patch.object(Surrogate, "_guess", guess),
