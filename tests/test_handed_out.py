@@ -26,7 +26,7 @@ from nasbench_rl.testing import check_own
 
 NSC = "nsc-chain/animals@lite"
 FRAMES_AND_ARRAYS = {
-    "Benchmark": {"coverage", "curve", "query_many"},
+    "TabularBenchmark": {"coverage", "curve", "query_many"},
     "SurrogateBenchmark": {"coverage", "curve", "query_many"},
     "LiveBenchmark": {"coverage", "curve", "query_many"},
     "Run": {"curve", "darts", "trajectory"},
