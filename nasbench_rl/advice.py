@@ -59,10 +59,14 @@ def _is_known(task: Task) -> bool:
 
 def _commands(every: Sequence[str], tables: Folder) -> str:
     """``python -m nasbench_rl.build …``; on a copy where queries look into the installed package, which keeps none."""
-    from nasbench_rl import store  # late: Arrow is a quarter of what an import takes
+    from nasbench_rl.locate import (  # late: Arrow is a quarter of what an import takes
+        MANIFEST,
+        is_packaged,
+        table_folders,
+    )
 
-    found = [folder for folder in store.table_folders(tables) if (folder / store.MANIFEST).is_file()]
-    if found and store.is_packaged(found[0]):
+    found = [folder for folder in table_folders(tables) if (folder / MANIFEST).is_file()]
+    if found and is_packaged(found[0]):
         copy = f"cp -r {shlex.quote(str(found[0]))} my-tables"
         chain = " && ".join([copy, *(f"python -m nasbench_rl.build {one} --tables my-tables" for one in every)])
         return f"{chain} (and read the tables there)"

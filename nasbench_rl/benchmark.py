@@ -115,10 +115,10 @@ class Benchmark(ABC):
         self._load()
 
     def _load(self) -> None:
-        from nasbench_rl import shards, store  # late: Arrow is a quarter of what an import takes
+        from nasbench_rl import shards, table_io  # late: Arrow is a quarter of what an import takes
 
         shards.commit_waiting(self.folder)
-        rows, self._sha256 = store.read_with_digest(self.folder, self.task)
+        rows, self._sha256 = table_io.read_with_digest(self.folder, self.task)
         self._take(rows)
 
     def _take(self, rows: pa.Table) -> None:
@@ -354,11 +354,11 @@ class TabularBenchmark(Benchmark):
     mode = "tabular"
 
     def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None) -> None:
-        """``tables``: a folder of tables; None looks in the usual places (``store.table_folders``)."""
-        from nasbench_rl import store
+        """``tables``: a folder of tables; None looks in the usual places (``table_folders``)."""
+        from nasbench_rl.locate import find_tables
 
         self._memo = Memo()
-        super().__init__(task, store.find_tables(tables), tables)
+        super().__init__(task, find_tables(tables), tables)
         if not self.table.complete.any():
             raise TableError(
                 f"{task.id} has no table in {self.folder}. Train one: {how_to_train(task, tables=tables)}"

@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_rl import cli, files, store, unfinished
+from nasbench_rl import cli, files, table_io, unfinished
 from nasbench_rl.benchmark import MODES
 from nasbench_rl.errors import (
     InvalidValueError,
@@ -40,8 +40,11 @@ from nasbench_rl.leaderboard.figures import save_figures, task_figures
 from nasbench_rl.leaderboard.render import Leaderboard, build_board, sections
 from nasbench_rl.leaderboard.report import ALL
 from nasbench_rl.leaderboard.runs import RUNS, check_runs
+from nasbench_rl.locate import find_tables
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.method import get_method, method_names
 from nasbench_rl.options import parse_budget, parse_method, shipped_tasks
+from nasbench_rl.parquet import write_frame
 from nasbench_rl.pool import is_incomplete, run_all
 from nasbench_rl.records import RESOURCES
 from nasbench_rl.summary import Tables, approximate_note, print_choices
@@ -135,8 +138,8 @@ def _makeable(methods: Sequence[Named], asked: bool) -> tuple[list[Named], LeftO
 
 def _partial_tables(tasks: Sequence[str], tables: Tables) -> LeftOut:
     """Return the tasks with a table that a default comparison passes over."""
-    there = store.read_manifest(store.find_tables(tables.folder))
-    partial = [id_ for id_ in task_ids() if id_ not in tasks and store.table_name(get_task(id_)) in there]
+    there = read_manifest(find_tables(tables.folder))
+    partial = [id_ for id_ in task_ids() if id_ not in tasks and table_io.table_name(get_task(id_)) in there]
     why = "its table holds a part of its space; if it has a surrogate: --mode surrogate --tasks"
     return {f"{id_}: {why} {id_}": id_ for id_ in partial}
 
@@ -245,7 +248,7 @@ def main(arguments: Sequence[str]) -> int:
 
     runs, failures = run_all(searches, options.seed, options.runs or DEFAULT_RUNS, options.jobs, out)
     runs, changed = _of_one_table(runs)
-    store.write_frame(runs, out / RUNS)  # before anything is made of them
+    write_frame(runs, out / RUNS)  # before anything is made of them
     failures += changed
     # Unasked for, a method is left out and does not fail where its stored data lack (no supernet yet), the space has
     # nothing for it to do, or the budget does not reach its first evaluation.

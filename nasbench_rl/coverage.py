@@ -8,8 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasbench_rl import store
+from nasbench_rl import table_io
 from nasbench_rl.errors import TableError
+from nasbench_rl.locate import find_tables
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.spaces.base import size_of
 from nasbench_rl.table import ScoreTable
 from nasbench_rl.task import Task, get_task, task_ids
@@ -26,7 +28,7 @@ def split_rules(folder: Path, tasks: Iterable[Task]) -> dict[str, str]:
     rules = {}
     for task in (task for task in tasks if not task.splits.in_words):
         with suppress(TableError):
-            table = ScoreTable(task, store.read_table(folder, task))
+            table = ScoreTable(task, table_io.read_table(folder, task))
             if table.complete.any():
                 rules[task.id] = table.rule()
     return rules
@@ -40,16 +42,16 @@ def tasks(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """
     import pandas as pd  # late: `import nasbench_rl` and a query do without it
 
-    folder = store.find_tables(tables)
-    manifest = store.read_manifest(folder)
+    folder = find_tables(tables)
+    manifest = read_manifest(folder)
     rows = []
     for id_ in task_ids():
         task = get_task(id_)
-        entry = manifest.get(store.table_name(task))
+        entry = manifest.get(table_io.table_name(task))
         seeds = entry.train_seeds if entry else ()
         if task.splits.in_words:
             split = task.splits.in_words
-        elif len(seeds) > 1 and not ScoreTable(task, store.read_table(folder, task)).single_seed:
+        elif len(seeds) > 1 and not ScoreTable(task, table_io.read_table(folder, task)).single_seed:
             split = "even and odd train seeds"
         else:
             split = "one seed: test = return_eval of fresh games" if entry else ""

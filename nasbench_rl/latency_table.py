@@ -27,7 +27,7 @@ class Latencies:
     """
 
     def __init__(self, task: Task, rows: pa.Table, named: str | os.PathLike[str] | None = None) -> None:
-        """``rows``: of the schema ``store.SCHEMAS["latency"]``; ``named``: as in ``read_latencies``."""
+        """``rows``: of the schema ``SCHEMAS["latency"]``; ``named``: as in ``read_latencies``."""
         columns = (rows[name].to_pylist() for name in ("arch", "batch", "latency_median"))
         self.task = task
         self._named = named
@@ -74,6 +74,6 @@ def read_latencies(folder: Path, task: Task, named: str | os.PathLike[str] | Non
     Raises:
         TableError: the table is damaged or of another version.
     """
-    from nasbench_rl import store  # late, as in benchmark.py
+    from nasbench_rl import table_io  # late, as in benchmark.py
 
-    return Latencies(task, store.read_table(folder, task.latency), named)
+    return Latencies(task, table_io.read_table(folder, task.latency), named)

@@ -8,18 +8,18 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from nasbench_rl import cores, files, shards, store
+from nasbench_rl import cores, files, shards, table_io
 from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import InvalidValueError, check_whole, missing_extra
+from nasbench_rl.locate import table_folders, user_tables
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.numeric import whole_column, whole_number
-from nasbench_rl.paths import user_folder
 from nasbench_rl.records import Evaluation, Source, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.supernet_table import OneShot, OneShotScores
@@ -73,7 +73,7 @@ class LiveBenchmark(Benchmark):
             workers.check_device(device)
         self._searches, self._on_progress = searches, on_progress
         self._fresh: set[tuple[str, int]] = set()
-        folder = user_tables() if tables is None else store.table_folders(tables)[0]
+        folder = user_tables() if tables is None else table_folders(tables)[0]
         shards.commit_shards(folder, task)  # of a search that was killed
         super().__init__(task, folder, folder)
 
@@ -172,7 +172,7 @@ class LiveBenchmark(Benchmark):
 
     def _look_for(self, name: str) -> None:
         """Read the table again where another process has trained the cell called ``name``, or changed the table."""
-        entry = store.read_manifest(self.folder).get(store.table_name(self.task))
+        entry = read_manifest(self.folder).get(table_io.table_name(self.task))
         changed = entry is not None and self._sha256 not in (entry.sha256, entry.next_sha256)
         if changed or shards.shard_path(self.folder, self.task, name).is_file():
             self._reload()
@@ -325,8 +325,3 @@ class WarmStarts:
         """See ``run.Inheritance``."""
         with self._slot():
             return self._networks.train_child(child, parent, seed, parent_seed, fidelity).evaluation
-
-
-def user_tables() -> Path:
-    """Return the user's own folder of tables, where live evaluations are kept."""
-    return user_folder("data", "name one to keep live evaluations in: --tables DIR, or load(…, tables=DIR)") / "tables"

@@ -11,8 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nasbench_rl import files, shards, soundness, store
+from nasbench_rl import files, shards, soundness, table_io
 from nasbench_rl.errors import InvalidValueError, NasbenchError, RecipeMismatchError, TableError
+from nasbench_rl.locate import MANIFEST
+from nasbench_rl.manifest import FOLD_LOCK, read_manifest, writing
+from nasbench_rl.parquet import open_parquet, read_parquet
+from nasbench_rl.schemas import KEY, SCHEMAS
 from nasbench_rl.soundness import Rows
 from nasbench_rl.task import Task, get_task, task_ids
 from nasbench_rl.task_tables import TableSpec
@@ -71,9 +75,9 @@ def merge(source: Path, folder: Path) -> tuple[list[Merged], list[Path]]:
     files.check_writable(folder)
     for one in found:
         shards.commit_shards(folder, one.table)
-    with store.writing(folder):
+    with writing(folder):
         fresh = [_not_yet_in(folder, one) for one in found]
-        store.write_tables(folder, [(one.table, new) for one, new in zip(found, fresh, strict=True) if new])
+        table_io.write_tables(folder, [(one.table, new) for one, new in zip(found, fresh, strict=True) if new])
     return [Merged(f.label, len(new), f.duplicates) for f, new in zip(found, fresh, strict=True)], aside
 
 
@@ -104,7 +108,7 @@ def _folds_waiting(source: Path) -> Iterator[None]:
     with ExitStack() as held:
         for locks in sorted({path.parent for path in files.files_below(source) if path.parent.name == files.LOCKS}):
             with suppress(TableError):  # read-only: no build goes on there, or one of another machine
-                held.enter_context(files.lock(locks.parent, store.FOLD_LOCK))
+                held.enter_context(files.lock(locks.parent, FOLD_LOCK))
         yield
 
 
@@ -112,7 +116,7 @@ def _state(source: Path) -> dict[Path, tuple[int, int, int]]:
     """What tells whether a table, shard or manifest was written, replaced or folded."""
     state = {}
     for path in files.files_below(source):
-        if path.suffix == ".parquet" or path.name == store.MANIFEST:
+        if path.suffix == ".parquet" or path.name == MANIFEST:
             with suppress(OSError):
                 found = path.stat()
                 state[path] = found.st_ino, found.st_size, found.st_mtime_ns
@@ -143,8 +147,8 @@ def _find(source: Path) -> tuple[list[Found], list[Path]]:
 
 def _check_sums(there: Sequence[Path]) -> None:
     """Compare every table found with the manifest beside it."""
-    for manifest in (path for path in there if path.name == store.MANIFEST):
-        for name, entry in store.read_manifest(manifest.parent).items():
+    for manifest in (path for path in there if path.name == MANIFEST):
+        for name, entry in read_manifest(manifest.parent).items():
             path = manifest.parent / name
             if files.is_file(path) and hashlib.sha256(files.read_file(path)).hexdigest() not in (
                 entry.sha256,
@@ -155,11 +159,11 @@ def _check_sums(there: Sequence[Path]) -> None:
 
 def _digests(path: Path) -> list[str] | None:
     """Recipe digests in a file; None when it is no table of trainings."""
-    _, table = store.open_parquet(path, files.read_file(path))
+    _, table = open_parquet(path, files.read_file(path))
     names = set(table.column_names)
-    if not names & {*store.KEY, "recipe"}:
+    if not names & {*KEY, "recipe"}:
         return None
-    if names == set(store.SCHEMAS["latency"].names):
+    if names == set(SCHEMAS["latency"].names):
         return None  # measured, not trained: latencies of two machines do not belong into one table
     if "recipe" not in names:
         raise TableError(f"{path} is of another schema: column 'recipe' is missing")
@@ -168,7 +172,7 @@ def _digests(path: Path) -> list[str] | None:
 
 def _add(found: Found, path: Path) -> None:
     """Add a file's cells of one table, each checked to be whole."""
-    table = store.read_parquet(path, store.SCHEMAS[found.table.family])
+    table = read_parquet(path, SCHEMAS[found.table.family])
     own = table.filter(pc.equal(table["recipe"], found.table.digest))
     for cell, rows in soundness.check_cells(found.table, own, path).items():
         if cell in found.cells:
@@ -180,8 +184,8 @@ def _add(found: Found, path: Path) -> None:
 
 def _not_yet_in(folder: Path, found: Found) -> list[pa.Table]:
     """The cells, one table each, that the folder's table lacks; those it has are compared and counted."""
-    schema, here = store.SCHEMAS[found.table.family], folder / store.table_name(found.table)
-    known = soundness.by_cell(store.read_table(folder, found.table))
+    schema, here = SCHEMAS[found.table.family], folder / table_io.table_name(found.table)
+    known = soundness.by_cell(table_io.read_table(folder, found.table))
     fresh = []
     for cell, (rows, path) in found.cells.items():
         if cell in known:
@@ -189,5 +193,5 @@ def _not_yet_in(folder: Path, found: Found) -> list[pa.Table]:
             found.duplicates += 1
         else:
             fresh.append(pa.Table.from_pylist(rows, schema=schema))
-    store.check_one_data(here, [store.read_table(folder, found.table), *fresh])
+    table_io.check_one_data(here, [table_io.read_table(folder, found.table), *fresh])
     return fresh

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from nasbench_rl import cli, store
+from nasbench_rl import cli
 from nasbench_rl.errors import InvalidArchitectureError, TableError, nearest
+from nasbench_rl.parquet import write_frame
 from nasbench_rl.spaces.nsc import NscSpace, load_space, nsc_space
 
 NASGYM_COLUMNS = (
@@ -119,7 +120,7 @@ def main(arguments: Sequence[str]) -> int:
             f"no row of {options.file} could be read as a network of {options.space}, for the reasons above; "
             f"{options.out} was not written{hint}"
         )
-    store.write_frame(experiments, options.out)
+    write_frame(experiments, options.out)
     counts = ", ".join(f"{name} {count}" for name, count in experiments["data"].value_counts(sort=False).items())
     cli.console.print(
         f"{len(experiments)} experiments on {experiments['arch'].nunique()} networks ({counts}), {len(faults)} rows "

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nasbench_rl import store
+from nasbench_rl import table_io
 from nasbench_rl.errors import MOST, InvalidValueError
+from nasbench_rl.locate import find_tables
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.summary import Tables
 from nasbench_rl.task import Task, get_task, task_ids
 
@@ -18,11 +20,11 @@ def shipped_tasks(tables: Tables | str | None = None) -> list[str]:
         tables: loaded ones, or their folder.
     """
     tables = Tables.of(tables)
-    manifest = store.read_manifest(store.find_tables(tables.folder))
+    manifest = read_manifest(find_tables(tables.folder))
     ready = []
     for id_ in task_ids():
         task = get_task(id_)
-        entry = manifest.get(store.table_name(task))
+        entry = manifest.get(table_io.table_name(task))
         if entry is not None and task.exhaustive and entry.architectures == len(task.space):
             if tables.load(id_).table.whole:
                 ready.append(id_)

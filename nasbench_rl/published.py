@@ -7,8 +7,9 @@ import os
 
 import pandas as pd
 
-from nasbench_rl import store
 from nasbench_rl.errors import TableError
+from nasbench_rl.locate import find_tables
+from nasbench_rl.manifest import read_checked
 
 NAME = "published.parquet"
 
@@ -24,8 +25,8 @@ def published(tables: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     Raises:
         TableError: absent, or its checksum is wrong.
     """
-    folder = store.find_tables(tables)
-    content = store.read_checked(folder, NAME)
+    folder = find_tables(tables)
+    content = read_checked(folder, NAME)
     if content is None:
         raise TableError(f"{folder} has no {NAME}; the package and the checkout ship it")
     return pd.read_parquet(io.BytesIO(content), use_threads=False)

@@ -15,16 +15,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nasbench_rl import journal, leftovers, seal, soundness, store
+from nasbench_rl import journal, leftovers, seal, soundness, table_io
 from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.files import replace_file
+from nasbench_rl.manifest import writing
+from nasbench_rl.parquet import read_parquet
 from nasbench_rl.schemas import SCHEMAS
 from nasbench_rl.task_tables import TableSpec
 
 
 def shard_folder(folder: Path, task: TableSpec) -> Path:
     """Where the task's finished cells wait to be folded in: ``.shards/<task>``, or ``.shards/<family>/<task>``."""
-    return folder / ".shards" / store.table_name(task).removeprefix("rl/").removesuffix(".parquet")
+    return folder / ".shards" / table_io.table_name(task).removeprefix("rl/").removesuffix(".parquet")
 
 
 def file_stem(cell: str) -> str:
@@ -62,26 +64,26 @@ def commit_shards(folder: Path, task: TableSpec) -> int:
     waiting = shard_folder(folder, task)
     leftovers.sweep(waiting)
     shards = sorted(waiting.glob("*.parquet"))
-    if not (shards or store.is_unlisted(folder, task) or journal.is_open(folder)):
+    if not (shards or table_io.is_unlisted(folder, task) or journal.is_open(folder)):
         return 0
-    with store.writing(folder):
+    with writing(folder):
         new: dict[Path, pa.Table] = {}
         refused: list[TableError] = []
-        first = [old] if len(old := store.read_even_unlisted(folder, task)) else []
-        known = store.cells_of(old)
+        first = [old] if len(old := table_io.read_even_unlisted(folder, task)) else []
+        known = table_io.cells_of(old)
         for path in shards:
             try:
                 if path.is_file():  # another process may have folded it while this one waited
-                    table = store.read_parquet(path, SCHEMAS[task.family])
-                    store.check_recipe(table, task, path)
-                    store.check_one_data(path, [*first, table])
-                    _check_cells(task, table, path, known, [(folder / store.table_name(task), old), *new.items()])
-                    known |= store.cells_of(table)
+                    table = read_parquet(path, SCHEMAS[task.family])
+                    table_io.check_recipe(table, task, path)
+                    table_io.check_one_data(path, [*first, table])
+                    _check_cells(task, table, path, known, [(folder / table_io.table_name(task), old), *new.items()])
+                    known |= table_io.cells_of(table)
                     first = first or [table]
                     new[path] = table
             except TableError as error:
                 refused.append(error)
-        added = store.write_table(folder, task, list(new.values()))
+        added = table_io.write_table(folder, task, list(new.values()))
         for path in new:
             path.unlink(missing_ok=True)
     if refused:
@@ -101,7 +103,7 @@ def commit_later(folder: Path, task: TableSpec) -> None:
     if not _WAITING:
         atexit.unregister(commit_waiting)
         atexit.register(commit_waiting)
-    _WAITING[folder.absolute(), store.table_name(task)] = task
+    _WAITING[folder.absolute(), table_io.table_name(task)] = task
 
 
 def commit_waiting(folder: Path | None = None) -> None:
@@ -131,7 +133,7 @@ def _check_cells(
 def read_shard(folder: Path, task: TableSpec, cell: str) -> pa.Table | None:
     """Return the rows of a finished cell that waits; None where it is committed, or cannot be read."""
     with suppress(NasbenchError):
-        return store.read_parquet(shard_path(folder, task, cell), SCHEMAS[task.family])
+        return read_parquet(shard_path(folder, task, cell), SCHEMAS[task.family])
     return None
 
 
@@ -141,7 +143,7 @@ def trained_cells(folder: Path, task: TableSpec) -> set[tuple[str, int]]:
     # The shards first: one that is folded meanwhile is then found in the table.
     for path in shard_folder(folder, task).glob("*.parquet"):
         try:
-            cells |= store.cells_of(store.read_parquet(path, SCHEMAS[task.family]))
+            cells |= table_io.cells_of(read_parquet(path, SCHEMAS[task.family]))
         except NasbenchError:
             continue  # folded in between, or unreadable, which commit_shards reports
-    return cells | store.cells_of(store.read_even_unlisted(folder, task))
+    return cells | table_io.cells_of(table_io.read_even_unlisted(folder, task))

@@ -40,7 +40,7 @@ class OneShotScores:
     """
 
     def __init__(self, task: TableSpec, rows: pa.Table, family: str = "supernet") -> None:
-        """``rows``: of the schema ``store.SCHEMAS[family]``."""
+        """``rows``: of the schema ``SCHEMAS[family]``."""
         names = {arch.name: i for i, arch in enumerate(task.space)}
         seeds, seed_at = np.unique(rows["seed"].to_numpy(), return_inverse=True)
         fidelity_at = np.searchsorted(task.fidelities, rows["fidelity"].to_numpy())
@@ -70,6 +70,6 @@ class OneShotScores:
 
 def read_supernets(folder: Path, task: Task, family: OneShot = "supernet") -> OneShotScores:
     """The stored supernets of a task, or its differentiable searches; none when it has no such table."""
-    from nasbench_rl import store  # late, as in benchmark.py
+    from nasbench_rl import table_io  # late, as in benchmark.py
 
-    return OneShotScores(task, store.read_table(folder, task.one_shot[family]), family)
+    return OneShotScores(task, table_io.read_table(folder, task.one_shot[family]), family)

@@ -22,13 +22,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasbench_rl import provenance, store
+from nasbench_rl import provenance, table_io
 from nasbench_rl.advice import how_to_make, how_to_train
 from nasbench_rl.boosters import booster_text, import_lightgbm, read_booster
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError
 from nasbench_rl.files import replace_file
+from nasbench_rl.manifest import read_checked, register
 from nasbench_rl.nsc_features import NscFeatures
 from nasbench_rl.records import Split
+from nasbench_rl.schemas import KEY
 from nasbench_rl.spaces import nsc_graph
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.splits import SPLITS
@@ -100,7 +102,7 @@ class Surrogate:
             MissingExtraError: LightGBM is not installed.
         """
         lightgbm, task, options = import_lightgbm(), image_task(task), options or SurrogateOptions()
-        rows = rows.sort_values(list(store.KEY), ignore_index=True)
+        rows = rows.sort_values(list(KEY), ignore_index=True)
         archs, arch_of = np.unique(rows["arch"].to_numpy(dtype=str), return_inverse=True)
         features = features_of(task)
         inputs = np.column_stack([features(archs.tolist())[arch_of], rows["fidelity"].to_numpy(dtype=np.float64)])
@@ -188,7 +190,7 @@ class Surrogate:
         for stale in own.glob("*.txt"):  # members of a larger ensemble that stood here before
             if stale.name not in models:
                 stale.unlink()
-        store.register(folder, surrogate_name(self.task), self.info.rows)
+        register(folder, surrogate_name(self.task), self.info.rows)
         return own
 
     @classmethod
@@ -210,7 +212,7 @@ class Surrogate:
         import_lightgbm()
         task = image_task(task)
         own, remedy = surrogate_folder(folder, task), f"fit it: {_how_to_fit(folder, task, named)}"
-        content = store.read_checked(folder, (own / METADATA).relative_to(folder).as_posix())
+        content = read_checked(folder, (own / METADATA).relative_to(folder).as_posix())
         if content is None:
             raise TableError(f"{folder} has no surrogate of {task.id}; {remedy}")
         info = read_info(content, own / METADATA, remedy)
@@ -235,12 +237,12 @@ class Surrogate:
 
 def surrogate_folder(folder: Path, task: Task) -> Path:
     """Where a task's surrogate lies in a folder of tables."""
-    return folder / "surrogate" / Path(store.table_name(task)).stem
+    return folder / "surrogate" / Path(table_io.table_name(task)).stem
 
 
 def surrogate_name(task: Task) -> str:
     """The name under which the manifest lists a task's surrogate."""
-    return f"surrogate/{Path(store.table_name(task)).stem}/{METADATA}"
+    return f"surrogate/{Path(table_io.table_name(task)).stem}/{METADATA}"
 
 
 def features_of(task: ImageTask) -> NscFeatures:
@@ -272,7 +274,7 @@ def not_chains(task: Task, archs: Iterable[str]) -> list[str]:
 
 def _how_to_fit(folder: Path, task: Task, named: str | os.PathLike[str] | None) -> str:
     """The command, after the one that trains a table where there is none to fit on."""
-    return how_to_make(task, f"surrogate {task.id}", named, train=not (folder / store.table_name(task)).exists())
+    return how_to_make(task, f"surrogate {task.id}", named, train=not (folder / table_io.table_name(task)).exists())
 
 
 def check_enough(task: Task, rows: pd.DataFrame, named: str | os.PathLike[str] | None = None) -> None:

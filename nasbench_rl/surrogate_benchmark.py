@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_rl import store
 from nasbench_rl.benchmark import Benchmark, Memo
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, MissingCellError
+from nasbench_rl.locate import find_tables
 from nasbench_rl.numeric import Integers, whole_column, whole_number
 from nasbench_rl.records import Cost, Evaluation, Split
 from nasbench_rl.spaces.base import Architecture, ArchLike
@@ -35,7 +35,7 @@ class SurrogateBenchmark(Benchmark):
         if task.exhaustive:
             raise InvalidValueError(f"{task.id} is small enough for a table and has no surrogate; use mode='tabular'")
         self._memo = Memo()
-        super().__init__(task, store.find_tables(tables), tables)
+        super().__init__(task, find_tables(tables), tables)
         self.surrogate = Surrogate.load(self.folder, task, tables)
 
     @property

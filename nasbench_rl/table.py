@@ -84,7 +84,7 @@ class ScoreTable:
 
         Args:
             task: whose rows they are.
-            rows: as ``store.read_table`` gives them.
+            rows: as ``table_io.read_table`` gives them.
             folder: of tables, where the user named one: messages that say how to train what lacks name it too.
 
         Raises:

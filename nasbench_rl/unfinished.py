@@ -21,10 +21,13 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from nasbench_rl import files, provenance, store
+from nasbench_rl import files, provenance, table_io
 from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.experiment import Search, configuration_digest
+from nasbench_rl.locate import find_tables
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.method import get_method, method_version, methods
+from nasbench_rl.parquet import parquet_bytes, read_frame
 from nasbench_rl.task import get_task
 
 FOLDER = ".unfinished"
@@ -42,8 +45,8 @@ def tables_digest(task: str, tables: str | None) -> str:
     Raises:
         TableError: there is no folder of tables, or its manifest cannot be read.
     """
-    stem = Path(store.table_name(get_task(task))).stem
-    entries = store.read_manifest(store.find_tables(tables))
+    stem = Path(table_io.table_name(get_task(task))).stem
+    entries = read_manifest(find_tables(tables))
     return key({name: str(e) for name, e in entries.items() if name.split("/")[-1].removesuffix(".parquet") == stem})
 
 
@@ -124,7 +127,7 @@ def save(out: Path, name: str, frame: pd.DataFrame) -> None:
     Raises:
         TableError: the folder cannot be written.
     """
-    content = store.parquet_bytes(pa.Table.from_pandas(frame, preserve_index=False))
+    content = parquet_bytes(pa.Table.from_pandas(frame, preserve_index=False))
     files.replace_file(out / FOLDER / f"{name}.{hashlib.sha256(content).hexdigest()[:DIGITS]}.parquet", content)
 
 
@@ -136,7 +139,7 @@ def kept(out: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
         if name in wanted and name not in found:
             with suppress(NasbenchError):
                 if hashlib.sha256(files.read_file(path)).hexdigest()[:DIGITS] == digest:
-                    found[name] = store.read_frame(path)
+                    found[name] = read_frame(path)
     return found
 
 

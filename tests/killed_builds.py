@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from nasbench_rl import files, shards, store
+from nasbench_rl import files, shards, table_io
+from nasbench_rl.schemas import KEY
 from nasbench_rl.task import get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
-SCORES = (*store.KEY, "return_last100", "return_all", "games", "return_eval", "return_eval_std", "eval_games")
+SCORES = (*KEY, "return_last100", "return_all", "games", "return_eval", "return_eval_std", "eval_games")
 Victim = Literal["group", "parent"]
 
 
@@ -94,4 +95,4 @@ def snapshot(folder: Path) -> dict[Path, int]:
 
 def scores(folder: Path) -> list[dict[str, Any]]:
     """All that must not depend on how a table came about, in the table's order."""
-    return store.read_table(folder, TASK).select(SCORES).to_pylist()  # type: ignore[no-any-return]
+    return table_io.read_table(folder, TASK).select(SCORES).to_pylist()  # type: ignore[no-any-return]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from nasbench_rl import store, unfinished
+from nasbench_rl import unfinished
+from nasbench_rl.parquet import read_frame
 
 HAS_PROC = Path("/proc/self/task").is_dir()
 CIRCUMSTANCES = ["search_seconds"]
@@ -78,4 +79,4 @@ def leftovers(out: Path) -> list[Path]:
 
 def runs_of(out: Path) -> pd.DataFrame:
     """All that must not depend on how often a comparison was killed."""
-    return store.read_frame(out / "runs.parquet").drop(columns=CIRCUMSTANCES)
+    return read_frame(out / "runs.parquet").drop(columns=CIRCUMSTANCES)

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import store
+from nasbench_rl import table_io
+from nasbench_rl.files import lock
+from nasbench_rl.manifest import FOLD_LOCK
 from nasbench_rl.surrogate_info import SurrogateOptions
 from nasbench_rl.task import ImageTask, get_task
 
@@ -51,6 +53,6 @@ def made_rows(
 
 def made_folder(folder: Path, rows: pd.DataFrame) -> Path:
     """A folder of tables that holds ``rows``."""
-    with store.lock(folder, store.FOLD_LOCK):
-        store.write_table(folder, TASK, [store.encode_rows(TASK, rows.to_dict("records"))])
+    with lock(folder, FOLD_LOCK):
+        table_io.write_table(folder, TASK, [table_io.encode_rows(TASK, rows.to_dict("records"))])
     return folder

@@ -9,7 +9,7 @@ import pandas as pd
 
 from nasbench_rl import load
 from nasbench_rl.experiment import Search, run_search
-from nasbench_rl.store import write_frame
+from nasbench_rl.parquet import write_frame
 
 METHODS = ("random_search", "local_search", "random_search:samples=3")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_rl import store
+from nasbench_rl import table_io
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
 from nasbench_rl.task_tables import LATENCY_BATCHES
 
@@ -56,7 +56,7 @@ def write_made_table(folder: Path, id_: str, seeds: int, archs: list[str] | None
     task = get_task(id_)
     names = archs or [a.name for a in task.space]
     rows = [row for arch in names for seed in range(seeds) for row in made_rows(task, arch, seed)]
-    store.write_table(folder, task, [store.encode_rows(task, rows)])
+    table_io.write_table(folder, task, [table_io.encode_rows(task, rows)])
     return task
 
 
@@ -86,7 +86,7 @@ def write_made_supernets(folder: Path, id_: str, seeds: int) -> None:
                         "machine": "made",
                     }  # fmt: skip
                 )
-    store.write_table(folder, task.supernet, [store.encode_rows(task.supernet, rows)])
+    table_io.write_table(folder, task.supernet, [table_io.encode_rows(task.supernet, rows)])
 
 
 def made_accuracy(arch: str, seed: int, epoch: int, split: int) -> float:
@@ -120,7 +120,7 @@ def write_made_accuracies(folder: Path, id_: str, archs: list[str], seeds: int) 
         for seed in range(seeds)
         for epoch in task.fidelities
     ]
-    store.write_table(folder, task, [store.encode_rows(task, rows)])
+    table_io.write_table(folder, task, [table_io.encode_rows(task, rows)])
 
 
 def made_mixture(task: GameTask, seed: int, at: int) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -156,7 +156,7 @@ def write_made_darts(folder: Path, id_: str, seeds: int) -> None:
                         "machine": "made",
                     }
                 )
-    store.write_table(folder, task.darts, [store.encode_rows(task.darts, rows)])
+    table_io.write_table(folder, task.darts, [table_io.encode_rows(task.darts, rows)])
 
 
 def write_made_latencies(folder: Path, id_: str, factor: float = 1.0, archs: list[str] | None = None) -> None:
@@ -178,4 +178,4 @@ def write_made_latencies(folder: Path, id_: str, factor: float = 1.0, archs: lis
         for arch in (task.space if archs is None else map(task.space.parse, archs))
         for batch in LATENCY_BATCHES
     ]
-    store.replace_table(folder, task.latency, store.encode_rows(task.latency, rows))
+    table_io.replace_table(folder, task.latency, table_io.encode_rows(task.latency, rows))

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from made_tables import SINGLE_SEED, TWO_BY_SEED, made_return, made_rows, write_made_table
 
-from nasbench_rl import load, query, store, tasks
+from nasbench_rl import load, query, table_io, tasks
 from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import (
     InvalidArchitectureError,
@@ -228,7 +228,7 @@ def test_a_task_that_is_no_name_is_refused(task: object) -> None:
 )
 def test_rows_that_are_none_of_the_task_s_are_refused(column: str, value: object) -> None:
     task = get_task(TWO_BY_SEED)
-    rows = store.encode_rows(task, [*made_rows(task, "k1-k1", 0), {**made_rows(task, "k1-k2", 0)[0], column: value}])
+    rows = table_io.encode_rows(task, [*made_rows(task, "k1-k1", 0), {**made_rows(task, "k1-k2", 0)[0], column: value}])
     with pytest.raises(TableError, match=column):
         ScoreTable(task, rows)
 

@@ -16,11 +16,13 @@ import pytest
 from killed_builds import TASK, cells_in_work, scores, start_build
 from made_tables import made_rows, write_made_table
 
-from nasbench_rl import cli, files, processes, shards, store
+from nasbench_rl import cli, files, processes, shards, table_io
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.build.todo import missing_cells
 from nasbench_rl.build.train import train_missing
 from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.locate import MANIFEST
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.task import task_ids
 from nasbench_rl.training import workers
 from nasbench_rl.training.cell import Cell
@@ -46,11 +48,11 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_build_fills_the_table_and_leaves_nothing_lying_about(alone: Path) -> None:
-    entry = store.read_manifest(alone)[store.table_name(TASK)]
+    entry = read_manifest(alone)[table_io.table_name(TASK)]
     assert (entry.cells, entry.rows, entry.train_seeds, entry.next_sha256) == (2, 40, (0,), "")
     assert not list(alone.rglob("*.tmp")) and not list(shards.shard_folder(alone, TASK).glob("*"))
     assert not cells_in_work(alone)
-    rows = store.read_table(alone, TASK).to_pylist()
+    rows = table_io.read_table(alone, TASK).to_pylist()
     assert all(row["cpu_seconds"] > 0 and row["code_version"] and "torch" in row["machine"] for row in rows)
 
 
@@ -80,16 +82,16 @@ def test_two_builds_at_once_share_the_work_and_both_end_with_all_of_it(alone: Pa
 
 
 def test_a_second_build_has_nothing_to_do(alone: Path, capsys: Capture) -> None:
-    before = (alone / store.MANIFEST).read_bytes()
+    before = (alone / MANIFEST).read_bytes()
     assert run(TASK.id, "--archs", *ARCHS, "--resume", "--tables", alone) == 0
     assert "nothing to train" in capsys.readouterr().out
-    assert (alone / store.MANIFEST).read_bytes() == before
+    assert (alone / MANIFEST).read_bytes() == before
 
 
 def test_shards_left_by_a_killed_build_are_folded_in(tmp_path: Path, capsys: Capture) -> None:
-    shards.write_shard(tmp_path, TASK, "k1-k1.seed0", store.encode_rows(TASK, made_rows(TASK, "k1-k1", 0)))
+    shards.write_shard(tmp_path, TASK, "k1-k1.seed0", table_io.encode_rows(TASK, made_rows(TASK, "k1-k1", 0)))
     assert run(TASK.id, "--archs", "k1-k1", "--tables", tmp_path) == 0
-    assert store.read_table(tmp_path, TASK).num_rows == 20
+    assert table_io.read_table(tmp_path, TASK).num_rows == 20
     assert "nothing to train" in capsys.readouterr().out
 
 
@@ -171,7 +173,7 @@ def test_a_cell_that_another_build_has_in_work_is_waited_for(tmp_path: Path, mon
 
 def test_missing_cells_come_seed_by_seed_and_the_longest_first(tmp_path: Path) -> None:
     write_made_table(tmp_path, TASK.id, 1, ["k5-k5"])
-    shards.write_shard(tmp_path, TASK, "x", store.encode_rows(TASK, made_rows(TASK, "k4-k4", 1)))
+    shards.write_shard(tmp_path, TASK, "x", table_io.encode_rows(TASK, made_rows(TASK, "k4-k4", 1)))
     cells = missing_cells(tmp_path, [TASK], 2, None)
     assert len(cells) == len(set(cells)) == 48
     assert [cell.seed for cell in cells] == [0] * 24 + [1] * 24
@@ -209,7 +211,7 @@ def test_a_dry_run_without_a_table_measures_a_few_updates(tmp_path: Path, capsys
 def test_status_shows_what_is_there_and_names_the_rest(tmp_path: Path, capsys: Capture) -> None:
     write_made_table(tmp_path, TASK.id, 2, ["k1-k1", "k1-k2", "k1-k3"])
     write_made_table(tmp_path, TASK.id, 3, ["k2-k1"])
-    shards.write_shard(tmp_path, TASK, "x", store.encode_rows(TASK, made_rows(TASK, "k4-k4", 1)))
+    shards.write_shard(tmp_path, TASK, "x", table_io.encode_rows(TASK, made_rows(TASK, "k4-k4", 1)))
     assert run("status", "--tables", tmp_path) == 0
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if TASK.digest in line]
@@ -234,10 +236,10 @@ def test_status_shows_the_good_tables_and_reports_the_bad(tmp_path: Path, capsys
 
 @pytest.mark.parametrize("content", ['{"schema_version": 2, "tables": {}}', "{"])
 def test_status_of_a_bad_manifest_is_one_line(content: str, tmp_path: Path, capsys: Capture) -> None:
-    (tmp_path / store.MANIFEST).write_text(content)
+    (tmp_path / MANIFEST).write_text(content)
     assert run("status", "--tables", tmp_path) == 2
     said = capsys.readouterr()
-    assert said.out == "" and said.err.count("\n") == 1 and str(tmp_path / store.MANIFEST) in said.err
+    assert said.out == "" and said.err.count("\n") == 1 and str(tmp_path / MANIFEST) in said.err
 
 
 def test_the_shipped_tables_are_whole(capsys: Capture) -> None:
@@ -301,7 +303,7 @@ def test_a_folder_without_permission_is_one_line(tmp_path: Path, capsys: Capture
     assert "cannot write" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("closed", [".", store.MANIFEST, store.table_name(TASK)])
+@pytest.mark.parametrize("closed", [".", MANIFEST, table_io.table_name(TASK)])
 def test_a_file_that_may_not_be_read_is_one_line(closed: str, users_folder: Path, capsys: Capture) -> None:
     tables = users_folder / "tables"
     write_made_table(tables, TASK.id, 1, ["k1-k1"])

@@ -13,12 +13,13 @@ import pytest
 from made_tables import SINGLE_SEED, TWO_BY_SEED
 from rich.console import Console
 
-from nasbench_rl import cli, compare, cores, files, load, paths, store
+from nasbench_rl import cli, compare, cores, files, load, paths
 from nasbench_rl.build.command import main as build
 from nasbench_rl.build.progress import FIRST_LINE_SECONDS, LINE_SECONDS, BuildProgress
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.findings.__main__ import main as findings
 from nasbench_rl.leaderboard.command import main as leaderboard
+from nasbench_rl.locate import ENVIRONMENT_VARIABLE
 from nasbench_rl.training.cell import Cell
 
 NARROW = ("cp932", "latin-1", "cp437", "euc-kr", "ascii")
@@ -80,7 +81,7 @@ def test_a_tilde_is_the_home_folder_in_every_path(
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "tables").symlink_to(made_tables)
     assert load(TWO_BY_SEED, tables="~/tables").folder == tmp_path / "tables"
-    monkeypatch.setenv(store.ENVIRONMENT_VARIABLE, "~/tables")
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "~/tables")
     assert load(TWO_BY_SEED).folder == tmp_path / "tables"
     arguments = ["--tasks", SINGLE_SEED, "--methods", "random_search", "--runs", "10", "--tables=~/tables", "--no-page"]
     monkeypatch.chdir(made_tables.parent)

@@ -17,7 +17,7 @@ from nasbench_rl.errors import MissingExtraError, TableError
 from nasbench_rl.experiment import run_search
 from nasbench_rl.leaderboard.report import ALL
 from nasbench_rl.options import shipped_tasks
-from nasbench_rl.store import read_frame
+from nasbench_rl.parquet import read_frame
 from nasbench_rl.summary import Tables, exact_random_search
 
 

@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 
 from made_tables import write_made_accuracies  # noqa: E402
 
-from nasbench_rl import cli, store  # noqa: E402
+from nasbench_rl import cli, table_io  # noqa: E402
 from nasbench_rl.build import estimate  # noqa: E402
 from nasbench_rl.build.command import main as build_main  # noqa: E402
 from nasbench_rl.spaces.base import Architecture  # noqa: E402
@@ -53,9 +53,9 @@ def test_drawn_cells_are_priced_by_those_in_the_table(tmp_path: Path, capsys: py
         tmp_path / "made", MULTI, ["conv1", "conv1 | conv1", *deep], seeds=1
     )  # 6 CPU seconds, says its formula
     task, tables = get_task(MULTI), tmp_path / "tables"
-    frame = store.read_table(tmp_path / "made", task).to_pandas()
+    frame = table_io.read_table(tmp_path / "made", task).to_pandas()
     frame.loc[frame["arch"].isin(deep), "cpu_seconds"] *= 10
-    store.write_table(tables, task, [store.encode_rows(task, frame.to_dict("records"))])
+    table_io.write_table(tables, task, [table_io.encode_rows(task, frame.to_dict("records"))])
     command = [MULTI, "--depth", "1", "--drawn", "300", "--dry-run", "--tables", str(tables)]
     assert cli.run(build_main, command) == 0
     said = capsys.readouterr().out.splitlines()

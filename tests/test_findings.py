@@ -23,7 +23,7 @@ from made_tables import (
     write_made_table,
 )
 
-from nasbench_rl import cli, load, store
+from nasbench_rl import cli, load, table_io
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError
 from nasbench_rl.experiment import Search
 from nasbench_rl.findings import fidelity, latency, results, sources, spread
@@ -33,6 +33,8 @@ from nasbench_rl.findings.random_search import Against, compare_task, over_tasks
 from nasbench_rl.findings.results import Results
 from nasbench_rl.findings.searches import Chosen, digests, record, snapshot
 from nasbench_rl.leaderboard.report import ALL
+from nasbench_rl.manifest import read_manifest, register
+from nasbench_rl.parquet import write_frame
 from nasbench_rl.pool import run_all
 from nasbench_rl.ranking_noise import kendall_draws
 from nasbench_rl.ranks import kendall_tau
@@ -344,14 +346,14 @@ def with_surrogate(tables: Path, folder: Path, **changed: Any) -> pd.DataFrame:
         "task": IMAGES, "task_digest": task.digest, "features": ("depth",), "options": SurrogateOptions(),
         "spread_factors": {split: (1.0,) for split in SPLITS},
         "quality": tuple({"grouping": one, "split": split, **scores, **ceilings} for one, split in rows),
-        "table_sha256": store.read_manifest(folder)[store.table_name(task)].sha256, "rows": 480, "architectures": 16,
+        "table_sha256": read_manifest(folder)[table_io.table_name(task)].sha256, "rows": 480, "architectures": 16,
         "models": {"test-0.txt": "0", "validation-0.txt": "0"}, "lightgbm": "4", "code_version": "made",
         "machine": "made",
     }  # fmt: skip
     info = SurrogateInfo(**{**given, **changed})
     (folder / surrogate_name(task)).parent.mkdir(parents=True, exist_ok=True)
     (folder / surrogate_name(task)).write_bytes(info.to_json())
-    store.register(folder, surrogate_name(task), info.rows)
+    register(folder, surrogate_name(task), info.rows)
     benches = {IMAGES: load(IMAGES, tables=folder)}
     return sources.surrogate_quality(sources.surrogate_infos(folder), benches, digests(folder))
 
@@ -418,7 +420,7 @@ def test_the_command_runs_methods_and_redraws_the_same_page(tmp_path: Path, caps
 
 
 def test_the_command_reads_runs(tables: Path, runs: pd.DataFrame, tmp_path: Path) -> None:
-    store.write_frame(runs[runs["task"] == SINGLE_SEED], tmp_path / "runs.parquet")
+    write_frame(runs[runs["task"] == SINGLE_SEED], tmp_path / "runs.parquet")
     out = tmp_path / "findings.md"
     assert cli.run(main, ["--tables", str(tables), "--runs", str(tmp_path), "--out", str(out)]) == 0
     rows = pd.read_csv(tmp_path / "findings" / "random_search.csv")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from made_tables import TWO_BY_SEED, write_made_accuracies, write_made_latencies, write_made_table
 
-from nasbench_rl import cli, load, store
+from nasbench_rl import cli, load, manifest, table_io
 from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.errors import (
@@ -18,6 +18,8 @@ from nasbench_rl.errors import (
     TableError,
     UnknownNameError,
 )
+from nasbench_rl.locate import MANIFEST
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.merge import find_cells
 from nasbench_rl.task import get_task
 
@@ -68,8 +70,8 @@ def test_a_table_of_latencies_has_a_checksum_and_a_recipe(tables: Path, tmp_path
     task = get_task(TWO_BY_SEED)
     write_made_table(tmp_path, TWO_BY_SEED, 2)
     write_made_latencies(tmp_path, TWO_BY_SEED)
-    name = store.table_name(task.latency)
-    entry = store.read_manifest(tmp_path)[name]
+    name = table_io.table_name(task.latency)
+    entry = read_manifest(tmp_path)[name]
     assert (entry.rows, entry.architectures, entry.train_seeds, entry.cells) == (50, 25, (), 0)
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-1])
     with pytest.raises(TableError, match="wrong checksum"):
@@ -94,7 +96,8 @@ def test_measuring_again_replaces_the_table_whatever_step_a_kill_falls_on(
             path.write_bytes(content)
 
         with monkeypatch.context() as patch:
-            patch.setattr(store, "replace_file", until_killed)
+            patch.setattr(manifest, "replace_file", until_killed)
+            patch.setattr(table_io, "replace_file", until_killed)
             try:
                 write_made_latencies(tmp_path, TWO_BY_SEED, factor=float(steps + 2))
             except KeyboardInterrupt:
@@ -131,7 +134,7 @@ def test_the_command_measures_every_network_and_status_shows_it(
     assert "25 networks at batch 32" in capsys.readouterr().out
     for id_, networks in ((TWO_BY_SEED, 25), (NSC, 2)):
         task = get_task(id_)
-        rows = store.read_table(measured, task.latency).to_pylist()
+        rows = table_io.read_table(measured, task.latency).to_pylist()
         assert len(rows) == 2 * networks and {row["batch"] for row in rows} == {1, 32}
         for row in rows:
             assert 0 < row["latency_p10"] <= row["latency_median"] <= row["latency_p90"] < 5
@@ -145,7 +148,7 @@ def test_the_command_measures_every_network_and_status_shows_it(
 
 def test_bad_requests_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch")
-    (tmp_path / store.MANIFEST).write_text(json.dumps({"schema_version": 1, "tables": {}}))
+    (tmp_path / MANIFEST).write_text(json.dumps({"schema_version": 1, "tables": {}}))
     command = ["--latency", "--tables", str(tmp_path)]
     for arguments, words in (
         ([TWO_BY_SEED, *command, "--archs", "k1-k1"], "leave --archs out"),

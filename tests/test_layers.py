@@ -55,7 +55,10 @@ LAYERS: dict[str, int] = {
                 "schemas",
                 "seal",
                 "soundness",
-                "store",
+                "manifest",
+                "parquet",
+                "table_io",
+                "locate",
                 "shards",
                 "merge",
                 "published",
@@ -281,7 +284,7 @@ def test_an_unlisted_module_is_refused() -> None:
         ("from nasbench_rl import Run", False),
         ("from nasbench_rl.spaces import SearchSpace", False),
         ("from nasbench_rl import tasks", False),
-        ("from nasbench_rl import store", True),
+        ("from nasbench_rl import locate", True),
         ("from nasbench_rl import _version", True),
         ("from nasbench_rl.task import Task", True),
         ("from nasbench_rl.stats import _ranks", True),
@@ -291,7 +294,7 @@ def test_an_unlisted_module_is_refused() -> None:
 def test_the_check_of_methods_tells_public_from_private(
     code: str, refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(MODULES, "nasbench_rl.store", Path("store.py"))
+    monkeypatch.setitem(MODULES, "nasbench_rl.locate", Path("locate.py"))
     found = next(imports("nasbench_rl_baselines.mine", Path("mine.py"), code))
     assert private(found, frozenset({"Run", "tasks"})) is refused
 

@@ -19,11 +19,11 @@ import pytest
 from made_runs import METHODS, choosing, made_runs, write_runs
 from made_tables import SINGLE_SEED, TWO_BY_SEED
 
-from nasbench_rl import cli, store, summary
+from nasbench_rl import cli, summary, table_io
 from nasbench_rl._utils.text import show
 from nasbench_rl.leaderboard.command import main as leaderboard_main
 from nasbench_rl.leaderboard.report import ALL, COLUMNS
-from nasbench_rl.store import write_frame
+from nasbench_rl.parquet import write_frame
 from nasbench_rl.task import Task
 
 SUFFIXES = ("md", "csv", "tex", "html")
@@ -161,7 +161,7 @@ def test_a_table_is_read_once(
     results: Path, made_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, chances = Counter[str](), Counter[str]()
-    real_read, real_chances = store.read_with_digest, summary.random_search_choice
+    real_read, real_chances = table_io.read_with_digest, summary.random_search_choice
 
     def counted(folder: Path, task: Task) -> object:
         read[task.id] += 1
@@ -171,8 +171,8 @@ def test_a_table_is_read_once(
         chances["of all"] += 1
         return real_chances(*arguments)
 
-    monkeypatch.setattr(store, "read_with_digest", counted)
-    monkeypatch.setattr(store, "read_table", lambda *_: pytest.fail("a second way to read a table"))
+    monkeypatch.setattr(table_io, "read_with_digest", counted)
+    monkeypatch.setattr(table_io, "read_table", lambda *_: pytest.fail("a second way to read a table"))
     monkeypatch.setattr(summary, "random_search_choice", computed)
     assert run(results, "--out", tmp_path, tables=made_tables) == 0
     assert read == {TWO_BY_SEED: 1, SINGLE_SEED: 1} and chances.total() <= 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nasbench_rl import load, store
+from nasbench_rl import files, load, manifest, parquet, table_io
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.live_benchmark import LiveBenchmark
 from nasbench_rl.run import Run
@@ -120,18 +120,19 @@ def test_progress_is_told_in_what_is_charged(tmp_path: Path) -> None:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tables, no shards, that are read."""
     found: list[str] = []
-    before = store.read_file
+    before = files.read_file
 
     def read_file(path: Path) -> bytes:
         found.extend([path.name] if path.suffix == ".parquet" and ".shards" not in path.parts else [])
         return before(path)
 
-    monkeypatch.setattr(store, "read_file", read_file)
+    for module in (manifest, parquet):
+        monkeypatch.setattr(module, "read_file", read_file)
     return found
 
 
 def test_an_evaluation_reads_and_writes_no_table(tmp_path: Path, reads: list[str]) -> None:
-    bench, path = load(TASK, "live", tables=tmp_path, jobs=2), tmp_path / store.table_name(TASK)
+    bench, path = load(TASK, "live", tables=tmp_path, jobs=2), tmp_path / table_io.table_name(TASK)
     run = bench.start(5 * WHOLE, seed=0)
     for arch in ("k1-k1", "k1-k2"):
         run.evaluate(arch)
@@ -152,7 +153,7 @@ def test_what_a_killed_search_trained_is_in_the_table_of_the_next_load(tmp_path:
         "os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
-    path = tmp_path / store.table_name(TASK)
+    path = tmp_path / table_io.table_name(TASK)
     assert not path.exists()
     bench = load(TASK, "live", tables=tmp_path, on_progress=lambda steps: pytest.fail("trained again"))
     assert bench.query("k1-k1", seed=0, split="validation").source == "table" and path.is_file()

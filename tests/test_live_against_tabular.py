@@ -14,7 +14,7 @@ from made_tables import SINGLE_SEED, TWO_BY_SEED
 
 from nasbench_rl import load
 from nasbench_rl.errors import InvalidValueError, TableError
-from nasbench_rl.store import write_frame
+from nasbench_rl.parquet import write_frame
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 

@@ -17,10 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 from made_tables import made_rows, write_made_table
 
-from nasbench_rl import cli, files, shards, store
+from nasbench_rl import cli, files, shards, table_io
 from nasbench_rl.build.command import main
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError
+from nasbench_rl.locate import MANIFEST
+from nasbench_rl.manifest import FOLD_LOCK
 from nasbench_rl.merge import Merged, merge
+from nasbench_rl.parquet import open_parquet
 from nasbench_rl.task import Task, get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
@@ -29,12 +32,12 @@ Rows = list[dict[str, Any]]
 
 
 def shard(folder: Path, rows: Rows | None = None, arch: str = "k1-k1", seed: int = 0, task: Task = TASK) -> Path:
-    table = store.encode_rows(task, made_rows(task, arch, seed) if rows is None else rows)
+    table = table_io.encode_rows(task, made_rows(task, arch, seed) if rows is None else rows)
     return shards.write_shard(folder, task, f"{arch}.seed{seed}", table)
 
 
 def cells(folder: Path, task: Task = TASK) -> set[tuple[str, int]]:
-    table = store.read_table(folder, task)
+    table = table_io.read_table(folder, task)
     return set(zip(table["arch"].to_pylist(), table["seed"].to_pylist(), strict=True))
 
 
@@ -65,8 +68,8 @@ def test_shards_and_tables_of_several_tasks_are_found_wherever_they_lie(source: 
     assert cells(folder) == {("k5-k5", 0), ("k1-k2", 0), *((a, s) for a in ("k2-k2", "k3-k3") for s in (0, 1))}
     assert cells(folder, OTHER) == {("k1-k1", 0)}
     assert files_of(source) == before
-    rows = store.read_table(folder, TASK).to_pylist()
-    expected = store.encode_rows(TASK, made_rows(TASK, "k2-k2", 1)).to_pylist()
+    rows = table_io.read_table(folder, TASK).to_pylist()
+    expected = table_io.encode_rows(TASK, made_rows(TASK, "k2-k2", 1)).to_pylist()
     assert [row for row in rows if (row["arch"], row["seed"]) == ("k2-k2", 1)] == expected
 
 
@@ -91,7 +94,7 @@ def test_other_times_and_machines_make_no_other_cell(source: Path, folder: Path)
     shard(source, rows, "k5-k5")
     write_made_table(source / "again", TASK.id, 1, ["k5-k5"])
     assert merge(source, folder)[0] == [Merged(TASK.id, 0, 2)]
-    assert set(store.read_table(folder, TASK)["machine"].to_pylist()) == {"made"}
+    assert set(table_io.read_table(folder, TASK)["machine"].to_pylist()) == {"made"}
 
 
 def test_missing_returns_agree_with_each_other(source: Path, folder: Path) -> None:
@@ -132,17 +135,19 @@ def supernet_rows(seed: int = 0, arch: str = "k1-k1") -> Rows:
 
 def test_supernets_have_a_table_of_their_own(source: Path, folder: Path) -> None:
     rows = supernet_rows()
-    shards.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, rows))
+    shards.write_shard(source, TASK.supernet, "supernet.seed0", table_io.encode_rows(TASK.supernet, rows))
     shard(source)
     assert merge(source, folder)[0] == [Merged(TASK.id, 1, 0), Merged(f"supernets of {TASK.id}", 1, 0)]
-    assert store.read_table(folder, TASK.supernet).num_rows == 20
+    assert table_io.read_table(folder, TASK.supernet).num_rows == 20
     rows[3]["proxy_cpu_seconds"] = 4.0
-    shards.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, rows))
+    shards.write_shard(source, TASK.supernet, "supernet.seed0", table_io.encode_rows(TASK.supernet, rows))
     assert merge(source, folder)[0][1] == Merged(f"supernets of {TASK.id}", 0, 1)
     rows[3]["proxy"] = -1.0
-    shards.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, rows))
+    shards.write_shard(source, TASK.supernet, "supernet.seed0", table_io.encode_rows(TASK.supernet, rows))
     assert f"supernets of {TASK.id} has proxy" in refused(source, folder)
-    shards.write_shard(source, TASK.supernet, "supernet.seed0", store.encode_rows(TASK.supernet, supernet_rows()[1:]))
+    shards.write_shard(
+        source, TASK.supernet, "supernet.seed0", table_io.encode_rows(TASK.supernet, supernet_rows()[1:])
+    )
     assert "lacks fidelity" in refused(source, folder)
 
 
@@ -173,14 +178,14 @@ def test_a_cell_with_other_scores_is_refused(source: Path, folder: Path, column:
     path = shard(source, rows, "k5-k5")
     message = refused(source, folder)
     assert names_cell(message, "k5-k5") and column in message and "4321" in message
-    assert str(path) in message and str(folder / store.table_name(TASK)) in message
+    assert str(path) in message and str(folder / table_io.table_name(TASK)) in message
 
 
 def test_a_cell_with_other_scores_is_refused_where_the_manifest_was_lost_too(source: Path, folder: Path) -> None:
     rows = made_rows(TASK, "k5-k5", 0)
     rows[-1]["return_all"] = 4321
     shard(source, rows, "k5-k5")
-    (folder / store.MANIFEST).unlink()
+    (folder / MANIFEST).unlink()
     with pytest.raises(TableError, match="4321"):
         merge(source, folder)
     assert ("k5-k5", 0) in cells(folder), "and the table is listed again"
@@ -284,7 +289,7 @@ def test_a_truncated_file_is_refused(source: Path, folder: Path) -> None:
 
 def test_a_table_that_its_manifest_does_not_know_is_refused(source: Path, folder: Path) -> None:
     write_made_table(source, TASK.id, 1, ["k2-k2"])
-    path = source / store.table_name(TASK)
+    path = source / table_io.table_name(TASK)
     pq.write_table(pq.read_table(path, partitioning=None), path, compression="none")
     message = refused(source, folder)
     assert str(path) in message and "checksum" in message
@@ -300,7 +305,7 @@ def test_a_folder_that_is_absent_or_holds_nothing_is_refused(tmp_path: Path, fol
 # -- the command
 
 
-@pytest.mark.parametrize("closed", ["theirs", "theirs/rl", store.MANIFEST, store.table_name(TASK)])
+@pytest.mark.parametrize("closed", ["theirs", "theirs/rl", MANIFEST, table_io.table_name(TASK)])
 def test_what_may_not_be_read_is_refused_and_not_passed_over(closed: str, users_folder: Path) -> None:
     theirs = users_folder / "theirs"
     write_made_table(theirs, TASK.id, 1, ["k1-k1"])
@@ -337,15 +342,16 @@ def test_a_build_in_the_source_waits_with_its_folds(
     shard(source, arch="k1-k2")
     shards.commit_shards(source, TASK)
     shard(source, arch="k1-k3")
-    read, held = store.open_parquet, []
+    read, held = open_parquet, []
 
     def reading(path: Path, content: bytes) -> Any:
-        with files.lock(source, store.FOLD_LOCK, wait=False) as mine:
+        with files.lock(source, FOLD_LOCK, wait=False) as mine:
             held.append(not mine)
         return read(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "open_parquet", reading)
+        patch.setattr("nasbench_rl.parquet.open_parquet", reading)
+        patch.setattr("nasbench_rl.merge.open_parquet", reading)
         assert merge(source, folder)[0] == [Merged(TASK.id, 3, 0)]
     assert all(held[:4]) and len(held) >= 4
     assert shards.commit_shards(source, TASK) == 1
@@ -361,7 +367,7 @@ def test_a_folder_that_changes_while_it_is_read_is_listed_anew(
         shard(source, arch=arch)
     monkeypatch.setattr("nasbench_rl.merge._folds_waiting", lambda source: nullcontext())
     overtaken = ["files_below" if kind == "a shard is folded" else "read_manifest"]
-    module: Any = files if kind == "a shard is folded" else store
+    module: Any = files if kind == "a shard is folded" else sys.modules["nasbench_rl.merge"]
     look = getattr(module, overtaken[0])
     calls: list[Path] = []
 

@@ -40,7 +40,7 @@ from nasbench_rl.fronts.multi_objective import (
     reference_fronts,
 )
 from nasbench_rl.method import objective_of
-from nasbench_rl.store import read_frame
+from nasbench_rl.parquet import read_frame
 from nasbench_rl.task import get_task
 
 WHOLE = 1_000_000

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasbench_rl import cli, store
+from nasbench_rl import cli
 from nasbench_rl.errors import TableError
 from nasbench_rl.nasgym import COLUMNS, main, read_experiments
+from nasbench_rl.parquet import read_frame
 from nasbench_rl.spaces.nsc import nsc_space
 
 CHAIN = [[1, 1, 3, 0, 0], [2, 2, 2, 1, 0]]
@@ -100,7 +101,7 @@ def test_the_command_writes_a_file_and_ends_in_one_line_for_a_bad_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, path = tmp_path / "out.parquet", nasgym_file(tmp_path / "db.csv", [CHAIN, BRANCHED])
-    assert cli.run(main, [str(path), "--out", str(out)]) == 0 and len(store.read_frame(out)) == 2
+    assert cli.run(main, [str(path), "--out", str(out)]) == 0 and len(read_frame(out)) == 2
     assert "2 experiments on 2 networks (vgg-flower 2), 0 rows left out" in capsys.readouterr().out
     out.unlink()
     path.write_text(path.read_text().replace("0.415", "much"))
@@ -121,4 +122,4 @@ def test_a_space_of_its_own_file_reads_what_the_built_in_ones_lack(
     shown = capsys.readouterr().err
     assert "maxpool cannot have size 1" in shown and "as a network of nsc-multibranch" in shown and not out.exists()
     assert cli.run(main, [str(path), "--space", str(space), "--out", str(out)]) == 0
-    assert store.read_frame(out)["arch"].tolist() == ["conv3 | maxpool1"]
+    assert read_frame(out)["arch"].tolist() == ["conv3 | maxpool1"]

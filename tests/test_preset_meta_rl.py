@@ -14,9 +14,12 @@ pytest.importorskip("lightgbm")
 
 from made_images import TASK, made_rows, true_accuracy
 
-from nasbench_rl import cli, compare, load, store
+from nasbench_rl import cli, compare, load, table_io
 from nasbench_rl.errors import RecipeMismatchError, TableError
+from nasbench_rl.files import lock
+from nasbench_rl.manifest import FOLD_LOCK, register
 from nasbench_rl.method import get_method
+from nasbench_rl.parquet import read_frame
 from nasbench_rl.presets import intensified, meta_rl_figures
 from nasbench_rl.presets import meta_rl as preset
 from nasbench_rl.presets.meta_rl_trials import (
@@ -62,8 +65,8 @@ def made_table(folder: Path, id_: str) -> None:
                 )
             )  # fmt: skip
     frame = pd.concat(parts)
-    with store.lock(folder, store.FOLD_LOCK):
-        store.write_table(folder, task, [store.encode_rows(task, frame.to_dict("records"))])
+    with lock(folder, FOLD_LOCK):
+        table_io.write_table(folder, task, [table_io.encode_rows(task, frame.to_dict("records"))])
     Surrogate.fit(task, frame, np.random.default_rng(0), options=QUICK).save(folder)
 
 
@@ -71,7 +74,7 @@ def made_table(folder: Path, id_: str) -> None:
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("meta-rl-tables")
     shutil.copy(PUBLISHED, folder)
-    store.register(folder, PUBLISHED.name, 1)
+    register(folder, PUBLISHED.name, 1)
     for id_ in preset.STANDS_FOR:
         made_table(folder, id_)
     return folder
@@ -180,7 +183,7 @@ def test_trials_of_one_seed_do_not_share_their_luck(tables: Path) -> None:
 def test_experiment_two_without_training(tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out = run(2, tables, tmp_path)
     assert code == 0
-    steps = store.read_frame(out / "steps.parquet")
+    steps = read_frame(out / "steps.parquet")
     assert set(steps["task"]) == set(preset.HELD_OUT)
     assert (steps.groupby(["task", "seed"]).size() == SMALL.evaluation).all()
     six = pd.read_csv(out / "table6.csv")
@@ -203,12 +206,12 @@ def test_experiment_two_without_training(tables: Path, tmp_path: Path, capsys: p
 def test_experiment_three(tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out = run(3, tables, tmp_path)
     assert code == 0
-    steps = store.read_frame(out / "steps.parquet")
+    steps = read_frame(out / "steps.parquet")
     assert set(steps["method"]) == {"meta_a2c σ=0.0", "meta_a2c σ=0.1"}
     shifts = steps[steps["action"] >= 10].groupby("method")["reward"].max()
     assert shifts["meta_a2c σ=0.0"] == 0 < shifts["meta_a2c σ=0.1"] <= 0.1
     assert steps["position"].max() <= 19
-    episodes = store.read_frame(out / "episodes.parquet")
+    episodes = read_frame(out / "episodes.parquet")
     assert episodes["multi_branch"].max() >= 1
     for figure in ("figure-14", "figure-15", "figure-16"):
         assert (out / f"{figure}.png").stat().st_size > 10_000

@@ -9,8 +9,10 @@ import pytest
 from made_tables import SINGLE_SEED, TWO_BY_SEED, made_rows
 from scipy import stats as scipy_stats
 
-from nasbench_rl import cli, compare, load, store
+from nasbench_rl import cli, compare, load, table_io
 from nasbench_rl.experiment import Search
+from nasbench_rl.manifest import register
+from nasbench_rl.parquet import read_frame
 from nasbench_rl.pool import run_all
 from nasbench_rl.presets import rl_agents, rl_agents_page
 from nasbench_rl.presets.rl_agents import RANDOM_REPEATS
@@ -20,7 +22,7 @@ from nasbench_rl.task import get_task
 
 def add_published(tables: Path) -> None:
     shutil.copy(Path(__file__).parents[1] / "tables" / "published.parquet", tables)
-    store.register(tables, "published.parquet", 256)
+    register(tables, "published.parquet", 256)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def test_table_one_sets_the_published_figures_beside_ours(reproduced: Path) -> N
 
 
 def test_it_charges_a_supernet_and_three_trainings(reproduced: Path) -> None:
-    runs = store.read_frame(reproduced / "runs.parquet")
+    runs = read_frame(reproduced / "runs.parquet")
     final = runs[runs["task"] == TWO_BY_SEED].sort_values("step").groupby(["method", "seed"]).tail(1)
     spent = final.groupby("method")["spent"].max()
     assert spent.to_dict() == {
@@ -56,7 +58,7 @@ def test_it_charges_a_supernet_and_three_trainings(reproduced: Path) -> None:
 
 
 def test_what_of_enas_is_its_initial_weights_is_counted(reproduced: Path) -> None:
-    runs = store.read_frame(reproduced / "runs.parquet")
+    runs = read_frame(reproduced / "runs.parquet")
     unmoved = rl_agents.unmoved_finalists(runs)
     assert set(unmoved) == {TWO_BY_SEED, SINGLE_SEED} and all(0 <= share <= 1 for share in unmoved.values())
     assert [rl_agents_page.controller_updates(get_task(task)) for task in (TWO_BY_SEED, SINGLE_SEED)] == [31, 15]
@@ -97,7 +99,7 @@ def opposed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [row for arch in task.space for seed in range(4) for row in made_rows(task, arch.name, seed)]
     for row in rows:
         row["return_all"] = 100.0 - row["return_last100"]
-    store.write_table(folder, task, [store.encode_rows(task, rows)])
+    table_io.write_table(folder, task, [table_io.encode_rows(task, rows)])
     add_published(folder)
     return folder
 

@@ -11,7 +11,7 @@ import pytest
 from made_runs import choosing, made_runs
 from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, made_rows, write_made_table
 
-from nasbench_rl import load, ranks, stats, store
+from nasbench_rl import load, ranks, stats, table_io
 from nasbench_rl._utils.text import show
 from nasbench_rl.findings.against_random import compare_task
 from nasbench_rl.findings.searches import record
@@ -87,7 +87,7 @@ def test_a_task_that_ranks_by_luck_does_not_count_over_all(tmp_path: Path, made_
     for row in rows:  # the second seed says the opposite of the first
         score = row["return_last100"] * (1 if row["seed"] == 0 else -1)
         row |= {"return_last100": score, "return_eval": score if row["return_eval"] is not None else None}
-    store.write_table(tmp_path, task, [store.encode_rows(task, rows)])
+    table_io.write_table(tmp_path, task, [table_io.encode_rows(task, rows)])
     assert ranks_by_luck(load(luck, tables=tmp_path)) and not ranks_by_luck(load(TWO_BY_SEED, tables=tmp_path))
     both = build_report(made_runs(tmp_path, (TWO_BY_SEED, luck), ("local_search", "random_search"), 12), str(tmp_path))
     overall, alone = row_of(both, ALL, "local_search"), row_of(both, TWO_BY_SEED, "local_search")

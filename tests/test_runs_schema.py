@@ -12,9 +12,9 @@ import pytest
 from made_runs import made_runs
 from made_tables import TWO_BY_SEED
 
-from nasbench_rl import store
 from nasbench_rl.errors import TableError
 from nasbench_rl.leaderboard.runs_schema import COLUMNS, SCHEMA, read_runs
+from nasbench_rl.parquet import write_frame
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def runs(made_tables: Path) -> pd.DataFrame:
 
 
 def refusal(frame: pd.DataFrame, folder: Path) -> str:
-    store.write_frame(frame, folder / "strange.parquet")
+    write_frame(frame, folder / "strange.parquet")
     with pytest.raises(TableError) as raised:
         read_runs(folder / "strange.parquet")
     text = str(raised.value)
@@ -36,7 +36,7 @@ def test_every_column_of_a_run_is_in_the_schema() -> None:
 
 
 def test_what_a_comparison_writes_is_read_as_it_is(runs: pd.DataFrame, tmp_path: Path) -> None:
-    store.write_frame(runs.assign(more=1), tmp_path / "runs.parquet")
+    write_frame(runs.assign(more=1), tmp_path / "runs.parquet")
     pd.testing.assert_frame_equal(read_runs(tmp_path / "runs.parquet"), runs, check_dtype=False)
 
 

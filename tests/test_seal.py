@@ -14,18 +14,21 @@ import pyarrow.parquet as pq
 import pytest
 from made_tables import made_rows
 
-from nasbench_rl import seal, shards, store
+from nasbench_rl import seal, shards, table_io
 from nasbench_rl.errors import TableError
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.merge import merge
+from nasbench_rl.parquet import read_parquet
+from nasbench_rl.schemas import SCHEMAS
 from nasbench_rl.task import get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
-SCHEMA = store.SCHEMAS["rl"]
+SCHEMA = SCHEMAS["rl"]
 ROOT = Path(__file__).parents[1]
 
 
 def cell(name: str = "k1-k1", **changes: Any) -> pa.Table:
-    return store.encode_rows(TASK, [{**row, **changes} for row in made_rows(TASK, name, 0)])
+    return table_io.encode_rows(TASK, [{**row, **changes} for row in made_rows(TASK, name, 0)])
 
 
 def shard(folder: Path, table: pa.Table, name: str = "x") -> Path:
@@ -37,13 +40,13 @@ def refused(folder: Path, path: Path) -> str:
     shard(folder, cell("k2-k2"), "good")
     with pytest.raises(TableError) as raised:
         merge(folder, folder / "merged")
-    assert str(path) in str(raised.value) and not store.read_manifest(folder / "merged")
+    assert str(path) in str(raised.value) and not read_manifest(folder / "merged")
     with pytest.raises(TableError) as raised:
         shards.commit_shards(folder, TASK)
     assert str(path) in str(raised.value)
-    assert store.cells_of(store.read_table(folder, TASK)) == {("k2-k2", 0)}
+    assert table_io.cells_of(table_io.read_table(folder, TASK)) == {("k2-k2", 0)}
     with pytest.raises(TableError) as raised:
-        store.read_parquet(path, SCHEMA)
+        read_parquet(path, SCHEMA)
     return str(raised.value)
 
 
@@ -88,10 +91,10 @@ def test_a_shard_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     path = shard(tmp_path, cell())
     pq.write_table(cell(), path, compression="zstd")
     assert seal.ROWS not in path.read_bytes()
-    assert store.read_parquet(path, SCHEMA).equals(cell())
+    assert read_parquet(path, SCHEMA).equals(cell())
     merge(tmp_path, tmp_path / "merged")
     assert shards.commit_shards(tmp_path, TASK) == 1
-    assert store.read_table(tmp_path, TASK).equals(store.read_table(tmp_path / "merged", TASK))
+    assert table_io.read_table(tmp_path, TASK).equals(table_io.read_table(tmp_path / "merged", TASK))
 
 
 def test_text_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
@@ -136,7 +139,7 @@ def test_a_cell_that_is_not_whole_is_not_folded(tmp_path: Path, table: pa.Table,
     with pytest.raises(TableError, match=says) as raised:
         shards.commit_shards(tmp_path, TASK)
     assert str(path) in str(raised.value) and path.exists()
-    assert store.cells_of(store.read_table(tmp_path, TASK)) == {("k2-k2", 0)}
+    assert table_io.cells_of(table_io.read_table(tmp_path, TASK)) == {("k2-k2", 0)}
 
 
 def test_a_double_with_other_scores_is_not_folded(tmp_path: Path) -> None:
@@ -145,9 +148,9 @@ def test_a_double_with_other_scores_is_not_folded(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="return_all") as raised:
         shards.commit_shards(tmp_path, TASK)
     assert str(second) in str(raised.value) and second.exists()
-    assert store.read_table(tmp_path, TASK).equals(cell())
+    assert table_io.read_table(tmp_path, TASK).equals(cell())
     with pytest.raises(TableError, match="return_all"):  # the first is in the table now
         shards.commit_shards(tmp_path, TASK)
     shard(tmp_path, cell(machine="another"), "b")
     assert shards.commit_shards(tmp_path, TASK) == 0 and not second.exists()
-    assert store.read_table(tmp_path, TASK).equals(cell())
+    assert table_io.read_table(tmp_path, TASK).equals(cell())

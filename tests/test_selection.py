@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_tables import write_made_accuracies
 
-from nasbench_rl import load, store, surrogate
+from nasbench_rl import load, surrogate, table_io
 from nasbench_rl.build import reuse_chains, selection, train
 from nasbench_rl.build.todo import missing_cells
 from nasbench_rl.errors import InvalidValueError
@@ -45,12 +45,14 @@ def test_a_tenth_is_about_a_tenth_and_the_same_each_time() -> None:
 def test_rounds_end_when_the_table_has_so_many_deeper_ones(tmp_path: Path) -> None:
     write_made_accuracies(tmp_path, TASK.id, ["conv1", "conv3", "maxpool2 conv3 conv1"], seeds=1)
     rounds = 0
-    while archs := selection.drawn(TASK, store.read_table(tmp_path, TASK), 1, 60):
-        assert archs == selection.drawn(TASK, store.read_table(tmp_path, TASK), 1, 60), "a round depends on the table"
+    while archs := selection.drawn(TASK, table_io.read_table(tmp_path, TASK), 1, 60):
+        assert archs == selection.drawn(TASK, table_io.read_table(tmp_path, TASK), 1, 60), (
+            "a round depends on the table"
+        )
         write_made_accuracies(tmp_path, TASK.id, [arch.name for arch in archs], seeds=1)
         assert all(TASK.is_valid(arch) and len(arch.choices) > 1 for arch in archs)
         rounds += 1
-    names = set(store.read_table(tmp_path, TASK)["arch"].to_pylist())
+    names = set(table_io.read_table(tmp_path, TASK)["arch"].to_pylist())
     assert rounds == 2 and sum(len(TASK.space.parse(name).choices) > 1 for name in names) == 60
 
 
@@ -83,7 +85,7 @@ def test_more_networks_than_can_be_listed_are_refused(id_: str, depth: int, said
 
 def test_drawing_what_there_is_not_comes_to_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_made_accuracies(tmp_path, TASK.id, ["conv1"], seeds=1)
-    rows = store.read_table(tmp_path, TASK)
+    rows = table_io.read_table(tmp_path, TASK)
     with pytest.raises(InvalidValueError, match="--depth 10 layers, and nsc-chain has none of more than 10; allowed"):
         selection.drawn(TASK, rows, 10, 5)
     monkeypatch.setattr(selection, "VAIN_DRAWS", 100)
@@ -92,13 +94,13 @@ def test_drawing_what_there_is_not_comes_to_an_end(tmp_path: Path, monkeypatch: 
     assert [arch.name for arch in selection.drawn(TASK, rows, 1, 5)] == ["conv1 conv1"], "what there is, is trained"
     write_made_accuracies(tmp_path, TASK.id, ["conv1 conv1"], seeds=1)
     with pytest.raises(InvalidValueError, match=r"--drawn 5: .* has 1 with more than 1 layers.* up to 1,"):
-        selection.drawn(TASK, store.read_table(tmp_path, TASK), 1, 5)
+        selection.drawn(TASK, table_io.read_table(tmp_path, TASK), 1, 5)
 
 
 def test_half_of_a_round_is_near_the_best(tmp_path: Path) -> None:
     best = "avgpool2 conv1 conv1 conv1 conv1"
     write_made_accuracies(tmp_path, TASK.id, [best], seeds=1)
-    archs = selection.drawn(TASK, store.read_table(tmp_path, TASK), 1, 1000)
+    archs = selection.drawn(TASK, table_io.read_table(tmp_path, TASK), 1, 1000)
     layers = np.array([sum(a == b for a, b in zip(best.split(), arch.name.split(), strict=False)) for arch in archs])
     assert (layers[1::2] >= 2).mean() > 0.8 > (layers[::2] >= 2).mean()
 
@@ -123,7 +125,7 @@ def test_chains_that_were_trained_alike_are_taken_over(tmp_path: Path) -> None:
     taken = bench.query("conv3 | maxpool2", seed=1)
     assert dict(taken.metrics) == dict(other.query("conv3 maxpool2", seed=1).metrics)
     assert (taken.params, taken.flops) == (task.size("conv3 | maxpool2").params, task.size("conv3 | maxpool2").flops)
-    rows = store.read_table(tmp_path, task)
+    rows = table_io.read_table(tmp_path, task)
     assert set(rows["machine"].to_pylist()) == {"made"} and set(rows["recipe"].to_pylist()) == {task.digest}
 
 
@@ -143,7 +145,7 @@ def test_chains_are_spared_and_left_to_their_own_space(tmp_path: Path) -> None:
 def test_a_broken_table_of_chains_holds_up_no_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chains, task = get_task("nsc-chain/font-letters@lite"), get_task("nsc-multibranch/font-letters@lite")
     write_made_accuracies(tmp_path, chains.id, ["conv1"], seeds=1)
-    (tmp_path / store.table_name(chains)).write_bytes(b"cut")
+    (tmp_path / table_io.table_name(chains)).write_bytes(b"cut")
     train._adopt_chains(tmp_path, [task])
     said = capsys.readouterr().out
     assert said.startswith(f"no chains are taken over into {task.id}: ") and "checksum" in said
@@ -155,7 +157,7 @@ def test_networks_with_branches_are_drawn_as_an_agent_meets_them(tmp_path: Path)
     task = get_task("nsc-multibranch/font-letters@lite")
     assert isinstance(task, ImageTask)
     write_made_accuracies(tmp_path, task.id, ["conv1"], seeds=1)
-    rows, found = store.read_table(tmp_path, task), []
+    rows, found = table_io.read_table(tmp_path, task), []
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patch:
         patch.setattr(selection, "ROUND", 120)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from made_tables import (
     SINGLE_SEED,
@@ -24,12 +25,14 @@ from made_tables import (
     write_made_table,
 )
 
-from nasbench_rl import experiment, load, store
+from nasbench_rl import advice, experiment, load, locate, table_io
 from nasbench_rl.build import command, measure, train
 from nasbench_rl.build.merging import merge_command
 from nasbench_rl.errors import InvalidValueError, MissingCellError, NasbenchError
 from nasbench_rl.experiment import Judge, Search, run_search
 from nasbench_rl.live_benchmark import LiveBenchmark
+from nasbench_rl.locate import MANIFEST
+from nasbench_rl.manifest import present_sha256
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.splits import SPLITS
@@ -52,7 +55,7 @@ def add(folder: Path, task: Task, cells: Cells) -> None:
     """Made cells of a task in a folder of tables, as a build leaves them."""
     if isinstance(task, GameTask):
         rows = [row for arch, seed in cells for row in made_rows(task, arch, seed)]
-        store.write_table(folder, task, [store.encode_rows(task, rows)])
+        table_io.write_table(folder, task, [table_io.encode_rows(task, rows)])
     else:
         for arch, seed in cells:
             write_made_accuracies(folder, task.id, [arch], seed + 1)
@@ -154,14 +157,14 @@ def test_a_live_curve_of_no_train_seed_is_refused_before_it_trains(tmp_path: Pat
 
 def test_no_answer_changes_with_a_cell_unless_it_completes_a_seed() -> None:
     task = get_task(SINGLE_SEED)
-    rows = {cell: store.encode_rows(task, made_rows(task, *cell)) for cell in every(ALL, 0, 1, 2)}
+    rows = {cell: table_io.encode_rows(task, made_rows(task, *cell)) for cell in every(ALL, 0, 1, 2)}
     order = np.random.default_rng(0).permutation(len(rows))
     chosen, before = [], None
     rules = 0
     for at in order:
         cell = list(rows)[at]
         chosen.append(rows[cell])
-        table = ScoreTable(task, store.pa.concat_tables(chosen))
+        table = ScoreTable(task, pa.concat_tables(chosen))
         if before is not None and table.rule() == before.rule():
             for split in SPLITS:
                 for name, old, new in zip(
@@ -269,8 +272,8 @@ def test_a_message_of_the_installed_package_copies_its_tables_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(tmp_path, get_task(SINGLE_SEED), every(FEW, 0))
-    monkeypatch.setattr(store, "table_folders", lambda tables=None: [tmp_path])
-    monkeypatch.setattr(store, "is_packaged", lambda folder: folder == tmp_path)
+    monkeypatch.setattr(locate, "table_folders", lambda tables=None: [tmp_path])
+    monkeypatch.setattr(advice, "is_packaged", lambda folder: folder == tmp_path)
     with pytest.raises(MissingCellError, match=rf"cp -r {tmp_path} my-tables && python -m .* --tables my-tables"):
         load(SINGLE_SEED).query("k3-k3")
 
@@ -293,7 +296,7 @@ def test_the_best_of_a_table_in_the_making_is_named_as_such(tmp_path: Path, spli
 
 
 def sha(folder: Path) -> str:
-    return hashlib.sha256((folder / store.table_name(get_task(SINGLE_SEED))).read_bytes()).hexdigest()
+    return hashlib.sha256((folder / table_io.table_name(get_task(SINGLE_SEED))).read_bytes()).hexdigest()
 
 
 def test_runs_name_the_table_that_was_read_though_a_build_commits_meanwhile(
@@ -314,11 +317,11 @@ def test_runs_name_the_table_that_was_read_though_a_build_commits_meanwhile(
 
 def test_a_table_of_a_fold_that_was_killed_before_the_manifest_has_the_digest_of_its_bytes(tmp_path: Path) -> None:
     write_made_table(tmp_path, SINGLE_SEED, 1)
-    manifest, old = tmp_path / store.MANIFEST, sha(tmp_path)
+    manifest, old = tmp_path / MANIFEST, sha(tmp_path)
     listed = json.loads(manifest.read_text())
     write_made_table(tmp_path, SINGLE_SEED, 2)
-    listed["tables"][store.table_name(get_task(SINGLE_SEED))]["next_sha256"] = sha(tmp_path)
+    listed["tables"][table_io.table_name(get_task(SINGLE_SEED))]["next_sha256"] = sha(tmp_path)
     manifest.write_text(json.dumps(listed))
     bench = load(SINGLE_SEED, tables=tmp_path)
     assert bench.digest == sha(tmp_path)[:12] != old[:12] and bench.query("k1-k1").seeds == (1,)
-    assert store.present_sha256(tmp_path, store.table_name(bench.task)) == sha(tmp_path)
+    assert present_sha256(tmp_path, table_io.table_name(bench.task)) == sha(tmp_path)

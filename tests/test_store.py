@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import multiprocessing as mp
 import os
@@ -19,18 +20,30 @@ import pyarrow.parquet as pq
 import pytest
 from made_tables import made_rows
 
-from nasbench_rl import files, journal, leftovers, load, shards, store
+from nasbench_rl import files, journal, leftovers, load, locate, manifest, shards, table_io
 from nasbench_rl.benchmark import Mode
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, RecipeMismatchError, TableError
+from nasbench_rl.locate import ENVIRONMENT_VARIABLE, MANIFEST, check_kept, find_tables, folder_to_fill, table_folders
+from nasbench_rl.manifest import (
+    SCHEMA_VERSION,
+    Entry,
+    read_checked,
+    read_manifest,
+    write_listed,
+    write_manifest,
+    writing,
+)
+from nasbench_rl.parquet import read_frame, read_parquet
+from nasbench_rl.schemas import SCHEMAS
 from nasbench_rl.task import Task, get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 OTHER = get_task("minatar-ss1/freeway@smoke")
-NAME = store.table_name(TASK)
+NAME = table_io.table_name(TASK)
 
 
 def cell(arch: str = "k1-k1", seed: int = 0, task: Task = TASK) -> pa.Table:
-    return store.encode_rows(task, made_rows(task, arch, seed))
+    return table_io.encode_rows(task, made_rows(task, arch, seed))
 
 
 def shard(folder: Path, arch: str = "k1-k1", seed: int = 0, task: Task = TASK) -> Path:
@@ -38,7 +51,7 @@ def shard(folder: Path, arch: str = "k1-k1", seed: int = 0, task: Task = TASK) -
 
 
 def cells(folder: Path, task: Task = TASK) -> set[tuple[str, int]]:
-    table = store.read_table(folder, task)
+    table = table_io.read_table(folder, task)
     return set(zip(table["arch"].to_pylist(), table["seed"].to_pylist(), strict=True))
 
 
@@ -53,10 +66,10 @@ def test_what_was_folded_is_read_back(tmp_path: Path) -> None:
     shard(tmp_path, "k3-k2", 1)
     shard(tmp_path, "k1-k1", 0)
     assert shards.trained_cells(tmp_path, TASK) == {("k3-k2", 1), ("k1-k1", 0)}
-    assert store.read_table(tmp_path, TASK).num_rows == 0
+    assert table_io.read_table(tmp_path, TASK).num_rows == 0
     assert shards.commit_shards(tmp_path, TASK) == 2
     expected = pa.concat_tables([cell("k1-k1", 0), cell("k3-k2", 1)])
-    assert store.read_table(tmp_path, TASK).to_pylist() == expected.to_pylist()
+    assert table_io.read_table(tmp_path, TASK).to_pylist() == expected.to_pylist()
     assert shards.trained_cells(tmp_path, TASK) == {("k3-k2", 1), ("k1-k1", 0)}
     assert not leftovers_in(tmp_path)
 
@@ -66,18 +79,18 @@ def test_the_manifest_says_what_the_table_holds(tmp_path: Path) -> None:
         shard(tmp_path, "k1-k1", seed)
     shard(tmp_path, "k2-k1", 1)
     shards.commit_shards(tmp_path, TASK)
-    entry = store.read_manifest(tmp_path)[NAME]
+    entry = read_manifest(tmp_path)[NAME]
     assert (entry.rows, entry.architectures, entry.train_seeds, entry.cells) == (60, 2, (0, 1), 3)
     assert entry.recipe == TASK.digest and entry.next_sha256 == ""
-    assert "next_sha256" not in (tmp_path / store.MANIFEST).read_text()
+    assert "next_sha256" not in (tmp_path / MANIFEST).read_text()
 
 
 def test_a_missing_return_stays_missing(tmp_path: Path) -> None:
     rows = made_rows(TASK, "k1-k1", 0)
     rows[0] |= {"games": 0, "return_last100": None}
-    shards.write_shard(tmp_path, TASK, "x", store.encode_rows(TASK, rows))
+    shards.write_shard(tmp_path, TASK, "x", table_io.encode_rows(TASK, rows))
     shards.commit_shards(tmp_path, TASK)
-    assert store.read_table(tmp_path, TASK)["return_last100"].to_pylist()[:2] == [None, rows[1]["return_last100"]]
+    assert table_io.read_table(tmp_path, TASK)["return_last100"].to_pylist()[:2] == [None, rows[1]["return_last100"]]
 
 
 def test_a_cell_that_is_there_is_kept_as_it_is(tmp_path: Path) -> None:
@@ -85,7 +98,7 @@ def test_a_cell_that_is_there_is_kept_as_it_is(tmp_path: Path) -> None:
     shards.commit_shards(tmp_path, TASK)
     before = (tmp_path / NAME).read_bytes()
     rows = [{**row, "cpu_seconds": 1e9} for row in made_rows(TASK, "k1-k1", 0)]
-    shards.write_shard(tmp_path, TASK, "again", store.encode_rows(TASK, rows))
+    shards.write_shard(tmp_path, TASK, "again", table_io.encode_rows(TASK, rows))
     assert shards.commit_shards(tmp_path, TASK) == 0
     assert (tmp_path / NAME).read_bytes() == before and not leftovers_in(tmp_path)
 
@@ -95,7 +108,7 @@ def test_tables_of_several_tasks_share_a_manifest(tmp_path: Path) -> None:
     shard(tmp_path, task=OTHER)
     shards.commit_shards(tmp_path, TASK)
     shards.commit_shards(tmp_path, OTHER)
-    assert set(store.read_manifest(tmp_path)) == {NAME, store.table_name(OTHER)}
+    assert set(read_manifest(tmp_path)) == {NAME, table_io.table_name(OTHER)}
     assert cells(tmp_path) == cells(tmp_path, OTHER) == {("k1-k1", 0)}
 
 
@@ -167,7 +180,7 @@ def test_no_kill_parts_the_table_from_its_manifest(tmp_path: Path, monkeypatch: 
         assert shards.trained_cells(folder, TASK) == everything, "a trained cell was lost"
         fold_all(folder)
         assert cells(folder) == everything and not leftovers_in(folder)
-        entry = store.read_manifest(folder)[NAME]
+        entry = read_manifest(folder)[NAME]
         assert (entry.next_sha256, entry.cells) == ("", 3)
         if not fell:
             break
@@ -189,7 +202,7 @@ def test_nor_do_two_kills_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             assert shards.trained_cells(folder, TASK) == everything
             fold_all(folder)
             assert cells(folder) == everything
-            entry = store.read_manifest(folder)[NAME]
+            entry = read_manifest(folder)[NAME]
             assert (entry.next_sha256, entry.cells) == ("", 3)
 
 
@@ -197,24 +210,24 @@ def test_cells_of_two_tables_go_in_together_or_not_at_all(tmp_path: Path, monkey
     switch, more = KillSwitch(monkeypatch), {("k1-k1", 0), ("k2-k2", 0)}
 
     def add(folder: Path) -> None:
-        with store.writing(folder):
-            store.write_tables(folder, [(task, [cell("k2-k2", 0, task)]) for task in (TASK, OTHER)])
+        with writing(folder):
+            table_io.write_tables(folder, [(task, [cell("k2-k2", 0, task)]) for task in (TASK, OTHER)])
 
     outcomes = set()
     for first in range(1, 60):
         folder = tmp_path / str(first)
-        with store.writing(folder):
-            store.write_table(folder, TASK, [cell()])  # the other table is a new one
+        with writing(folder):
+            table_io.write_table(folder, TASK, [cell()])  # the other table is a new one
         fell = switch.run(first, lambda folder=folder: add(folder))  # type: ignore[misc]
         assert cells(folder) in ({("k1-k1", 0)}, more)
-        store.write_listed(pd.DataFrame({"x": [1]}), folder, "other.parquet")  # the next writer
+        write_listed(pd.DataFrame({"x": [1]}), folder, "other.parquet")  # the next writer
         outcome = (cells(folder) == more, bool(cells(folder, OTHER)))
         assert outcome[0] == outcome[1], "one table has them and one has not"
         outcomes.add(outcome)
         add(folder)
         assert cells(folder) == more and cells(folder, OTHER) == {("k2-k2", 0)}
         assert not journal.is_open(folder) and not leftovers_in(folder)
-        assert not any(entry.next_sha256 for entry in store.read_manifest(folder).values())
+        assert not any(entry.next_sha256 for entry in read_manifest(folder).values())
         if not fell:
             break
     assert 12 <= first < 59 and outcomes == {(True, True), (False, False)}
@@ -270,12 +283,12 @@ def test_a_kill_before_the_first_manifest_leaves_the_shards(tmp_path: Path, monk
 def test_a_table_whose_manifest_was_lost_is_taken_in_and_not_written_over(tmp_path: Path) -> None:
     shard(tmp_path, "k3-k2", 1)
     fold_all(tmp_path)
-    before = (tmp_path / store.table_name(TASK)).read_bytes()
-    (tmp_path / store.MANIFEST).unlink()
+    before = (tmp_path / table_io.table_name(TASK)).read_bytes()
+    (tmp_path / MANIFEST).unlink()
     shard(tmp_path, "k3-k2", 1)
     assert shards.commit_shards(tmp_path, TASK) == 0 and cells(tmp_path) == {("k3-k2", 1)}
-    assert (tmp_path / store.table_name(TASK)).read_bytes() == before
-    (tmp_path / store.MANIFEST).unlink()
+    assert (tmp_path / table_io.table_name(TASK)).read_bytes() == before
+    (tmp_path / MANIFEST).unlink()
     shard(tmp_path, "k1-k1", 0)
     assert shards.commit_shards(tmp_path, TASK) == 1 and cells(tmp_path) == {("k3-k2", 1), ("k1-k1", 0)}
 
@@ -283,16 +296,16 @@ def test_a_table_whose_manifest_was_lost_is_taken_in_and_not_written_over(tmp_pa
 def test_cells_of_a_table_whose_manifest_was_lost_are_known_and_listed_again(tmp_path: Path) -> None:
     shard(tmp_path, "k3-k2", 1)
     fold_all(tmp_path)
-    (tmp_path / store.MANIFEST).unlink()
+    (tmp_path / MANIFEST).unlink()
     assert shards.trained_cells(tmp_path, TASK) == {("k3-k2", 1)}, "as --dry-run counts, which writes nothing"
-    assert not (tmp_path / store.MANIFEST).exists()
+    assert not (tmp_path / MANIFEST).exists()
     assert shards.commit_shards(tmp_path, TASK) == 0 and cells(tmp_path) == {("k3-k2", 1)}, "without any shard"
 
 
 def test_what_lies_in_an_installed_package_is_not_added_to(tmp_path: Path) -> None:
-    store.check_kept(tmp_path)
+    check_kept(tmp_path)
     with pytest.raises(TableError, match="next pip install would delete.*--tables"):
-        store.check_kept(Path(store.__file__).parent / "_tables")
+        check_kept(Path(locate.__file__).parent / "_tables")
 
 
 def test_a_kill_while_a_shard_is_written_leaves_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,16 +336,16 @@ def test_a_reader_beside_a_writer_sees_the_old_table_or_the_new_one(
     shard(tmp_path)
     shards.commit_shards(tmp_path, TASK)
     shard(tmp_path, "k1-k2")
-    read_manifest, calls = store.read_manifest, []
+    look, calls = manifest.read_manifest, []
 
     def overtaken(folder: Path) -> Any:
-        manifest = read_manifest(folder)
+        found = look(folder)
         if not calls:  # the fold falls between the reader's look at the manifest and its look at the file
             calls.append(1)
             shards.commit_shards(tmp_path, TASK)
-        return manifest
+        return found
 
-    monkeypatch.setattr(store, "read_manifest", overtaken)
+    monkeypatch.setattr(manifest, "read_manifest", overtaken)
     assert cells(tmp_path) == {("k1-k1", 0), ("k1-k2", 0)}
 
 
@@ -349,7 +362,7 @@ def table(tmp_path: Path) -> Path:
 
 def refused(folder: Path, error: type[Exception] = TableError, task: Task = TASK) -> str:
     with pytest.raises(error) as raised:
-        store.read_table(folder, task)
+        table_io.read_table(folder, task)
     message = str(raised.value)
     assert "\n" not in message
     return message
@@ -373,7 +386,7 @@ def test_a_truncated_file_without_a_checksum_is_refused(tmp_path: Path, table: P
     for length in (0, 3, 500):
         short.write_bytes(table.read_bytes()[:length])
         with pytest.raises(TableError, match="no readable Parquet") as raised:
-            store.read_parquet(short, store.SCHEMAS["rl"])
+            read_parquet(short, SCHEMAS["rl"])
         assert str(short) in str(raised.value) and "\n" not in str(raised.value)
 
 
@@ -385,9 +398,9 @@ def test_a_listed_table_that_is_absent_is_refused(tmp_path: Path, table: Path) -
 def rewritten(tmp_path: Path, table: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     """Change a table and let the manifest agree with it."""
     pq.write_table(change(pq.read_table(table, partitioning=None)), table)
-    entry = store.read_manifest(tmp_path)[NAME]
-    sha = store.hashlib.sha256(table.read_bytes()).hexdigest()
-    store.write_manifest(tmp_path, {NAME: dataclasses.replace(entry, sha256=sha)})
+    entry = read_manifest(tmp_path)[NAME]
+    sha = hashlib.sha256(table.read_bytes()).hexdigest()
+    write_manifest(tmp_path, {NAME: dataclasses.replace(entry, sha256=sha)})
 
 
 def test_a_missing_column_is_refused_with_the_nearest(tmp_path: Path, table: Path) -> None:
@@ -397,7 +410,7 @@ def test_a_missing_column_is_refused_with_the_nearest(tmp_path: Path, table: Pat
 
 
 def test_a_column_of_another_type_is_refused(tmp_path: Path, table: Path) -> None:
-    at = store.SCHEMAS["rl"].get_field_index("games")
+    at = SCHEMAS["rl"].get_field_index("games")
     rewritten(tmp_path, table, lambda t: t.set_column(at, "games", pa.array(["many"] * len(t))))
     assert "another schema" in refused(tmp_path)
 
@@ -417,15 +430,15 @@ def test_a_shard_of_another_recipe_is_refused_and_kept(tmp_path: Path, table: Pa
     assert path.exists() and table.read_bytes() == before
 
 
-MANIFEST = (
+ONE_TABLE = (
     '{"schema_version": 1, "tables": {"a": {"sha256": "0", "rows": 1, "architectures": 1, "train_seeds": [0], '
     '"cells": 1, "recipe": "r"}}}'
 )
 
 
 def test_a_plain_manifest_is_read(tmp_path: Path) -> None:
-    (tmp_path / store.MANIFEST).write_text(MANIFEST)
-    assert store.read_manifest(tmp_path)["a"] == store.Entry("0", 1, 1, (0,), 1, "r")
+    (tmp_path / MANIFEST).write_text(ONE_TABLE)
+    assert read_manifest(tmp_path)["a"] == Entry("0", 1, 1, (0,), 1, "r")
 
 
 @pytest.mark.parametrize(
@@ -433,34 +446,34 @@ def test_a_plain_manifest_is_read(tmp_path: Path) -> None:
     ["", "{", "[]", "null", '{"schema_version": 1}', '{"schema_version": 1, "tables": {"a": {}}}',
      '{"schema_version": 1, "tables": []}', '{"schema_version": 1, "tables": {"a": 3}}',
      '{"schema_version": 1, "tables": {"a": {"train_seeds": [], "what": 1}}}', "[" * 100_000,
-     *(MANIFEST.replace(right, wrong) for right, wrong in (
+     *(ONE_TABLE.replace(right, wrong) for right, wrong in (
          ('"0"', "7"), ('"rows": 1', '"rows": "1"'), ('"rows": 1', '"rows": -1'), ('"rows": 1', '"rows": true'),
          ("[0]", "0"), ("[0]", "[0.5]"), ("[0]", '["0"]'), ('"r"', "null"), ('"r"', "[]"),
      ))],
 )  # fmt: skip
 def test_a_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / store.MANIFEST).write_text(text)
-    assert str(tmp_path / store.MANIFEST) in refused(tmp_path)
+    (tmp_path / MANIFEST).write_text(text)
+    assert str(tmp_path / MANIFEST) in refused(tmp_path)
 
 
 def test_a_manifest_of_another_version_is_refused(tmp_path: Path, table: Path) -> None:
-    path = tmp_path / store.MANIFEST
+    path = tmp_path / MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99}))
     message = refused(tmp_path)
-    assert "99" in message and str(store.SCHEMA_VERSION) in message
+    assert "99" in message and str(SCHEMA_VERSION) in message
 
 
 def test_every_place_tried_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(store.ENVIRONMENT_VARIABLE, str(tmp_path / "a"))
-    assert store.table_folders() == [tmp_path / "a"]  # a folder that was named is not passed over for the shipped one
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "a"))
+    assert table_folders() == [tmp_path / "a"]  # a folder that was named is not passed over for the shipped one
     with pytest.raises(TableError, match=re.escape(str(tmp_path / "a"))):
-        store.find_tables()
-    assert store.folder_to_fill() == tmp_path / "a"  # a build makes it
-    assert store.folder_to_fill(tmp_path / "b") == tmp_path / "b"
-    assert store.table_folders(tmp_path / "b") == [tmp_path / "b"]
+        find_tables()
+    assert folder_to_fill() == tmp_path / "a"  # a build makes it
+    assert folder_to_fill(tmp_path / "b") == tmp_path / "b"
+    assert table_folders(tmp_path / "b") == [tmp_path / "b"]
     with pytest.raises(TableError) as raised:
-        store.find_tables(tmp_path / "b")
-    assert str(tmp_path / "b") in str(raised.value) and store.ENVIRONMENT_VARIABLE in str(raised.value)
+        find_tables(tmp_path / "b")
+    assert str(tmp_path / "b") in str(raised.value) and ENVIRONMENT_VARIABLE in str(raised.value)
 
 
 @pytest.mark.parametrize("mode", ["tabular", "live"])
@@ -469,8 +482,8 @@ def test_what_is_no_path_is_refused(mode: Mode, tables: object, monkeypatch: pyt
     """An empty one, as an unset variable of a shell gives, would be the checkout's or the present folder."""
     with pytest.raises(InvalidValueError, match="names no folder of tables"):
         load("minatar-ss1/breakout@lite", mode, tables=tables)  # type: ignore[arg-type]
-    monkeypatch.setenv(store.ENVIRONMENT_VARIABLE, "")  # an empty variable is one that is not set
-    assert len(store.table_folders()) == 2
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "")  # an empty variable is one that is not set
+    assert len(table_folders()) == 2
 
 
 def test_a_listed_file_agrees_with_the_manifest_whatever_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,11 +491,11 @@ def test_a_listed_file_agrees_with_the_manifest_whatever_kills(tmp_path: Path, m
     for first in range(1, 20):
         folder = tmp_path / str(first)
         folder.mkdir()
-        store.write_listed(pd.DataFrame({"x": [1]}), folder, name)
-        fell = switch.run(first, lambda folder=folder: store.write_listed(pd.DataFrame({"x": [1, 2]}), folder, name))  # type: ignore[misc]
-        assert store.read_checked(folder, name) is not None and len(store.read_frame(folder / name)) in (1, 2)
-        store.write_listed(pd.DataFrame({"x": [1, 2]}), folder, name)
-        assert store.read_manifest(folder)[name].rows == 2 and not store.read_manifest(folder)[name].next_sha256
+        write_listed(pd.DataFrame({"x": [1]}), folder, name)
+        fell = switch.run(first, lambda folder=folder: write_listed(pd.DataFrame({"x": [1, 2]}), folder, name))  # type: ignore[misc]
+        assert read_checked(folder, name) is not None and len(read_frame(folder / name)) in (1, 2)
+        write_listed(pd.DataFrame({"x": [1, 2]}), folder, name)
+        assert read_manifest(folder)[name].rows == 2 and not read_manifest(folder)[name].next_sha256
         if not fell:
             break
     assert 3 <= first < 19
@@ -491,8 +504,8 @@ def test_a_listed_file_agrees_with_the_manifest_whatever_kills(tmp_path: Path, m
 def test_the_first_folder_with_a_manifest_is_taken(
     tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(store.ENVIRONMENT_VARIABLE, str(tmp_path))
-    assert store.find_tables() == tmp_path
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path))
+    assert find_tables() == tmp_path
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
@@ -501,7 +514,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     actions: list[Callable[[], Any]] = [
         lambda: shard(folder),
         lambda: files.check_writable(folder),
-        lambda: store.write_manifest(folder, {}),
+        lambda: write_manifest(folder, {}),
         lambda: files.lock(folder, "x").__enter__(),
     ]
     for action in actions:

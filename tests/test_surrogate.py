@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from made_images import QUICK, TASK, made_folder, made_rows, true_accuracy
 
-from nasbench_rl import cli, load, store
+from nasbench_rl import cli, load
 from nasbench_rl.build import latency, surrogate_report
 from nasbench_rl.errors import (
     InvalidArchitectureError,
@@ -24,6 +24,8 @@ from nasbench_rl.errors import (
     RecipeMismatchError,
     TableError,
 )
+from nasbench_rl.manifest import read_manifest, register
+from nasbench_rl.schemas import KEY
 from nasbench_rl.surrogate import Surrogate, check_enough, surrogate_folder
 from nasbench_rl.surrogate_info import METADATA
 from nasbench_rl.task import ImageTask, get_task
@@ -160,7 +162,7 @@ def test_saved_and_loaded_it_guesses_the_same(fitted: Surrogate, tmp_path: Path)
     assert (loaded.info.table_sha256, loaded.info.rows) == ("abc", len(made_rows()))
     assert own == tmp_path / "surrogate" / "nsc-chain.digits.lite"
     assert sorted(path.suffix for path in own.iterdir()) == [".json"] + [".txt"] * 8
-    assert store.read_manifest(tmp_path)["surrogate/nsc-chain.digits.lite/surrogate.json"].rows == fitted.info.rows
+    assert read_manifest(tmp_path)["surrogate/nsc-chain.digits.lite/surrogate.json"].rows == fitted.info.rows
 
 
 def test_a_smaller_ensemble_leaves_nothing_of_a_larger_one(rows: pd.DataFrame, tmp_path: Path) -> None:
@@ -208,7 +210,7 @@ def edit(own: Path, change: Callable[[dict[str, object]], object]) -> None:
     raw = json.loads((own / METADATA).read_text())
     change(raw)
     (own / METADATA).write_text(json.dumps(raw))
-    store.register(own.parent.parent, f"surrogate/{own.name}/{METADATA}", 1)
+    register(own.parent.parent, f"surrogate/{own.name}/{METADATA}", 1)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +296,7 @@ def test_branched_networks_are_guessed_too() -> None:
     assert isinstance(task, ImageTask)
     archs = [arch.name for arch in task.space.up_to_depth(2) if task.is_valid(arch)]
     true = {arch: 0.3 + 0.2 * arch.count("conv") + 0.1 * arch.count("@0") for arch in archs}
-    rows = pd.DataFrame([(arch, 0, epoch) for arch in archs for epoch in task.fidelities], columns=list(store.KEY))
+    rows = pd.DataFrame([(arch, 0, epoch) for arch in archs for epoch in task.fidelities], columns=list(KEY))
     rows["validation_accuracy"] = rows["test_accuracy"] = rows["arch"].map(true)
     out = archs[5::7]
     surrogate = Surrogate.fit(task, rows[~rows["arch"].isin(out)], np.random.default_rng(0), options=QUICK)

@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 from made_tables import write_made_accuracies
 
-from nasbench_rl import cli, load, store
+from nasbench_rl import cli, load
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.compare import main as compare_main
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, TableError, UnknownNameError
+from nasbench_rl.parquet import read_frame
 from nasbench_rl.summary import Tables
 from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
 from nasbench_rl.task import ImageTask, get_task
@@ -180,7 +181,7 @@ def test_games_and_absent_surrogates_are_refused(tmp_path: Path, made_tables: Pa
 def test_a_comparison_goes_through_to_its_page(tables: Path, tmp_path: Path) -> None:
     command = ["--tasks", ID, "--mode", "surrogate", "--methods", "random_search", "--runs", "3", "--jobs", "1"]
     assert cli.run(compare_main, [*command, "--tables", str(tables), "--out", str(tmp_path)]) == 0
-    runs = store.read_frame(tmp_path / "runs.parquet")
+    runs = read_frame(tmp_path / "runs.parquet")
     assert set(runs["source"]) <= {"table", "surrogate", "invalid"} and (runs["table"].str.len() == 25).all()
     assert "guessed by a surrogate" in (tmp_path / "leaderboard.md").read_text()
     assert (tmp_path / "leaderboard.html").is_file()

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from made_images import QUICK, TASK, made_folder, made_rows
 
-from nasbench_rl import store
+from nasbench_rl import table_io
 from nasbench_rl.build import surrogate_report
 from nasbench_rl.build.surrogate_quality import (
     GROUPINGS,
@@ -24,6 +24,7 @@ from nasbench_rl.build.surrogate_quality import (
     r_squared,
 )
 from nasbench_rl.errors import InvalidValueError, NasbenchError, UnknownNameError
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.task import ImageTask, get_task
 
@@ -195,7 +196,7 @@ def test_the_command_measures_draws_and_keeps(tmp_path: Path, capsys: pytest.Cap
     printed = capsys.readouterr().out
     assert TASK.id in printed and "tau_ceiling" in printed
     loaded = Surrogate.load(folder, TASK)
-    assert loaded.info.table_sha256 == store.read_manifest(folder)[store.table_name(TASK)].sha256
+    assert loaded.info.table_sha256 == read_manifest(folder)[table_io.table_name(TASK)].sha256
     written = pd.read_csv(out / "quality.csv")
     assert sorted(set(written["grouping"])) == sorted(GROUPINGS)
     kept = pd.DataFrame(list(loaded.info.quality))

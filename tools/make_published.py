@@ -25,7 +25,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nasbench_rl import store
+from nasbench_rl.manifest import register
 
 Row: TypeAlias = dict[str, "str | float | None"]
 
@@ -348,7 +348,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         rows = write(out)
         if out == default:
-            store.register(out.parent, out.name, rows)
+            register(out.parent, out.name, rows)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         print(f"cannot write {out}: {reason}; give a writable path with --out", file=sys.stderr)

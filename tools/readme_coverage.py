@@ -7,8 +7,9 @@ from pathlib import Path
 
 from baselines_readme import ROOT
 
-from nasbench_rl import store
+from nasbench_rl import table_io
 from nasbench_rl._utils.text import markdown_table
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.task import get_task, task_ids
 
 BEGIN, END = "<!-- coverage: made by tools/readme_coverage.py -->", "<!-- end of coverage -->"
@@ -16,10 +17,10 @@ BEGIN, END = "<!-- coverage: made by tools/readme_coverage.py -->", "<!-- end of
 
 def coverage_table(folder: Path) -> str:
     """Return Markdown: one row for each task that has a table."""
-    manifest = store.read_manifest(folder)
+    manifest = read_manifest(folder)
     rows = []
     for id_ in task_ids():
-        task, entry = get_task(id_), manifest.get(store.table_name(get_task(id_)))
+        task, entry = get_task(id_), manifest.get(table_io.table_name(get_task(id_)))
         if entry is None or not entry.cells:
             continue
         seeds = ", ".join(map(str, entry.train_seeds))

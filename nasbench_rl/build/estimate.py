@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nasbench_rl import store
+from nasbench_rl import table_io
 from nasbench_rl.build import selection
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
 from nasbench_rl.training import workers
@@ -44,7 +44,7 @@ def _by_task(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 def _seconds_in_table(cells: Sequence[Cell], folder: Path) -> float | None:
     """Sum the CPU seconds of one task's cells, of the mean network where its table lacks one; None without a row."""
-    measured = _measured_seconds(store.read_even_unlisted(folder, cells[0].table), get_task(cells[0].task))
+    measured = _measured_seconds(table_io.read_even_unlisted(folder, cells[0].table), get_task(cells[0].task))
     if not measured:
         return None
     mean = sum(measured.values()) / len(measured)
@@ -61,7 +61,7 @@ def drawn_core_hours(task: ImageTask, depth: int, count: int, folder: Path) -> t
     Raises:
         InvalidValueError: the space has not so many (``selection.drawn``).
     """
-    rows = store.read_even_unlisted(folder, task)
+    rows = table_io.read_even_unlisted(folder, task)
     seconds = _measured_seconds(rows, task)
     there = selection.deeper(task, set(rows["arch"].to_pylist()), depth)
     lacking = max(0, count - len(there))

@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from nasbench_rl import cli, store
+from nasbench_rl import cli, table_io
 from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.locate import add_tables_option, folder_to_fill
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import ImageTask, Task, get_task, task_ids
 from nasbench_rl.training.cell import WHOLE_SPACE, Cell
@@ -34,10 +35,10 @@ def kernels_command(arguments: Sequence[str]) -> int:
         ],
     )
     parser.add_argument("tasks", nargs="*", metavar="TASK", help="task ids (default: every task)")
-    parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
+    add_tables_option(parser)
     options = parser.parse_args(arguments)
     tasks = [get_task(task) for task in dict.fromkeys(options.tasks or task_ids())]
-    folder = store.folder_to_fill(options.tables)
+    folder = folder_to_fill(options.tables)
     check_device("cpu")
     layers = {task.id: layers_of(task, _networks(task, folder)) for task in tasks}
     found = _ask(layers)
@@ -64,7 +65,7 @@ def check_cells(cells: Iterable[Cell]) -> None:
 def _networks(task: Task, folder: Path) -> list[Architecture]:
     if not isinstance(task, ImageTask):
         return list(task.space)
-    trained = store.read_table(folder, task)["arch"].unique().to_pylist()
+    trained = table_io.read_table(folder, task)["arch"].unique().to_pylist()
     shallow = task.space.up_to_depth(SHALLOW[task.space.definition.chain])
     return [*map(task.space.parse, trained), *filter(task.is_valid, shallow)]
 

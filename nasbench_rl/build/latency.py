@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.progress import Progress, TaskID
 
-from nasbench_rl import cli, files, provenance, store
+from nasbench_rl import cli, files, provenance, table_io
 from nasbench_rl.advice import how_to_train
 from nasbench_rl.errors import TableError, missing_extra
 from nasbench_rl.spaces.base import Architecture
@@ -51,7 +51,7 @@ def measure_latencies(tasks: Sequence[Task], folder: Path, rounds: int | None = 
             row = bar.add_task(task.id, total=rounds)
             progress = partial(_advance, bar, row)
             timings = latency.measure(task, archs, LATENCY_BATCHES, rounds, progress)
-        store.replace_table(folder, task.latency, store.encode_rows(task.latency, _rows(task, timings)))
+        table_io.replace_table(folder, task.latency, table_io.encode_rows(task.latency, _rows(task, timings)))
         for batch in LATENCY_BATCHES:
             _say(task, batch, [timing for timing in timings if timing.batch == batch])
 
@@ -64,7 +64,7 @@ def networks(task: Task, folder: Path, named: str | None = None) -> list[Archite
     """
     if task.exhaustive:
         return list(task.space)
-    names = store.read_table(folder, task)["arch"].unique().to_pylist()
+    names = table_io.read_table(folder, task)["arch"].unique().to_pylist()
     if not names:
         raise TableError(
             f"{task.id} has no table in {folder}, which would tell what to measure; train one first: "
@@ -75,7 +75,7 @@ def networks(task: Task, folder: Path, named: str | None = None) -> list[Archite
 
 def coverage(folder: Path, task: Task) -> tuple[str, ...]:
     """Return columns of ``build status`` of a task's latencies; empty when there are none."""
-    rows = store.read_table(folder, task.latency)
+    rows = table_io.read_table(folder, task.latency)
     if not len(rows):
         return ()
     size = f"/{len(task.space)}" if task.exhaustive else ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nasbench_rl import cli, store
+from nasbench_rl import cli
 from nasbench_rl.build.train import say_new_rules
 from nasbench_rl.coverage import split_rules
+from nasbench_rl.locate import add_tables_option, check_kept, folder_to_fill
 from nasbench_rl.merge import merge
 from nasbench_rl.task import get_task, task_ids
 
@@ -25,10 +26,10 @@ def merge_command(arguments: Sequence[str]) -> int:
         ],
     )
     parser.add_argument("source", type=cli.path, metavar="DIR", help="folder of shards or tables trained elsewhere")
-    parser.add_argument("--tables", metavar="DIR", help="folder of tables to merge into (default: where queries look)")
+    add_tables_option(parser, "folder of tables to merge into")
     options = parser.parse_args(arguments)
-    folder = store.folder_to_fill(options.tables)
-    store.check_kept(folder)
+    folder = folder_to_fill(options.tables)
+    check_kept(folder)
     before = split_rules(folder, map(get_task, task_ids()))
     merged, aside = merge(options.source, folder)
     for path in aside:

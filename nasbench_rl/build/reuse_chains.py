@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from nasbench_rl import shards, store
+from nasbench_rl import shards, table_io
 from nasbench_rl.errors import InvalidArchitectureError
+from nasbench_rl.manifest import writing
 from nasbench_rl.schemas import SCHEMAS
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.task import ImageTask, get_task, task_ids
@@ -42,14 +43,14 @@ def adoptable(folder: Path, task: ImageTask) -> pa.Table:
     source = chain_task(task)
     if source is None:
         return SCHEMAS[task.family].empty_table()
-    rows = store.read_even_unlisted(folder, source)
+    rows = table_io.read_even_unlisted(folder, source)
     names: dict[str, str] = {}
     for name in dict.fromkeys(rows["arch"].to_pylist()):
         chain = source.space.parse(name)
         mine = _same_network(task, chain)
         if mine is not None and task.size(mine) == source.size(chain):
             names[name] = mine.name
-    return store.encode_rows(
+    return table_io.encode_rows(
         task, [{**row, "arch": names[row["arch"]]} for row in rows.to_pylist() if row["arch"] in names]
     )
 
@@ -61,10 +62,10 @@ def adopt(folder: Path, task: ImageTask) -> int:
         TableError: a table is broken, or the two are of different images.
     """
     rows = adoptable(folder, task)
-    if store.cells_of(rows) <= shards.trained_cells(folder, task):
+    if table_io.cells_of(rows) <= shards.trained_cells(folder, task):
         return 0
-    with store.writing(folder):
-        return store.write_table(folder, task, [rows])
+    with writing(folder):
+        return table_io.write_table(folder, task, [rows])
 
 
 def _same_network(task: ImageTask, chain: Architecture) -> Architecture | None:

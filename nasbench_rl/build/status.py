@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nasbench_rl import cli, shards, store
+from nasbench_rl import cli, shards, table_io
 from nasbench_rl.build import latency
 from nasbench_rl.errors import InvalidValueError, TableError
+from nasbench_rl.locate import add_tables_option, folder_to_fill
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.task import Task, get_task, task_ids
 from nasbench_rl.task_tables import TableSpec
 
@@ -20,12 +22,12 @@ def status_command(arguments: Sequence[str]) -> int:
         "What the tables hold of each task. A cell is one architecture trained with one train seed.",
         ["python -m nasbench_rl.build status", "python -m nasbench_rl.build status --tables /tmp/mine"],
     )
-    parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
+    add_tables_option(parser)
     options = parser.parse_args(arguments)
-    folder = store.folder_to_fill(options.tables)
+    folder = folder_to_fill(options.tables)
     if not folder.is_dir():
         raise InvalidValueError(f"{folder} is no folder; name a folder of tables")
-    store.read_manifest(folder)  # a bad one is one fault, and not one of every table
+    read_manifest(folder)  # a bad one is one fault, and not one of every table
     table = cli.Table(*("task", "architectures", "train seeds", "cells", "rows", "recipe"), title=str(folder))
     faults, none = [], []
     for task in map(get_task, task_ids()):
@@ -52,7 +54,7 @@ def status_command(arguments: Sequence[str]) -> int:
 
 def _coverage(folder: Path, task: Task, table: TableSpec) -> tuple[str, ...]:
     """Status columns of a task's table, or of its supernets'; empty when it has no cell."""
-    rows = store.read_even_unlisted(folder, table)
+    rows = table_io.read_even_unlisted(folder, table)
     points = Counter(zip(rows["arch"].to_pylist(), rows["seed"].to_pylist(), strict=True))
     cells = [cell for cell, count in points.items() if count == len(task.fidelities)]
     waiting = len(shards.trained_cells(folder, table) - points.keys())

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import cli, plots, store
+from nasbench_rl import cli, plots, table_io
 from nasbench_rl._utils.text import fixed
 from nasbench_rl.build.surrogate_quality import GROUPINGS, ONE_SIGMA, TWO_SIGMA, HeldOut, hold_out, quality, scores
+from nasbench_rl.locate import add_tables_option, check_kept, folder_to_fill
 from nasbench_rl.records import Split
 from nasbench_rl.splits import SPLITS
 from nasbench_rl.surrogate import Surrogate, check_enough, image_task
@@ -76,7 +77,7 @@ def build(
         named: the folder as the user named it, for messages.
     """
     task = image_task(task)
-    stored, sha256 = store.read_with_digest(folder, task)
+    stored, sha256 = table_io.read_with_digest(folder, task)
     rows = stored.to_pandas(use_threads=False)
     check_enough(task, rows, named)
     rng = np.random.default_rng(seed)
@@ -90,7 +91,7 @@ def build(
     )  # fmt: skip
     if out is not None:
         for one in found:
-            plots.save(draw(one), out / f"surrogate.{Path(store.table_name(task)).stem}.{one.grouping}")
+            plots.save(draw(one), out / f"surrogate.{Path(table_io.table_name(task)).stem}.{one.grouping}")
     return surrogate, table
 
 
@@ -107,15 +108,15 @@ def surrogate_command(arguments: Sequence[str]) -> int:
         ],
     )
     parser.add_argument("tasks", nargs="+", metavar="TASK", help="NSC task ids, <space>/<data set>@<recipe>")
-    parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
+    add_tables_option(parser)
     parser.add_argument(
         "--out", type=cli.path, metavar="DIR", help="write quality.csv and a picture a task and grouping (PNG, SVG)"
     )
     parser.add_argument("--folds", type=cli.positive, default=5, metavar="N", help="for cross-validation (default 5)")
     parser.add_argument("--seed", type=cli.seed, default=0, metavar="S", help="fixes folds and fits (default 0)")
     options = parser.parse_args(arguments)
-    folder = store.folder_to_fill(options.tables)
-    store.check_kept(folder)
+    folder = folder_to_fill(options.tables)
+    check_kept(folder)
     out: Path | None = options.out
     tables = []
     for task in [image_task(get_task(name)) for name in dict.fromkeys(options.tasks)]:

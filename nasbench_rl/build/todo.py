@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasbench_rl import shards, store
+from nasbench_rl import shards, table_io
 from nasbench_rl.build import reuse_chains, selection
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.task import GameTask, ImageTask, Task
@@ -56,7 +56,7 @@ def missing_cells(
 def _spared(folder: Path, task: ImageTask) -> set[tuple[str, int]]:
     """Cells that a build takes over from the table of chains before it trains (``reuse_chains.adopt``)."""
     try:
-        return store.cells_of(reuse_chains.adoptable(folder, task))
+        return table_io.cells_of(reuse_chains.adoptable(folder, task))
     except TableError:  # the build says so and trains them
         return set()
 

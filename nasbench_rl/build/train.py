@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from nasbench_rl import cli, files, shards, store
+from nasbench_rl import cli, files, shards, table_io
 from nasbench_rl._utils.text import show
 from nasbench_rl.build import kernels, reuse_chains, selection
 from nasbench_rl.build.estimate import core_hours, drawn_core_hours, measured_hours
@@ -17,6 +17,7 @@ from nasbench_rl.build.progress import BuildProgress
 from nasbench_rl.build.todo import missing_cells, missing_supernets
 from nasbench_rl.coverage import split_rules
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, TableError
+from nasbench_rl.locate import add_tables_option, check_kept, folder_to_fill
 from nasbench_rl.task import ImageTask, Task, get_task
 from nasbench_rl.training import memory, workers
 from nasbench_rl.training.cell import DARTS, SUPERNET, Cell
@@ -85,7 +86,7 @@ def _train_parser() -> cli.Parser:
     whole.add_argument("--latency", action="store_true",
                        help="time a forward pass of every network instead; the machine should be quiet")  # fmt: skip
     parser.add_argument("--repeats", type=cli.positive, metavar="N", help="bursts of passes a network (with --latency)")
-    parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
+    add_tables_option(parser)
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--dry-run", action="store_true", help="print cells, env steps and core-hours; train nothing")
     parser.add_argument(kernels.ANYWAY, action="store_true",
@@ -103,9 +104,9 @@ def train_command(arguments: Sequence[str]) -> int:
         if options.latency:
             raise InvalidValueError("--latency times one CPU core, as every stored latency does; leave --device out")
         workers.check_device(options.device)
-    folder = store.folder_to_fill(options.tables)
+    folder = folder_to_fill(options.tables)
     if not options.dry_run:
-        store.check_kept(folder)
+        check_kept(folder)
     if options.latency:
         if options.archs:
             raise InvalidValueError("--latency measures every network, all on one machine; leave --archs out")
@@ -182,7 +183,7 @@ def _train_drawn(tasks: Sequence[Task], folder: Path, options: Any) -> int:
     for task in (task for task in tasks if isinstance(task, ImageTask)):
         depth = options.depth or 0
         shards.commit_shards(folder, task)
-        while archs := selection.drawn(task, store.read_table(folder, task), depth, options.drawn):
+        while archs := selection.drawn(task, table_io.read_table(folder, task), depth, options.drawn):
             cells = missing_cells(folder, [task], 1, [arch.name for arch in archs])
             lost = _train_and_say(cells, folder, options)
             if lost:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_rl import cli, files, store, unfinished
+from nasbench_rl import cli, files, unfinished
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.findings import figures, latency
 from nasbench_rl.findings.page import page
@@ -26,6 +26,7 @@ from nasbench_rl.findings.results import Results, results
 from nasbench_rl.findings.searches import Searches, record, search, snapshot
 from nasbench_rl.leaderboard.runs import runs_file
 from nasbench_rl.leaderboard.runs_schema import read_runs
+from nasbench_rl.locate import add_tables_option, find_tables
 from nasbench_rl.method import get_method, method_names
 from nasbench_rl.options import parse_budget, parse_method, shipped_tasks
 from nasbench_rl.paths import user_path
@@ -52,7 +53,7 @@ def _parser() -> cli.Parser:
     parser.add_argument("--out", type=cli.path, default="docs/findings.md", metavar="FILE",
                         help="the page; its CSV files and figures go to a folder of its name "
                              "(default docs/findings.md)")  # fmt: skip
-    parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
+    add_tables_option(parser)
     parser.add_argument("--runs", nargs="+", metavar="FILE", help="runs that compare wrote, instead of running methods")
     parser.add_argument("--redraw", action="store_true", help="page and figures from the CSV files that are there")
     parser.add_argument("--methods", nargs="+", metavar="METHOD", help="as in compare (default: all installed)")
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
     folder, written = out.with_suffix(""), [out]
     cli.check_report("matplotlib", "scipy", "jinja2", "tabulate")
     with tempfile.TemporaryDirectory() as copied:
-        tables = store.find_tables(options.tables)
+        tables = find_tables(options.tables)
         if not options.redraw:
             tables = snapshot(tables, Path(copied))
             written += results(_searches(options, tables, folder), tables).write(folder)

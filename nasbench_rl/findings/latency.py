@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from nasbench_rl import store
+from nasbench_rl import table_io
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.ranks import kendall_tau
 from nasbench_rl.task import get_task, task_ids
 
@@ -23,10 +24,10 @@ def measured(folder: Path) -> pd.DataFrame:
     Raises:
         TableError: a table is damaged or of another version.
     """
-    listed, found = store.read_manifest(folder), []
+    listed, found = read_manifest(folder), []
     for task in map(get_task, task_ids()):
-        if store.table_name(task.latency) in listed:
-            found.append(store.read_table(folder, task.latency).to_pandas().assign(task=task.id))
+        if table_io.table_name(task.latency) in listed:
+            found.append(table_io.read_table(folder, task.latency).to_pandas().assign(task=task.id))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame({"task": [], "batch": []})
 
 

@@ -15,7 +15,8 @@ from nasbench_rl.findings import fidelity, latency, sources, spread
 from nasbench_rl.findings.random_search import Comparison, compare_task, frame_of, over_tasks
 from nasbench_rl.findings.searches import Chosen, Searches
 from nasbench_rl.loading import load
-from nasbench_rl.store import read_manifest, table_name
+from nasbench_rl.manifest import read_manifest
+from nasbench_rl.table_io import table_name
 from nasbench_rl.task import get_task, task_ids
 
 DIGITS = "%.6g"

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import store
+from nasbench_rl import table_io
 from nasbench_rl.errors import InvalidValueError, MissingCellError, NasbenchError, TableError
 from nasbench_rl.experiment import Search
+from nasbench_rl.locate import MANIFEST
+from nasbench_rl.manifest import present_sha256, read_manifest
 from nasbench_rl.pool import run_all
 from nasbench_rl.summary import distinct, final_rows
 from nasbench_rl.task import get_task
@@ -76,9 +78,9 @@ def snapshot(folder: Path, to: Path) -> Path:
         TableError: they kept changing while they were copied.
     """
     for _ in range(TRIES):
-        before = (folder / store.MANIFEST).read_bytes()
+        before = (folder / MANIFEST).read_bytes()
         shutil.copytree(folder, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
-        if (folder / store.MANIFEST).read_bytes() == before:
+        if (folder / MANIFEST).read_bytes() == before:
             return to
         time.sleep(1)
     raise TableError(f"the tables in {folder} keep changing; try again when what trains there has finished a cell")
@@ -86,10 +88,10 @@ def snapshot(folder: Path, to: Path) -> Path:
 
 def digests(folder: Path) -> dict[str, str]:
     """Return 12 hex digits of every table that a page reads, by its name in the manifest."""
-    entries = store.read_manifest(folder)
+    entries = read_manifest(folder)
     family = {name: name.split("/")[0] for name in entries}
     read = [name for name, e in entries.items() if e.cells or family[name] in WITHOUT_CELLS]
-    return {name: store.present_sha256(folder, name)[:12] for name in sorted(read) if family[name] in FAMILIES}
+    return {name: present_sha256(folder, name)[:12] for name in sorted(read) if family[name] in FAMILIES}
 
 
 def record(runs: pd.DataFrame, folder: Path, left_out: Sequence[str] = ()) -> Searches:
@@ -103,7 +105,7 @@ def record(runs: pd.DataFrame, folder: Path, left_out: Sequence[str] = ()) -> Se
         runs = runs[runs["mode"] == "tabular"]
     for key, of_key in runs.groupby(["task", "budget", "method"], sort=True):
         task, budget, method = str(key[0]), int(key[1]), str(key[2])
-        name = store.table_name(get_task(task))
+        name = table_io.table_name(get_task(task))
         made_with = sorted(set(of_key["table"]))
         if made_with != [tables.get(name)]:
             raise TableError(

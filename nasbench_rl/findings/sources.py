@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_rl import provenance, store
+from nasbench_rl import provenance, table_io
 from nasbench_rl.advice import how_to_make
 from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import RecipeMismatchError
 from nasbench_rl.findings.searches import Searches
+from nasbench_rl.manifest import read_checked, read_manifest
 from nasbench_rl.supernet_table import OneShot, OneShotScores
 from nasbench_rl.surrogate import surrogate_name
 from nasbench_rl.surrogate_info import SurrogateInfo, read_info
@@ -37,7 +38,7 @@ def surrogate_infos(folder: Path) -> list[SurrogateInfo]:
     """
     found = []
     for task in map(get_task, task_ids()):
-        content = store.read_checked(folder, surrogate_name(task)) if isinstance(task, ImageTask) else None
+        content = read_checked(folder, surrogate_name(task)) if isinstance(task, ImageTask) else None
         if content is None:
             continue
         path, remedy = folder / surrogate_name(task), f"fit it: {how_to_make(task, f'surrogate {task.id}')}"
@@ -65,7 +66,7 @@ def surrogate_quality(
             "shallow": sum(count <= SHALLOW for count in layers),
             "deep": sum(count > DEEP for count in layers),
             "deepest_of_space": task.space.definition.depth if isinstance(task, ImageTask) else 0,
-            "table_changed": info.table_sha256[:12] != tables.get(store.table_name(task)),
+            "table_changed": info.table_sha256[:12] != tables.get(table_io.table_name(task)),
         }
         measured = [row for row in info.quality if row.get("split") == SPLIT]
         for row in measured:
@@ -103,10 +104,10 @@ def _of_task(folder: Path, bench: Benchmark) -> dict[str, Any]:
 
 def _side_tables(folder: Path) -> list[dict[str, Any]]:
     """Supernets, differentiable searches and latencies of every task, whether or not it has a table of its own yet."""
-    listed, found = store.read_manifest(folder), []
+    listed, found = read_manifest(folder), []
     for task in map(get_task, task_ids()):
-        if store.table_name(task.latency) in listed:
-            timed = store.read_table(folder, task.latency)["arch"].unique()
+        if table_io.table_name(task.latency) in listed:
+            timed = table_io.read_table(folder, task.latency)["arch"].unique()
             found.append({**_made(folder, task.latency), "holds": f"networks timed: {len(timed)}"})
         if not isinstance(task, GameTask):
             continue
@@ -114,8 +115,8 @@ def _side_tables(folder: Path) -> list[dict[str, Any]]:
             (task.supernet, "supernet", "supernets"), (task.darts, "darts", "differentiable searches")
         )  # fmt: skip
         for table, family, unit in one_shot:
-            if store.table_name(table) in listed:
-                scores = OneShotScores(task, store.read_table(folder, table), family)
+            if table_io.table_name(table) in listed:
+                scores = OneShotScores(task, table_io.read_table(folder, table), family)
                 made = {"holds": f"{unit}: {len(scores.seeds)}", "cpu_hours": float(scores.cpu_seconds.sum()) / 3600}
                 found.append({**_made(folder, table), **made})
     return found
@@ -123,9 +124,9 @@ def _side_tables(folder: Path) -> list[dict[str, Any]]:
 
 def _made(folder: Path, table: Any) -> dict[str, Any]:
     """Say by which versions of this package, and on which machines, a table was made."""
-    rows = store.read_table(folder, table)
+    rows = table_io.read_table(folder, table)
     versions, machines = (
         "; ".join(sorted(text for text in rows[name].unique().to_pylist() if text))
         for name in ("code_version", "machine")
     )
-    return {"table": store.table_name(table), "code_versions": versions, "machines": machines}
+    return {"table": table_io.table_name(table), "code_versions": versions, "machines": machines}

@@ -11,6 +11,7 @@ from nasbench_rl.leaderboard.figures import page_figures, save_figures
 from nasbench_rl.leaderboard.page import html
 from nasbench_rl.leaderboard.render import Leaderboard, build_board, latex, markdown
 from nasbench_rl.leaderboard.runs import RUNS, read_all, runs_file
+from nasbench_rl.locate import add_tables_option
 from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.summary import Tables
 
@@ -34,7 +35,7 @@ def _parser() -> cli.Parser:
     parser.add_argument(
         "--out", type=cli.path, metavar="DIR", help="where the leaderboard goes (default: the first DIR)"
     )
-    parser.add_argument("--tables", metavar="DIR", help="folder of tables (default: where queries look)")
+    add_tables_option(parser)
     parser.add_argument("--resource", default="flops", metavar="R",
                         help="the cost in figures of fronts: params, flops or latency (default flops)")  # fmt: skip
     return parser

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nasbench_rl import store
+from nasbench_rl import table_io
 from nasbench_rl._utils.text import show
 from nasbench_rl._utils.typing import Bools
 from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import TableError
 from nasbench_rl.loading import load
+from nasbench_rl.locate import find_tables
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.ranking_noise import Halves, halves
 from nasbench_rl.task import get_task, task_ids
 
@@ -63,11 +65,11 @@ class TableFacts:
 def table_facts(tables: str | None = None) -> list[TableFacts]:
     """Collect the facts of every table of a task in the folder, in the registry's order, incomplete ones too."""
     try:
-        folder = store.find_tables(tables)
+        folder = find_tables(tables)
     except TableError:
         return []
-    manifest = store.read_manifest(folder)
-    cells = {id_: entry.cells for id_ in task_ids() if (entry := manifest.get(store.table_name(get_task(id_))))}
+    manifest = read_manifest(folder)
+    cells = {id_: entry.cells for id_ in task_ids() if (entry := manifest.get(table_io.table_name(get_task(id_))))}
     return [facts_of(load(id_, tables=folder)) for id_, count in cells.items() if count]
 
 

@@ -17,12 +17,13 @@ from typing import Any
 import pandas as pd
 from rich.progress import Progress
 
-from nasbench_rl import cli, files, provenance, store
+from nasbench_rl import cli, files, provenance, table_io
 from nasbench_rl.advice import how_to_train
 from nasbench_rl.build import estimate
 from nasbench_rl.build.todo import missing_cells
 from nasbench_rl.build.train import train_missing
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError
+from nasbench_rl.manifest import read_checked, write_listed
 from nasbench_rl.task import ImageTask, get_task
 from nasbench_rl.training import memory, workers
 from nasbench_rl.training.cell import Cell
@@ -52,7 +53,7 @@ def read_vgg(folder: Path, task: ImageTask) -> pd.DataFrame:
         TableError: the file is absent or was changed.
         RecipeMismatchError: it was trained by another recipe.
     """
-    content = store.read_checked(folder, vgg_file(task))
+    content = read_checked(folder, vgg_file(task))
     if content is None and files.is_file(folder / vgg_file(task)):  # a kill came before the manifest named it
         content = files.read_file(folder / vgg_file(task))
     if content is None:
@@ -134,7 +135,7 @@ def train_vgg(folder: Path, task: ImageTask, seed: int, device: str = "cpu") -> 
         if seed in set(before["seed"]):
             return
         check_images(
-            task, folder, sorted({*before.get("data", ()), *store.read_table(folder, task)["data"].to_pylist()})
+            task, folder, sorted({*before.get("data", ()), *table_io.read_table(folder, task)["data"].to_pylist()})
         )
         origin = {"code_version": provenance.code_version(), "machine": provenance.machine(device)}
         with _progress(f"{VGG} on {task.id}, train seed {seed}", task.max_fidelity) as tell:
@@ -150,7 +151,7 @@ def train_vgg(folder: Path, task: ImageTask, seed: int, device: str = "cpu") -> 
         ]  # fmt: skip
         new = pd.DataFrame(rows)
         together = pd.concat([before, new], ignore_index=True) if len(before) else new
-        store.write_listed(together.sort_values(["seed", "fidelity"]), folder, vgg_file(task))
+        write_listed(together.sort_values(["seed", "fidelity"]), folder, vgg_file(task))
     last = curve[-1]
     cli.console.print(
         f"{VGG} on {task.id}, train seed {seed}: test accuracy {last.test_accuracy:.3f}, "
@@ -172,7 +173,7 @@ def results(folder: Path, task: ImageTask, archs: Sequence[str]) -> pd.DataFrame
     Columns: network, params (NaN for VGG), trainings, mean, two_std (NaN for one training). Rows: the architectures in
     the order given, then the VGG network; those never trained have 0 trainings.
     """
-    rows = store.read_table(folder, task).to_pandas(use_threads=False)
+    rows = table_io.read_table(folder, task).to_pandas(use_threads=False)
     rows = rows[rows["fidelity"] == task.max_fidelity]
     vgg = read_vgg(folder, task)
     found = {arch: rows[rows["arch"] == arch] for arch in archs} | {VGG: vgg[vgg["fidelity"] == task.max_fidelity]}

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from nasbench_rl import cli, files, plots, store, unfinished
+from nasbench_rl import cli, files, plots, unfinished
+from nasbench_rl.locate import check_kept, folder_to_fill
+from nasbench_rl.parquet import write_frame
 from nasbench_rl.presets import intensified, meta_rl_tables, strategies
 from nasbench_rl.presets import meta_rl_figures as draw
 from nasbench_rl.presets.meta_rl_trials import (
@@ -143,8 +145,8 @@ def _finish(
 ) -> None:  # fmt: skip
     """Write everything to ``out`` and print what was found, and ``table`` of running times."""
     episodes, written = episodes_of(steps), [out / name for name in ("steps.parquet", "episodes.parquet", "trials.csv")]
-    store.write_frame(steps, written[0])
-    store.write_frame(episodes, written[1])
+    write_frame(steps, written[0])
+    write_frame(episodes, written[1])
     files.replace_file(written[2], facts.to_csv(index=False).encode())
     for name, figure in figures.items():
         written += plots.save(figure, out / name)
@@ -180,7 +182,7 @@ def _second(
 ) -> int:
     check_ready([*TRAINED_ON, *HELD_OUT], tables)
     if train == "yes":
-        store.check_kept(store.folder_to_fill(tables))
+        check_kept(folder_to_fill(tables))
     files.check_writable(out)
     with tempfile.TemporaryDirectory() as folder:  # learned again: a policy on disk may be of other tables
         policies = Path(folder)
@@ -213,7 +215,7 @@ def best_networks(steps: pd.DataFrame, seed: int) -> dict[str, list[str]]:
 
 def _intensify(best: dict[str, list[str]], out: Path, tables: str | None, jobs: int, train: Train, device: str) -> int:
     """Make Table 6: train what is asked for, print what there is and what is missing; return how many failed."""
-    folder, failed, parts, hours = store.folder_to_fill(tables), 0, [], 0.0
+    folder, failed, parts, hours = folder_to_fill(tables), 0, [], 0.0
     open_ones = False
     for id_, archs in best.items():
         task = intensified.intense_task(id_.split("/")[1].split("@")[0])

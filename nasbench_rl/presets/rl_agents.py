@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import cli, files, plots, store, unfinished
+from nasbench_rl import cli, files, plots, unfinished
 from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import NasbenchError, TableError
 from nasbench_rl.experiment import Search
 from nasbench_rl.loading import load
 from nasbench_rl.method import method_names
+from nasbench_rl.parquet import write_frame
 from nasbench_rl.pool import is_incomplete, run_all
 from nasbench_rl.presets import proxy_figures, rl_agents_page
 from nasbench_rl.presets.rl_agents_page import Found
@@ -254,7 +255,7 @@ def run(tasks: Sequence[str], out: Path, tables: str | None, seed: int, jobs: in
     table, best = table_one(runs, tasks, tables), best_architectures(runs, tasks, tables)
     histograms = [path for bench in benches for path in draw_histograms(runs, bench.task.id, bench, out)]
     taus, curves = proxy_figures.write(benches, out)
-    store.write_frame(runs, out / "runs.parquet")
+    write_frame(runs, out / "runs.parquet")
     frames = {"table1.csv": table, "best_architectures.csv": best, "proxy_tau.csv": taus}
     for name, frame in frames.items():
         files.replace_file(out / name, frame.to_csv(index=False).encode())

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from nasbench_rl import store
+from nasbench_rl import table_io
 from nasbench_rl.benchmark import Benchmark, TabularBenchmark
 from nasbench_rl.budget import Budget
 from nasbench_rl.records import Evaluation
@@ -23,8 +23,8 @@ _READING = (
     (ScoreTable, "view", "its benchmark's table"),
     (Benchmark, "supernets", "its benchmark's supernets"),
     (Surrogate, "_guess", "its benchmark's surrogate"),
-    (store, "read_table", "a table that it loads itself"),
-    (store, "read_with_digest", "a table that it loads itself"),
+    (table_io, "read_table", "a table that it loads itself"),
+    (table_io, "read_with_digest", "a table that it loads itself"),
 )
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nasbench_rl import provenance, shards, store
+from nasbench_rl import provenance, shards, table_io
 from nasbench_rl.errors import DatasetError
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.task import GameTask, ImageTask, Task
@@ -27,13 +27,13 @@ def train_cell(
 
     architecture = task.space.parse(arch)
     if isinstance(task, ImageTask):  # before a training whose rows the table would refuse
-        check_images(task, folder, store.read_table(folder, task)["data"].unique().to_pylist())
+        check_images(task, folder, table_io.read_table(folder, task)["data"].unique().to_pylist())
     common = {**_origin(device), **_size(task, architecture), "seed": seed}
     try:
         rows = [{**common, **point} for point in train_rows(task, architecture, seed, device, progress)]
     finally:
         process.trim_memory()
-    return shards.write_shard(folder, task, cell_name(architecture.name, seed), store.encode_rows(task, rows))
+    return shards.write_shard(folder, task, cell_name(architecture.name, seed), table_io.encode_rows(task, rows))
 
 
 def check_images(task: ImageTask, folder: Path, known: Sequence[str]) -> None:
@@ -106,7 +106,7 @@ def train_supernet(task: GameTask, seed: int, folder: Path, device: str = "cpu",
         for point in fit_supernet(task, seed, device, progress).points
         for proxy in point.proxies
     ]
-    table = store.encode_rows(task.supernet, rows)
+    table = table_io.encode_rows(task.supernet, rows)
     return shards.write_shard(folder, task.supernet, cell_name(SUPERNET, seed), table)
 
 
@@ -133,7 +133,7 @@ def train_darts(task: GameTask, seed: int, folder: Path, device: str = "cpu", pr
         for point in fit_darts(task, seed, device, progress).points
         for arch in task.space
     ]
-    return shards.write_shard(folder, task.darts, cell_name(DARTS, seed), store.encode_rows(task.darts, rows))
+    return shards.write_shard(folder, task.darts, cell_name(DARTS, seed), table_io.encode_rows(task.darts, rows))
 
 
 def _origin(device: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from nasbench_rl import files, processes, shards, store
+from nasbench_rl import files, processes, shards, table_io
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
 from nasbench_rl.training.cell import SUPERNET, WHOLE_SPACE, Cell
@@ -96,7 +96,7 @@ def training_slot(folder: Path, slots: int, waiting: Callable[[], None] = lambda
 
 def lock_name(task: Task, name: str) -> str:
     """Return the name of the lock that is held while the cell called ``name`` is trained."""
-    return f"{Path(store.table_name(task)).stem}.{shards.file_stem(name)}"
+    return f"{Path(table_io.table_name(task)).stem}.{shards.file_stem(name)}"
 
 
 def train(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_tables import DEEP, TWO_BY_SEED, made_mixture, write_made_darts, write_made_table
 
-from nasbench_rl import BudgetExhausted, cli, load, shards, store
+from nasbench_rl import BudgetExhausted, cli, load, shards, table_io
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.task import ImageTask, get_task, task_ids
@@ -92,16 +92,16 @@ def test_build_stores_a_search_that_a_live_run_replays(tmp_path: Path, capsys: p
     assert cli.run(build_main, ["status", "--tables", str(tmp_path)]) == 0
     assert f"differentiable searches of {SMOKE}" in capsys.readouterr().out
     task = get_task(SMOKE)
-    frame = store.read_table(tmp_path, task.darts).to_pandas()
+    frame = table_io.read_table(tmp_path, task.darts).to_pandas()
     assert len(frame) == len(task.fidelities) * len(task.space)
     sums = frame.groupby("fidelity")["probability"].sum()
     assert sums.to_numpy() == pytest.approx(np.ones(len(task.fidelities)))
     assert (frame["params"] == [task.size(arch).params for arch in frame["arch"]]).all()
-    before = (tmp_path / store.table_name(task.darts)).read_bytes()
+    before = (tmp_path / table_io.table_name(task.darts)).read_bytes()
     run = load(SMOKE, "live", tables=tmp_path).start(20_480, 0)
     last = frame[frame["fidelity"] == task.max_fidelity].set_index("arch")["probability"]
     assert run.darts() == pytest.approx([last[arch.name] for arch in task.space])
-    assert run.spent == 20_480 and (tmp_path / store.table_name(task.darts)).read_bytes() == before
+    assert run.spent == 20_480 and (tmp_path / table_io.table_name(task.darts)).read_bytes() == before
 
 
 def test_a_live_run_makes_the_search_of_its_seed(tmp_path: Path) -> None:

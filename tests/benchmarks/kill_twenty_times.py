@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from killed_builds import TASK, Victim, cells_in_work, scores, start_build  # noqa: E402
 
-from nasbench_rl import shards, store
+from nasbench_rl import shards, table_io
+from nasbench_rl.manifest import read_manifest
 
 ARCHS = ("k1-k1", "k1-k2", "k2-k1")
 JOBS = 2
@@ -77,7 +78,7 @@ def main() -> int:
         print("the same cells, never killed:")
         print(start_build(alone, ARCHS, seeds, JOBS).finish(), end="")
         same = scores(killed) == scores(alone)
-        entry = store.read_manifest(killed)[store.table_name(TASK)]
+        entry = read_manifest(killed)[table_io.table_name(TASK)]
         waiting = list(shards.shard_folder(killed, TASK).glob("*.parquet"))
         whole = entry.cells == seeds * len(ARCHS) and not entry.next_sha256 and not waiting
         print(

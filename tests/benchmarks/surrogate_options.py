@@ -9,8 +9,9 @@ import sys
 
 import numpy as np
 
-from nasbench_rl import cli, store
+from nasbench_rl import cli, table_io
 from nasbench_rl.build.surrogate_quality import hold_out, quality
+from nasbench_rl.locate import find_tables
 from nasbench_rl.surrogate_info import SurrogateOptions
 from nasbench_rl.task import get_task
 
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
     """``arguments``: ids of NSC tasks."""
     for id_ in arguments:
         task = get_task(id_)
-        rows = store.read_table(store.find_tables(), task).to_pandas()
+        rows = table_io.read_table(find_tables(), task).to_pandas()
         for options in CHOICES:
             held_out = hold_out(task, rows, np.random.default_rng(0), options=options)
             found = quality([held_out], rows, np.random.default_rng(0))

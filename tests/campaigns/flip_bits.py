@@ -25,9 +25,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from made_tables import made_rows, write_made_supernets, write_made_table  # noqa: E402
 
-from nasbench_rl import shards, store
+from nasbench_rl import shards, table_io
 from nasbench_rl.errors import NasbenchError
+from nasbench_rl.locate import MANIFEST, find_tables
+from nasbench_rl.manifest import read_checked, read_manifest
 from nasbench_rl.merge import merge
+from nasbench_rl.parquet import read_parquet
+from nasbench_rl.schemas import SCHEMAS
 from nasbench_rl.task import get_task, task_ids
 
 TASK = get_task("minatar-ss1/breakout@smoke")
@@ -57,15 +61,15 @@ def flip_shards(scratch: Path, count: int, rng: np.random.Generator, counts: Cou
     for number in range(count):
         source, merged = scratch / f"shard{number}", scratch / f"merged{number}"
         paths = [
-            shards.write_shard(source, TASK, f"{arch}.seed0", store.encode_rows(TASK, made_rows(TASK, arch, 0)))
+            shards.write_shard(source, TASK, f"{arch}.seed0", table_io.encode_rows(TASK, made_rows(TASK, arch, 0)))
             for arch in ARCHS
         ]
         victim = paths[number % len(paths)]
         victim.write_bytes(flipped(victim.read_bytes(), rng))
-        counts["shards, read", outcome(store.read_parquet, victim, store.SCHEMAS["rl"])] += 1
+        counts["shards, read", outcome(read_parquet, victim, SCHEMAS["rl"])] += 1
         counts["shards, merge", outcome(merge, source, merged)] += 1
         counts["shards, fold", outcome(shards.commit_shards, source, TASK)] += 1
-        if len(store.cells_of(store.read_table(source, TASK))) != len(ARCHS) - 1:
+        if len(table_io.cells_of(table_io.read_table(source, TASK))) != len(ARCHS) - 1:
             counts["shards, fold", "LOST A HEALTHY ONE, OR TOOK THE OTHER"] += 1
         for made in (source, merged):
             shutil.rmtree(made, ignore_errors=True)
@@ -76,22 +80,22 @@ def flip_files(scratch: Path, count: int, rng: np.random.Generator, counts: Coun
     made = scratch / "made"
     write_made_table(made, TASK.id, 2, list(ARCHS))
     write_made_supernets(made, TASK.id, 1)
-    shipped = store.find_tables()
-    families = {store.table_name(table): table for id_ in task_ids() for table in get_task(id_).tables}
+    shipped = find_tables()
+    families = {table_io.table_name(table): table for id_ in task_ids() for table in get_task(id_).tables}
     for number in range(count):
         folder = made if number % 2 else shipped
-        names = sorted(store.read_manifest(folder))
+        names = sorted(read_manifest(folder))
         name = names[int(rng.integers(len(names)))]
         copy, into = scratch / f"file{number}", scratch / f"into{number}"
         (copy / name).parent.mkdir(parents=True)
-        shutil.copy(folder / store.MANIFEST, copy)
+        shutil.copy(folder / MANIFEST, copy)
         (copy / name).write_bytes(flipped((folder / name).read_bytes(), rng))
-        counts["listed files, read", outcome(store.read_checked, copy, name)] += 1
+        counts["listed files, read", outcome(read_checked, copy, name)] += 1
         if name in families:
-            counts["listed files, read_table", outcome(store.read_table, copy, families[name])] += 1
+            counts["listed files, read_table", outcome(table_io.read_table, copy, families[name])] += 1
             counts["listed files, merge", outcome(merge, copy, into)] += 1
             if folder == made:  # those shipped so far were written without digests
-                (copy / store.MANIFEST).unlink()
+                (copy / MANIFEST).unlink()
                 counts["tables without their manifest, merge", outcome(merge, copy, into)] += 1
         for path in (copy, into):
             shutil.rmtree(path, ignore_errors=True)

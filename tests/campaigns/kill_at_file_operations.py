@@ -30,8 +30,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import pandas as pd  # noqa: E402
 from made_tables import made_rows  # noqa: E402
 
-from nasbench_rl import shards, store
+from nasbench_rl import shards, table_io
+from nasbench_rl.manifest import read_checked, read_manifest, write_listed
 from nasbench_rl.merge import merge
+from nasbench_rl.parquet import read_parquet
+from nasbench_rl.schemas import SCHEMAS
 from nasbench_rl.task import Task, get_task
 
 TASKS = [get_task(f"minatar-ss1/{game}@smoke") for game in ("breakout", "freeway")]
@@ -40,7 +43,7 @@ SCORES = ("arch", "seed", "fidelity", "return_last100", "return_eval")
 
 
 def shard(folder: Path, task: Task, arch: str) -> None:
-    shards.write_shard(folder, task, f"{arch}.seed0", store.encode_rows(task, made_rows(task, arch, 0)))
+    shards.write_shard(folder, task, f"{arch}.seed0", table_io.encode_rows(task, made_rows(task, arch, 0)))
 
 
 def prepare(folder: Path, source: Path) -> None:
@@ -51,19 +54,19 @@ def prepare(folder: Path, source: Path) -> None:
         shard(source, task, "k4-k4")
     for arch in ("k2-k2", "k3-k3"):
         shard(folder, TASKS[0], arch)
-    store.write_listed(pd.DataFrame({"x": [1]}), folder, "other.parquet")
+    write_listed(pd.DataFrame({"x": [1]}), folder, "other.parquet")
 
 
 def write_next(folder: Path) -> None:
     """What any next writer does: it finishes what a killed one had begun."""
-    store.write_listed(pd.DataFrame({"x": [3]}), folder, "next.parquet")
+    write_listed(pd.DataFrame({"x": [3]}), folder, "next.parquet")
 
 
 ACTIONS: dict[str, Callable[[Path, Path], Any]] = {
     "shard": lambda folder, source: shard(folder, TASKS[0], "k5-k5"),
     "fold": lambda folder, source: shards.commit_shards(folder, TASKS[0]),
     "merge": lambda folder, source: merge(source, folder),
-    "listed": lambda folder, source: store.write_listed(pd.DataFrame({"x": [1, 2]}), folder, "other.parquet"),
+    "listed": lambda folder, source: write_listed(pd.DataFrame({"x": [1, 2]}), folder, "other.parquet"),
 }
 
 
@@ -128,10 +131,10 @@ def killed(hook: Hook, kept: Path, action: Callable[[Path], Any], every: int) ->
 
 def cells(folder: Path, task: Task, everything: bool = True) -> dict[tuple[str, int], Any]:
     """Scores of each cell in a task's table, and of those that wait as shards."""
-    tables = [store.read_table(folder, task)]
+    tables = [table_io.read_table(folder, task)]
     if everything:
         waiting = shards.shard_folder(folder, task).glob("*.parquet")
-        tables += [store.read_parquet(path, store.SCHEMAS[task.family]) for path in waiting]
+        tables += [read_parquet(path, SCHEMAS[task.family]) for path in waiting]
     rows = [row for table in tables for row in table.select(SCORES).to_pylist()]
     found: dict[tuple[str, int], Any] = {}
     for row in rows:
@@ -146,8 +149,8 @@ def check(folder: Path, source: Path, name: str, before: list[Any], counts: Coun
     wrong = [cell for old, new in zip(before, after, strict=True) for cell in old if new.get(cell) != old[cell]]
     counts["lost"] += len(lost)
     counts["wrong"] += len(wrong) - len(lost)
-    for listed in store.read_manifest(folder):
-        store.read_checked(folder, listed)
+    for listed in read_manifest(folder):
+        read_checked(folder, listed)
     counts["left by the killed process"] += len(leftovers(folder))
     write_next(folder)
     if name == "merge":
@@ -157,7 +160,7 @@ def check(folder: Path, source: Path, name: str, before: list[Any], counts: Coun
     for task in TASKS:
         shards.commit_shards(folder, task)
     counts["left at the end"] += len(leftovers(folder))
-    counts["unsettled"] += sum(bool(entry.next_sha256) for entry in store.read_manifest(folder).values())
+    counts["unsettled"] += sum(bool(entry.next_sha256) for entry in read_manifest(folder).values())
     counts["lost at the end"] += sum(
         cell not in new
         for old, new in zip(before, (cells(folder, t, False) for t in TASKS), strict=True)

@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from nasbench_rl import store
+from nasbench_rl.parquet import read_parquet
 from nasbench_rl.recipes import PPORecipe
+from nasbench_rl.schemas import SCHEMAS
 from nasbench_rl.task import Task, get_task
 from nasbench_rl.training import darts, ppo, supernet
 from nasbench_rl.training.atari import to_blocks
@@ -504,7 +505,7 @@ def test_atari_trains_through_the_same_code() -> None:
 
 def test_a_cell_s_rows_hold_the_training(tmp_path: Any) -> None:
     path = train_cell(TINY, "k1-k2", 3, tmp_path)
-    table = store.read_parquet(path, store.SCHEMAS["rl"])
+    table = read_parquet(path, SCHEMAS["rl"])
     rows, trained = table.to_pylist(), train(TINY, "k1-k2", 3)
     assert [row["fidelity"] for row in rows] == list(TINY.fidelities)
     for row, point in zip(rows, trained.curve, strict=True):

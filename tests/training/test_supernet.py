@@ -14,8 +14,9 @@ import pytest
 import torch
 from made_networks import ALL_SPACES, agent_of_path, fingerprint_elsewhere, observations, tiny
 
-from nasbench_rl import shards, store
+from nasbench_rl import shards, table_io
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, RecipeMismatchError
+from nasbench_rl.manifest import read_manifest
 from nasbench_rl.records import PathUpdate
 from nasbench_rl.task import Task, get_task
 from nasbench_rl.task_tables import supernet_table
@@ -261,8 +262,8 @@ def test_a_supernet_is_a_second_table_beside_the_task_s_own(tmp_path: Path) -> N
     assert shards.trained_cells(tmp_path, task) == set()
     assert shards.commit_shards(tmp_path, task) == 0
     assert shards.commit_shards(tmp_path, task.supernet) == len(cells)
-    assert list(store.read_manifest(tmp_path)) == ["supernet/minatar-tiny.breakout.smoke.parquet"]
-    frame = store.read_table(tmp_path, task.supernet).to_pandas()
+    assert list(read_manifest(tmp_path)) == ["supernet/minatar-tiny.breakout.smoke.parquet"]
+    frame = table_io.read_table(tmp_path, task.supernet).to_pandas()
     assert len(frame) == len(task.fidelities) * len(task.space)
     assert not frame.isna().any(axis=None)
     final = frame[frame["fidelity"] == task.max_fidelity].set_index("arch")
@@ -281,4 +282,4 @@ def test_rows_of_another_supernet_recipe_are_refused(tmp_path: Path) -> None:
     other = supernet_table(task.id, task.digest, dataclasses.replace(task.supernet_recipe, final_games=5))
     assert other.digest != task.supernet.digest != task.digest
     with pytest.raises(RecipeMismatchError, match=other.digest):
-        store.read_table(tmp_path, other)
+        table_io.read_table(tmp_path, other)
