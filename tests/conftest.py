@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 os.environ.pop("COLUMNS", None)  # a worker of pytest-xdist has 80, and tables would be squeezed
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core: further threads would wait for each other in a loop
 
-from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_supernets, write_made_table  # noqa: E402
+from support.tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_supernets, write_made_table
+
+from nasbench_rl import load
+from nasbench_rl.benchmark import TabularBenchmark
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +28,14 @@ def made_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for task in (TWO_BY_SEED, SINGLE_SEED, DEEP):
         write_made_supernets(folder, task, 3)
     return folder
+
+
+@pytest.fixture(scope="session")
+def bench(made_tables: Path) -> TabularBenchmark:
+    """The made table of two train seeds a split."""
+    bench = load(TWO_BY_SEED, tables=made_tables)
+    assert isinstance(bench, TabularBenchmark)
+    return bench
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_tables import SINGLE_SEED, TWO_BY_SEED, made_return, made_rows, write_made_table
+from support.tables import SINGLE_SEED, TWO_BY_SEED, made_return, made_rows, write_made_table
 
 from nasbench_rl import load, query, table_io, tasks
 from nasbench_rl.benchmark import Benchmark

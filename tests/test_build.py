@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killed_builds import TASK, cells_in_work, scores, start_build
-from made_tables import made_rows, write_made_table
+from support.killed_builds import TASK, cells_in_work, scores, start_build
+from support.tables import made_rows, write_made_table
 
 from nasbench_rl import cli, files, processes, shards, table_io
 from nasbench_rl.build.command import main as build_main

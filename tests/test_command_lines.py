@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_tables import SINGLE_SEED, TWO_BY_SEED
 from rich.console import Console
+from support.tables import SINGLE_SEED, TWO_BY_SEED
 
 from nasbench_rl import cli, compare, cores, files, load, paths
 from nasbench_rl.build.command import main as build

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_tables import SINGLE_SEED, TWO_BY_SEED, write_made_table
+from support.tables import SINGLE_SEED, TWO_BY_SEED, write_made_table
 
 from nasbench_rl import cli, compare, load, pool
 from nasbench_rl.errors import MissingExtraError, TableError

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_accuracies
+from support.tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_accuracies
 
 pytest.importorskip("gymnasium")
 
-import gymnasium  # noqa: E402
-from gymnasium.utils.env_checker import check_env  # noqa: E402
+import gymnasium
+from gymnasium.utils.env_checker import check_env
 
-from nasbench_rl import BudgetExhausted, Run, load  # noqa: E402
-from nasbench_rl.errors import InvalidValueError, NasbenchError  # noqa: E402
+from nasbench_rl import BudgetExhausted, Run, load
+from nasbench_rl.errors import InvalidValueError, NasbenchError
 
 
 def start(tables: Path, task: str = TWO_BY_SEED, trainings: float = 10.0) -> Run:

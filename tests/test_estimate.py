@@ -6,15 +6,15 @@ import pytest
 
 pytest.importorskip("torch")
 
-from made_tables import write_made_accuracies  # noqa: E402
+from support.tables import write_made_accuracies
 
-from nasbench_rl import cli, table_io  # noqa: E402
-from nasbench_rl.build import estimate  # noqa: E402
-from nasbench_rl.build.command import main as build_main  # noqa: E402
-from nasbench_rl.spaces.base import Architecture  # noqa: E402
-from nasbench_rl.task import ImageTask, Task, get_task  # noqa: E402
-from nasbench_rl.training import train_cell  # noqa: E402
-from nasbench_rl.training.cell import Cell  # noqa: E402
+from nasbench_rl import cli, table_io
+from nasbench_rl.build import estimate
+from nasbench_rl.build.command import main as build_main
+from nasbench_rl.spaces.base import Architecture
+from nasbench_rl.task import ImageTask, Task, get_task
+from nasbench_rl.training import train_cell
+from nasbench_rl.training.cell import Cell
 
 TASK = "nsc-chain/font-letters@intense"
 SMALL, LARGE = "conv1 maxpool2", "conv5 conv5 conv5 conv5 conv5 conv5"

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import choosing, made_runs
-from made_tables import (
+from support.runs import choosing, made_runs
+from support.tables import (
     DEEP,
     SINGLE_SEED,
     TWO_BY_SEED,

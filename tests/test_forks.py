@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from forked_surrogates import TASK, WAYS
-from made_images import QUICK, made_folder, made_rows
+from support.forked_surrogates import TASK, WAYS
+from support.images import QUICK, made_folder, made_rows
 
 from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.task import get_task
@@ -19,7 +19,6 @@ from nasbench_rl.task import get_task
 pytest.importorskip("lightgbm")
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
-SCRIPT = Path(__file__).with_name("forked_surrogates.py")
 NEEDS = {
     "make_vec": "gymnasium",
     "async_vector_env": "gymnasium",
@@ -43,8 +42,9 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_surrogate_answers_in_other_processes(way: str, tables: Path) -> None:
     if way in NEEDS:
         pytest.importorskip(NEEDS[way])
-    environ = {**os.environ, "OMP_NUM_THREADS": "2"}  # one thread alone never hangs
-    command = [sys.executable, str(SCRIPT), way, str(tables)]
+    path = os.pathsep.join(folder for folder in sys.path if folder)
+    environ = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "2"}  # one thread alone never hangs
+    command = [sys.executable, "-m", "support.forked_surrogates", way, str(tables)]
     with subprocess.Popen(
         command, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     ) as process:

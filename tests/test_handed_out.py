@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_tables import (
+from support.tables import (
     TWO_BY_SEED,
     made_mixture,
     write_made_darts,

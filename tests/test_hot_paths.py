@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_tables import TWO_BY_SEED
 from pytest_benchmark.fixture import BenchmarkFixture
+from support.tables import TWO_BY_SEED
 
 from nasbench_rl import get_method, load
 from nasbench_rl.benchmark import Benchmark

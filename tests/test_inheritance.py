@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_tables import TWO_BY_SEED
+from support.tables import TWO_BY_SEED
 
 from nasbench_rl import BudgetExhausted, load
 from nasbench_rl.errors import InvalidValueError

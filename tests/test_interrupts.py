@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from made_tables import TWO_BY_SEED
+from support.tables import TWO_BY_SEED
 
 from nasbench_rl import interrupts
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from made_tables import TWO_BY_SEED, write_made_accuracies, write_made_latencies, write_made_table
+from support.tables import TWO_BY_SEED, write_made_accuracies, write_made_latencies, write_made_table
 
 from nasbench_rl import cli, load, manifest, table_io
 from nasbench_rl.benchmark import Benchmark

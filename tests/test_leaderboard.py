@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import METHODS, choosing, made_runs, write_runs
-from made_tables import SINGLE_SEED, TWO_BY_SEED
+from support.runs import METHODS, choosing, made_runs, write_runs
+from support.tables import SINGLE_SEED, TWO_BY_SEED
 
 from nasbench_rl import cli, summary, table_io
 from nasbench_rl._utils.text import show

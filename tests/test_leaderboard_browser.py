@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import made_runs, write_runs
-from made_tables import SINGLE_SEED, TWO_BY_SEED
+from support.runs import made_runs, write_runs
+from support.tables import SINGLE_SEED, TWO_BY_SEED
 
 from nasbench_rl import cli
 from nasbench_rl.leaderboard.command import main as leaderboard_main

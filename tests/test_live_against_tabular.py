@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
+import baselines_readme
+import live_against_tabular as tool
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import made_runs
-from made_tables import SINGLE_SEED, TWO_BY_SEED
+from support.runs import made_runs
+from support.tables import SINGLE_SEED, TWO_BY_SEED
 
 from nasbench_rl import load
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.parquet import write_frame
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
-
-import baselines_readme  # noqa: E402
-import live_against_tabular as tool  # noqa: E402
 
 METHODS = ("random_search", "local_search")
 

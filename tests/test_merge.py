@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_tables import made_rows, write_made_table
+from support.tables import made_rows, write_made_table
 
 from nasbench_rl import cli, files, shards, table_io
 from nasbench_rl.build.command import main

@@ -21,11 +21,11 @@ def installed(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
 @pytest.mark.parametrize(
     ("value", "error", "said"),
     [
-        ("made_methods:nowhere", InvalidValueError, "cannot be loaded: AttributeError.*its entry point"),
-        ("made_methods.nowhere:Mine", InvalidValueError, "cannot be loaded: ModuleNotFoundError"),
+        ("support.methods:nowhere", InvalidValueError, "cannot be loaded: AttributeError.*its entry point"),
+        ("support.methods.nowhere:Mine", InvalidValueError, "cannot be loaded: ModuleNotFoundError"),
         ("nowhere_to_be_found:Mine", InvalidValueError, "cannot be loaded: ModuleNotFoundError"),
-        ("made_methods:peeks", InvalidValueError, "register a class"),
-        ("made_methods:np.pi", NasbenchError, "cannot be called|refuses"),
+        ("support.methods:peeks", InvalidValueError, "register a class"),
+        ("support.methods:np.pi", NasbenchError, "cannot be called|refuses"),
     ],
 )
 def test_a_wrong_entry_point_is_named(

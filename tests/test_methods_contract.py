@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import made_methods as made
 import pytest
-from made_tables import write_made_darts, write_made_supernets, write_made_table
+from support import methods as made
+from support.tables import write_made_darts, write_made_supernets, write_made_table
 
 from nasbench_rl import Run, get_method, load
 from nasbench_rl.benchmark import Benchmark

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_tables import TWO_BY_SEED, made_accuracy, write_made_accuracies, write_made_latencies, write_made_table
 from rich.console import Console
+from support.tables import TWO_BY_SEED, made_accuracy, write_made_accuracies, write_made_latencies, write_made_table
 
 from nasbench_rl import cli, compare, get_method, load, plots
 from nasbench_rl.benchmark import Benchmark

@@ -13,24 +13,24 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from made_images import QUICK, made_folder, made_rows
+from support.images import QUICK, made_folder, made_rows
 
 pytest.importorskip("gymnasium")
 
-import gymnasium  # noqa: E402
-from gymnasium.utils.env_checker import check_env  # noqa: E402
-from gymnasium.wrappers import FlattenObservation  # noqa: E402
+import gymnasium
+from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import FlattenObservation
 
-from nasbench_rl.envs import ENV_ID  # noqa: E402
-from nasbench_rl.envs.nsc_env import NscEnv  # noqa: E402
-from nasbench_rl.envs.nsc_mdp import TERMINATIONS, NscMdp, Termination, actions_of  # noqa: E402
-from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnknownNameError  # noqa: E402
-from nasbench_rl.records import Cost, Evaluation  # noqa: E402
-from nasbench_rl.spaces.base import Architecture  # noqa: E402
-from nasbench_rl.spaces.kernels import KERNEL_SPACES  # noqa: E402
-from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace, load_space  # noqa: E402
-from nasbench_rl.surrogate import Surrogate  # noqa: E402
-from nasbench_rl.task import get_task  # noqa: E402
+from nasbench_rl.envs import ENV_ID
+from nasbench_rl.envs.nsc_env import NscEnv
+from nasbench_rl.envs.nsc_mdp import TERMINATIONS, NscMdp, Termination, actions_of
+from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnknownNameError
+from nasbench_rl.records import Cost, Evaluation
+from nasbench_rl.spaces.base import Architecture
+from nasbench_rl.spaces.kernels import KERNEL_SPACES
+from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace, load_space
+from nasbench_rl.surrogate import Surrogate
+from nasbench_rl.task import get_task
 
 CHAIN, BRANCH = NscChain(), NscMultiBranch()
 CONV1, CONV3, CONV5, MAX2, MAX3, AVG2, AVG3, TERMINAL, ADD, CONCAT, P1_UP, P1_DOWN, P2_UP, P2_DOWN = range(14)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
+import nsc_live_against_table as tool
 import numpy as np
 import pytest
-from made_tables import write_made_accuracies
+from support.tables import write_made_accuracies
 
 from nasbench_rl import load
 from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.records import Evaluation
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
-
-import nsc_live_against_table as tool  # noqa: E402
 
 ID = "nsc-chain/digits@lite"
 SEVERAL, ONE = ("conv1", "maxpool2 conv1"), "conv3"

@@ -15,17 +15,17 @@ import pytest
 
 pytest.importorskip("gymnasium")
 
-import gymnasium  # noqa: E402
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv  # noqa: E402
+import gymnasium
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from nasbench_rl.envs import ENV_ID  # noqa: E402
-from nasbench_rl.envs.nsc_env import NscEnv  # noqa: E402
-from nasbench_rl.envs.nsc_mdp import TERMINATIONS  # noqa: E402
-from nasbench_rl.envs.nsc_vector_env import NscVectorEnv  # noqa: E402
-from nasbench_rl.errors import InvalidValueError, MissingCellError, UnknownNameError  # noqa: E402
-from nasbench_rl.records import Cost, Evaluation  # noqa: E402
-from nasbench_rl.spaces.base import Architecture  # noqa: E402
-from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace  # noqa: E402
+from nasbench_rl.envs import ENV_ID
+from nasbench_rl.envs.nsc_env import NscEnv
+from nasbench_rl.envs.nsc_mdp import TERMINATIONS
+from nasbench_rl.envs.nsc_vector_env import NscVectorEnv
+from nasbench_rl.errors import InvalidValueError, MissingCellError, UnknownNameError
+from nasbench_rl.records import Cost, Evaluation
+from nasbench_rl.spaces.base import Architecture
+from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace
 
 CHAIN, BRANCH = NscChain(), NscMultiBranch()
 CONV1, CONV3, TERMINAL, P1_DOWN = 0, 1, 7, 11

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_tables import DEEP, TWO_BY_SEED, write_made_accuracies
+from support.tables import DEEP, TWO_BY_SEED, write_made_accuracies
 
 from nasbench_rl import NasbenchError, load
 from nasbench_rl.benchmark import Benchmark

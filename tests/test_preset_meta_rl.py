@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("gymnasium")
 pytest.importorskip("lightgbm")
 
-from made_images import TASK, made_rows, true_accuracy
+from support.images import TASK, made_rows, true_accuracy
 
 from nasbench_rl import cli, compare, load, table_io
 from nasbench_rl.errors import RecipeMismatchError, TableError
@@ -44,7 +44,7 @@ PUBLISHED = Path(__file__).parents[1] / "tables" / "published.parquet"
 
 
 def made_table(folder: Path, id_: str) -> None:
-    """A table and a surrogate of a task, accuracies as in ``made_images``; a third of the chains of depth 2."""
+    """A table and a surrogate of a task, accuracies as in ``support.images``; a third of the chains of depth 2."""
     task = get_task(id_)
     assert isinstance(task, ImageTask)
     if task.space.name == "nsc-chain":

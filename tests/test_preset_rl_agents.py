@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_tables import SINGLE_SEED, TWO_BY_SEED, made_rows
 from scipy import stats as scipy_stats
+from support.tables import SINGLE_SEED, TWO_BY_SEED, made_rows
 
 from nasbench_rl import cli, compare, load, table_io
 from nasbench_rl.experiment import Search

@@ -11,9 +11,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import readme_coverage  # noqa: E402
+import readme_coverage
 
 
 def committed(name: str) -> bytes:

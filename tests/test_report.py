@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import choosing, made_runs
-from made_tables import DEEP, SINGLE_SEED, TWO_BY_SEED, made_rows, write_made_table
+from support.runs import choosing, made_runs
+from support.tables import DEEP, SINGLE_SEED, TWO_BY_SEED, made_rows, write_made_table
 
 from nasbench_rl import load, ranks, stats, table_io
 from nasbench_rl._utils.text import show

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_tables import DEEP, TWO_BY_SEED
+from support.tables import DEEP, TWO_BY_SEED
 
 from nasbench_rl import BudgetExhausted, Run, load
 from nasbench_rl.benchmark import Benchmark

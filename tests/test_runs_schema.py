@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_runs import made_runs
-from made_tables import TWO_BY_SEED
+from support.runs import made_runs
+from support.tables import TWO_BY_SEED
 
 from nasbench_rl.errors import TableError
 from nasbench_rl.leaderboard.runs_schema import COLUMNS, SCHEMA, read_runs

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_tables import made_rows
+from support.tables import made_rows
 
 from nasbench_rl import seal, shards, table_io
 from nasbench_rl.errors import TableError

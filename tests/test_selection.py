@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_tables import write_made_accuracies
+from support.tables import write_made_accuracies
 
 from nasbench_rl import load, surrogate, table_io
 from nasbench_rl.build import reuse_chains, selection, train

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from made_tables import (
+from support.tables import (
     SINGLE_SEED,
     TWO_BY_SEED,
     made_rows,

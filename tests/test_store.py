@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_tables import made_rows
+from support.tables import made_rows
 
 from nasbench_rl import files, journal, leftovers, load, locate, manifest, shards, table_io
 from nasbench_rl.benchmark import Mode

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_images import QUICK, TASK, made_folder, made_rows, true_accuracy
+from support.images import QUICK, TASK, made_folder, made_rows, true_accuracy
 
 from nasbench_rl import cli, load
 from nasbench_rl.build import latency, surrogate_report

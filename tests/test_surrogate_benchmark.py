@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_tables import write_made_accuracies
+from support.tables import write_made_accuracies
 
 from nasbench_rl import cli, load
 from nasbench_rl.build.command import main as build_main

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_images import QUICK, TASK, made_folder, made_rows
+from support.images import QUICK, TASK, made_folder, made_rows
 
 from nasbench_rl import table_io
 from nasbench_rl.build import surrogate_report

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from killed_comparisons import HAS_PROC, alive, leftovers, parts, runs_of, start, wait_until, workers_of
-from made_tables import TWO_BY_SEED, write_made_table
+from support.killed_comparisons import HAS_PROC, alive, leftovers, parts, runs_of, start, wait_until, workers_of
+from support.tables import TWO_BY_SEED, write_made_table
 
 from nasbench_rl import cli, compare, interrupts, pool, processes, unfinished
 from nasbench_rl.experiment import Search

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_tables import TWO_BY_SEED, made_return, write_made_supernets, write_made_table
+from support.tables import TWO_BY_SEED, made_return, write_made_supernets, write_made_table
 
 from nasbench_rl import BudgetExhausted, cli, get_method, load
 from nasbench_rl.build.command import main as build_main

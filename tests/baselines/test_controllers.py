@@ -12,23 +12,23 @@ import pytest
 torch = pytest.importorskip("torch")
 safetensors_torch = pytest.importorskip("safetensors.torch")
 
-from toy_task import BEST, ToyBenchmark, searched, share_of_best  # noqa: E402
+from support.toy_task import BEST, ToyBenchmark, searched, share_of_best
 
-from nasbench_rl.errors import InvalidValueError  # noqa: E402
-from nasbench_rl.method import Method  # noqa: E402
-from nasbench_rl.spaces import KERNEL_SPACES, SearchSpace  # noqa: E402
-from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, nsc_space  # noqa: E402
-from nasbench_rl.spaces.nsc_definition import NscDefinition, builtin_definition  # noqa: E402
-from nasbench_rl_baselines._actor_critic import ActorCritic, TfRmsprop  # noqa: E402
-from nasbench_rl_baselines._choices import Choices, Tokens, choices_of  # noqa: E402
-from nasbench_rl_baselines._controller import Controller  # noqa: E402
-from nasbench_rl_baselines._searching import MovingAverage, RewardScale  # noqa: E402
-from nasbench_rl_baselines._torch import DTYPE, one_thread  # noqa: E402
-from nasbench_rl_baselines.a2c import A2c  # noqa: E402
-from nasbench_rl_baselines.dqn import Dqn, QNetwork  # noqa: E402
-from nasbench_rl_baselines.meta_a2c import MetaA2c  # noqa: E402
-from nasbench_rl_baselines.ppo import Ppo  # noqa: E402
-from nasbench_rl_baselines.reinforce import Reinforce  # noqa: E402
+from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.method import Method
+from nasbench_rl.spaces import KERNEL_SPACES, SearchSpace
+from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, nsc_space
+from nasbench_rl.spaces.nsc_definition import NscDefinition, builtin_definition
+from nasbench_rl_baselines._actor_critic import ActorCritic, TfRmsprop
+from nasbench_rl_baselines._choices import Choices, Tokens, choices_of
+from nasbench_rl_baselines._controller import Controller
+from nasbench_rl_baselines._searching import MovingAverage, RewardScale
+from nasbench_rl_baselines._torch import DTYPE, one_thread
+from nasbench_rl_baselines.a2c import A2c
+from nasbench_rl_baselines.dqn import Dqn, QNetwork
+from nasbench_rl_baselines.meta_a2c import MetaA2c
+from nasbench_rl_baselines.ppo import Ppo
+from nasbench_rl_baselines.reinforce import Reinforce
 
 EVERY = [Reinforce, Ppo, A2c, MetaA2c, Dqn]
 WITH_POLICY = [A2c, MetaA2c, Dqn]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_tables import DEEP, TWO_BY_SEED, made_mixture, write_made_darts, write_made_table
+from support.tables import DEEP, TWO_BY_SEED, made_mixture, write_made_darts, write_made_table
 
 from nasbench_rl import BudgetExhausted, cli, load, shards, table_io
 from nasbench_rl.build.command import main as build_main

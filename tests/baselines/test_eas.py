@@ -7,19 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_tables import DEEP, TWO_BY_SEED, made_accuracy
+from support.tables import DEEP, TWO_BY_SEED, made_accuracy
 
 torch = pytest.importorskip("torch")
 
-from nasbench_rl import BudgetExhausted, Evaluation, Run, load  # noqa: E402
-from nasbench_rl.benchmark import Benchmark  # noqa: E402
-from nasbench_rl.errors import InvalidValueError  # noqa: E402
-from nasbench_rl.records import Cost, Split  # noqa: E402
-from nasbench_rl.spaces.base import ArchLike  # noqa: E402
-from nasbench_rl.task import get_task  # noqa: E402
-from nasbench_rl_baselines._chain_edits import GrownChain, Layers, grown_chain  # noqa: E402
-from nasbench_rl_baselines._child_training import HIGHEST, Children  # noqa: E402
-from nasbench_rl_baselines.eas import Eas, MetaController  # noqa: E402
+from nasbench_rl import BudgetExhausted, Evaluation, Run, load
+from nasbench_rl.benchmark import Benchmark
+from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.records import Cost, Split
+from nasbench_rl.spaces.base import ArchLike
+from nasbench_rl.task import get_task
+from nasbench_rl_baselines._chain_edits import GrownChain, Layers, grown_chain
+from nasbench_rl_baselines._child_training import HIGHEST, Children
+from nasbench_rl_baselines.eas import Eas, MetaController
 
 WHOLE = 1_000_000
 

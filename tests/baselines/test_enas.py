@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_tables import TWO_BY_SEED
+from support.tables import TWO_BY_SEED
 
 from nasbench_rl import get_method, load
 from nasbench_rl.records import PathUpdate
 
 torch = pytest.importorskip("torch")
 
-from nasbench_rl_baselines import enas  # noqa: E402
-from nasbench_rl_baselines.enas import Enas, _Learner  # noqa: E402
+from nasbench_rl_baselines import enas
+from nasbench_rl_baselines.enas import Enas, _Learner
 
 WHOLE = 1_000_000
 RNG = np.random.default_rng(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from made_tables import TWO_BY_SEED
+from support.tables import TWO_BY_SEED
 
 from nasbench_rl import Run, get_method, load
 from nasbench_rl_baselines._fidelities import draw_bracket

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_tables import TWO_BY_SEED
-from toy_task import searched
+from support.tables import TWO_BY_SEED
+from support.toy_task import searched
 
 from nasbench_rl import get_method, load
 from nasbench_rl_baselines.learning_curve import EXPONENTS, probability_to_beat

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from toy_task import BEST, ToyBenchmark, searched
+from support.toy_task import BEST, ToyBenchmark, searched
 
 from nasbench_rl_baselines.local_search import LocalSearch
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_tables import DEEP, TWO_BY_SEED
+from support.tables import DEEP, TWO_BY_SEED
 
 from nasbench_rl import get_method, load
 from nasbench_rl_baselines._scores import Scores

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_tables import TWO_BY_SEED, write_made_accuracies, write_made_latencies, write_made_table
+from support.tables import TWO_BY_SEED, write_made_accuracies, write_made_latencies, write_made_table
 
 from nasbench_rl import Benchmark, get_method, load
 from nasbench_rl.errors import BudgetExhausted, MissingCellError

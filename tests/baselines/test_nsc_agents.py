@@ -14,22 +14,22 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("gymnasium")
 safetensors_torch = pytest.importorskip("safetensors.torch")
 
-import numpy as np  # noqa: E402
-from made_images import TASK, made_folder, made_rows  # noqa: E402
-from toy_task import ToyBenchmark, searched  # noqa: E402
+import numpy as np
+from support.images import TASK, made_folder, made_rows
+from support.toy_task import ToyBenchmark, searched
 
-from nasbench_rl import Run, get_method, load  # noqa: E402
-from nasbench_rl.benchmark import Benchmark  # noqa: E402
-from nasbench_rl.errors import InvalidValueError  # noqa: E402
-from nasbench_rl.method import Method  # noqa: E402
-from nasbench_rl.surrogate import Surrogate  # noqa: E402
-from nasbench_rl.surrogate_info import SurrogateOptions  # noqa: E402
-from nasbench_rl.testing.watch import OLDER_PROCESSOR  # noqa: E402
-from nasbench_rl_baselines._actor_critic import _Worker  # noqa: E402
-from nasbench_rl_baselines.a2c import A2c  # noqa: E402
-from nasbench_rl_baselines.dqn import Dqn  # noqa: E402
-from nasbench_rl_baselines.meta_a2c import MetaA2c  # noqa: E402
-from nasbench_rl_baselines.random_search import RandomSearch  # noqa: E402
+from nasbench_rl import Run, get_method, load
+from nasbench_rl.benchmark import Benchmark
+from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.method import Method
+from nasbench_rl.surrogate import Surrogate
+from nasbench_rl.surrogate_info import SurrogateOptions
+from nasbench_rl.testing.watch import OLDER_PROCESSOR
+from nasbench_rl_baselines._actor_critic import _Worker
+from nasbench_rl_baselines.a2c import A2c
+from nasbench_rl_baselines.dqn import Dqn
+from nasbench_rl_baselines.meta_a2c import MetaA2c
+from nasbench_rl_baselines.random_search import RandomSearch
 
 AMPLE = 10**6
 AGENTS = [MetaA2c, A2c, Dqn, RandomSearch]

@@ -6,8 +6,8 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from made_tables import TWO_BY_SEED
-from toy_task import searched
+from support.tables import TWO_BY_SEED
+from support.toy_task import searched
 
 from nasbench_rl import get_method, load
 from nasbench_rl.errors import MissingExtraError

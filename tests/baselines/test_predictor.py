@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_tables import TWO_BY_SEED
-from toy_task import ToyBenchmark, searched
+from support.tables import TWO_BY_SEED
+from support.toy_task import ToyBenchmark, searched
 
 from nasbench_rl import get_method, load
 from nasbench_rl.method import Method
 
 sklearn = pytest.importorskip("sklearn")
 
-from nasbench_rl_baselines._scores import Scores  # noqa: E402
-from nasbench_rl_baselines.predictor import Predictor  # noqa: E402
+from nasbench_rl_baselines._scores import Scores
+from nasbench_rl_baselines.predictor import Predictor
 
 
 def mean_score(method: Method, tables: Path, trainings: int, seeds: int = 30) -> float:

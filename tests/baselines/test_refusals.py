@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import made_tables as made
 import pytest
-from toy_task import ToyBenchmark
+from support import tables as made
+from support.toy_task import ToyBenchmark
 
 from nasbench_rl import get_method, load
 from nasbench_rl.errors import InvalidValueError, UnknownNameError

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy_task import searched
+from support.toy_task import searched
 
 from nasbench_rl.spaces import KernelSpace
 from nasbench_rl_baselines.regularized_evolution import RegularizedEvolution

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_tables import TWO_BY_SEED, made_return
+from support.tables import TWO_BY_SEED, made_return
 
 from nasbench_rl import get_method, load
 from nasbench_rl.spaces import Architecture

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_tables import TWO_BY_SEED, write_made_accuracies
+from support.tables import TWO_BY_SEED, write_made_accuracies
 
 torch = pytest.importorskip("torch")
 
-from nasbench_rl import BudgetExhausted, Run, load  # noqa: E402
-from nasbench_rl.errors import InvalidValueError  # noqa: E402
-from nasbench_rl.method import Method  # noqa: E402
-from nasbench_rl.recipes_nsc import ClassifierRecipe  # noqa: E402
-from nasbench_rl.spaces.nsc_morphism import find_morphism  # noqa: E402
-from nasbench_rl.task import ImageTask, get_task  # noqa: E402
-from nasbench_rl.testing import MethodContract  # noqa: E402
-from nasbench_rl.training.net2net import grow_layers  # noqa: E402
-from nasbench_rl.training.nsc_network import NscNetwork  # noqa: E402
-from nasbench_rl_baselines._tree_lstm import TreeController  # noqa: E402
-from nasbench_rl_baselines.treecell import Cells, TreeCell, Vectors, branched, inserted  # noqa: E402
+from nasbench_rl import BudgetExhausted, Run, load
+from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.method import Method
+from nasbench_rl.recipes_nsc import ClassifierRecipe
+from nasbench_rl.spaces.nsc_morphism import find_morphism
+from nasbench_rl.task import ImageTask, get_task
+from nasbench_rl.testing import MethodContract
+from nasbench_rl.training.net2net import grow_layers
+from nasbench_rl.training.nsc_network import NscNetwork
+from nasbench_rl_baselines._tree_lstm import TreeController
+from nasbench_rl_baselines.treecell import Cells, TreeCell, Vectors, branched, inserted
 
 TASK = "nsc-multibranch/digits@lite"
 SMALL = TreeCell(start="conv3 | conv1", max_depth=1)

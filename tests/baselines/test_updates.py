@@ -8,18 +8,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from toy_task import ToyBenchmark, searched  # noqa: E402
+from support.toy_task import ToyBenchmark, searched
 
-from nasbench_rl.spaces import KERNEL_SPACES  # noqa: E402
-from nasbench_rl_baselines import dqn  # noqa: E402
-from nasbench_rl_baselines._actor_critic import _Worker  # noqa: E402
-from nasbench_rl_baselines._choices import choices_of  # noqa: E402
-from nasbench_rl_baselines._controller import Controller  # noqa: E402
-from nasbench_rl_baselines._torch import DTYPE  # noqa: E402
-from nasbench_rl_baselines.a2c import A2c  # noqa: E402
-from nasbench_rl_baselines.meta_a2c import MetaA2c  # noqa: E402
-from nasbench_rl_baselines.mnas import Mnas  # noqa: E402
-from nasbench_rl_baselines.ppo import Ppo  # noqa: E402
+from nasbench_rl.spaces import KERNEL_SPACES
+from nasbench_rl_baselines import dqn
+from nasbench_rl_baselines._actor_critic import _Worker
+from nasbench_rl_baselines._choices import choices_of
+from nasbench_rl_baselines._controller import Controller
+from nasbench_rl_baselines._torch import DTYPE
+from nasbench_rl_baselines.a2c import A2c
+from nasbench_rl_baselines.meta_a2c import MetaA2c
+from nasbench_rl_baselines.mnas import Mnas
+from nasbench_rl_baselines.ppo import Ppo
 
 BOTH = pytest.mark.parametrize("factory", [A2c, MetaA2c], ids=lambda factory: factory.__name__)
 

@@ -20,7 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from killed_builds import TASK, Victim, cells_in_work, scores, start_build  # noqa: E402
+from support.killed_builds import TASK, Victim, cells_in_work, scores, start_build
 
 from nasbench_rl import shards, table_io
 from nasbench_rl.manifest import read_manifest

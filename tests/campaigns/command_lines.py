@@ -25,14 +25,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from made_runs import made_runs, write_runs  # noqa: E402
-from made_tables import SINGLE_SEED, TWO_BY_SEED, write_made_table  # noqa: E402
+from support.runs import made_runs, write_runs
+from support.tables import SINGLE_SEED, TWO_BY_SEED, write_made_table
 
-from nasbench_rl import cli, compare  # noqa: E402
-from nasbench_rl import data as data_command  # noqa: E402
-from nasbench_rl.build.command import main as build  # noqa: E402
-from nasbench_rl.findings.__main__ import main as findings  # noqa: E402
-from nasbench_rl.leaderboard.command import main as leaderboard  # noqa: E402
+from nasbench_rl import cli, compare
+from nasbench_rl import data as data_command
+from nasbench_rl.build.command import main as build
+from nasbench_rl.findings.__main__ import main as findings
+from nasbench_rl.leaderboard.command import main as leaderboard
 
 PATIENCE = 90
 """Seconds until a command hangs."""

@@ -23,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from made_tables import made_rows, write_made_supernets, write_made_table  # noqa: E402
+from support.tables import made_rows, write_made_supernets, write_made_table
 
 from nasbench_rl import shards, table_io
 from nasbench_rl.errors import NasbenchError

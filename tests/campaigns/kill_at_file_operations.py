@@ -27,8 +27,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import pandas as pd  # noqa: E402
-from made_tables import made_rows  # noqa: E402
+import pandas as pd
+from support.tables import made_rows
 
 from nasbench_rl import shards, table_io
 from nasbench_rl.manifest import read_checked, read_manifest, write_listed

@@ -27,10 +27,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from killed_comparisons import alive, leftovers, parts, runs_of, start, wait_until, workers_of  # noqa: E402
-from made_tables import TWO_BY_SEED, write_made_table  # noqa: E402
+from support.killed_comparisons import alive, leftovers, parts, runs_of, start, wait_until, workers_of
+from support.tables import TWO_BY_SEED, write_made_table
 
-from nasbench_rl.pool import CHUNK  # noqa: E402
+from nasbench_rl.pool import CHUNK
 
 VICTIMS = ("command", "group", "worker", "unread worker")
 FAULTS = ("lost", "wrong", "hangs", "leftovers", "processes left behind", "failed")

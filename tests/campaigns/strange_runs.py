@@ -23,12 +23,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from made_runs import made_runs, write_runs  # noqa: E402
-from made_tables import TWO_BY_SEED, write_made_table  # noqa: E402
+from support.runs import made_runs, write_runs
+from support.tables import TWO_BY_SEED, write_made_table
 
-from nasbench_rl import cli  # noqa: E402
-from nasbench_rl.experiment import COLUMNS  # noqa: E402
-from nasbench_rl.leaderboard.command import main as leaderboard  # noqa: E402
+from nasbench_rl import cli
+from nasbench_rl.experiment import COLUMNS
+from nasbench_rl.leaderboard.command import main as leaderboard
 
 Case = tuple[str, bytes, bool]
 """Name, content of the file, and whether no run can have it."""

@@ -12,14 +12,14 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError  # noqa: E402
-from nasbench_rl.recipes_nsc import ClassifierRecipe, nsc_recipes  # noqa: E402
-from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace  # noqa: E402
-from nasbench_rl.training import classifier  # noqa: E402
-from nasbench_rl.training.classifier import EpochPoint, Generators, train, train_vgg  # noqa: E402
-from nasbench_rl.training.images import ImageData, make_dataset  # noqa: E402
-from nasbench_rl.training.nsc_network import NscNetwork, VggTwoBlocks, fit, merge  # noqa: E402
-from nasbench_rl.training.substitute_datasets import digits as collect_digits  # noqa: E402
+from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError
+from nasbench_rl.recipes_nsc import ClassifierRecipe, nsc_recipes
+from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace
+from nasbench_rl.training import classifier
+from nasbench_rl.training.classifier import EpochPoint, Generators, train, train_vgg
+from nasbench_rl.training.images import ImageData, make_dataset
+from nasbench_rl.training.nsc_network import NscNetwork, VggTwoBlocks, fit, merge
+from nasbench_rl.training.substitute_datasets import digits as collect_digits
 
 CHAIN, BRANCH = NscChain(), NscMultiBranch()
 SHORT = ClassifierRecipe("short", epochs=2, dense=32, train_images=300, held_out_images=100)

@@ -9,7 +9,7 @@ from hashlib import sha256 as hash_bytes
 import numpy as np
 import pytest
 import torch
-from made_networks import ALL_SPACES, agent_of_path, fingerprint_elsewhere, observations, tiny
+from support.networks import ALL_SPACES, agent_of_path, fingerprint_elsewhere, observations, tiny
 
 from nasbench_rl.task import GameTask, get_task
 from nasbench_rl.training import darts, ppo, supernet

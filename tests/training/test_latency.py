@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nasbench_rl.task import GameTask, get_task  # noqa: E402
-from nasbench_rl.training import latency  # noqa: E402
+from nasbench_rl.task import GameTask, get_task
+from nasbench_rl.training import latency
 
 TASKS = ("minatar-ss1/breakout@lite", "atari-ss1/breakout@lite", "nsc-chain/digits@lite", "nsc-multibranch/digits@lite")
 

@@ -6,15 +6,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nasbench_rl.errors import InvalidArchitectureError  # noqa: E402
-from nasbench_rl.recipes_nsc import ClassifierRecipe  # noqa: E402
-from nasbench_rl.spaces import KERNEL_SPACES, KernelSpace  # noqa: E402
-from nasbench_rl.spaces.nsc import nsc_space  # noqa: E402
-from nasbench_rl.spaces.nsc_cost import Shape  # noqa: E402
-from nasbench_rl.spaces.nsc_morphism import find_morphism  # noqa: E402
-from nasbench_rl.training.net2net import grow_kernels, grow_layers, take_over  # noqa: E402
-from nasbench_rl.training.networks import Agent, fit_to  # noqa: E402
-from nasbench_rl.training.nsc_network import NscNetwork  # noqa: E402
+from nasbench_rl.errors import InvalidArchitectureError
+from nasbench_rl.recipes_nsc import ClassifierRecipe
+from nasbench_rl.spaces import KERNEL_SPACES, KernelSpace
+from nasbench_rl.spaces.nsc import nsc_space
+from nasbench_rl.spaces.nsc_cost import Shape
+from nasbench_rl.spaces.nsc_morphism import find_morphism
+from nasbench_rl.training.net2net import grow_kernels, grow_layers, take_over
+from nasbench_rl.training.networks import Agent, fit_to
+from nasbench_rl.training.nsc_network import NscNetwork
 
 SMALL = ClassifierRecipe("small", filters=4, dense=8)
 CHAIN, BRANCHES = nsc_space("nsc-chain"), nsc_space("nsc-multibranch")

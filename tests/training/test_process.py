@@ -9,12 +9,12 @@ import pytest
 
 pytest.importorskip("torch")
 
-from nasbench_rl import cli  # noqa: E402
-from nasbench_rl.build import train  # noqa: E402
-from nasbench_rl.errors import InvalidValueError  # noqa: E402
-from nasbench_rl.task import ImageTask, get_task  # noqa: E402
-from nasbench_rl.training import memory, process, train_cell  # noqa: E402
-from nasbench_rl.training.cell import Cell  # noqa: E402
+from nasbench_rl import cli
+from nasbench_rl.build import train
+from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.task import ImageTask, get_task
+from nasbench_rl.training import memory, process, train_cell
+from nasbench_rl.training.cell import Cell
 
 LITE = "nsc-chain/digits@lite"
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from made_networks import ALL_SPACES, agent_of_path, fingerprint_elsewhere, observations, tiny
+from support.networks import ALL_SPACES, agent_of_path, fingerprint_elsewhere, observations, tiny
 
 from nasbench_rl import shards, table_io
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, RecipeMismatchError

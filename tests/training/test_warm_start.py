@@ -11,12 +11,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("minatar")
 
-from nasbench_rl.errors import InvalidArchitectureError  # noqa: E402
-from nasbench_rl.task import GameTask, ImageTask, get_task  # noqa: E402
-from nasbench_rl.training import ppo, warm_start  # noqa: E402
-from nasbench_rl.training.classifier import Generators, fit_network  # noqa: E402
-from nasbench_rl.training.images import ImageData  # noqa: E402
-from nasbench_rl.training.warm_start import TrainedNetworks  # noqa: E402
+from nasbench_rl.errors import InvalidArchitectureError
+from nasbench_rl.task import GameTask, ImageTask, get_task
+from nasbench_rl.training import ppo, warm_start
+from nasbench_rl.training.classifier import Generators, fit_network
+from nasbench_rl.training.images import ImageData
+from nasbench_rl.training.warm_start import TrainedNetworks
 
 
 def game_task() -> GameTask:

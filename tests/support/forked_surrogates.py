@@ -1,7 +1,7 @@
 """Run by ``test_forks.py`` in a process of its own: load a surrogate, then ask for guesses in other processes.
 
-``python forked_surrogates.py WAY TABLES`` prints what they guess and, last, what this process does. What it asks must
-not come before the others have answered: a guess sets the number of threads, as loading has to.
+``python -m support.forked_surrogates WAY TABLES`` prints what they guess and, last, what this process does. What it
+asks must not come before the others have answered: a guess sets the number of threads, as loading has to.
 """
 
 from __future__ import annotations
@@ -56,10 +56,9 @@ def refit(tables: str, bench: Any) -> Iterator[float]:
     """A child fits, saves and pickles another surrogate of its own."""
     import pickle
 
-    from made_images import QUICK, made_rows
-
     from nasbench_rl.surrogate import Surrogate
     from nasbench_rl.task import get_task
+    from support.images import QUICK, made_rows
 
     child = os.fork()
     if not child:

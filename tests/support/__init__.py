@@ -1,0 +1,1 @@
+"""What several test modules share: made tables, runs, networks and methods, and processes that are killed."""
