@@ -34,10 +34,10 @@ leaderboard: install
 
 # After the tables are committed: the page names the one that judges.
 live-runs: install
-	$(BIN)/python tools/live_against_tabular.py
+	$(BIN)/python tools/live_against_table.py runs
 
 live-nsc: install
-	$(BIN)/python tools/nsc_live_against_table.py --write
+	$(BIN)/python tools/live_against_table.py networks --write
 
 rl-agents: install
 	$(BIN)/python -m nasbench_rl.compare --preset rl-agents-paper --out results/rl-agents

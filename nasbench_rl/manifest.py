@@ -155,7 +155,7 @@ def write_listed(frame: pd.DataFrame, folder: Path, name: str) -> None:
 
 
 def register(folder: Path, name: str, rows: int) -> None:
-    """Put a file that is no task's table (``published.parquet``) into the manifest, with its checksum."""
+    """Put a file that is no task's table (``published.csv``) into the manifest, with its checksum."""
     with writing(folder):
         entry = Entry(hashlib.sha256((folder / name).read_bytes()).hexdigest(), rows, 0, (), 0, "")
         write_manifest(folder, {**read_manifest(folder), name: entry})

@@ -201,7 +201,7 @@ TensorFlow's ``exponential_decay`` by 0.90 over 100 gradient steps: it falls the
 LITE = ClassifierRecipe("lite", dense=256, train_images=2000, held_out_images=1000, autocast="bf16")
 """The recipe that two cores can run for a thousand architectures: at most 2 000 images, 28x28, native channels.
 
-Chosen by ``tools/nsc_pilot.py``: ten chains of depth 3 or less, one from each tenth of all valid ones by FLOPs, so that
+Chosen by a pilot on ten chains of depth 3 or less, one from each tenth of all valid ones by FLOPs, so that
 their mean estimates the mean over all. Train seed 0, torch 2.13, one thread of an AMD Zen 4 with other work beside it,
 hence CPU seconds; the means of ten trainings, and the correlation (Kendall's τ-b) of the ten validation accuracies,
 rounded to three digits, with those of the recipe that was chosen:

@@ -32,7 +32,11 @@ print(nasbench_rl.query("minatar-ss1/breakout@lite", (5, 5)))
 
 def tables() -> set[str]:
     """The checkout's tables, as paths inside the wheel."""
-    found = {path.relative_to(ROOT / "tables").as_posix() for path in (ROOT / "tables").rglob("*.parquet")}
+    found = {
+        path.relative_to(ROOT / "tables").as_posix()
+        for path in (ROOT / "tables").rglob("*.*")
+        if path.suffix in (".csv", ".parquet")
+    }
     shipped = {name for name in found if not name.startswith(".")}  # hidden: shards of a build that is running
     return {f"nasbench_rl/_tables/{name}" for name in shipped | {"MANIFEST.json"}}
 
@@ -90,7 +94,7 @@ def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
     assert tops == {"nasbench_rl", "nasbench_rl_baselines", f"nasbench_rl-{__version__}.dist-info"}
     shipped = [name for name in wheel.namelist() if name.startswith("nasbench_rl/_tables/")]
-    assert {Path(name).suffix for name in shipped} <= {".parquet", ".json", ".txt"}
+    assert {Path(name).suffix for name in shipped} <= {".parquet", ".json", ".csv", ".txt"}
     assert all("/surrogate/" in name for name in shipped if name.endswith(".txt")), "LightGBM's own text format"
     assert not [name for name in shipped if "/." in name]
 

@@ -40,7 +40,7 @@ from nasbench_rl.task import ImageTask, get_task
 
 SMALL = preset.Protocol((400, 300, 300), (300, 250, 300), 200, 400)
 QUICK = SurrogateOptions(members=2, trees=10)
-PUBLISHED = Path(__file__).parents[1] / "tables" / "published.parquet"
+PUBLISHED = Path(__file__).parents[1] / "tables" / "published.csv"
 
 
 def made_table(folder: Path, id_: str) -> None:

@@ -21,8 +21,8 @@ from nasbench_rl.task import get_task
 
 
 def add_published(tables: Path) -> None:
-    shutil.copy(Path(__file__).parents[1] / "tables" / "published.parquet", tables)
-    register(tables, "published.parquet", 256)
+    shutil.copy(Path(__file__).parents[1] / "tables" / "published.csv", tables)
+    register(tables, "published.csv", 256)
 
 
 @pytest.fixture(scope="module")

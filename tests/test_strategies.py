@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from itertools import combinations, product
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
+import strategy_power as power
 
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.presets.strategies import (
@@ -24,17 +22,7 @@ from nasbench_rl.presets.strategies import (
 from nasbench_rl.ranks import signed_rank
 
 scipy_stats = pytest.importorskip("scipy.stats")
-TOOL = Path(__file__).parents[1] / "tools" / "strategy_power.py"
 STEPS = 400
-
-
-@pytest.fixture(scope="module")
-def power() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("strategy_power", TOOL)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def steps_of(counts: np.ndarray, task: str, seed: int = 0) -> pd.DataFrame:
@@ -44,17 +32,17 @@ def steps_of(counts: np.ndarray, task: str, seed: int = 0) -> pd.DataFrame:
     return frame.assign(ended=~frame["episode"].duplicated(keep="last"))
 
 
-def test_unrelated_policies_are_told_apart_and_a_policy_from_itself_is_not(power: ModuleType) -> None:
-    wilcoxon, permutation, smallest = power.rejected(power.unrelated, 25, STEPS, 0)
+def test_unrelated_policies_are_told_apart_and_a_policy_from_itself_is_not() -> None:
+    wilcoxon, permutation, smallest = power.rejected(1.0, 25, STEPS, 0)
     assert (wilcoxon, permutation) == (0, 1) and smallest >= 0.117
     pairs = 200
-    wilcoxon, permutation, _ = power.rejected(power.same, pairs, STEPS, 0)
+    wilcoxon, permutation, _ = power.rejected(0.0, pairs, STEPS, 0)
     assert wilcoxon == 0
     # Three standard errors of a share of 5 %.
     assert permutation == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / pairs))
 
 
-def test_episodes_end_with_the_terminal_action_or_at_depth_ten(power: ModuleType) -> None:
+def test_episodes_end_with_the_terminal_action_or_at_depth_ten() -> None:
     counts = power.play(np.full(8, 1 / 8), 500, np.random.default_rng(0))
     length, terminal = counts.sum(axis=1), counts[:, power.TERMINAL]
     assert counts.sum() <= 500 < counts.sum() + 10
@@ -131,9 +119,9 @@ def test_the_same_draws_from_the_same_generator_and_no_p_of_zero() -> None:
         episodes_test(counts[0][:0], counts[1], np.random.default_rng(0))
 
 
-def test_every_search_seed_is_tested_and_corrected(power: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_search_seed_is_tested_and_corrected(capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
-    policies = power.unrelated(rng)
+    policies = rng.dirichlet(np.ones(8), size=2)
     steps = pd.concat(
         [steps_of(power.play(policies[differs * at], STEPS, rng), task, seed)
          for seed, differs in ((4, True), (7, False)) for at, task in enumerate(("a", "b"))]

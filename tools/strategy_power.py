@@ -11,7 +11,6 @@ tests are those of ``nasbench_rl.presets.strategies``, at 5 %.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 
 import numpy as np
 
@@ -24,42 +23,12 @@ from nasbench_rl.stats import ALPHA, Array
 SPACE = nsc_space("nsc-chain").definition
 ACTIONS = actions_of(SPACE)
 TERMINAL = [action.kind for action in ACTIONS].index("terminal")
-Pair = Callable[[np.random.Generator], tuple[Array, Array]]
-
-
-def drawn_policy(rng: np.random.Generator) -> Array:
-    """A policy that does not look at the state."""
-    return rng.dirichlet(np.ones(len(ACTIONS)))
-
-
-def unrelated(rng: np.random.Generator) -> tuple[Array, Array]:
-    """Two policies that have nothing to do with each other."""
-    return drawn_policy(rng), drawn_policy(rng)
-
-
-def same(rng: np.random.Generator) -> tuple[Array, Array]:
-    """One policy twice."""
-    policy = drawn_policy(rng)
-    return policy, policy
-
-
-def alike(share: float) -> Pair:
-    """A policy, and the same with a share of its actions drawn from another."""
-
-    def drawn(rng: np.random.Generator) -> tuple[Array, Array]:
-        policy, other = unrelated(rng)
-        return policy, (1 - share) * policy + share * other
-
-    return drawn
-
-
-KINDS: dict[str, Pair] = {
-    "unrelated": unrelated, "one action in ten from another": alike(0.1), "one in twenty": alike(0.05), "same": same
-}  # fmt: skip
+SHARES = {"unrelated": 1.0, "one action in ten from another": 0.1, "one in twenty": 0.05, "same": 0.0}
+"""Of the second policy's actions that come from a policy unrelated to the first."""
 
 
 def play(policy: Array, steps: int, rng: np.random.Generator) -> Counts:
-    """(episodes, actions) how often each action was taken in each of the episodes that end within so many steps."""
+    """Return (episodes, actions) how often each action was taken in each episode that ends within so many steps."""
     taken = rng.choice(len(ACTIONS), size=(steps, SPACE.depth), p=policy)  # more episodes than there is time for
     ends = taken == TERMINAL
     length = np.where(ends.any(axis=1), ends.argmax(axis=1) + 1, SPACE.depth)
@@ -68,12 +37,14 @@ def play(policy: Array, steps: int, rng: np.random.Generator) -> Counts:
     return np.stack([((taken == action) & played).sum(axis=1) for action in range(len(ACTIONS))], axis=1)
 
 
-def rejected(kind: Pair, pairs: int, steps: int, seed: int, wilcoxon_alone: bool = False) -> tuple[float, float, float]:
-    """Shares of the pairs that Wilcoxon's and the permutation test reject, and the smallest p of the former."""
+def rejected(share: float, pairs: int, steps: int, seed: int, wilcoxon_alone: bool = False) -> tuple[float, ...]:
+    """Return the shares of pairs that Wilcoxon's and the permutation test reject, and the smallest p of the former."""
     rng = np.random.default_rng(seed)
     published, found = np.empty(pairs), np.full(pairs, np.nan)
     for at in range(pairs):
-        first, second = (play(policy, steps, rng) for policy in kind(rng))
+        policy = rng.dirichlet(np.ones(len(ACTIONS)))
+        other = (1 - share) * policy + share * (rng.dirichlet(np.ones(len(ACTIONS))) if share else 0)
+        first, second = play(policy, steps, rng), play(other, steps, rng)
         published[at] = shares_test(first.sum(axis=0), second.sum(axis=0)).pvalue
         if not wilcoxon_alone:
             found[at] = episodes_test(first, second, rng)[1]
@@ -82,7 +53,7 @@ def rejected(kind: Pair, pairs: int, steps: int, seed: int, wilcoxon_alone: bool
 
 
 def main() -> None:
-    """Print one row a kind of pairs."""
+    """Print one row for each kind of pairs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=500)
     parser.add_argument("--steps", type=int, default=PAPER.evaluation)
@@ -91,8 +62,8 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{options.pairs:,} pairs of each kind, {options.steps:,} steps each; rejected at {ALPHA:.0%}")
     print(f"{'policies':32} {'Wilcoxon':>9} {'smallest p':>11} {'permutation':>12}")
-    for name, kind in KINDS.items():
-        published, found, smallest = rejected(kind, options.pairs, options.steps, options.seed, options.wilcoxon_alone)
+    for name, share in SHARES.items():
+        published, found, smallest = rejected(share, options.pairs, options.steps, options.seed, options.wilcoxon_alone)
         print(f"{name:32} {published:9.1%} {smallest:11.3f} {found:12.1%}", flush=True)
 
 
