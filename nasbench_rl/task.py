@@ -42,8 +42,9 @@ from nasbench_rl.recipes_nsc import (
     DatasetInfo,
     nsc_recipes,
 )
-from nasbench_rl.spaces.base import ArchLike, SearchSpace, Size
-from nasbench_rl.spaces.kernels import KERNEL_SPACES, KernelSpace, Network
+from nasbench_rl.spaces.base import ArchLike, SearchSpace
+from nasbench_rl.spaces.kernel_choice import KERNEL_SPACES, KernelSpace
+from nasbench_rl.spaces.kernel_network import Network
 from nasbench_rl.spaces.nsc import NscSpace, nsc_space
 from nasbench_rl.spaces.nsc_cost import Shape
 from nasbench_rl.spaces.nsc_morphism import find_morphism
@@ -207,8 +208,8 @@ class GameTask(Task):
     @cached_property
     def digest(self) -> str:
         """See ``Task.digest``."""
-        frame = self.space.frame
-        return digest(recipe=self.recipe, environment=self.environment, frame=frame, protocol=PPO_PROTOCOL)
+        backbone = self.space.backbone  # under the name that the digests of the tables were made with
+        return digest(recipe=self.recipe, environment=self.environment, frame=backbone, protocol=PPO_PROTOCOL)
 
     def network(self, arch: ArchLike) -> Network:
         """All layers of the agent's network."""

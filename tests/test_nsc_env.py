@@ -27,7 +27,7 @@ from nasbench_rl.envs.nsc_mdp import TERMINATIONS, NscMdp, Termination, actions_
 from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnknownNameError
 from nasbench_rl.records import Cost, Evaluation
 from nasbench_rl.spaces.base import Architecture
-from nasbench_rl.spaces.kernels import KERNEL_SPACES
+from nasbench_rl.spaces.kernel_choice import KERNEL_SPACES
 from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace, load_space
 from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.task import get_task

@@ -10,7 +10,7 @@ import numpy as np
 from nasbench_rl.envs.common import check_render_mode
 from nasbench_rl.envs.scores import EnvRun, RunScores
 from nasbench_rl.errors import InvalidValueError, missing_extra
-from nasbench_rl.spaces.kernels import KernelSpace
+from nasbench_rl.spaces.kernel_choice import KernelSpace
 
 try:
     import gymnasium

@@ -123,7 +123,7 @@ def _borrow_weights(network: nn.Module, pool: Tensor) -> None:
 def make_input(task: Task, batch: int, generator: torch.Generator) -> Tensor:
     """Return random observations (uint8, channels last) or images in [0, 1] as the task's networks take them."""
     if isinstance(task, GameTask):
-        stem, side = task.network(task.space[0]).stem, task.space.frame.observation
+        stem, side = task.network(task.space[0]).stem, task.space.backbone.observation
         shape = (batch, side, side, stem.inputs)
         if stem.stride == 4:  # the agent takes 4x4 blocks of pixels as channels
             shape = (batch, side // 4, side // 4, 16 * stem.inputs)

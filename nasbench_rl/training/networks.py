@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
-from nasbench_rl.spaces.kernels import Conv, Network, same_padding
+from nasbench_rl.spaces.kernel_network import Conv, Network, same_padding
 from nasbench_rl.training.bfloat16 import Conv2d, Linear, conv2d
 
 

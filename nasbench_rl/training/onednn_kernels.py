@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 
 from nasbench_rl.errors import NasbenchError
 from nasbench_rl.spaces.base import Architecture
-from nasbench_rl.spaces.kernels import Conv, same_padding
+from nasbench_rl.spaces.kernel_network import Conv, same_padding
 from nasbench_rl.spaces.nsc_cost import node_shapes
 from nasbench_rl.task import GameTask, ImageTask, Task
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.records import PathUpdate
 from nasbench_rl.spaces.base import Architecture, ArchLike
-from nasbench_rl.spaces.kernels import Network
+from nasbench_rl.spaces.kernel_network import Network
 from nasbench_rl.task import GameTask
 from nasbench_rl.training.bfloat16 import fixed_parameters
 from nasbench_rl.training.make_games import make_games

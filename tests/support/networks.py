@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nasbench_rl.spaces.kernels import KernelSpace
+from nasbench_rl.spaces.kernel_choice import KernelSpace
 from nasbench_rl.task import GameTask, get_task
 from nasbench_rl.training.make_games import make_games
 from nasbench_rl.training.networks import Agent
@@ -24,7 +24,7 @@ ALL_SPACES = tuple(
 def tiny(id_: str = "minatar-ss1/breakout@smoke", env_steps: int = 3072) -> GameTask:
     """A task of four architectures whose training takes three updates."""
     task = get_task(id_)
-    space = KernelSpace("minatar-tiny", (1, 3), task.space.frame)
+    space = KernelSpace("minatar-tiny", (1, 3), task.space.backbone)
     return dataclasses.replace(task, space=space, recipe=dataclasses.replace(task.recipe, env_steps=env_steps))
 
 

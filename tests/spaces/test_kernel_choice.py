@@ -11,7 +11,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from nasbench_rl.errors import InvalidArchitectureError
-from nasbench_rl.spaces.kernels import KERNEL_SPACES, NATURE_CNN, Conv, KernelSpace, same_padding
+from nasbench_rl.spaces.kernel_choice import KERNEL_SPACES, NATURE_CNN, KernelSpace
+from nasbench_rl.spaces.kernel_network import Conv, same_padding
 from nasbench_rl.task import GameTask, get_task, task_ids
 from nasbench_rl.training.networks import Agent, fit_to, make_conv, run_conv
 
@@ -151,8 +152,8 @@ def test_the_configspace_export_holds_the_same_points(space: KernelSpace) -> Non
 @pytest.mark.parametrize("layers", [10, 11, 12])
 def test_the_configspace_export_of_a_deep_space_is_in_order(layers: int) -> None:
     pytest.importorskip("ConfigSpace")
-    frame = dataclasses.replace(SS1.frame, choice_strides=(1,) * layers)
-    space = KernelSpace("deep", (2, 5), frame)
+    backbone = dataclasses.replace(SS1.backbone, choice_strides=(1,) * layers)
+    space = KernelSpace("deep", (2, 5), backbone)
     exported = space.configspace()
     names = list(exported)
     assert names == sorted(names) and [int(name.removeprefix("kernel_")) for name in names] == list(range(layers))
