@@ -42,7 +42,7 @@ from nasbench_rl.recipes_nsc import (
     DatasetInfo,
     nsc_recipes,
 )
-from nasbench_rl.spaces.base import ArchLike, SearchSpace
+from nasbench_rl.spaces.base import ArchLike, SearchSpace, Size
 from nasbench_rl.spaces.kernel_choice import KERNEL_SPACES, KernelSpace
 from nasbench_rl.spaces.kernel_network import Network
 from nasbench_rl.spaces.nsc import NscSpace, nsc_space

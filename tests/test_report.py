@@ -13,7 +13,7 @@ from support.tables import DEEP, SINGLE_SEED, TWO_BY_SEED, made_rows, write_made
 
 from nasbench_rl import load, ranks, stats, table_io
 from nasbench_rl._utils.text import show
-from nasbench_rl.findings.against_random import compare_task
+from nasbench_rl.findings.random_search import compare_task
 from nasbench_rl.findings.searches import record
 from nasbench_rl.fronts.multi_objective import judge_fronts
 from nasbench_rl.improvement import Reference

@@ -26,7 +26,7 @@ from support.tables import (
 )
 
 from nasbench_rl import advice, experiment, load, locate, table_io
-from nasbench_rl.build import command, measure, train
+from nasbench_rl.build import command, train
 from nasbench_rl.build.merging import merge_command
 from nasbench_rl.errors import InvalidValueError, MissingCellError, NasbenchError
 from nasbench_rl.experiment import Judge, Search, run_search
@@ -85,7 +85,7 @@ def made_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(LiveBenchmark, "_train", live)
     monkeypatch.setattr(train, "_train_and_say", build)
-    monkeypatch.setattr(measure, "measure_latencies", latencies)
+    monkeypatch.setattr(train, "measure_latencies", latencies)
     monkeypatch.setattr(workers, "check_ready", lambda *given: None)
 
 

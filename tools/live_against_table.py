@@ -26,10 +26,11 @@ from baselines_readme import BASELINES, ROOT, replace_block
 from nasbench_rl import cli, cores, load, provenance
 from nasbench_rl._utils.text import estimate, markdown_table, show
 from nasbench_rl.benchmark import TabularBenchmark
-from nasbench_rl.compare import parse_method
 from nasbench_rl.errors import InvalidValueError, TableError
-from nasbench_rl.experiment import Judge, Search, table_digest
+from nasbench_rl.experiment import Search
+from nasbench_rl.judge import Judge
 from nasbench_rl.leaderboard.runs_schema import read_runs
+from nasbench_rl.options import parse_method
 from nasbench_rl.pool import run_all
 from nasbench_rl.records import Split
 from nasbench_rl.stats import bootstrap_interval, interquartile_mean, resampling_rng
@@ -92,7 +93,7 @@ def judged_anew(live: pd.DataFrame, tables: Path) -> pd.DataFrame:
         bench = load(str(task), tables=tables)
         judge = Judge(bench)
         scores = of_task["incumbent"].map({arch: judge.test_score(arch)[0] for arch in of_task["incumbent"].unique()})
-        judged.append(of_task.assign(table=table_digest(bench), test_score=scores, regret=judge.best - scores))
+        judged.append(of_task.assign(table=bench.digest, test_score=scores, regret=judge.best - scores))
     return pd.concat(judged, ignore_index=True)
 
 
@@ -127,7 +128,7 @@ def _rows(runs: pd.DataFrame) -> list[tuple[str, ...]]:
     for method, final in final_rows(runs).groupby("method", sort=False):
         regret = final["regret"].to_numpy()[:, None]
         rng = resampling_rng(final["task"].iloc[0], str(method), distinct(final["configuration"]), "regret")
-        low, high = bootstrap_interval(regret, interquartile_mean, rng, vectorised=True)
+        low, high = bootstrap_interval(regret, interquartile_mean, rng)
         if len(final) == 1:  # a single run says nothing of how runs spread
             low = high = math.nan
         middle = estimate(interquartile_mean(regret), low, high)
@@ -267,7 +268,7 @@ def networks_block(bench: TabularBenchmark, found: Sequence[Compared]) -> str:
             f"{held[1]} within two standard deviations of their mean. Of as many further draws from one normal "
             f"distribution {expected[0]:.1f} and {expected[1]:.1f} would on average: few seeds show less than the "
             "whole spread.",
-            f"Live: code {provenance.code_version()}, on {provenance.machine()}. Table {table_digest(bench)}.",
+            f"Live: code {provenance.code_version()}, on {provenance.machine()}. Table {bench.digest}.",
         ]
     )
 

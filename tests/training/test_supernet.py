@@ -19,7 +19,7 @@ from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, Reci
 from nasbench_rl.manifest import read_manifest
 from nasbench_rl.records import PathUpdate
 from nasbench_rl.task import Task, get_task
-from nasbench_rl.task_tables import supernet_table
+from nasbench_rl.task_tables import SideTable
 from nasbench_rl.training import ppo, supernet
 from nasbench_rl.training.games import Games
 from nasbench_rl.training.make_games import make_games
@@ -279,7 +279,8 @@ def test_rows_of_another_supernet_recipe_are_refused(tmp_path: Path) -> None:
     task = tiny()
     train_supernet(task, 0, tmp_path)
     shards.commit_shards(tmp_path, task.supernet)
-    other = supernet_table(task.id, task.digest, dataclasses.replace(task.supernet_recipe, final_games=5))
+    recipe = dataclasses.replace(task.supernet_recipe, final_games=5)
+    other = SideTable.of(task, "supernet", "supernets", supernet=recipe)
     assert other.digest != task.supernet.digest != task.digest
     with pytest.raises(RecipeMismatchError, match=other.digest):
         table_io.read_table(tmp_path, other)
