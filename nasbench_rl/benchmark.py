@@ -17,8 +17,6 @@ from nasbench_rl.errors import (
     InvalidArchitectureError,
     InvalidValueError,
     MissingCellError,
-    TableError,
-    tables_option,
     unknown,
 )
 from nasbench_rl.latency_table import Latencies, read_latencies
@@ -346,33 +344,3 @@ class Benchmark(ABC):
             MissingCellError: tabular mode, and the validation split has no complete train seed.
         """
         return Run(self, budget, seed)
-
-
-class TabularBenchmark(Benchmark):
-    """Scores from a table. A warm query is one look-up; none of this needs torch."""
-
-    mode = "tabular"
-
-    def __init__(self, task: Task, tables: str | os.PathLike[str] | None = None) -> None:
-        """``tables``: a folder of tables; None looks in the usual places (``table_folders``)."""
-        from nasbench_rl.locate import find_tables
-
-        self._memo = Memo()
-        super().__init__(task, find_tables(tables), tables)
-        if not self.table.complete.any():
-            raise TableError(
-                f"{task.id} has no table in {self.folder}. Train one: {how_to_train(task, tables=tables)}"
-                f"; what there is: python -m nasbench_rl.build status{tables_option(tables)}"
-            )
-
-    def query(
-        self, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
-        metric: str | None = None,
-    ) -> Evaluation:  # fmt: skip
-        """See ``Benchmark.query``."""
-        key = (arch, fidelity, seed, split, metric)
-        known = self._memo.get(key)
-        if known is None:
-            known = self.table.evaluation(self.space.parse(arch), fidelity, seed, split, metric)
-            self._memo.put(key, known)
-        return known

@@ -6,10 +6,11 @@ import contextlib
 import os
 from collections.abc import Callable
 
-from nasbench_rl.benchmark import MODES, Benchmark, Mode, TabularBenchmark
+from nasbench_rl.benchmark import MODES, Benchmark, Mode
 from nasbench_rl.errors import unknown
 from nasbench_rl.records import Evaluation, Split
 from nasbench_rl.spaces.base import ArchLike
+from nasbench_rl.tabular_benchmark import TabularBenchmark
 from nasbench_rl.task import Task, get_task
 
 

@@ -25,7 +25,6 @@ from baselines_readme import BASELINES, ROOT, replace_block
 
 from nasbench_rl import cli, cores, load, provenance
 from nasbench_rl._utils.text import estimate, markdown_table, show
-from nasbench_rl.benchmark import TabularBenchmark
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.experiment import Search
 from nasbench_rl.judge import Judge
@@ -36,6 +35,7 @@ from nasbench_rl.records import Split
 from nasbench_rl.stats import bootstrap_interval, interquartile_mean, resampling_rng
 from nasbench_rl.summary import distinct, final_rows, table_note
 from nasbench_rl.table import SPLITS
+from nasbench_rl.tabular_benchmark import TabularBenchmark
 from nasbench_rl.task import get_task
 
 TABLES, PAGE, LIVE_RUNS = ROOT / "tables", BASELINES / "README.md", BASELINES / "live_runs.parquet"

@@ -8,13 +8,14 @@ from typing import Any
 from unittest.mock import patch
 
 from nasbench_rl import table_io
-from nasbench_rl.benchmark import Benchmark, TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.budget import Budget
 from nasbench_rl.records import Evaluation
 from nasbench_rl.run import Run
 from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
 from nasbench_rl.table import ScoreTable
+from nasbench_rl.tabular_benchmark import TabularBenchmark
 from nasbench_rl.weight_sharing import WeightSharing
 
 _PAYING = ((Run, "evaluate"), (Run, "curve"), (Run, "darts"), (Run, "resource"), (WeightSharing, "_stored"))

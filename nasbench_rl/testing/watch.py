@@ -17,7 +17,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from nasbench_rl.benchmark import Benchmark, TabularBenchmark
+from nasbench_rl.benchmark import Benchmark
 from nasbench_rl.budget import Budget
 from nasbench_rl.coverage import tasks
 from nasbench_rl.errors import (
@@ -33,6 +33,7 @@ from nasbench_rl.spaces.base import ArchLike, size_of
 from nasbench_rl.surrogate import Surrogate
 from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
 from nasbench_rl.table import ScoreTable, View
+from nasbench_rl.tabular_benchmark import TabularBenchmark
 from nasbench_rl.task import get_task
 
 SECONDS = 120
