@@ -11,31 +11,31 @@ from typing import TYPE_CHECKING
 from nasbench_rl._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from nasbench_rl.benchmark import Benchmark as Benchmark
-    from nasbench_rl.coverage import tasks as tasks
+    from nasbench_rl.benchmark.base import Benchmark as Benchmark
+    from nasbench_rl.benchmark.coverage import tasks as tasks
+    from nasbench_rl.benchmark.load import load as load
+    from nasbench_rl.benchmark.load import query as query
+    from nasbench_rl.benchmark.method import get_method as get_method
+    from nasbench_rl.benchmark.method import methods as methods
+    from nasbench_rl.benchmark.run import Run as Run
     from nasbench_rl.errors import BudgetExhausted as BudgetExhausted
     from nasbench_rl.errors import NasbenchError as NasbenchError
-    from nasbench_rl.loading import load as load
-    from nasbench_rl.loading import query as query
-    from nasbench_rl.method import get_method as get_method
-    from nasbench_rl.method import methods as methods
-    from nasbench_rl.records import Evaluation as Evaluation
-    from nasbench_rl.run import Run as Run
+    from nasbench_rl.tables.results import Evaluation as Evaluation
 
 # Loaded when first asked for (PEP 562): NumPy alone takes five times as long as the package's own files.
 _HOMES = {
-    "Benchmark": "benchmark",
+    "Benchmark": "benchmark.base",
     "BudgetExhausted": "errors",
-    "Evaluation": "records",
+    "Evaluation": "tables.results",
     "NasbenchError": "errors",
-    "Run": "run",
-    "get_method": "method",
-    "load": "loading",
-    "methods": "method",
-    "query": "loading",
-    "tasks": "coverage",
+    "Run": "benchmark.run",
+    "get_method": "benchmark.method",
+    "load": "benchmark.load",
+    "methods": "benchmark.method",
+    "query": "benchmark.load",
+    "tasks": "benchmark.coverage",
 }
-_MODULES = ("errors", "records", "spaces", "stats")
+_MODULES = ("errors", "spaces", "task")
 """Public modules, which need no import of their own."""
 __all__ = ["__version__", *_HOMES]
 

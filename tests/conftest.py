@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core: further thread
 from support.tables import DEEP, SINGLE_SEED, TWO_BY_SEED, write_made_supernets, write_made_table
 
 from nasbench_rl import load
-from nasbench_rl.tabular_benchmark import TabularBenchmark
+from nasbench_rl.benchmark.tabular import TabularBenchmark
 
 
 @pytest.fixture(scope="session")

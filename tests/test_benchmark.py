@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from support.tables import SINGLE_SEED, TWO_BY_SEED, made_return, made_rows, write_made_table
 
-from nasbench_rl import load, query, table_io, tasks
-from nasbench_rl.benchmark import Benchmark
+from nasbench_rl import query, tasks
+from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.errors import (
     InvalidArchitectureError,
     InvalidValueError,
@@ -23,8 +23,9 @@ from nasbench_rl.errors import (
     TableError,
     UnknownNameError,
 )
-from nasbench_rl.table import ScoreTable
-from nasbench_rl.task import get_task
+from nasbench_rl.tables import table_io
+from nasbench_rl.tables.score_table import ScoreTable
+from nasbench_rl.task.base import get_task
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +290,7 @@ def test_a_folder_that_was_named_is_named_in_what_to_run(tmp_path: Path) -> None
 
 
 def test_query_reads_a_table_once(made_tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nasbench_rl import loading
+    from nasbench_rl.benchmark import load as loading
 
     monkeypatch.setenv("NASBENCH_RL_TABLES", str(made_tables))
     monkeypatch.setattr(loading, "_loaded", {})
@@ -299,7 +300,7 @@ def test_query_reads_a_table_once(made_tables: Path, monkeypatch: pytest.MonkeyP
 def test_a_task_of_ones_own_does_not_answer_for_the_registered_one(
     made_tables: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nasbench_rl import loading
+    from nasbench_rl.benchmark import load as loading
 
     monkeypatch.setenv("NASBENCH_RL_TABLES", str(made_tables))
     monkeypatch.setattr(loading, "_loaded", {})

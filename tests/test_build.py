@@ -16,14 +16,15 @@ import pytest
 from support.killed_builds import TASK, cells_in_work, scores, start_build
 from support.tables import made_rows, write_made_table
 
-from nasbench_rl import cli, files, processes, shards, table_io
+from nasbench_rl._utils import cli, files, processes
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.build.todo import missing_cells
 from nasbench_rl.build.train import train_missing
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.locate import MANIFEST
-from nasbench_rl.manifest import read_manifest
-from nasbench_rl.task import task_ids
+from nasbench_rl.tables import shards, table_io
+from nasbench_rl.tables.locate import MANIFEST
+from nasbench_rl.tables.manifest import read_manifest
+from nasbench_rl.task.base import task_ids
 from nasbench_rl.training import workers
 from nasbench_rl.training.cell import Cell
 from nasbench_rl.training.process import check_device

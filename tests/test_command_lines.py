@@ -13,13 +13,15 @@ import pytest
 from rich.console import Console
 from support.tables import SINGLE_SEED, TWO_BY_SEED
 
-from nasbench_rl import cli, compare, cores, files, load, paths
+from nasbench_rl import load
+from nasbench_rl._utils import cli, cores, files, paths
 from nasbench_rl.build.command import main as build
 from nasbench_rl.build.progress import FIRST_LINE_SECONDS, LINE_SECONDS, BuildProgress
+from nasbench_rl.compare import command as compare
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.findings.__main__ import main as findings
 from nasbench_rl.leaderboard.command import main as leaderboard
-from nasbench_rl.locate import ENVIRONMENT_VARIABLE
+from nasbench_rl.tables.locate import ENVIRONMENT_VARIABLE
 from nasbench_rl.training.cell import Cell
 
 NARROW = ("cp932", "latin-1", "cp437", "euc-kr", "ascii")

@@ -12,13 +12,16 @@ import pandas as pd
 import pytest
 from support.tables import SINGLE_SEED, TWO_BY_SEED, write_made_table
 
-from nasbench_rl import cli, compare, load, pool
+from nasbench_rl import load
+from nasbench_rl._utils import cli
+from nasbench_rl.compare import command as compare
+from nasbench_rl.compare import pool
+from nasbench_rl.compare.experiment import run_search
+from nasbench_rl.compare.options import shipped_tasks
 from nasbench_rl.errors import MissingExtraError, TableError
-from nasbench_rl.experiment import run_search
-from nasbench_rl.leaderboard.report import ALL
-from nasbench_rl.options import shipped_tasks
-from nasbench_rl.parquet import read_frame
-from nasbench_rl.summary import Tables, exact_random_search
+from nasbench_rl.leaderboard.ranking import ALL
+from nasbench_rl.leaderboard.summary import Tables, exact_random_search
+from nasbench_rl.tables.parquet import read_frame
 
 
 def kill_on_local_search(chunk: pool.Chunk, report: Callable[[int], None]) -> pd.DataFrame:

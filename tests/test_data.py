@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nasbench_rl import cli, data
-from nasbench_rl.recipes_nsc import DATASETS, STAND_INS
-from nasbench_rl.training import package_sources
+from nasbench_rl._utils import cli
+from nasbench_rl.data import command, package_sources
+from nasbench_rl.task.images import DATASETS, STAND_INS
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> int:
-    return cli.run(data.main, arguments)
+    return cli.run(command.main, arguments)
 
 
 def test_list_names_every_data_set(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,8 +41,8 @@ def test_package_files_go_to_the_data_sets_that_come_from_packages(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     given = {}
-    monkeypatch.setattr(data, "_prepare", lambda name, files, folder: given.update({name: list(files)}))
-    monkeypatch.setattr(data, "check_files", lambda files, names: None)
+    monkeypatch.setattr(command, "_prepare", lambda name, files, folder: given.update({name: list(files)}))
+    monkeypatch.setattr(command, "check_files", lambda files, names: None)
     package = tmp_path / "google.tgz"
     assert run("prepare", "all", "--package-file", str(package)) == 0
     assert given == {name: [] if name == "digits" else [package] for name in STAND_INS}

@@ -229,7 +229,7 @@ def test_an_unknown_fidelity_is_refused_before_an_episode(made_tables: Path) -> 
 
 def test_another_kind_of_space_is_refused(made_tables: Path) -> None:
     from nasbench_rl.envs import ArchitectureEnv
-    from nasbench_rl.spaces.nsc import NscChain
+    from nasbench_rl.spaces.nsc.space import NscChain
 
     run = start(made_tables)
     run.space = NscChain()

@@ -23,27 +23,29 @@ from support.tables import (
     write_made_table,
 )
 
-from nasbench_rl import cli, load, table_io
+from nasbench_rl import load
+from nasbench_rl._utils import cli
+from nasbench_rl.benchmark.surrogate_model.ensemble import surrogate_name
+from nasbench_rl.benchmark.surrogate_model.info import SurrogateInfo, SurrogateOptions
+from nasbench_rl.compare.experiment import Search
+from nasbench_rl.compare.pool import run_all
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError
-from nasbench_rl.experiment import Search
 from nasbench_rl.findings import fidelity, latency, results, sources, spread
 from nasbench_rl.findings.__main__ import main
 from nasbench_rl.findings.page import page
 from nasbench_rl.findings.random_search import Against, compare_task, over_tasks
 from nasbench_rl.findings.results import Results
 from nasbench_rl.findings.searches import Chosen, digests, record, snapshot
-from nasbench_rl.leaderboard.report import ALL
-from nasbench_rl.manifest import read_manifest, register
-from nasbench_rl.parquet import write_frame
-from nasbench_rl.pool import run_all
-from nasbench_rl.ranking_noise import kendall_draws
-from nasbench_rl.ranks import kendall_tau
-from nasbench_rl.splits import SPLITS
-from nasbench_rl.summary import random_search_chances
-from nasbench_rl.surrogate import surrogate_name
-from nasbench_rl.surrogate_info import SurrogateInfo, SurrogateOptions
-from nasbench_rl.task import get_task
-from nasbench_rl.variance import one_way, two_way
+from nasbench_rl.leaderboard.ranking import ALL
+from nasbench_rl.leaderboard.stats.rank_agreement import kendall_draws
+from nasbench_rl.leaderboard.stats.ranks import kendall_tau
+from nasbench_rl.leaderboard.stats.variance import one_way, two_way
+from nasbench_rl.leaderboard.summary import random_search_chances
+from nasbench_rl.tables import table_io
+from nasbench_rl.tables.manifest import read_manifest, register
+from nasbench_rl.tables.parquet import write_frame
+from nasbench_rl.task.base import get_task
+from nasbench_rl.task.splits import SPLITS
 
 IMAGES = "nsc-chain/fashion-mnist@lite"
 NETWORKS = [f"{first} {second}" for first in ("conv1", "conv3", "conv5", "maxpool2") for second in

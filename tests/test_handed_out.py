@@ -19,9 +19,9 @@ from support.tables import (
 )
 
 from nasbench_rl import load, methods, tasks
-from nasbench_rl.benchmark import Benchmark
+from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.errors import MissingCellError
-from nasbench_rl.published import published
+from nasbench_rl.tables.published import published
 from nasbench_rl.testing import check_own
 
 NSC = "nsc-chain/animals@lite"

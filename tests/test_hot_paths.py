@@ -14,8 +14,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from support.tables import TWO_BY_SEED
 
 from nasbench_rl import get_method, load
-from nasbench_rl.benchmark import Benchmark
-from nasbench_rl.run import Run
+from nasbench_rl.benchmark.base import Benchmark
+from nasbench_rl.benchmark.run import Run
 
 WHOLE = 1_000_000
 

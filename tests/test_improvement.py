@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.improvement import (
+from nasbench_rl.leaderboard.stats.random_search import (
     FEWEST_TRAIN_SEEDS,
     Outcome,
     Reference,
@@ -155,7 +155,7 @@ def test_many_architectures_are_compared_in_parts(rng: np.random.Generator, monk
     mine = outcome([3, 4, 5], SEVERAL)
     reference = Reference(np.array([0.2, 0.3, 0.5]))
     whole = improvement_draws(mine, reference, np.random.default_rng(1), 50, over_train_seeds=True)
-    monkeypatch.setattr("nasbench_rl.improvement._CHUNK", 9 * 7)
+    monkeypatch.setattr("nasbench_rl.leaderboard.stats.random_search._CHUNK", 9 * 7)
     np.testing.assert_array_equal(
         improvement_draws(mine, reference, np.random.default_rng(1), 50, over_train_seeds=True), whole
     )

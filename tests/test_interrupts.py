@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.tables import TWO_BY_SEED
 
-from nasbench_rl import interrupts
+from nasbench_rl._utils import interrupts
 
 SMOKE = "minatar-ss1/breakout@smoke"
 COMPARE = ("compare", "--tasks", TWO_BY_SEED, "--methods", "random_search", "--runs", "100000", "--jobs", "2")
@@ -72,7 +72,7 @@ def test_whoever_interrupts_the_command_alone_ends_its_trainings_too(tmp_path: P
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=as_from_a_terminal,
     ) as process:  # fmt: skip
         assert process.stderr is not None
-        assert any("nasbench_rl.training.minatar" in line for line in process.stderr), "no training began"
+        assert any("nasbench_rl.training.games.minatar" in line for line in process.stderr), "no training began"
         process.send_signal(signal.SIGINT)
         try:
             left = process.communicate(timeout=300)[1]  # to the end: nobody who was started holds the pipe any more

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from support.tables import TWO_BY_SEED, write_made_accuracies, write_made_latencies, write_made_table
 
-from nasbench_rl import cli, load, manifest, table_io
-from nasbench_rl.benchmark import Benchmark
+from nasbench_rl import load
+from nasbench_rl._utils import cli
+from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.errors import (
     InvalidArchitectureError,
@@ -18,10 +19,11 @@ from nasbench_rl.errors import (
     TableError,
     UnknownNameError,
 )
-from nasbench_rl.locate import MANIFEST
-from nasbench_rl.manifest import read_manifest
-from nasbench_rl.merge import find_cells
-from nasbench_rl.task import get_task
+from nasbench_rl.tables import manifest, table_io
+from nasbench_rl.tables.locate import MANIFEST
+from nasbench_rl.tables.manifest import read_manifest
+from nasbench_rl.tables.merge import find_cells
+from nasbench_rl.task.base import get_task
 
 NSC = "nsc-chain/digits@lite"
 

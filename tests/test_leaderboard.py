@@ -19,12 +19,14 @@ import pytest
 from support.runs import METHODS, choosing, made_runs, write_runs
 from support.tables import SINGLE_SEED, TWO_BY_SEED
 
-from nasbench_rl import cli, summary, table_io
+from nasbench_rl._utils import cli
 from nasbench_rl._utils.text import show
+from nasbench_rl.leaderboard import summary
 from nasbench_rl.leaderboard.command import main as leaderboard_main
-from nasbench_rl.leaderboard.report import ALL, COLUMNS
-from nasbench_rl.parquet import write_frame
-from nasbench_rl.task import Task
+from nasbench_rl.leaderboard.ranking import ALL, COLUMNS
+from nasbench_rl.tables import table_io
+from nasbench_rl.tables.parquet import write_frame
+from nasbench_rl.task.base import Task
 
 SUFFIXES = ("md", "csv", "tex", "html")
 

@@ -14,7 +14,7 @@ import pytest
 from support.runs import made_runs, write_runs
 from support.tables import SINGLE_SEED, TWO_BY_SEED
 
-from nasbench_rl import cli
+from nasbench_rl._utils import cli
 from nasbench_rl.leaderboard.command import main as leaderboard_main
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")

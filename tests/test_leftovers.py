@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nasbench_rl import files, leftovers
+from nasbench_rl._utils import files, leftovers
 from nasbench_rl.errors import TableError
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from nasbench_rl import files, load, manifest, parquet, table_io
+from nasbench_rl import load
+from nasbench_rl._utils import files
+from nasbench_rl.benchmark.live import LiveBenchmark
+from nasbench_rl.benchmark.run import Run
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.live_benchmark import LiveBenchmark
-from nasbench_rl.run import Run
-from nasbench_rl.task import get_task
+from nasbench_rl.tables import manifest, parquet, table_io
+from nasbench_rl.task.base import get_task
 from nasbench_rl.training import workers
 
 pytest.importorskip("torch")

@@ -13,9 +13,9 @@ from support.runs import made_runs
 from support.tables import SINGLE_SEED, TWO_BY_SEED, write_made_accuracies
 
 from nasbench_rl import load
+from nasbench_rl.benchmark.tabular import TabularBenchmark
 from nasbench_rl.errors import InvalidValueError, TableError
-from nasbench_rl.parquet import write_frame
-from nasbench_rl.tabular_benchmark import TabularBenchmark
+from nasbench_rl.tables.parquet import write_frame
 
 NSC = "nsc-chain/digits@lite"
 SEVERAL, ONE = ("conv1", "maxpool2 conv1"), "conv3"

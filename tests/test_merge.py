@@ -17,14 +17,15 @@ import pyarrow.parquet as pq
 import pytest
 from support.tables import made_rows, write_made_table
 
-from nasbench_rl import cli, files, shards, table_io
+from nasbench_rl._utils import cli, files
 from nasbench_rl.build.command import main
 from nasbench_rl.errors import InvalidValueError, RecipeMismatchError, TableError
-from nasbench_rl.locate import MANIFEST
-from nasbench_rl.manifest import FOLD_LOCK
-from nasbench_rl.merge import Merged, merge
-from nasbench_rl.parquet import open_parquet
-from nasbench_rl.task import Task, get_task
+from nasbench_rl.tables import shards, table_io
+from nasbench_rl.tables.locate import MANIFEST
+from nasbench_rl.tables.manifest import FOLD_LOCK
+from nasbench_rl.tables.merge import Merged, merge
+from nasbench_rl.tables.parquet import open_parquet
+from nasbench_rl.task.base import Task, get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 OTHER = get_task("atari-ss1/freeway@lite")
@@ -350,8 +351,8 @@ def test_a_build_in_the_source_waits_with_its_folds(
         return read(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("nasbench_rl.parquet.open_parquet", reading)
-        patch.setattr("nasbench_rl.merge.open_parquet", reading)
+        patch.setattr("nasbench_rl.tables.parquet.open_parquet", reading)
+        patch.setattr("nasbench_rl.tables.merge.open_parquet", reading)
         assert merge(source, folder)[0] == [Merged(TASK.id, 3, 0)]
     assert all(held[:4]) and len(held) >= 4
     assert shards.commit_shards(source, TASK) == 1
@@ -365,9 +366,9 @@ def test_a_folder_that_changes_while_it_is_read_is_listed_anew(
     write_made_table(source, TASK.id, 1, ["k1-k1"])
     for arch in ("k1-k2", "k1-k3"):
         shard(source, arch=arch)
-    monkeypatch.setattr("nasbench_rl.merge._folds_waiting", lambda source: nullcontext())
+    monkeypatch.setattr("nasbench_rl.tables.merge._folds_waiting", lambda source: nullcontext())
     overtaken = ["files_below" if kind == "a shard is folded" else "read_manifest"]
-    module: Any = files if kind == "a shard is folded" else sys.modules["nasbench_rl.merge"]
+    module: Any = files if kind == "a shard is folded" else sys.modules["nasbench_rl.tables.merge"]
     look = getattr(module, overtaken[0])
     calls: list[Path] = []
 
@@ -394,7 +395,7 @@ def test_a_folder_that_never_rests_is_refused_with_the_reason(
         path.write_bytes(good[:-1] if path.read_bytes() == good else good)
         raise TableError("no readable Parquet")
 
-    monkeypatch.setattr("nasbench_rl.merge._find", changed)
+    monkeypatch.setattr("nasbench_rl.tables.merge._find", changed)
     with pytest.raises(TableError, match="a build goes on there"):
         merge(source, folder)
 

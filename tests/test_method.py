@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nasbench_rl import method
+from nasbench_rl.benchmark import method
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, NasbenchError, UnknownNameError
 
 

@@ -10,10 +10,10 @@ from support import methods as made
 from support.tables import write_made_darts, write_made_supernets, write_made_table
 
 from nasbench_rl import Run, get_method, load
-from nasbench_rl.benchmark import Benchmark
+from nasbench_rl.benchmark.base import Benchmark
+from nasbench_rl.benchmark.method import Method, method_names
 from nasbench_rl.errors import NasbenchError, TestDataError
-from nasbench_rl.method import Method, method_names
-from nasbench_rl.task import get_task, task_ids
+from nasbench_rl.task.base import get_task, task_ids
 from nasbench_rl.testing import MethodContract, watch
 from nasbench_rl.testing.watch import FREE_VISITS, WatchedRun
 

@@ -14,19 +14,13 @@ import pytest
 from rich.console import Console
 from support.tables import TWO_BY_SEED, made_accuracy, write_made_accuracies, write_made_latencies, write_made_table
 
-from nasbench_rl import cli, compare, get_method, load, plots
-from nasbench_rl.benchmark import Benchmark
-from nasbench_rl.fronts.front_report import (
-    OF_TRAINED,
-    draw_front,
-    front_figure,
-    fronts_markdown,
-    hypervolume_figure,
-    in_brief,
-    print_fronts,
-    shown_fronts,
-)
-from nasbench_rl.fronts.multi_objective import (
+from nasbench_rl import get_method, load
+from nasbench_rl._utils import cli
+from nasbench_rl.benchmark.base import Benchmark
+from nasbench_rl.benchmark.method import objective_of
+from nasbench_rl.compare import command
+from nasbench_rl.leaderboard import plots
+from nasbench_rl.leaderboard.pareto import (
     BY_VALIDATION,
     MARGIN,
     Objectives,
@@ -39,9 +33,18 @@ from nasbench_rl.fronts.multi_objective import (
     objectives,
     reference_fronts,
 )
-from nasbench_rl.method import objective_of
-from nasbench_rl.parquet import read_frame
-from nasbench_rl.task import get_task
+from nasbench_rl.leaderboard.pareto_page import (
+    OF_TRAINED,
+    draw_front,
+    front_figure,
+    fronts_markdown,
+    hypervolume_figure,
+    in_brief,
+    print_fronts,
+    shown_fronts,
+)
+from nasbench_rl.tables.parquet import read_frame
+from nasbench_rl.task.base import get_task
 
 WHOLE = 1_000_000
 METHODS = ["random_search", "local_search", "mnas", "rena:objective=latency"]
@@ -269,7 +272,7 @@ def compared(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out")
     arguments = ["--tasks", TWO_BY_SEED, "--methods", *METHODS, "--runs", "20", "--budget", "8x", "--jobs", "1"]
     arguments += ["--resource", "latency", "--out", str(out), "--tables", str(tables)]
-    assert cli.run(compare.main, arguments) == 0
+    assert cli.run(command.main, arguments) == 0
     return out
 
 
@@ -320,7 +323,7 @@ def test_the_terminal_shows_the_named_methods_and_markdown_all(compared: Path, b
 
 def test_without_a_method_that_weighs_a_cost_nothing_is_reported(tables: Path, tmp_path: Path) -> None:
     arguments = ["--tasks", TWO_BY_SEED, "--methods", "random_search", "--runs", "3", "--out", str(tmp_path)]
-    assert cli.run(compare.main, [*arguments, "--tables", str(tables), "--jobs", "1"]) == 0
+    assert cli.run(command.main, [*arguments, "--tables", str(tables), "--jobs", "1"]) == 0
     assert not (tmp_path / "hypervolume.csv").exists()
     assert "Score against cost" not in (tmp_path / "leaderboard.html").read_text()
 
@@ -333,6 +336,6 @@ def test_a_resource_that_is_not_there_is_one_line(
     resource: str, words: str, made_tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--tasks", TWO_BY_SEED, "--resource", resource, "--out", str(tmp_path), "--tables", str(made_tables)]
-    assert cli.run(compare.main, arguments) == 2
+    assert cli.run(command.main, arguments) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasbench_rl import cli
+from nasbench_rl._utils import cli
+from nasbench_rl.data.nasgym import COLUMNS, main, read_experiments
 from nasbench_rl.errors import TableError
-from nasbench_rl.nasgym import COLUMNS, main, read_experiments
-from nasbench_rl.parquet import read_frame
-from nasbench_rl.spaces.nsc import nsc_space
+from nasbench_rl.spaces.nsc.space import nsc_space
+from nasbench_rl.tables.parquet import read_frame
 
 CHAIN = [[1, 1, 3, 0, 0], [2, 2, 2, 1, 0]]
 BRANCHED = [[1, 1, 3, 0, 0], [2, 2, 2, 0, 0], [3, 6, 0, 1, 2], [4, 7, 0, 0, 0]]

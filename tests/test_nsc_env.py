@@ -21,16 +21,16 @@ import gymnasium
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import FlattenObservation
 
+from nasbench_rl.benchmark.surrogate_model.ensemble import Surrogate
 from nasbench_rl.envs import ENV_ID
+from nasbench_rl.envs.design_mdp import TERMINATIONS, NscMdp, Termination, actions_of
 from nasbench_rl.envs.nsc_env import NscEnv
-from nasbench_rl.envs.nsc_mdp import TERMINATIONS, NscMdp, Termination, actions_of
 from nasbench_rl.errors import InvalidValueError, MissingCellError, TableError, UnknownNameError
-from nasbench_rl.records import Cost, Evaluation
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.kernel_choice import KERNEL_SPACES
-from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace, load_space
-from nasbench_rl.surrogate import Surrogate
-from nasbench_rl.task import get_task
+from nasbench_rl.spaces.nsc.space import NscChain, NscMultiBranch, NscSpace, load_space
+from nasbench_rl.tables.results import Cost, Evaluation
+from nasbench_rl.task.base import get_task
 
 CHAIN, BRANCH = NscChain(), NscMultiBranch()
 CONV1, CONV3, CONV5, MAX2, MAX3, AVG2, AVG3, TERMINAL, ADD, CONCAT, P1_UP, P1_DOWN, P2_UP, P2_DOWN = range(14)

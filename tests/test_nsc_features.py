@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nasbench_rl.benchmark.surrogate_model.features import NscFeatures
 from nasbench_rl.errors import InvalidArchitectureError
-from nasbench_rl.nsc_features import NscFeatures
-from nasbench_rl.recipes_nsc import LITE
-from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch
-from nasbench_rl.spaces.nsc_definition import LayerType, NscDefinition
+from nasbench_rl.spaces.nsc.definition import LayerType, NscDefinition
+from nasbench_rl.spaces.nsc.space import NscChain, NscMultiBranch
+from nasbench_rl.task.images import LITE
 
 IMAGE = (28, 28, 1)
 CHAIN = NscFeatures(NscChain(), IMAGE, 26, LITE)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from nasbench_rl.nsc_signals import Signal, signals
-from nasbench_rl.recipes_nsc import LITE
-from nasbench_rl.spaces import nsc_cost
-from nasbench_rl.spaces.nsc import NscMultiBranch
-from nasbench_rl.spaces.nsc_graph import Vectors
+from nasbench_rl.spaces.nsc import size
+from nasbench_rl.spaces.nsc.channel_flow import Signal, signals
+from nasbench_rl.spaces.nsc.isomorphism import Vectors
+from nasbench_rl.spaces.nsc.space import NscMultiBranch
+from nasbench_rl.task.images import LITE
 from nasbench_rl.training.nsc_network import NscNetwork
 
 SPACE = NscMultiBranch()
@@ -19,7 +19,7 @@ IMAGE = (28, 26, 3)
 
 def carried(arch: str) -> tuple[Vectors, list[list[frozenset[Signal]]]]:
     vectors = SPACE.parse(arch).choices
-    return vectors, signals(vectors, SPACE.definition, nsc_cost.node_shapes(vectors, SPACE.definition, IMAGE))
+    return vectors, signals(vectors, SPACE.definition, size.node_shapes(vectors, SPACE.definition, IMAGE))
 
 
 def test_a_chain_carries_one_signal() -> None:

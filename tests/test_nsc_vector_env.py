@@ -19,13 +19,13 @@ import gymnasium
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from nasbench_rl.envs import ENV_ID
+from nasbench_rl.envs.design_mdp import TERMINATIONS
 from nasbench_rl.envs.nsc_env import NscEnv
-from nasbench_rl.envs.nsc_mdp import TERMINATIONS
 from nasbench_rl.envs.nsc_vector_env import NscVectorEnv
 from nasbench_rl.errors import InvalidValueError, MissingCellError, UnknownNameError
-from nasbench_rl.records import Cost, Evaluation
 from nasbench_rl.spaces.base import Architecture
-from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace
+from nasbench_rl.spaces.nsc.space import NscChain, NscMultiBranch, NscSpace
+from nasbench_rl.tables.results import Cost, Evaluation
 
 CHAIN, BRANCH = NscChain(), NscMultiBranch()
 CONV1, CONV3, TERMINAL, P1_DOWN = 0, 1, 7, 11

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from support.tables import DEEP, TWO_BY_SEED, write_made_accuracies
 
 from nasbench_rl import NasbenchError, load
-from nasbench_rl.benchmark import Benchmark
+from nasbench_rl._utils.numeric import as_int, as_integers, whole_column, whole_number
+from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError
-from nasbench_rl.numeric import as_int, as_integers, whole_column, whole_number
 from nasbench_rl.spaces import KERNEL_SPACES
-from nasbench_rl.spaces.nsc import nsc_space
+from nasbench_rl.spaces.nsc.space import nsc_space
 
 IMAGES = "nsc-chain/digits@lite"
 NAMES = ("conv1", "conv3", "conv5 maxpool2")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasbench_rl import plots
+from nasbench_rl.leaderboard import plots
 
 
 def test_methods_of_a_figure_look_different_and_others_keep_their_style() -> None:

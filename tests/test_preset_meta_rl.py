@@ -14,15 +14,17 @@ pytest.importorskip("lightgbm")
 
 from support.images import TASK, made_rows, true_accuracy
 
-from nasbench_rl import cli, compare, load, table_io
+from nasbench_rl import load
+from nasbench_rl._utils import cli
+from nasbench_rl._utils.files import lock
+from nasbench_rl.benchmark.method import get_method
+from nasbench_rl.benchmark.surrogate_model.ensemble import Surrogate
+from nasbench_rl.benchmark.surrogate_model.info import SurrogateOptions
+from nasbench_rl.compare import command as compare
 from nasbench_rl.errors import RecipeMismatchError, TableError
-from nasbench_rl.files import lock
-from nasbench_rl.manifest import FOLD_LOCK, register
-from nasbench_rl.method import get_method
-from nasbench_rl.parquet import read_frame
-from nasbench_rl.presets import intensified, meta_rl_figures
-from nasbench_rl.presets import meta_rl as preset
-from nasbench_rl.presets.meta_rl_trials import (
+from nasbench_rl.papers.meta_rl import experiments as preset
+from nasbench_rl.papers.meta_rl import figures, intensified
+from nasbench_rl.papers.meta_rl.trials import (
     Trial,
     action_shares,
     check_ready,
@@ -33,10 +35,11 @@ from nasbench_rl.presets.meta_rl_trials import (
     play_all,
     windows_of,
 )
-from nasbench_rl.recipes_nsc import STAND_IN_INTENSE
-from nasbench_rl.surrogate import Surrogate
-from nasbench_rl.surrogate_info import SurrogateOptions
-from nasbench_rl.task import ImageTask, get_task
+from nasbench_rl.tables import table_io
+from nasbench_rl.tables.manifest import FOLD_LOCK, register
+from nasbench_rl.tables.parquet import read_frame
+from nasbench_rl.task.base import ImageTask, get_task
+from nasbench_rl.task.images import STAND_IN_INTENSE
 
 SMALL = preset.Protocol((400, 300, 300), (300, 250, 300), 200, 400)
 QUICK = SurrogateOptions(members=2, trees=10)
@@ -324,9 +327,9 @@ def test_shares() -> None:
 def test_figure_15s_line_is_where_episode_3000_starts() -> None:
     steps = pd.DataFrame({"method": ["a"] * 4 + ["b"] * 2, "seed": [0, 0, 1, 1, 0, 0], "step": [9, 10, 7, 8, 1, 2]})
     steps["episode"] = [2999, 3000, 3000, 3000, 5, 6]
-    assert meta_rl_figures.cut_steps(steps) == {"a": {0: 10, 1: 7}}
-    assert "(in 2 of 3 trials)" in meta_rl_figures._cut_note(steps, {"a": {0: 10, 1: 7}})
-    assert "no trial comes to episode 3000" in meta_rl_figures._cut_note(steps, {})
+    assert figures.cut_steps(steps) == {"a": {0: 10, 1: 7}}
+    assert "(in 2 of 3 trials)" in figures._cut_note(steps, {"a": {0: 10, 1: 7}})
+    assert "no trial comes to episode 3000" in figures._cut_note(steps, {})
 
 
 # -- intensified trainings

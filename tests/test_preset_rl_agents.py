@@ -9,15 +9,19 @@ import pytest
 from scipy import stats as scipy_stats
 from support.tables import SINGLE_SEED, TWO_BY_SEED, made_rows
 
-from nasbench_rl import cli, compare, load, table_io
-from nasbench_rl.experiment import Search
-from nasbench_rl.manifest import register
-from nasbench_rl.parquet import read_frame
-from nasbench_rl.pool import run_all
-from nasbench_rl.presets import rl_agents, rl_agents_page
-from nasbench_rl.presets.rl_agents import RANDOM_REPEATS
-from nasbench_rl.proxy_quality import PROXY, SHORT, _reliability, mean_proxy, proxy_taus
-from nasbench_rl.task import get_task
+from nasbench_rl import load
+from nasbench_rl._utils import cli
+from nasbench_rl.compare import command as compare
+from nasbench_rl.compare.experiment import Search
+from nasbench_rl.compare.pool import run_all
+from nasbench_rl.leaderboard.stats.proxy_correlation import PROXY, SHORT, _reliability, mean_proxy, proxy_taus
+from nasbench_rl.papers.rl_agents import experiment
+from nasbench_rl.papers.rl_agents import page as rl_agents_page
+from nasbench_rl.papers.rl_agents.experiment import RANDOM_REPEATS
+from nasbench_rl.tables import table_io
+from nasbench_rl.tables.manifest import register
+from nasbench_rl.tables.parquet import read_frame
+from nasbench_rl.task.base import get_task
 
 
 def add_published(tables: Path) -> None:
@@ -59,7 +63,7 @@ def test_it_charges_a_supernet_and_three_trainings(reproduced: Path) -> None:
 
 def test_what_of_enas_is_its_initial_weights_is_counted(reproduced: Path) -> None:
     runs = read_frame(reproduced / "runs.parquet")
-    unmoved = rl_agents.unmoved_finalists(runs)
+    unmoved = experiment.unmoved_finalists(runs)
     assert set(unmoved) == {TWO_BY_SEED, SINGLE_SEED} and all(0 <= share <= 1 for share in unmoved.values())
     assert [rl_agents_page.controller_updates(get_task(task)) for task in (TWO_BY_SEED, SINGLE_SEED)] == [31, 15]
     assert f"{3 * unmoved[TWO_BY_SEED]:.1f} on {TWO_BY_SEED}" in (reproduced / "report.md").read_text()
@@ -71,7 +75,7 @@ def test_finalists_of_a_controller_that_never_learns_are_counted_by_seed() -> No
 
     still = "enas:learning_rate=0.0"
     rows = trained("enas", 0, "abc") + trained(still, 0, "cbd") + trained("enas", 1, "xyz") + trained(still, 1, "xyz")
-    assert rl_agents.unmoved_finalists(pd.DataFrame(rows)) == {"t": pytest.approx((2 / 3 + 1) / 2)}
+    assert experiment.unmoved_finalists(pd.DataFrame(rows)) == {"t": pytest.approx((2 / 3 + 1) / 2)}
 
 
 def test_best_architectures_and_figures_are_written(reproduced: Path) -> None:
@@ -109,12 +113,12 @@ def test_each_row_of_table_one_has_a_choice_of_its_own(opposed: Path) -> None:
     runs, _ = run_all([search], 0, 20, 1)
     bench = load(TWO_BY_SEED, tables=opposed)
     final = runs.sort_values("step").groupby("seed").tail(1).sort_values("seed")
-    by_mean, by_total = (rl_agents.chosen(runs, bench, metric)[search.label] for metric in rl_agents.METRICS.values())
+    by_mean, by_total = (experiment.chosen(runs, bench, metric)[search.label] for metric in experiment.METRICS.values())
     assert by_total == final["incumbent"].tolist(), "as the runs themselves choose"
     for seed, of_run in runs.groupby("seed"):
         worst = of_run.loc[of_run["score"].idxmin(), "arch"]  # by total reward, so the best by reward mean
         assert by_mean[seed] == worst != by_total[seed]
-    table = rl_agents.table_one(runs, [TWO_BY_SEED], str(opposed)).set_index(["task", "method", "metric"])
+    table = experiment.table_one(runs, [TWO_BY_SEED], str(opposed)).set_index(["task", "method", "metric"])
     shown = [bench.query(arch, metric="return_all").score for arch in by_mean]
     assert table.loc[(TWO_BY_SEED, search.label, "reward mean"), "mean"] == pytest.approx(sum(shown) / 20)
 
@@ -125,10 +129,10 @@ def test_the_best_found_by_reward_mean_is_told_from_the_others_found(opposed: Pa
     runs = pd.DataFrame(evaluations, columns=["seed", "arch"]).assign(
         task=TWO_BY_SEED, method="enas", fidelity=1_000_000, train_seed=0, step=range(len(evaluations))
     )
-    found = rl_agents.found_by(runs, bench)["enas"]
+    found = experiment.found_by(runs, bench)["enas"]
     assert found.best == "k1-k1" and list(found.scores) == ["k1-k1", "k1-k2", "k4-k4"]
     assert found.searches == {"k1-k1": 1, "k1-k2": 2, "k4-k4": 1} and "(2 searches)" in str(found)
-    best = rl_agents.best_architectures(runs, [TWO_BY_SEED], str(opposed)).drop_duplicates("which").set_index("which")
+    best = experiment.best_architectures(runs, [TWO_BY_SEED], str(opposed)).drop_duplicates("which").set_index("which")
     assert best["arch"].to_dict() == {
         "best in the table": bench.optimum(metric="return_all").arch, "best of 4 found by ENAS": "k1-k1"
     }  # fmt: skip
@@ -141,8 +145,8 @@ def test_every_architecture_found_is_marked_in_the_histogram(
     runs = pd.DataFrame({"seed": range(4), "arch": ["k1-k1", "k2-k2", "k3-k3", "k2-k2"]}).assign(
         task=TWO_BY_SEED, method="spos", fidelity=1_000_000, train_seed=0, step=0
     )
-    monkeypatch.setattr(rl_agents.plots, "save", lambda figure, path: drawn.append(figure) or [path])
-    rl_agents.draw_histograms(runs, TWO_BY_SEED, bench, tmp_path)
+    monkeypatch.setattr(experiment.plots, "save", lambda figure, path: drawn.append(figure) or [path])
+    experiment.draw_histograms(runs, TWO_BY_SEED, bench, tmp_path)
     lines = {line.get_label().split("\n")[0]: line for line in drawn[0].axes[0].lines}
     marked = [bench.query(arch, metric="return_all").score for arch in ("k1-k1", "k2-k2", "k3-k3")]
     assert sorted(lines["SPOS, found by any of them"].get_xdata(), reverse=True) == pytest.approx(marked)

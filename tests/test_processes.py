@@ -13,8 +13,8 @@ from types import ModuleType
 
 import pytest
 
+from nasbench_rl._utils.processes import TRIES, Message, Pool, Work
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.processes import TRIES, Message, Pool, Work
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 LARGE = 20_000_000

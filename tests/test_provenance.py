@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nasbench_rl import provenance
+from nasbench_rl._utils import provenance
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 CODE = ("nasbench_rl/training/ppo.py", "baselines/nasbench_rl_baselines/mine.py", "pyproject.toml")
@@ -157,6 +157,8 @@ def test_an_installed_package_asks_no_git(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_importing_the_package_starts_no_process() -> None:
-    code = "import subprocess; subprocess.run = subprocess.Popen = None; import nasbench_rl, nasbench_rl.provenance"
+    code = (
+        "import subprocess; subprocess.run = subprocess.Popen = None; import nasbench_rl, nasbench_rl._utils.provenance"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

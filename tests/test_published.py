@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from nasbench_rl.published import CITATIONS, published
+from nasbench_rl.tables.published import CITATIONS, published
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from nasbench_rl import ranks
 from nasbench_rl.errors import InvalidValueError, MissingExtraError
+from nasbench_rl.leaderboard.stats import ranks
 
 scipy_stats = pytest.importorskip("scipy.stats")
 

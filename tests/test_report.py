@@ -11,22 +11,24 @@ import pytest
 from support.runs import choosing, made_runs
 from support.tables import DEEP, SINGLE_SEED, TWO_BY_SEED, made_rows, write_made_table
 
-from nasbench_rl import load, ranks, stats, table_io
+from nasbench_rl import load
 from nasbench_rl._utils.text import show
 from nasbench_rl.findings.random_search import compare_task
 from nasbench_rl.findings.searches import record
-from nasbench_rl.fronts.multi_objective import judge_fronts
-from nasbench_rl.improvement import Reference
 from nasbench_rl.leaderboard.answers import Answer, answers
+from nasbench_rl.leaderboard.board import luck_note
 from nasbench_rl.leaderboard.checklist import checklist
-from nasbench_rl.leaderboard.facts import agreement, table_facts
-from nasbench_rl.leaderboard.render import luck_note
-from nasbench_rl.leaderboard.report import ALL, Report, build_report, round_number
+from nasbench_rl.leaderboard.pareto import judge_fronts
+from nasbench_rl.leaderboard.ranking import ALL, Report, build_report, round_number
 from nasbench_rl.leaderboard.runs import _tell_apart
+from nasbench_rl.leaderboard.stats import bootstrap, ranks
+from nasbench_rl.leaderboard.stats.random_search import Reference
+from nasbench_rl.leaderboard.stats.rank_agreement import ranks_by_luck
+from nasbench_rl.leaderboard.summary import EXACT, final_rows
+from nasbench_rl.leaderboard.table_stats import agreement, table_facts
 from nasbench_rl.leaderboard.verdict import compare_methods, difference, verdict
-from nasbench_rl.ranking_noise import ranks_by_luck
-from nasbench_rl.summary import EXACT, final_rows
-from nasbench_rl.task import get_task
+from nasbench_rl.tables import table_io
+from nasbench_rl.task.base import get_task
 
 BOUNDS = ["regret_mean", "regret_iqm", "regret_low", "regret_high"]
 
@@ -64,7 +66,7 @@ def test_regrets_are_those_of_the_runs(built: Report, runs: pd.DataFrame) -> Non
     for method in ("local_search", "random_search", "random_search:samples=3"):
         row, regrets = row_of(built, TWO_BY_SEED, method), regrets_of(runs, TWO_BY_SEED, method)
         assert row["regret_mean"] == round_number(regrets.mean())
-        assert row["regret_iqm"] == round_number(stats.interquartile_mean(regrets))
+        assert row["regret_iqm"] == round_number(bootstrap.interquartile_mean(regrets))
         assert row["regret_low"] <= row["regret_iqm"] <= row["regret_high"]
         assert row["runs"] == len(regrets) == 20
 
@@ -218,7 +220,7 @@ def test_hypervolumes_do_not_depend_on_the_others(made_tables: Path, runs: pd.Da
 
 def test_the_generator_is_of_what_is_estimated() -> None:
     def drawn(*key: str) -> float:
-        return float(stats.resampling_rng(*key).random())
+        return float(bootstrap.resampling_rng(*key).random())
 
     first = drawn("task", "method", "0a", "regret")
     assert first == drawn("task", "method:samples=3", "0a", "regret") == drawn("task", "method 0a", "0a", "regret")

@@ -11,7 +11,7 @@ import pytest
 from support.tables import DEEP, TWO_BY_SEED
 
 from nasbench_rl import BudgetExhausted, Run, load
-from nasbench_rl.benchmark import Benchmark
+from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.errors import InvalidValueError, TestDataError, UncopiedError
 
 WHOLE = 1_000_000
@@ -140,7 +140,7 @@ def test_recommend_trains_each_and_makes_the_best_the_incumbent(bench: Benchmark
 def test_a_search_that_repeats_what_it_paid_for_comes_to_an_end(
     bench: Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nasbench_rl.budget.FREE_IN_A_ROW", 10)
+    monkeypatch.setattr("nasbench_rl.benchmark.budget.FREE_IN_A_ROW", 10)
     run = bench.start(100 * bench.task.max_fidelity, 0)
     with pytest.raises(BudgetExhausted, match="10 evaluations in a row"):
         while run.remaining:

@@ -14,7 +14,7 @@ from support.tables import TWO_BY_SEED
 
 from nasbench_rl.errors import TableError
 from nasbench_rl.leaderboard.runs_schema import COLUMNS, SCHEMA, read_runs
-from nasbench_rl.parquet import write_frame
+from nasbench_rl.tables.parquet import write_frame
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from support.tables import made_rows
 
-from nasbench_rl import seal, shards, table_io
 from nasbench_rl.errors import TableError
-from nasbench_rl.manifest import read_manifest
-from nasbench_rl.merge import merge
-from nasbench_rl.parquet import read_parquet
-from nasbench_rl.schemas import SCHEMAS
-from nasbench_rl.task import get_task
+from nasbench_rl.tables import seal, shards, table_io
+from nasbench_rl.tables.manifest import read_manifest
+from nasbench_rl.tables.merge import merge
+from nasbench_rl.tables.parquet import read_parquet
+from nasbench_rl.tables.schemas import SCHEMAS
+from nasbench_rl.task.base import get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 SCHEMA = SCHEMAS["rl"]

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from support.tables import write_made_accuracies
 
-from nasbench_rl import load, surrogate, table_io
+from nasbench_rl import load
+from nasbench_rl.benchmark.surrogate_model import ensemble
 from nasbench_rl.build import reuse_chains, selection, train
 from nasbench_rl.build.todo import missing_cells
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture
-from nasbench_rl.task import ImageTask, get_task
+from nasbench_rl.tables import table_io
+from nasbench_rl.task.base import ImageTask, get_task
 
 TASK = get_task("nsc-chain/digits@lite")
 assert isinstance(TASK, ImageTask)
@@ -138,8 +140,8 @@ def test_chains_are_spared_and_left_to_their_own_space(tmp_path: Path) -> None:
     reuse_chains.adopt(tmp_path, task)
     write_made_accuracies(tmp_path, task.id, ["conv1 | add(0,1)"], seeds=1)
     assert {cell.arch for cell in missing_cells(tmp_path, [task], 3)} == {"conv1 | add(0,1)"}
-    assert surrogate.not_chains(task, ["conv1 | conv3", "conv1 | conv3@0"]) == ["conv1 | conv3@0"]
-    assert surrogate.not_chains(chains, ["conv1 conv3"]) == ["conv1 conv3"]
+    assert ensemble.not_chains(task, ["conv1 | conv3", "conv1 | conv3@0"]) == ["conv1 | conv3@0"]
+    assert ensemble.not_chains(chains, ["conv1 conv3"]) == ["conv1 conv3"]
 
 
 def test_a_broken_table_of_chains_holds_up_no_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

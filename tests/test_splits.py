@@ -25,20 +25,22 @@ from support.tables import (
     write_made_table,
 )
 
-from nasbench_rl import advice, experiment, load, locate, table_io
+from nasbench_rl import load
+from nasbench_rl.benchmark.live import LiveBenchmark
 from nasbench_rl.build import command, train
 from nasbench_rl.build.merging import merge_command
+from nasbench_rl.compare import experiment
+from nasbench_rl.compare.experiment import Judge, Search, run_search
 from nasbench_rl.errors import InvalidValueError, MissingCellError, NasbenchError
-from nasbench_rl.experiment import Judge, Search, run_search
-from nasbench_rl.live_benchmark import LiveBenchmark
-from nasbench_rl.locate import MANIFEST
-from nasbench_rl.manifest import present_sha256
-from nasbench_rl.records import Evaluation, Split
+from nasbench_rl.leaderboard.summary import references, table_note
 from nasbench_rl.spaces.base import Architecture
-from nasbench_rl.splits import SPLITS
-from nasbench_rl.summary import references, table_note
-from nasbench_rl.table import ScoreTable
-from nasbench_rl.task import GameTask, Task, get_task
+from nasbench_rl.tables import advice, locate, table_io
+from nasbench_rl.tables.locate import MANIFEST
+from nasbench_rl.tables.manifest import present_sha256
+from nasbench_rl.tables.results import Evaluation, Split
+from nasbench_rl.tables.score_table import ScoreTable
+from nasbench_rl.task.base import GameTask, Task, get_task
+from nasbench_rl.task.splits import SPLITS
 from nasbench_rl.training import workers
 
 NSC = "nsc-chain/emoji@lite"

@@ -11,8 +11,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from nasbench_rl import stats
 from nasbench_rl.errors import InvalidValueError
+from nasbench_rl.leaderboard.stats import bootstrap as stats
 
 
 @pytest.fixture

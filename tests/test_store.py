@@ -20,11 +20,20 @@ import pyarrow.parquet as pq
 import pytest
 from support.tables import made_rows
 
-from nasbench_rl import files, journal, leftovers, load, locate, manifest, shards, table_io
-from nasbench_rl.benchmark import Mode
+from nasbench_rl import load
+from nasbench_rl._utils import files, leftovers
+from nasbench_rl.benchmark.base import Mode
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, RecipeMismatchError, TableError
-from nasbench_rl.locate import ENVIRONMENT_VARIABLE, MANIFEST, check_kept, find_tables, folder_to_fill, table_folders
-from nasbench_rl.manifest import (
+from nasbench_rl.tables import journal, locate, manifest, shards, table_io
+from nasbench_rl.tables.locate import (
+    ENVIRONMENT_VARIABLE,
+    MANIFEST,
+    check_kept,
+    find_tables,
+    folder_to_fill,
+    table_folders,
+)
+from nasbench_rl.tables.manifest import (
     SCHEMA_VERSION,
     Entry,
     read_checked,
@@ -33,9 +42,9 @@ from nasbench_rl.manifest import (
     write_manifest,
     writing,
 )
-from nasbench_rl.parquet import read_frame, read_parquet
-from nasbench_rl.schemas import SCHEMAS
-from nasbench_rl.task import Task, get_task
+from nasbench_rl.tables.parquet import read_frame, read_parquet
+from nasbench_rl.tables.schemas import SCHEMAS
+from nasbench_rl.task.base import Task, get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 OTHER = get_task("minatar-ss1/freeway@smoke")

@@ -11,7 +11,8 @@ import pytest
 import strategy_power as power
 
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.presets.strategies import (
+from nasbench_rl.leaderboard.stats.ranks import signed_rank
+from nasbench_rl.papers.meta_rl.strategies import (
     distance,
     episode_counts,
     episodes_test,
@@ -19,7 +20,6 @@ from nasbench_rl.presets.strategies import (
     shares_test,
     strategies_differ,
 )
-from nasbench_rl.ranks import signed_rank
 
 scipy_stats = pytest.importorskip("scipy.stats")
 STEPS = 400

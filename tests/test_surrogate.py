@@ -15,7 +15,10 @@ import pandas as pd
 import pytest
 from support.images import QUICK, TASK, made_folder, made_rows, true_accuracy
 
-from nasbench_rl import cli, load
+from nasbench_rl import load
+from nasbench_rl._utils import cli
+from nasbench_rl.benchmark.surrogate_model.ensemble import Surrogate, check_enough, surrogate_folder
+from nasbench_rl.benchmark.surrogate_model.info import METADATA
 from nasbench_rl.build import latency, surrogate_report
 from nasbench_rl.errors import (
     InvalidArchitectureError,
@@ -24,11 +27,9 @@ from nasbench_rl.errors import (
     RecipeMismatchError,
     TableError,
 )
-from nasbench_rl.manifest import read_manifest, register
-from nasbench_rl.schemas import KEY
-from nasbench_rl.surrogate import Surrogate, check_enough, surrogate_folder
-from nasbench_rl.surrogate_info import METADATA
-from nasbench_rl.task import ImageTask, get_task
+from nasbench_rl.tables.manifest import read_manifest, register
+from nasbench_rl.tables.schemas import KEY
+from nasbench_rl.task.base import ImageTask, get_task
 
 VANISHES = "maxpool3 maxpool3"
 DEEPER = ["conv3 conv1 conv1 maxpool2", "maxpool2 conv1 conv3 conv1", "conv1 conv5 conv1 conv1"]

@@ -13,14 +13,15 @@ import pandas as pd
 import pytest
 from support.tables import write_made_accuracies
 
-from nasbench_rl import cli, load
+from nasbench_rl import load
+from nasbench_rl._utils import cli
+from nasbench_rl.benchmark.surrogate import SurrogateBenchmark
 from nasbench_rl.build.command import main as build_main
-from nasbench_rl.compare import main as compare_main
+from nasbench_rl.compare.command import main as compare_main
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, TableError, UnknownNameError
-from nasbench_rl.parquet import read_frame
-from nasbench_rl.summary import Tables
-from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
-from nasbench_rl.task import ImageTask, get_task
+from nasbench_rl.leaderboard.summary import Tables
+from nasbench_rl.tables.parquet import read_frame
+from nasbench_rl.task.base import ImageTask, get_task
 
 ID = "nsc-chain/digits@lite"
 KNOWN, NEW, INVALID = "conv3 maxpool2", "conv1 conv3 conv1 conv1", "conv5 conv3 conv5"

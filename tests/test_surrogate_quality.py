@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from support.images import QUICK, TASK, made_folder, made_rows
 
-from nasbench_rl import table_io
+from nasbench_rl.benchmark.surrogate_model.ensemble import Surrogate
 from nasbench_rl.build import surrogate_report
 from nasbench_rl.build.surrogate_quality import (
     GROUPINGS,
@@ -24,9 +24,9 @@ from nasbench_rl.build.surrogate_quality import (
     r_squared,
 )
 from nasbench_rl.errors import InvalidValueError, NasbenchError, UnknownNameError
-from nasbench_rl.manifest import read_manifest
-from nasbench_rl.surrogate import Surrogate
-from nasbench_rl.task import ImageTask, get_task
+from nasbench_rl.tables import table_io
+from nasbench_rl.tables.manifest import read_manifest
+from nasbench_rl.task.base import ImageTask, get_task
 
 
 def held_out(rows: pd.DataFrame, grouping: str = "layers") -> HeldOut:
@@ -185,7 +185,7 @@ def test_quality_tells_a_good_guess_from_a_bad_one() -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command with small ensembles."""
-    monkeypatch.setattr("nasbench_rl.surrogate.SurrogateOptions", lambda: QUICK)
+    monkeypatch.setattr("nasbench_rl.benchmark.surrogate_model.ensemble.SurrogateOptions", lambda: QUICK)
 
 
 @pytest.mark.usefixtures("quick")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from nasbench_rl.errors import InvalidArchitectureError, UnknownNameError
-from nasbench_rl.recipes import FIDELITIES, PPORecipe
-from nasbench_rl.task import Environment, GameTask, ImageTask, get_task, task_ids
-from nasbench_rl.training.make_games import games_class
+from nasbench_rl.task.base import Environment, GameTask, ImageTask, get_task, task_ids
+from nasbench_rl.task.recipes import FIDELITIES, PPORecipe
+from nasbench_rl.training.games.make import games_class
 
 BREAKOUT = get_task("minatar-ss1/breakout@lite")
 GAMES = [task for task in map(get_task, task_ids()) if isinstance(task, GameTask)]

@@ -13,9 +13,11 @@ import pytest
 from support.killed_comparisons import HAS_PROC, alive, leftovers, parts, runs_of, start, wait_until, workers_of
 from support.tables import TWO_BY_SEED, write_made_table
 
-from nasbench_rl import cli, compare, interrupts, pool, processes, unfinished
-from nasbench_rl.experiment import Search
-from nasbench_rl.pool import run_all
+from nasbench_rl._utils import cli, interrupts, processes
+from nasbench_rl.compare import command as compare
+from nasbench_rl.compare import pool, unfinished
+from nasbench_rl.compare.experiment import Search
+from nasbench_rl.compare.pool import run_all
 
 pytestmark = pytest.mark.skipif(not HAS_PROC, reason="processes are looked up in /proc")
 

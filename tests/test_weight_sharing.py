@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 from support.tables import TWO_BY_SEED, made_return, write_made_supernets, write_made_table
 
-from nasbench_rl import BudgetExhausted, cli, get_method, load
+from nasbench_rl import BudgetExhausted, get_method, load
+from nasbench_rl._utils import cli
 from nasbench_rl.build.command import main as build_main
-from nasbench_rl.compare import main as compare_main
+from nasbench_rl.compare.command import main as compare_main
+from nasbench_rl.compare.experiment import Search
+from nasbench_rl.compare.pool import run_all
 from nasbench_rl.errors import InvalidValueError, MissingCellError
-from nasbench_rl.experiment import Search
-from nasbench_rl.pool import run_all
-from nasbench_rl.records import PathUpdate
+from nasbench_rl.tables.results import PathUpdate
 
 WHOLE = 1_000_000
 SMOKE = "minatar-ss1/breakout@smoke"

@@ -23,20 +23,21 @@ import numpy as np
 import pandas as pd
 from baselines_readme import BASELINES, ROOT, replace_block
 
-from nasbench_rl import cli, cores, load, provenance
+from nasbench_rl import load
+from nasbench_rl._utils import cli, cores, provenance
 from nasbench_rl._utils.text import estimate, markdown_table, show
+from nasbench_rl.benchmark.tabular import TabularBenchmark
+from nasbench_rl.compare.experiment import Search
+from nasbench_rl.compare.options import parse_method
+from nasbench_rl.compare.pool import run_all
 from nasbench_rl.errors import InvalidValueError, TableError
-from nasbench_rl.experiment import Search
-from nasbench_rl.judge import Judge
+from nasbench_rl.leaderboard.judge import Judge
 from nasbench_rl.leaderboard.runs_schema import read_runs
-from nasbench_rl.options import parse_method
-from nasbench_rl.pool import run_all
-from nasbench_rl.records import Split
-from nasbench_rl.stats import bootstrap_interval, interquartile_mean, resampling_rng
-from nasbench_rl.summary import distinct, final_rows, table_note
-from nasbench_rl.table import SPLITS
-from nasbench_rl.tabular_benchmark import TabularBenchmark
-from nasbench_rl.task import get_task
+from nasbench_rl.leaderboard.stats.bootstrap import bootstrap_interval, interquartile_mean, resampling_rng
+from nasbench_rl.leaderboard.summary import distinct, final_rows, table_note
+from nasbench_rl.tables.results import Split
+from nasbench_rl.tables.score_table import SPLITS
+from nasbench_rl.task.base import get_task
 
 TABLES, PAGE, LIVE_RUNS = ROOT / "tables", BASELINES / "README.md", BASELINES / "live_runs.parquet"
 RUNS_MARKS = "<!-- live runs: made by tools/live_against_table.py -->", "<!-- end of live runs -->"

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import load, plots
-from nasbench_rl.summary import curves_figure
+from nasbench_rl import load
+from nasbench_rl.leaderboard import plots
+from nasbench_rl.leaderboard.summary import curves_figure
 
 TASK = "minatar-ss1/breakout@lite"
 METHODS = ("regularized_evolution", "ppo", "successive_halving", "dqn", "blockqnn")

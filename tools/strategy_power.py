@@ -5,7 +5,7 @@
 
 A policy is a random distribution over the eight actions of chains, uniform over all distributions. Each of a pair plays
 as many steps as the preset's trials of Experiment 2, in episodes that end with the terminal action or after ten. The
-tests are those of ``nasbench_rl.presets.strategies``, at 5 %.
+tests are those of ``nasbench_rl.papers.meta_rl.strategies``, at 5 %.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import argparse
 
 import numpy as np
 
-from nasbench_rl.envs.nsc_mdp import actions_of
-from nasbench_rl.presets.meta_rl import PAPER
-from nasbench_rl.presets.strategies import Counts, episodes_test, shares_test
-from nasbench_rl.spaces.nsc import nsc_space
-from nasbench_rl.stats import ALPHA, Array
+from nasbench_rl.envs.design_mdp import actions_of
+from nasbench_rl.leaderboard.stats.bootstrap import ALPHA, Array
+from nasbench_rl.papers.meta_rl.experiments import PAPER
+from nasbench_rl.papers.meta_rl.strategies import Counts, episodes_test, shares_test
+from nasbench_rl.spaces.nsc.space import nsc_space
 
 SPACE = nsc_space("nsc-chain").definition
 ACTIONS = actions_of(SPACE)

@@ -6,8 +6,8 @@ from statistics import median
 
 from nasbench_rl import Run
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, MissingCellError, unknown
-from nasbench_rl.records import RESOURCES, Resource
 from nasbench_rl.spaces import Architecture, size_of
+from nasbench_rl.tables.results import RESOURCES, Resource
 
 _ENUMERABLE, _DRAWS = 1000, 200
 APPROXIMATION = "a network whose latency was not measured counts as slower than any"

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.progress import Progress, TaskID
 
-from nasbench_rl import cli, files, provenance, table_io
-from nasbench_rl.advice import how_to_train
+from nasbench_rl._utils import cli, files, provenance
 from nasbench_rl.errors import TableError, missing_extra
 from nasbench_rl.spaces.base import Architecture
-from nasbench_rl.task import Task
-from nasbench_rl.task_tables import LATENCY_BATCHES
+from nasbench_rl.tables import table_io
+from nasbench_rl.tables.advice import how_to_train
+from nasbench_rl.task.base import Task
+from nasbench_rl.task.side_tables import LATENCY_BATCHES
 
 if TYPE_CHECKING:
     from nasbench_rl.training.latency import Timing

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from nasbench_rl import cli
+from nasbench_rl._utils import cli
 from nasbench_rl._utils.text import show
-from nasbench_rl.task import get_task
+from nasbench_rl.task.base import get_task
 from nasbench_rl.training.cell import Cell
 
 FIRST_LINE_SECONDS = 10.0

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.spaces import nsc_graph
 from nasbench_rl.spaces.base import Architecture
-from nasbench_rl.spaces.nsc import NscSpace
-from nasbench_rl.task import ImageTask
+from nasbench_rl.spaces.nsc import isomorphism
+from nasbench_rl.spaces.nsc.space import NscSpace
+from nasbench_rl.task.base import ImageTask
 
 if TYPE_CHECKING:
-    from nasbench_rl.envs.nsc_mdp import NscMdp
+    from nasbench_rl.envs.design_mdp import NscMdp
 
 ROUND = 50
 """Architectures drawn at once; the next round knows how good they are."""
@@ -107,7 +107,7 @@ def is_drawn(task: ImageTask, arch: Architecture, depth: int) -> bool:
     Chains are drawn for the space of chains, whose trainings are those of a space with branches too (``twins``).
     """
     definition = task.space.definition
-    if not definition.chain and nsc_graph.is_chain(arch.choices, definition):
+    if not definition.chain and isomorphism.is_chain(arch.choices, definition):
         return False
     return len(arch.choices) > depth
 
@@ -123,7 +123,7 @@ def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Archi
     Raises:
         InvalidValueError: the space has not so many that a draw would find.
     """
-    from nasbench_rl.envs.nsc_mdp import NscMdp  # late: it takes Gymnasium, and `status` does not
+    from nasbench_rl.envs.design_mdp import NscMdp  # late: it takes Gymnasium, and `status` does not
 
     check_drawn(task, depth)
     names = rows["arch"].to_pylist()
@@ -159,7 +159,7 @@ def drawn(task: ImageTask, rows: pa.Table, depth: int, count: int) -> list[Archi
 
 def _met(mdp: NscMdp, rng: np.random.Generator) -> Architecture:
     """Return a network that an agent without knowledge meets: one of an episode of random actions."""
-    from nasbench_rl.envs.nsc_mdp import Design
+    from nasbench_rl.envs.design_mdp import Design
 
     met: list[str] = []
     while not met:

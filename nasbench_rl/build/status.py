@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nasbench_rl import cli, shards, table_io
+from nasbench_rl._utils import cli
 from nasbench_rl.build import latency
 from nasbench_rl.errors import InvalidValueError, TableError
-from nasbench_rl.locate import add_tables_option, folder_to_fill
-from nasbench_rl.manifest import read_manifest
-from nasbench_rl.task import Task, get_task, task_ids
-from nasbench_rl.task_tables import TableSpec
+from nasbench_rl.tables import shards, table_io
+from nasbench_rl.tables.locate import add_tables_option, folder_to_fill
+from nasbench_rl.tables.manifest import read_manifest
+from nasbench_rl.task.base import Task, get_task, task_ids
+from nasbench_rl.task.side_tables import TableSpec
 
 
 def status_command(arguments: Sequence[str]) -> int:

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nasbench_rl.benchmark.surrogate_model.ensemble import Surrogate, check_enough, image_task, not_chains
+from nasbench_rl.benchmark.surrogate_model.info import SurrogateOptions
 from nasbench_rl.errors import InvalidValueError, unknown
-from nasbench_rl.ranks import kendall_tau, sparse_kendall_tau
-from nasbench_rl.records import Split
-from nasbench_rl.spaces.nsc_graph import predecessors
-from nasbench_rl.splits import SPLITS
-from nasbench_rl.surrogate import Surrogate, check_enough, image_task, not_chains
-from nasbench_rl.surrogate_info import SurrogateOptions
-from nasbench_rl.task import ImageTask, Task
+from nasbench_rl.leaderboard.stats.ranks import kendall_tau, sparse_kendall_tau
+from nasbench_rl.spaces.nsc.isomorphism import predecessors
+from nasbench_rl.tables.results import Split
+from nasbench_rl.task.base import ImageTask, Task
+from nasbench_rl.task.splits import SPLITS
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]

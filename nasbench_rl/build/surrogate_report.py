@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import cli, plots, table_io
+from nasbench_rl._utils import cli
 from nasbench_rl._utils.text import fixed
+from nasbench_rl.benchmark.surrogate_model.ensemble import Surrogate, check_enough, image_task
 from nasbench_rl.build.surrogate_quality import GROUPINGS, ONE_SIGMA, TWO_SIGMA, HeldOut, hold_out, quality, scores
-from nasbench_rl.locate import add_tables_option, check_kept, folder_to_fill
-from nasbench_rl.records import Split
-from nasbench_rl.splits import SPLITS
-from nasbench_rl.surrogate import Surrogate, check_enough, image_task
-from nasbench_rl.task import Task, get_task
+from nasbench_rl.leaderboard import plots
+from nasbench_rl.tables import table_io
+from nasbench_rl.tables.locate import add_tables_option, check_kept, folder_to_fill
+from nasbench_rl.tables.results import Split
+from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task.splits import SPLITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,17 +8,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from nasbench_rl import cli, files, shards, table_io
+from nasbench_rl._utils import cli, files
 from nasbench_rl._utils.text import show
+from nasbench_rl.benchmark.coverage import split_rules
 from nasbench_rl.build import kernels, reuse_chains, selection
 from nasbench_rl.build.estimate import core_hours, drawn_core_hours, measured_hours
 from nasbench_rl.build.latency import measure_latencies
 from nasbench_rl.build.progress import BuildProgress
 from nasbench_rl.build.todo import missing_cells, missing_supernets
-from nasbench_rl.coverage import split_rules
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, TableError
-from nasbench_rl.locate import add_tables_option, check_kept, folder_to_fill
-from nasbench_rl.task import ImageTask, Task, get_task
+from nasbench_rl.tables import shards, table_io
+from nasbench_rl.tables.locate import add_tables_option, check_kept, folder_to_fill
+from nasbench_rl.task.base import ImageTask, Task, get_task
 from nasbench_rl.training import memory, workers
 from nasbench_rl.training.cell import DARTS, SUPERNET, Cell
 

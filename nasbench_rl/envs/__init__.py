@@ -17,12 +17,12 @@ except ImportError as error:
     raise missing_extra("gymnasium", "live", "the Gymnasium view of a search") from error
 
 if TYPE_CHECKING:
-    from nasbench_rl.envs.architecture_env import ArchitectureEnv as ArchitectureEnv
+    from nasbench_rl.envs.kernel_env import ArchitectureEnv as ArchitectureEnv
     from nasbench_rl.envs.nsc_env import NscEnv as NscEnv
     from nasbench_rl.envs.nsc_vector_env import NscVectorEnv as NscVectorEnv
 
 # Loaded when first asked for: a program that imports nasbench_rl behind gymnasium need not want an environment.
-_HOMES = {"ArchitectureEnv": "architecture_env", "NscEnv": "nsc_env", "NscVectorEnv": "nsc_vector_env"}
+_HOMES = {"ArchitectureEnv": "kernel_env", "NscEnv": "nsc_env", "NscVectorEnv": "nsc_vector_env"}
 __all__ = ["ENV_ID", *_HOMES]
 
 if not TYPE_CHECKING:
@@ -39,6 +39,6 @@ if not TYPE_CHECKING:
 if ENV_ID not in gymnasium.registry:
     gymnasium.register(
         ENV_ID,
-        entry_point="nasbench_rl.make_env:make_env",
-        vector_entry_point="nasbench_rl.make_env:make_vector_env",
+        entry_point="nasbench_rl.benchmark.make_env:make_env",
+        vector_entry_point="nasbench_rl.benchmark.make_env:make_vector_env",
     )

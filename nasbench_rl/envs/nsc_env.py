@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from nasbench_rl.envs.common import check_render_mode
-from nasbench_rl.envs.nsc_mdp import Design, Evaluate, IsValid, NscMdp, Termination
+from nasbench_rl.envs.design_mdp import Design, Evaluate, IsValid, NscMdp, Termination
 from nasbench_rl.envs.scores import EnvRun, RunScores
 from nasbench_rl.errors import InvalidValueError, missing_extra
-from nasbench_rl.spaces.nsc import NscSpace
+from nasbench_rl.spaces.nsc.space import NscSpace
 
 try:
     import gymnasium

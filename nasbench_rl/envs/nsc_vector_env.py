@@ -11,10 +11,10 @@ from typing import Any, get_args
 import numpy as np
 
 from nasbench_rl.envs.common import check_render_mode
-from nasbench_rl.envs.nsc_mdp import TERMINATIONS, Design, Evaluate, IsValid, NscMdp
+from nasbench_rl.envs.design_mdp import TERMINATIONS, Design, Evaluate, IsValid, NscMdp
 from nasbench_rl.errors import InvalidValueError, check_number, missing_extra, unknown
-from nasbench_rl.records import Source
-from nasbench_rl.spaces.nsc import NscSpace
+from nasbench_rl.spaces.nsc.space import NscSpace
+from nasbench_rl.tables.results import Source
 
 try:
     import gymnasium

@@ -9,10 +9,10 @@ from typing import Any, NoReturn, Protocol, cast
 
 from nasbench_rl.envs.common import ENV_ID
 from nasbench_rl.errors import UncopiedError
-from nasbench_rl.records import TrajectoryPoint
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
-from nasbench_rl.spaces.nsc import NscSpace
-from nasbench_rl.task import Task
+from nasbench_rl.spaces.nsc.space import NscSpace
+from nasbench_rl.tables.results import TrajectoryPoint
+from nasbench_rl.task.base import Task
 
 
 class EnvRun(Protocol):

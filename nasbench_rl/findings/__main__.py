@@ -5,7 +5,7 @@ from __future__ import annotations
 if __name__ == "__main__":  # ahead of what takes long to load
     import sys
 
-    from nasbench_rl import entry
+    from nasbench_rl._utils import entry
 
     sys.exit(
         entry.run("nasbench_rl.findings.__main__", "finished searches are kept, the same command goes on from them")
@@ -18,7 +18,11 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_rl import cli, files, unfinished
+from nasbench_rl._utils import cli, files
+from nasbench_rl._utils.paths import user_path
+from nasbench_rl.benchmark.method import get_method, method_names
+from nasbench_rl.compare import unfinished
+from nasbench_rl.compare.options import parse_budget, parse_method, shipped_tasks
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.findings import figures, latency
 from nasbench_rl.findings.page import page
@@ -26,11 +30,8 @@ from nasbench_rl.findings.results import Results, results
 from nasbench_rl.findings.searches import Searches, record, search, snapshot
 from nasbench_rl.leaderboard.runs import runs_file
 from nasbench_rl.leaderboard.runs_schema import read_runs
-from nasbench_rl.locate import add_tables_option, find_tables
-from nasbench_rl.method import get_method, method_names
-from nasbench_rl.options import parse_budget, parse_method, shipped_tasks
-from nasbench_rl.paths import user_path
-from nasbench_rl.task import get_task
+from nasbench_rl.tables.locate import add_tables_option, find_tables
+from nasbench_rl.task.base import get_task
 
 BUDGETS = ("3x", "10x")
 SEEDS = 100

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import files, plots
+from nasbench_rl._utils import files
 from nasbench_rl.errors import TableError
 from nasbench_rl.findings import fidelity, spread
 from nasbench_rl.findings.latency import FEWEST
 from nasbench_rl.findings.results import Results
+from nasbench_rl.leaderboard import plots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,11 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import ranks
-from nasbench_rl.benchmark import Benchmark
+from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.errors import MissingCellError
 from nasbench_rl.findings.searches import Chosen
-from nasbench_rl.improvement import (
+from nasbench_rl.leaderboard.ranking import ALL, is_random_search
+from nasbench_rl.leaderboard.stats import ranks
+from nasbench_rl.leaderboard.stats.bootstrap import LEVEL, RESAMPLES, Array, percentile_interval, resampling_rng
+from nasbench_rl.leaderboard.stats.random_search import (
     FEWEST_TRAIN_SEEDS,
     Outcome,
     Reference,
@@ -24,10 +26,8 @@ from nasbench_rl.improvement import (
     improvement_draws,
     train_seed_interval,
 )
-from nasbench_rl.leaderboard.report import ALL, is_random_search
+from nasbench_rl.leaderboard.summary import random_search_chances
 from nasbench_rl.leaderboard.verdict import Difference, Verdict, difference, pooled, pvalue, verdict
-from nasbench_rl.stats import LEVEL, RESAMPLES, Array, percentile_interval, resampling_rng
-from nasbench_rl.summary import random_search_chances
 
 COLUMNS = (
     "task", "trainings", "method", "searches", "spent", "regret", "random_search", "difference", "low", "high",

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from nasbench_rl import files
-from nasbench_rl.benchmark import Benchmark
+from nasbench_rl._utils import files
+from nasbench_rl.benchmark.base import Benchmark
+from nasbench_rl.benchmark.load import load
 from nasbench_rl.errors import TableError
 from nasbench_rl.findings import fidelity, latency, sources, spread
 from nasbench_rl.findings.random_search import Comparison, compare_task, frame_of, over_tasks
 from nasbench_rl.findings.searches import Chosen, Searches
-from nasbench_rl.loading import load
-from nasbench_rl.manifest import read_manifest
-from nasbench_rl.table_io import table_name
-from nasbench_rl.task import get_task, task_ids
+from nasbench_rl.tables.manifest import read_manifest
+from nasbench_rl.tables.table_io import table_name
+from nasbench_rl.task.base import get_task, task_ids
 
 DIGITS = "%.6g"
 """Of numbers in CSV files; processors that add in another order agree on so many."""

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_rl import table_io
+from nasbench_rl.compare.experiment import Search
+from nasbench_rl.compare.pool import run_all
 from nasbench_rl.errors import InvalidValueError, MissingCellError, NasbenchError, TableError
-from nasbench_rl.experiment import Search
-from nasbench_rl.locate import MANIFEST
-from nasbench_rl.manifest import present_sha256, read_manifest
-from nasbench_rl.pool import run_all
-from nasbench_rl.summary import distinct, final_rows
-from nasbench_rl.task import get_task
+from nasbench_rl.leaderboard.summary import distinct, final_rows
+from nasbench_rl.tables import table_io
+from nasbench_rl.tables.locate import MANIFEST
+from nasbench_rl.tables.manifest import present_sha256, read_manifest
+from nasbench_rl.task.base import get_task
 
 FAMILIES = ("rl", "nsc", "supernet", "darts", "surrogate", "latency")
 """Of the tables that a page reads."""

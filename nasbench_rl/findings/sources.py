@@ -8,16 +8,17 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_rl import provenance, table_io
-from nasbench_rl.advice import how_to_make
-from nasbench_rl.benchmark import Benchmark
+from nasbench_rl._utils import provenance
+from nasbench_rl.benchmark.base import Benchmark
+from nasbench_rl.benchmark.surrogate_model.ensemble import surrogate_name
+from nasbench_rl.benchmark.surrogate_model.info import SurrogateInfo, read_info
 from nasbench_rl.errors import RecipeMismatchError
 from nasbench_rl.findings.searches import Searches
-from nasbench_rl.manifest import read_checked, read_manifest
-from nasbench_rl.supernet_table import OneShot, OneShotScores
-from nasbench_rl.surrogate import surrogate_name
-from nasbench_rl.surrogate_info import SurrogateInfo, read_info
-from nasbench_rl.task import GameTask, ImageTask, get_task, task_ids
+from nasbench_rl.tables import table_io
+from nasbench_rl.tables.advice import how_to_make
+from nasbench_rl.tables.manifest import read_checked, read_manifest
+from nasbench_rl.tables.one_shot_scores import OneShot, OneShotScores
+from nasbench_rl.task.base import GameTask, ImageTask, get_task, task_ids
 
 SHALLOW, DEEP = 3, 7
 """Layers: networks of up to ``SHALLOW``, and of more than ``DEEP``, are counted."""

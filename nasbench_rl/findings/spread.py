@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from nasbench_rl.benchmark import Benchmark
-from nasbench_rl.ranking_noise import FEWEST, trained_scores
-from nasbench_rl.stats import Array
-from nasbench_rl.task import GameTask
-from nasbench_rl.variance import Components, one_way, two_way
+from nasbench_rl.benchmark.base import Benchmark
+from nasbench_rl.leaderboard.stats.bootstrap import Array
+from nasbench_rl.leaderboard.stats.rank_agreement import FEWEST, trained_scores
+from nasbench_rl.leaderboard.stats.variance import Components, one_way, two_way
+from nasbench_rl.task.base import GameTask
 
 RELIABLE = 0.9
 """The share of architecture in a mean over repeats that ``repeats`` asks for."""

@@ -2,7 +2,7 @@
 
 import sys
 
-from nasbench_rl import entry
+from nasbench_rl._utils import entry
 
 if __name__ == "__main__":
     sys.exit(entry.run("nasbench_rl.leaderboard.command"))

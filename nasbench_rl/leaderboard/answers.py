@@ -9,11 +9,11 @@ from typing import Any, Literal
 import pandas as pd
 
 from nasbench_rl._utils.text import estimate, percent, pvalue, show
-from nasbench_rl.improvement import FEWEST_TRAIN_SEEDS
-from nasbench_rl.leaderboard.judged import RANDOM_SEARCH, RANKS_BY_LUCK, JudgedTask, counted_tasks
-from nasbench_rl.leaderboard.report import Report, is_random_search, methods_of
-from nasbench_rl.stats import EVEN
-from nasbench_rl.summary import EXACT
+from nasbench_rl.leaderboard.evaluated_task import RANDOM_SEARCH, RANKS_BY_LUCK, JudgedTask, counted_tasks
+from nasbench_rl.leaderboard.ranking import Report, is_random_search, methods_of
+from nasbench_rl.leaderboard.stats.bootstrap import EVEN
+from nasbench_rl.leaderboard.stats.random_search import FEWEST_TRAIN_SEEDS
+from nasbench_rl.leaderboard.summary import EXACT
 
 Level = Literal["better", "here", "none", "unknown"]
 HEADLINES: dict[Level, str] = {

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from nasbench_rl import provenance
+from nasbench_rl._utils import provenance
 from nasbench_rl._utils.text import show
-from nasbench_rl.leaderboard.facts import TableFacts
-from nasbench_rl.leaderboard.report import ALL, Report, is_random_search
-from nasbench_rl.stats import plain_name
-from nasbench_rl.summary import EXACT, distinct, final_rows
+from nasbench_rl.leaderboard.ranking import ALL, Report, is_random_search
+from nasbench_rl.leaderboard.stats.bootstrap import plain_name
+from nasbench_rl.leaderboard.summary import EXACT, distinct, final_rows
+from nasbench_rl.leaderboard.table_stats import TableFacts
 
 SOURCE = (
     "Lindauer and Hutter, Best Practices for Scientific Research on Neural Architecture Search, JMLR 21(243), 2020; "

@@ -9,11 +9,11 @@ from functools import partial
 
 import pandas as pd
 
-from nasbench_rl import cli
+from nasbench_rl._utils import cli
 from nasbench_rl._utils.text import NONE as NONE  # the findings pages take both from here
 from nasbench_rl._utils.text import estimate, fixed, markdown_table, percent, pvalue
 from nasbench_rl._utils.text import show as show
-from nasbench_rl.leaderboard.report import ALL
+from nasbench_rl.leaderboard.ranking import ALL
 
 
 @dataclass(frozen=True)

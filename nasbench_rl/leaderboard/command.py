@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasbench_rl import cli, files
+from nasbench_rl._utils import cli, files
 from nasbench_rl.errors import unknown
+from nasbench_rl.leaderboard.board import Leaderboard, build_board, latex, markdown
 from nasbench_rl.leaderboard.figures import page_figures, save_figures
 from nasbench_rl.leaderboard.page import html
-from nasbench_rl.leaderboard.render import Leaderboard, build_board, latex, markdown
 from nasbench_rl.leaderboard.runs import RUNS, read_all, runs_file
-from nasbench_rl.locate import add_tables_option
-from nasbench_rl.records import RESOURCES, Resource
-from nasbench_rl.summary import Tables
+from nasbench_rl.leaderboard.summary import Tables
+from nasbench_rl.tables.locate import add_tables_option
+from nasbench_rl.tables.results import RESOURCES, Resource
 
 
 def _parser() -> cli.Parser:

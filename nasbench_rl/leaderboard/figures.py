@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbench_rl import plots
 from nasbench_rl._utils.typing import Floats
-from nasbench_rl.fronts.front_report import front_figure, hypervolume_figure
-from nasbench_rl.fronts.multi_objective import declared, objectives
-from nasbench_rl.improvement import FEWEST_TRAIN_SEEDS, drawn_shares
-from nasbench_rl.leaderboard.judged import JudgedTask, counted_tasks
-from nasbench_rl.leaderboard.report import ALL, Report, is_random_search, methods_of
-from nasbench_rl.records import Resource
-from nasbench_rl.stats import LEVEL, RESAMPLES, percentile_interval, resampling_rng
-from nasbench_rl.summary import exact_random_search
+from nasbench_rl.leaderboard import plots
+from nasbench_rl.leaderboard.evaluated_task import JudgedTask, counted_tasks
+from nasbench_rl.leaderboard.pareto import declared, objectives
+from nasbench_rl.leaderboard.pareto_page import front_figure, hypervolume_figure
+from nasbench_rl.leaderboard.ranking import ALL, Report, is_random_search, methods_of
+from nasbench_rl.leaderboard.stats.bootstrap import LEVEL, RESAMPLES, percentile_interval, resampling_rng
+from nasbench_rl.leaderboard.stats.random_search import FEWEST_TRAIN_SEEDS, drawn_shares
+from nasbench_rl.leaderboard.summary import exact_random_search
+from nasbench_rl.tables.results import Resource
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,17 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_rl import plots
 from nasbench_rl._utils.text import show
 from nasbench_rl._utils.typing import Bools
 from nasbench_rl.errors import missing_extra
-from nasbench_rl.fronts.front_report import EXPLAINED, coloured, shown_fronts
+from nasbench_rl.leaderboard import plots
 from nasbench_rl.leaderboard.answers import Answer, Level
-from nasbench_rl.leaderboard.checklist import SOURCE
-from nasbench_rl.leaderboard.columns import Cell, Shown
-from nasbench_rl.leaderboard.facts import TableFacts
-from nasbench_rl.leaderboard.figures import ON_PAGE, PageFigure, coloured_methods, front_place, page_styles
-from nasbench_rl.leaderboard.render import (
+from nasbench_rl.leaderboard.board import (
     FACTS,
     QUESTION,
     Leaderboard,
@@ -30,8 +25,13 @@ from nasbench_rl.leaderboard.render import (
     ranking_lines,
     sections,
 )
-from nasbench_rl.leaderboard.report import ALL, Report
-from nasbench_rl.summary import EXACT
+from nasbench_rl.leaderboard.checklist import SOURCE
+from nasbench_rl.leaderboard.columns import Cell, Shown
+from nasbench_rl.leaderboard.figures import ON_PAGE, PageFigure, coloured_methods, front_place, page_styles
+from nasbench_rl.leaderboard.pareto_page import EXPLAINED, coloured, shown_fronts
+from nasbench_rl.leaderboard.ranking import ALL, Report
+from nasbench_rl.leaderboard.summary import EXACT
+from nasbench_rl.leaderboard.table_stats import TableFacts
 
 TEMPLATES = "templates"
 BADGES: dict[Level, str] = {

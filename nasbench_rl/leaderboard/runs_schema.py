@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nasbench_rl.benchmark import MODES
+from nasbench_rl.benchmark.base import MODES
 from nasbench_rl.errors import TableError, nearest
-from nasbench_rl.records import RESOURCES, SOURCES
+from nasbench_rl.tables.results import RESOURCES, SOURCES
 
 COLUMNS = (
     "task", "method", "method_version", "configuration", "objective", "mode", "approximation", "table", "budget",

@@ -9,12 +9,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nasbench_rl import ranks
 from nasbench_rl._utils.typing import Floats
 from nasbench_rl.errors import missing_extra
-from nasbench_rl.improvement import Reference
-from nasbench_rl.leaderboard.judged import JudgedTask
-from nasbench_rl.stats import ALPHA, EVEN
+from nasbench_rl.leaderboard.evaluated_task import JudgedTask
+from nasbench_rl.leaderboard.stats import ranks
+from nasbench_rl.leaderboard.stats.bootstrap import ALPHA, EVEN
+from nasbench_rl.leaderboard.stats.random_search import Reference
 
 Verdict = Literal["better", "worse", "mixed", "open"]
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from nasbench_rl._utils.numeric import whole_number
 from nasbench_rl.errors import IndexOutsideError, InvalidArchitectureError, NotEnumerableError
-from nasbench_rl.numeric import whole_number
 
 ArchLike: TypeAlias = "Architecture | str | tuple[Any, ...] | list[Any] | np.ndarray[Any, Any]"
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nasbench_rl._utils.numeric import as_int, as_integers, whole_number
 from nasbench_rl.errors import InvalidArchitectureError, missing_extra, nearest
-from nasbench_rl.numeric import as_int, as_integers, whole_number
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace, place_in
 from nasbench_rl.spaces.kernel_network import Backbone, Conv, Network
 

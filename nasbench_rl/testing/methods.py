@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from nasbench_rl.benchmark import Benchmark, Mode
+from nasbench_rl.benchmark.base import Benchmark, Mode
+from nasbench_rl.benchmark.load import load
+from nasbench_rl.benchmark.method import Method, configuration
 from nasbench_rl.errors import MissingCellError, NasbenchError, TableError, TestDataError
-from nasbench_rl.loading import load
-from nasbench_rl.method import Method, configuration
 from nasbench_rl.spaces.base import size_of
 from nasbench_rl.testing.paid import only_paid_scores
 from nasbench_rl.testing.watch import (

@@ -7,16 +7,16 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from nasbench_rl import table_io
-from nasbench_rl.benchmark import Benchmark
-from nasbench_rl.budget import Budget
-from nasbench_rl.records import Evaluation
-from nasbench_rl.run import Run
-from nasbench_rl.surrogate import Surrogate
-from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
-from nasbench_rl.table import ScoreTable
-from nasbench_rl.tabular_benchmark import TabularBenchmark
-from nasbench_rl.weight_sharing import WeightSharing
+from nasbench_rl.benchmark.base import Benchmark
+from nasbench_rl.benchmark.budget import Budget
+from nasbench_rl.benchmark.run import Run
+from nasbench_rl.benchmark.surrogate import SurrogateBenchmark
+from nasbench_rl.benchmark.surrogate_model.ensemble import Surrogate
+from nasbench_rl.benchmark.tabular import TabularBenchmark
+from nasbench_rl.benchmark.weight_sharing import WeightSharing
+from nasbench_rl.tables import table_io
+from nasbench_rl.tables.results import Evaluation
+from nasbench_rl.tables.score_table import ScoreTable
 
 _PAYING = ((Run, "evaluate"), (Run, "curve"), (Run, "darts"), (Run, "resource"), (WeightSharing, "_stored"))
 """Where a run reads for its method what it charges, or what costs nothing to know."""

@@ -17,24 +17,24 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from nasbench_rl.benchmark import Benchmark
-from nasbench_rl.budget import Budget
-from nasbench_rl.coverage import tasks
+from nasbench_rl.benchmark.base import Benchmark
+from nasbench_rl.benchmark.budget import Budget
+from nasbench_rl.benchmark.coverage import tasks
+from nasbench_rl.benchmark.load import load
+from nasbench_rl.benchmark.method import Method
+from nasbench_rl.benchmark.run import Run
+from nasbench_rl.benchmark.surrogate import SurrogateBenchmark
+from nasbench_rl.benchmark.surrogate_model.ensemble import Surrogate
+from nasbench_rl.benchmark.tabular import TabularBenchmark
 from nasbench_rl.errors import (
     BudgetExhausted,
     MissingExtraError,
     TestDataError,
 )
-from nasbench_rl.loading import load
-from nasbench_rl.method import Method
-from nasbench_rl.records import Evaluation, Split
-from nasbench_rl.run import Run
 from nasbench_rl.spaces.base import ArchLike, size_of
-from nasbench_rl.surrogate import Surrogate
-from nasbench_rl.surrogate_benchmark import SurrogateBenchmark
-from nasbench_rl.table import ScoreTable, View
-from nasbench_rl.tabular_benchmark import TabularBenchmark
-from nasbench_rl.task import get_task
+from nasbench_rl.tables.results import Evaluation, Split
+from nasbench_rl.tables.score_table import ScoreTable, View
+from nasbench_rl.task.base import get_task
 
 SECONDS = 120
 """A search in tabular mode that takes longer counts as one that does not end."""

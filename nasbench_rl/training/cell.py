@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nasbench_rl.task import get_task
-from nasbench_rl.task_tables import TableSpec
+from nasbench_rl.task.base import get_task
+from nasbench_rl.task.side_tables import TableSpec
 
 SUPERNET, DARTS = "supernet", "darts"
 WHOLE_SPACE = (SUPERNET, DARTS)

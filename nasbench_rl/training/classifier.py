@@ -11,12 +11,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nasbench_rl.data.images import DataSplit, ImageData
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.recipes_nsc import ClassifierRecipe
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.spaces.nsc import NscSpace
-from nasbench_rl.spaces.nsc_cost import Shape
-from nasbench_rl.training.images import DataSplit, ImageData
+from nasbench_rl.spaces.nsc.size import Shape
+from nasbench_rl.spaces.nsc.space import NscSpace
+from nasbench_rl.task.images import ClassifierRecipe
 from nasbench_rl.training.nsc_network import NscNetwork, VggTwoBlocks
 from nasbench_rl.training.process import check_device, deterministic
 

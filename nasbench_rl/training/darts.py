@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.task import GameTask
-from nasbench_rl.training.make_games import make_games
+from nasbench_rl.task.base import GameTask
+from nasbench_rl.training.games.make import make_games
 from nasbench_rl.training.networks import run_conv
 from nasbench_rl.training.ppo import Curve, fit, make_generator
 from nasbench_rl.training.process import deterministic

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from nasbench_rl.errors import InvalidArchitectureError
 from nasbench_rl.spaces.kernel_network import Network, same_padding
-from nasbench_rl.spaces.nsc_morphism import Morphism, Role, View
+from nasbench_rl.spaces.nsc.morphism import Morphism, Role, View
 from nasbench_rl.training.networks import Agent
 from nasbench_rl.training.nsc_network import NscNetwork
 

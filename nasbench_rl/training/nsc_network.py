@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nasbench_rl.recipes_nsc import ClassifierRecipe
-from nasbench_rl.spaces.nsc_cost import Shape, joined_shape, node_shapes
-from nasbench_rl.spaces.nsc_definition import NscDefinition
-from nasbench_rl.spaces.nsc_graph import Vectors, leaves, predecessors
+from nasbench_rl.spaces.nsc.definition import NscDefinition
+from nasbench_rl.spaces.nsc.isomorphism import Vectors, leaves, predecessors
+from nasbench_rl.spaces.nsc.size import Shape, joined_shape, node_shapes
+from nasbench_rl.task.images import ClassifierRecipe
 from nasbench_rl.training.bfloat16 import Conv2d, Linear
 
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)

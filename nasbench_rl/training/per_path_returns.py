@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_rl.records import PathUpdate
-from nasbench_rl.training.games import Bools, Games, Step, UInt8
+from nasbench_rl.tables.results import PathUpdate
+from nasbench_rl.training.games.base import Bools, Games, Step, UInt8
 
 
 @dataclass(slots=True)

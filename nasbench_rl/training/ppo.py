@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nasbench_rl.recipes import PPORecipe
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.task import GameTask
+from nasbench_rl.task.base import GameTask
+from nasbench_rl.task.recipes import PPORecipe
 from nasbench_rl.training.bfloat16 import fixed_parameters
-from nasbench_rl.training.games import Games
-from nasbench_rl.training.make_games import make_games
+from nasbench_rl.training.games.base import Games
+from nasbench_rl.training.games.make import make_games
 from nasbench_rl.training.networks import Agent
 from nasbench_rl.training.process import deterministic
 

@@ -9,10 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nasbench_rl import provenance, shards, table_io
+from nasbench_rl._utils import provenance
 from nasbench_rl.errors import DatasetError
 from nasbench_rl.spaces.base import Architecture, ArchLike
-from nasbench_rl.task import GameTask, ImageTask, Task
+from nasbench_rl.tables import shards, table_io
+from nasbench_rl.task.base import GameTask, ImageTask, Task
 from nasbench_rl.training.cell import DARTS, SUPERNET, cell_name
 
 Rows = list[dict[str, Any]]
@@ -38,7 +39,7 @@ def train_cell(
 
 def check_images(task: ImageTask, folder: Path, known: Sequence[str]) -> None:
     """Raise DatasetError where the prepared images are none of those ``known`` from the rows in ``folder``."""
-    from nasbench_rl.training.load_dataset import load_dataset
+    from nasbench_rl.data.load import load_dataset
 
     name = task.environment.name
     if known and load_dataset(name).digest not in known:
@@ -71,8 +72,8 @@ def _train_agent(task: GameTask, arch: Architecture, seed: int, device: str, pro
 
 
 def _train_classifier(task: ImageTask, arch: Architecture, seed: int, device: str, progress: Progress) -> Rows:
+    from nasbench_rl.data.load import load_dataset
     from nasbench_rl.training import classifier, memory
-    from nasbench_rl.training.load_dataset import load_dataset
 
     memory.check(task, arch, device)
     data = load_dataset(task.environment.name)

@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from nasbench_rl.records import Cost, Evaluation
+from nasbench_rl.data.load import load_dataset
 from nasbench_rl.spaces.base import Architecture
-from nasbench_rl.spaces.nsc_morphism import find_morphism
-from nasbench_rl.task import GameTask, ImageTask, Task
+from nasbench_rl.spaces.nsc.morphism import find_morphism
+from nasbench_rl.tables.results import Cost, Evaluation
+from nasbench_rl.task.base import GameTask, ImageTask, Task
 from nasbench_rl.training import ppo
 from nasbench_rl.training.classifier import Generators, fit_network
-from nasbench_rl.training.load_dataset import load_dataset
-from nasbench_rl.training.make_games import make_games
+from nasbench_rl.training.games.make import make_games
 from nasbench_rl.training.net2net import grow_kernels, grow_layers, take_over
 from nasbench_rl.training.networks import Agent
 from nasbench_rl.training.nsc_network import NscNetwork

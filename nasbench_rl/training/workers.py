@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from nasbench_rl import files, processes, shards, table_io
+from nasbench_rl._utils import files, processes
 from nasbench_rl.errors import missing_extra
-from nasbench_rl.task import GameTask, ImageTask, Task, get_task
+from nasbench_rl.tables import shards, table_io
+from nasbench_rl.task.base import GameTask, ImageTask, Task, get_task
 from nasbench_rl.training.cell import SUPERNET, WHOLE_SPACE, Cell
 
 REPORT_EVERY_SECONDS = 2.0
@@ -63,8 +64,8 @@ def check_ready(tasks: Sequence[Task], device: str) -> None:
         DatasetError: a data set is not prepared.
     """
     check_device(device)
-    from nasbench_rl.training.load_dataset import load_dataset
-    from nasbench_rl.training.make_games import games_class
+    from nasbench_rl.data.load import load_dataset
+    from nasbench_rl.training.games.make import games_class
 
     for suite in dict.fromkeys(task.environment.suite for task in tasks if isinstance(task, GameTask)):
         games_class(suite)

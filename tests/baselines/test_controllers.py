@@ -14,11 +14,11 @@ safetensors_torch = pytest.importorskip("safetensors.torch")
 
 from support.toy_task import BEST, ToyBenchmark, searched, share_of_best
 
+from nasbench_rl.benchmark.method import Method
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.method import Method
 from nasbench_rl.spaces import KERNEL_SPACES, SearchSpace
-from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, nsc_space
-from nasbench_rl.spaces.nsc_definition import NscDefinition, builtin_definition
+from nasbench_rl.spaces.nsc.definition import NscDefinition, builtin_definition
+from nasbench_rl.spaces.nsc.space import NscChain, NscMultiBranch, nsc_space
 from nasbench_rl_baselines._actor_critic import ActorCritic, TfRmsprop
 from nasbench_rl_baselines._choices import Choices, Tokens, choices_of
 from nasbench_rl_baselines._controller import Controller

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from support.tables import DEEP, TWO_BY_SEED, made_mixture, write_made_darts, write_made_table
 
-from nasbench_rl import BudgetExhausted, cli, load, shards, table_io
+from nasbench_rl import BudgetExhausted, load
+from nasbench_rl._utils import cli
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.errors import InvalidValueError, MissingCellError
-from nasbench_rl.task import ImageTask, get_task, task_ids
+from nasbench_rl.tables import shards, table_io
+from nasbench_rl.task.base import ImageTask, get_task, task_ids
 from nasbench_rl_baselines.darts import Darts
 
 WHOLE = 1_000_000

@@ -10,7 +10,7 @@ import pytest
 from support.tables import TWO_BY_SEED
 
 from nasbench_rl import get_method, load
-from nasbench_rl.records import PathUpdate
+from nasbench_rl.tables.results import PathUpdate
 
 torch = pytest.importorskip("torch")
 

@@ -10,8 +10,8 @@ import pytest
 from support.tables import TWO_BY_SEED, write_made_accuracies, write_made_latencies, write_made_table
 
 from nasbench_rl import Benchmark, get_method, load
+from nasbench_rl.benchmark.run import Run
 from nasbench_rl.errors import BudgetExhausted, MissingCellError
-from nasbench_rl.run import Run
 from nasbench_rl_baselines._resources import APPROXIMATION, Resources
 from nasbench_rl_baselines.mnas import Mnas
 from nasbench_rl_baselines.monas import Monas

@@ -19,11 +19,11 @@ from support.images import TASK, made_folder, made_rows
 from support.toy_task import ToyBenchmark, searched
 
 from nasbench_rl import Run, get_method, load
-from nasbench_rl.benchmark import Benchmark
+from nasbench_rl.benchmark.base import Benchmark
+from nasbench_rl.benchmark.method import Method
+from nasbench_rl.benchmark.surrogate_model.ensemble import Surrogate
+from nasbench_rl.benchmark.surrogate_model.info import SurrogateOptions
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.method import Method
-from nasbench_rl.surrogate import Surrogate
-from nasbench_rl.surrogate_info import SurrogateOptions
 from nasbench_rl.testing.watch import OLDER_PROCESSOR
 from nasbench_rl_baselines._actor_critic import _Worker
 from nasbench_rl_baselines.a2c import A2c

@@ -11,7 +11,7 @@ from support.tables import TWO_BY_SEED
 from support.toy_task import ToyBenchmark, searched
 
 from nasbench_rl import get_method, load
-from nasbench_rl.method import Method
+from nasbench_rl.benchmark.method import Method
 
 sklearn = pytest.importorskip("sklearn")
 

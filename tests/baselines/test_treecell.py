@@ -11,11 +11,11 @@ from support.tables import TWO_BY_SEED, write_made_accuracies
 torch = pytest.importorskip("torch")
 
 from nasbench_rl import BudgetExhausted, Run, load
+from nasbench_rl.benchmark.method import Method
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.method import Method
-from nasbench_rl.recipes_nsc import ClassifierRecipe
-from nasbench_rl.spaces.nsc_morphism import find_morphism
-from nasbench_rl.task import ImageTask, get_task
+from nasbench_rl.spaces.nsc.morphism import find_morphism
+from nasbench_rl.task.base import ImageTask, get_task
+from nasbench_rl.task.images import ClassifierRecipe
 from nasbench_rl.testing import MethodContract
 from nasbench_rl.training.net2net import grow_layers
 from nasbench_rl.training.nsc_network import NscNetwork

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.killed_builds import TASK, Victim, cells_in_work, scores, start_build
 
-from nasbench_rl import shards, table_io
-from nasbench_rl.manifest import read_manifest
+from nasbench_rl.tables import shards, table_io
+from nasbench_rl.tables.manifest import read_manifest
 
 ARCHS = ("k1-k1", "k1-k2", "k2-k1")
 JOBS = 2

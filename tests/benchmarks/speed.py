@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nasbench_rl import load
-from nasbench_rl.benchmark import Benchmark
-from nasbench_rl.provenance import code_version, machine
+from nasbench_rl._utils.provenance import code_version, machine
+from nasbench_rl.benchmark.base import Benchmark
 
 TASK = "minatar-ss1/breakout@lite"
 

@@ -28,9 +28,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.runs import made_runs, write_runs
 from support.tables import SINGLE_SEED, TWO_BY_SEED, write_made_table
 
-from nasbench_rl import cli, compare
-from nasbench_rl import data as data_command
+from nasbench_rl._utils import cli
 from nasbench_rl.build.command import main as build
+from nasbench_rl.compare import command as compare
+from nasbench_rl.data import command as data_command
 from nasbench_rl.findings.__main__ import main as findings
 from nasbench_rl.leaderboard.command import main as leaderboard
 

@@ -25,14 +25,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.tables import made_rows, write_made_supernets, write_made_table
 
-from nasbench_rl import shards, table_io
 from nasbench_rl.errors import NasbenchError
-from nasbench_rl.locate import MANIFEST, find_tables
-from nasbench_rl.manifest import read_checked, read_manifest
-from nasbench_rl.merge import merge
-from nasbench_rl.parquet import read_parquet
-from nasbench_rl.schemas import SCHEMAS
-from nasbench_rl.task import get_task, task_ids
+from nasbench_rl.tables import shards, table_io
+from nasbench_rl.tables.locate import MANIFEST, find_tables
+from nasbench_rl.tables.manifest import read_checked, read_manifest
+from nasbench_rl.tables.merge import merge
+from nasbench_rl.tables.parquet import read_parquet
+from nasbench_rl.tables.schemas import SCHEMAS
+from nasbench_rl.task.base import get_task, task_ids
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 ARCHS = ("k1-k1", "k3-k2", "k5-k5")

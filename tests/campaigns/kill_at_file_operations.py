@@ -30,12 +30,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import pandas as pd
 from support.tables import made_rows
 
-from nasbench_rl import shards, table_io
-from nasbench_rl.manifest import read_checked, read_manifest, write_listed
-from nasbench_rl.merge import merge
-from nasbench_rl.parquet import read_parquet
-from nasbench_rl.schemas import SCHEMAS
-from nasbench_rl.task import Task, get_task
+from nasbench_rl.tables import shards, table_io
+from nasbench_rl.tables.manifest import read_checked, read_manifest, write_listed
+from nasbench_rl.tables.merge import merge
+from nasbench_rl.tables.parquet import read_parquet
+from nasbench_rl.tables.schemas import SCHEMAS
+from nasbench_rl.task.base import Task, get_task
 
 TASKS = [get_task(f"minatar-ss1/{game}@smoke") for game in ("breakout", "freeway")]
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir")

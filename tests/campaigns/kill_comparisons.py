@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.killed_comparisons import alive, leftovers, parts, runs_of, start, wait_until, workers_of
 from support.tables import TWO_BY_SEED, write_made_table
 
-from nasbench_rl.pool import CHUNK
+from nasbench_rl.compare.pool import CHUNK
 
 VICTIMS = ("command", "group", "worker", "unread worker")
 FAULTS = ("lost", "wrong", "hangs", "leftovers", "processes left behind", "failed")

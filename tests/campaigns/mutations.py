@@ -164,9 +164,9 @@ MUTATIONS = (
              "keep = self.method.baseline_momentum\n        "
              "self.baseline = keep * self.baseline + (1 - keep) * float(rewards.mean())\n        "
              "advantages = rewards - self.baseline", ENAS, "advantages"),
-    Mutation("tabular enas hears proxies before the fit has reached them", "nasbench_rl/weight_sharing.py",
+    Mutation("tabular enas hears proxies before the fit has reached them", "nasbench_rl/benchmark/weight_sharing.py",
              "if on_update is not None and count:", "if on_update is not None:", SHARING, "no_proxy"),
-    Mutation("tabular enas hears the next proxy, not the last", "nasbench_rl/weight_sharing.py",
+    Mutation("tabular enas hears the next proxy, not the last", "nasbench_rl/benchmark/weight_sharing.py",
              "scores[count - 1][arch]", "scores[min(count, len(scores) - 1)][arch]", SHARING, "stage"),
 )  # fmt: skip
 

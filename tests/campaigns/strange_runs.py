@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.runs import made_runs, write_runs
 from support.tables import TWO_BY_SEED, write_made_table
 
-from nasbench_rl import cli
-from nasbench_rl.experiment import COLUMNS
+from nasbench_rl._utils import cli
+from nasbench_rl.compare.experiment import COLUMNS
 from nasbench_rl.leaderboard.command import main as leaderboard
 
 Case = tuple[str, bytes, bool]

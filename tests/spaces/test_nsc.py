@@ -15,10 +15,10 @@ from nasbench_rl.errors import (
     NotEnumerableError,
     UnknownNameError,
 )
-from nasbench_rl.spaces import nsc_graph
-from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, load_space, nsc_space
-from nasbench_rl.spaces.nsc_cost import conv_filters
-from nasbench_rl.spaces.nsc_definition import NscDefinition, builtin_definition
+from nasbench_rl.spaces.nsc import isomorphism
+from nasbench_rl.spaces.nsc.definition import NscDefinition, builtin_definition
+from nasbench_rl.spaces.nsc.size import conv_filters
+from nasbench_rl.spaces.nsc.space import NscChain, NscMultiBranch, load_space, nsc_space
 
 Rows = tuple[tuple[int, ...], ...]
 CHAIN, BRANCH = NscChain(), NscMultiBranch()
@@ -552,7 +552,7 @@ def test_spaces_pickle() -> None:
 
 
 def test_leaves_are_the_layers_nobody_uses() -> None:
-    assert nsc_graph.leaves(BRANCH.parse("conv1 | conv3@0 | maxpool2@0").choices, BRANCH.definition) == (1, 2, 3)
+    assert isomorphism.leaves(BRANCH.parse("conv1 | conv3@0 | maxpool2@0").choices, BRANCH.definition) == (1, 2, 3)
 
 
 @pytest.mark.parametrize("text", ["conv{}", "conv3@{}", "conv3 conv3 add({},2)", "[[{} 1 3 0 0]]"])

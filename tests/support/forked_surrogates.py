@@ -56,8 +56,8 @@ def refit(tables: str, bench: Any) -> Iterator[float]:
     """A child fits, saves and pickles another surrogate of its own."""
     import pickle
 
-    from nasbench_rl.surrogate import Surrogate
-    from nasbench_rl.task import get_task
+    from nasbench_rl.benchmark.surrogate_model.ensemble import Surrogate
+    from nasbench_rl.task.base import get_task
     from support.images import QUICK, made_rows
 
     child = os.fork()

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from nasbench_rl import unfinished
-from nasbench_rl.parquet import read_frame
+from nasbench_rl.compare import unfinished
+from nasbench_rl.tables.parquet import read_frame
 
 HAS_PROC = Path("/proc/self/task").is_dir()
 CIRCUMSTANCES = ["search_seconds"]

@@ -8,8 +8,8 @@ import random
 import numpy as np
 
 from nasbench_rl import BudgetExhausted, NasbenchError, Run, load
+from nasbench_rl.benchmark.method import Method
 from nasbench_rl.errors import InvalidValueError, MissingCellError
-from nasbench_rl.method import Method
 from nasbench_rl.spaces import Architecture
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from nasbench_rl import load
-from nasbench_rl.experiment import Search, run_search
-from nasbench_rl.parquet import write_frame
+from nasbench_rl.compare.experiment import Search, run_search
+from nasbench_rl.tables.parquet import write_frame
 
 METHODS = ("random_search", "local_search", "random_search:samples=3")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from nasbench_rl import BudgetExhausted, Evaluation, Run
-from nasbench_rl.benchmark import Benchmark
-from nasbench_rl.method import Method
-from nasbench_rl.records import Cost, Split
+from nasbench_rl.benchmark.base import Benchmark
+from nasbench_rl.benchmark.method import Method
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.task import Task, get_task
+from nasbench_rl.tables.results import Cost, Split
+from nasbench_rl.task.base import Task, get_task
 
 BEST = (2, 4)
 

@@ -12,14 +12,14 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
+from nasbench_rl.data.images import ImageData, make_dataset
+from nasbench_rl.data.substitute_datasets import digits as collect_digits
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError
-from nasbench_rl.recipes_nsc import ClassifierRecipe, nsc_recipes
-from nasbench_rl.spaces.nsc import NscChain, NscMultiBranch, NscSpace
+from nasbench_rl.spaces.nsc.space import NscChain, NscMultiBranch, NscSpace
+from nasbench_rl.task.images import ClassifierRecipe, nsc_recipes
 from nasbench_rl.training import classifier
 from nasbench_rl.training.classifier import EpochPoint, Generators, train, train_vgg
-from nasbench_rl.training.images import ImageData, make_dataset
 from nasbench_rl.training.nsc_network import NscNetwork, VggTwoBlocks, fit, merge
-from nasbench_rl.training.substitute_datasets import digits as collect_digits
 
 CHAIN, BRANCH = NscChain(), NscMultiBranch()
 SHORT = ClassifierRecipe("short", epochs=2, dense=32, train_images=300, held_out_images=100)
@@ -156,10 +156,10 @@ def test_another_process_gives_the_same_curve(digits: ImageData, tmp_path) -> No
     script = f"""
 import numpy as np, torch
 torch.set_num_threads(1)
-from nasbench_rl.recipes_nsc import ClassifierRecipe
-from nasbench_rl.spaces.nsc import NscMultiBranch
+from nasbench_rl.task.images import ClassifierRecipe
+from nasbench_rl.spaces.nsc.space import NscMultiBranch
 from nasbench_rl.training.classifier import train
-from nasbench_rl.training.images import SPLITS, make_dataset
+from nasbench_rl.data.images import SPLITS, make_dataset
 with np.load({str(tmp_path / "d.npz")!r}) as f:
     parts = [{{s: f[kind + "_" + s] for s in SPLITS}} for kind in ("images", "labels")]
 torch.rand(7)

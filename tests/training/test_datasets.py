@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nasbench_rl.data import image_folders, images, substitute_datasets
+from nasbench_rl.data import prepare as preparation
+from nasbench_rl.data.images import SPLITS, dataset_path, make_dataset
+from nasbench_rl.data.load import load_dataset
+from nasbench_rl.data.package_sources import PACKAGES, sha256
+from nasbench_rl.data.prepare import PAPER_SHARES, STAND_IN_SHARES, split_by_group
+from nasbench_rl.data.prepare import prepare as preparation
 from nasbench_rl.errors import DatasetError, InvalidValueError, MissingExtraError, UnknownNameError
-from nasbench_rl.recipes_nsc import DATASETS, PAPER_DATASETS, get_dataset_info
-from nasbench_rl.training import image_folders, images, preparation, substitute_datasets
-from nasbench_rl.training.images import SPLITS, dataset_path, make_dataset
-from nasbench_rl.training.load_dataset import load_dataset
-from nasbench_rl.training.package_sources import PACKAGES, sha256
-from nasbench_rl.training.preparation import PAPER_SHARES, STAND_IN_SHARES, prepare, split_by_group
+from nasbench_rl.task.images import DATASETS, PAPER_DATASETS, get_dataset_info
 
 Image = pytest.importorskip("PIL.Image")
 WritePackage = Callable[[Path, dict[str, bytes]], Path]

@@ -11,12 +11,12 @@ from ale_py import Action
 from ale_py.vector_env import AtariVectorEnv
 
 from nasbench_rl.errors import MissingExtraError, UnknownNameError
-from nasbench_rl.task import Environment, get_task
-from nasbench_rl.training import make_games as games_module
-from nasbench_rl.training.atari import AtariGames, to_blocks
-from nasbench_rl.training.games import Step
-from nasbench_rl.training.make_games import make_games
-from nasbench_rl.training.minatar import MinAtarGames
+from nasbench_rl.task.base import Environment, get_task
+from nasbench_rl.training.games import make as games_module
+from nasbench_rl.training.games.atari import AtariGames, to_blocks
+from nasbench_rl.training.games.base import Step
+from nasbench_rl.training.games.make import make_games
+from nasbench_rl.training.games.minatar import MinAtarGames
 
 ATARI = get_task("atari-ss1/breakout@lite")
 FREEWAY = get_task("atari-ss1/freeway@lite")
@@ -310,7 +310,7 @@ def test_minatar_leaves_the_global_random_state_alone() -> None:
 def test_a_missing_emulator_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    for module in ("nasbench_rl.training.minatar", "minatar"):
+    for module in ("nasbench_rl.training.games.minatar", "minatar"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "minatar", None)
     with pytest.raises(MissingExtraError, match=r"'minatar'.*nasbench-rl\[live\]"):

@@ -7,11 +7,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nasbench_rl.errors import InvalidArchitectureError
-from nasbench_rl.recipes_nsc import ClassifierRecipe
 from nasbench_rl.spaces import KERNEL_SPACES, KernelSpace
-from nasbench_rl.spaces.nsc import nsc_space
-from nasbench_rl.spaces.nsc_cost import Shape
-from nasbench_rl.spaces.nsc_morphism import find_morphism
+from nasbench_rl.spaces.nsc.morphism import find_morphism
+from nasbench_rl.spaces.nsc.size import Shape
+from nasbench_rl.spaces.nsc.space import nsc_space
+from nasbench_rl.task.images import ClassifierRecipe
 from nasbench_rl.training.net2net import grow_kernels, grow_layers, take_over
 from nasbench_rl.training.networks import Agent, fit_to
 from nasbench_rl.training.nsc_network import NscNetwork

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from nasbench_rl.data.package_sources import PACKAGES, Package, fetch, members, obtain, sha256, verify
 from nasbench_rl.errors import DatasetError
-from nasbench_rl.training.package_sources import PACKAGES, Package, fetch, members, obtain, sha256, verify
 
 WritePackage = Callable[[Path, dict[str, bytes]], Path]
 SUFFIXES = (".deb", ".tgz", ".whl")

@@ -15,13 +15,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from nasbench_rl.parquet import read_parquet
-from nasbench_rl.recipes import PPORecipe
-from nasbench_rl.schemas import SCHEMAS
-from nasbench_rl.task import Task, get_task
+from nasbench_rl.tables.parquet import read_parquet
+from nasbench_rl.tables.schemas import SCHEMAS
+from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task.recipes import PPORecipe
 from nasbench_rl.training import darts, ppo, supernet
-from nasbench_rl.training.atari import to_blocks
-from nasbench_rl.training.games import Step
+from nasbench_rl.training.games.atari import to_blocks
+from nasbench_rl.training.games.base import Step
 from nasbench_rl.training.networks import Agent, mirrored
 from nasbench_rl.training.ppo import Curve, Rollout, advantages, collect, cosine, evaluate, train, update
 from nasbench_rl.training.train_cell import train_cell

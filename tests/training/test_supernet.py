@@ -14,15 +14,15 @@ import pytest
 import torch
 from support.networks import ALL_SPACES, agent_of_path, fingerprint_elsewhere, observations, tiny
 
-from nasbench_rl import shards, table_io
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, RecipeMismatchError
-from nasbench_rl.manifest import read_manifest
-from nasbench_rl.records import PathUpdate
-from nasbench_rl.task import Task, get_task
-from nasbench_rl.task_tables import SideTable
+from nasbench_rl.tables import shards, table_io
+from nasbench_rl.tables.manifest import read_manifest
+from nasbench_rl.tables.results import PathUpdate
+from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task.side_tables import SideTable
 from nasbench_rl.training import ppo, supernet
-from nasbench_rl.training.games import Games
-from nasbench_rl.training.make_games import make_games
+from nasbench_rl.training.games.base import Games
+from nasbench_rl.training.games.make import make_games
 from nasbench_rl.training.supernet import Supernet, fit_supernet, measure_proxies
 from nasbench_rl.training.train_cell import train_supernet
 

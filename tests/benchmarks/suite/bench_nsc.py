@@ -27,7 +27,7 @@ class Steps:
             from nasbench_rl.envs.nsc_vector_env import NscVectorEnv
         except ImportError as error:
             raise NotImplementedError(f"needs the extra 'live': {error}") from error
-        from nasbench_rl.spaces.nsc import nsc_space
+        from nasbench_rl.spaces.nsc.space import nsc_space
 
         space = nsc_space(name)
         self.env = NscVectorEnv(

@@ -81,7 +81,7 @@ class Search:
     timeout = 300
 
     def time_random_search_of_1000_runs(self) -> None:
-        from nasbench_rl.experiment import Search as One
-        from nasbench_rl.experiment import run_search
+        from nasbench_rl.compare.experiment import Search as One
+        from nasbench_rl.compare.experiment import run_search
 
         run_search(One(TASK, "random_search", 10_000_000), range(1000))

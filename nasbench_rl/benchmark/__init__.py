@@ -1,0 +1,1 @@
+"""Answer queries and run searches on a task: what a method talks to."""

@@ -1,0 +1,1 @@
+"""Predict the scores of networks that no table has."""

@@ -1,0 +1,1 @@
+"""Run many searches by many methods: ``python -m nasbench_rl.compare``."""

@@ -1,0 +1,1 @@
+"""Fetch and prepare image data sets: ``python -m nasbench_rl.data``."""

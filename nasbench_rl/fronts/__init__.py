@@ -1,1 +1,0 @@
-"""Score against cost: fronts and hypervolume of runs, their figures and tables."""

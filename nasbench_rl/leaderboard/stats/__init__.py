@@ -1,0 +1,1 @@
+"""Statistics of searches: intervals, ranks, agreement."""

@@ -1,0 +1,1 @@
+"""The experiments of the meta-RL paper: ``compare --preset meta-rl-paper``."""

@@ -1,0 +1,1 @@
+"""The comparison of the RL-agents paper: ``compare --preset rl-agents-paper``."""

@@ -1,1 +1,0 @@
-"""The papers' own experiments, replayed: ``python -m nasbench_rl.compare --preset NAME``."""

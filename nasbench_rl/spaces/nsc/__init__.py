@@ -1,0 +1,1 @@
+"""The Network Structure Code (NSC): networks of layers that name their predecessors."""

@@ -1,0 +1,1 @@
+"""Store scores as Parquet tables, find them and read them: what is stored."""
