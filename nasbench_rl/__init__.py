@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from nasbench_rl.benchmark.run import Run as Run
     from nasbench_rl.errors import BudgetExhausted as BudgetExhausted
     from nasbench_rl.errors import NasbenchError as NasbenchError
+    from nasbench_rl.tables.results import RESOURCES as RESOURCES
     from nasbench_rl.tables.results import Evaluation as Evaluation
+    from nasbench_rl.tables.results import PathUpdate as PathUpdate
+    from nasbench_rl.tables.results import Resource as Resource
 
 # Loaded when first asked for (PEP 562): NumPy alone takes five times as long as the package's own files.
 _HOMES = {
@@ -28,6 +31,9 @@ _HOMES = {
     "BudgetExhausted": "errors",
     "Evaluation": "tables.results",
     "NasbenchError": "errors",
+    "PathUpdate": "tables.results",
+    "RESOURCES": "tables.results",
+    "Resource": "tables.results",
     "Run": "benchmark.run",
     "get_method": "benchmark.method",
     "load": "benchmark.load",

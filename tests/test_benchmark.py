@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from support.tables import SINGLE_SEED, TWO_BY_SEED, made_return, made_rows, write_made_table
 
-from nasbench_rl import query, tasks
+from nasbench_rl import load, query, tasks
 from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.errors import (
     InvalidArchitectureError,

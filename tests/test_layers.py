@@ -25,7 +25,8 @@ HEAVY = (
 
 
 def test_import_contracts_hold() -> None:
-    code = f"from importlinter.cli import lint_imports; raise SystemExit(lint_imports({str(ROOT / 'pyproject.toml')!r}, no_cache=True))"
+    pyproject = str(ROOT / "pyproject.toml")
+    code = f"from importlinter.cli import lint_imports as lint; raise SystemExit(lint({pyproject!r}, no_cache=True))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from statistics import median
 
-from nasbench_rl import Run
+from nasbench_rl import RESOURCES, Resource, Run
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, MissingCellError, unknown
 from nasbench_rl.spaces import Architecture, size_of
-from nasbench_rl.tables.results import RESOURCES, Resource
 
 _ENUMERABLE, _DRAWS = 1000, 200
 APPROXIMATION = "a network whose latency was not measured counts as slower than any"

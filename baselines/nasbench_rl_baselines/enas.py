@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasbench_rl import Run
+from nasbench_rl import PathUpdate, Run
 from nasbench_rl.spaces import Architecture, KernelSpace
-from nasbench_rl.tables.results import PathUpdate
 from nasbench_rl_baselines._choices import Tokens, choices_of
 from nasbench_rl_baselines._controller import Controller
 from nasbench_rl_baselines._searching import RewardScale, check_positive

@@ -100,7 +100,7 @@ def main(arguments: Sequence[str]) -> int:
         "and write them as Parquet. They stay apart from this project's tables: they are other trainings.",
         [
             "python -m nasbench_rl.data.nasgym workspace/db_experiments.csv --out experiments.parquet",
-            "python -m nasbench_rl.data.nasgym db_experiments.csv --space resources/nasenv.yml --out experiments.parquet",
+            "python -m nasbench_rl.data.nasgym db_experiments.csv --space nasenv.yml --out experiments.parquet",
         ],
     )
     parser.add_argument("file", type=cli.path, metavar="CSV", help="nasgym's db_experiments.csv")

@@ -18,8 +18,7 @@ from nasbench_rl.data import prepare as preparation
 from nasbench_rl.data.images import SPLITS, dataset_path, make_dataset
 from nasbench_rl.data.load import load_dataset
 from nasbench_rl.data.package_sources import PACKAGES, sha256
-from nasbench_rl.data.prepare import PAPER_SHARES, STAND_IN_SHARES, split_by_group
-from nasbench_rl.data.prepare import prepare as preparation
+from nasbench_rl.data.prepare import PAPER_SHARES, STAND_IN_SHARES, prepare, split_by_group
 from nasbench_rl.errors import DatasetError, InvalidValueError, MissingExtraError, UnknownNameError
 from nasbench_rl.task.images import DATASETS, PAPER_DATASETS, get_dataset_info
 

@@ -1,7 +1,8 @@
 """Statistics of rankings: average ranks, tests, Holm's correction, Kendall's τ, a table's noise ceiling.
 
 Pure functions on arrays. SciPy is imported by the functions that need it and not by this module. Every random draw
-comes from the generator that is passed in. Regrets, intervals and profiles are in ``nasbench_rl.leaderboard.stats.bootstrap``.
+comes from the generator that is passed in. Regrets and intervals are in
+``nasbench_rl.leaderboard.stats.bootstrap``.
 """
 
 from __future__ import annotations
