@@ -10,8 +10,8 @@ from support import methods as made
 from support.tables import write_made_darts, write_made_supernets, write_made_table
 
 from nasbench_rl import Run, get_method, load
-from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.benchmark.method import Method, method_names
+from nasbench_rl.benchmark.tabular import TabularBenchmark
 from nasbench_rl.errors import NasbenchError, TestDataError
 from nasbench_rl.task.base import get_task, task_ids
 from nasbench_rl.testing import MethodContract, watch
@@ -208,7 +208,7 @@ def contract_of(method: Method, tables: Path) -> MethodContract:
 
 
 def test_a_watched_run_bounds_free_evaluations(every_space: Path) -> None:
-    bench = Benchmark(get_task("minatar-ss1/breakout@lite"), every_space)
+    bench = TabularBenchmark(get_task("minatar-ss1/breakout@lite"), every_space)
     run = WatchedRun(bench, 100 * bench.task.max_fidelity, 0)
     for _ in range(2 + FREE_VISITS * len(run.space)):
         run.evaluate((1, 1))

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from nasbench_rl._utils import provenance
 from nasbench_rl.errors import DatasetError
 from nasbench_rl.spaces.base import Architecture, ArchLike
@@ -21,20 +23,27 @@ Progress = Callable[[int], None] | None
 
 
 def train_cell(
-    task: Task, arch: ArchLike, seed: int, folder: Path, device: str = "cpu", progress: Progress = None
-) -> Path:
-    """Train ``arch`` with train seed ``seed`` and write the cell's shard under ``folder``; returns its path."""
+    task: Task, arch: ArchLike, seed: int, folder: Path, device: str = "cpu", progress: Progress = None,
+    images: Sequence[str] | None = None,
+) -> pa.Table:  # fmt: skip
+    """Train ``arch`` with train seed ``seed``, write the cell's shard under ``folder``, and return its rows.
+
+    ``images``: digests of the images that the table's rows were trained on; None reads them.
+    """
     from nasbench_rl.training import process
 
     architecture = task.space.parse(arch)
     if isinstance(task, ImageTask):  # before a training whose rows the table would refuse
-        check_images(task, folder, table_io.read_table(folder, task)["data"].unique().to_pylist())
+        known = table_io.read_table(folder, task)["data"].unique().to_pylist() if images is None else images
+        check_images(task, folder, known)
     common = {**_origin(device), **_size(task, architecture), "seed": seed}
     try:
         rows = [{**common, **point} for point in train_rows(task, architecture, seed, device, progress)]
     finally:
         process.trim_memory()
-    return shards.write_shard(folder, task, cell_name(architecture.name, seed), table_io.encode_rows(task, rows))
+    table = table_io.encode_rows(task, rows)
+    shards.write_shard(folder, task, cell_name(architecture.name, seed), table)
+    return table
 
 
 def check_images(task: ImageTask, folder: Path, known: Sequence[str]) -> None:

@@ -148,7 +148,7 @@ class Greedy:
 
 
 def gives_itself_money(run: Run) -> None:
-    run.spent = 0
+    run._budget.spent = 0
     run.budget *= 2
 
 

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from nasbench_rl.tables import shards
 from nasbench_rl.tables.parquet import read_parquet
 from nasbench_rl.tables.schemas import SCHEMAS
 from nasbench_rl.task.base import Task, get_task
@@ -504,8 +505,9 @@ def test_atari_trains_through_the_same_code() -> None:
 
 
 def test_a_cell_s_rows_hold_the_training(tmp_path: Any) -> None:
-    path = train_cell(TINY, "k1-k2", 3, tmp_path)
-    table = read_parquet(path, SCHEMAS["rl"])
+    table = train_cell(TINY, "k1-k2", 3, tmp_path)
+    (path,) = shards.shard_folder(tmp_path, TINY).glob("*.parquet")
+    assert read_parquet(path, SCHEMAS["rl"]).equals(table)
     rows, trained = table.to_pylist(), train(TINY, "k1-k2", 3)
     assert [row["fidelity"] for row in rows] == list(TINY.fidelities)
     for row, point in zip(rows, trained.curve, strict=True):
