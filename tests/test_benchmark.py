@@ -25,7 +25,7 @@ from nasbench_rl.errors import (
 )
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.score_table import ScoreTable
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.tables import shards, table_io
 from nasbench_rl.tables.locate import MANIFEST
 from nasbench_rl.tables.manifest import read_manifest
-from nasbench_rl.task.base import task_ids
+from nasbench_rl.task import task_ids
 from nasbench_rl.training import workers
 from nasbench_rl.training.cell import Cell
 from nasbench_rl.training.process import check_device

@@ -13,7 +13,7 @@ from nasbench_rl.build import estimate
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.tables import table_io
-from nasbench_rl.task.base import ImageTask, Task, get_task
+from nasbench_rl.task import ImageTask, Task, get_task
 from nasbench_rl.training import train_cell
 from nasbench_rl.training.cell import Cell
 

@@ -44,7 +44,7 @@ from nasbench_rl.leaderboard.summary import random_search_chances
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.manifest import read_manifest, register
 from nasbench_rl.tables.parquet import write_frame
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 from nasbench_rl.task.splits import SPLITS
 
 IMAGES = "nsc-chain/fashion-mnist@lite"

@@ -14,7 +14,7 @@ from support.forked_surrogates import TASK, WAYS
 from support.images import QUICK, made_folder, made_rows
 
 from nasbench_rl.benchmark.surrogate_model.ensemble import Surrogate
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 pytest.importorskip("lightgbm")
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

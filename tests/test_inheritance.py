@@ -11,7 +11,7 @@ from support.tables import TWO_BY_SEED
 from nasbench_rl import BudgetExhausted, load
 from nasbench_rl.benchmark.live import LiveBenchmark
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.task.base import GameTask, ImageTask, get_task
+from nasbench_rl.task import GameTask, ImageTask, get_task
 
 WHOLE, QUARTER = 1_000_000, 250_000
 

@@ -23,7 +23,7 @@ from nasbench_rl.tables import manifest, table_io
 from nasbench_rl.tables.locate import MANIFEST
 from nasbench_rl.tables.manifest import read_manifest
 from nasbench_rl.tables.merge import find_cells
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 NSC = "nsc-chain/digits@lite"
 

@@ -26,7 +26,7 @@ from nasbench_rl.leaderboard.command import main as leaderboard_main
 from nasbench_rl.leaderboard.ranking import ALL, COLUMNS
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.parquet import write_frame
-from nasbench_rl.task.base import Task
+from nasbench_rl.task import Task
 
 SUFFIXES = ("md", "csv", "tex", "html")
 

@@ -16,7 +16,7 @@ from nasbench_rl.benchmark.live import LiveBenchmark
 from nasbench_rl.benchmark.run import Run
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.tables import manifest, parquet, table_io
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 from nasbench_rl.training import workers
 
 pytest.importorskip("torch")

@@ -25,7 +25,7 @@ from nasbench_rl.tables.locate import MANIFEST
 from nasbench_rl.tables.manifest import FOLD_LOCK
 from nasbench_rl.tables.merge import Merged, merge
 from nasbench_rl.tables.parquet import open_parquet
-from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 OTHER = get_task("atari-ss1/freeway@lite")

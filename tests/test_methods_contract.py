@@ -13,7 +13,7 @@ from nasbench_rl import Run, get_method, load
 from nasbench_rl.benchmark.method import Method, method_names
 from nasbench_rl.benchmark.tabular import TabularBenchmark
 from nasbench_rl.errors import NasbenchError, TestDataError
-from nasbench_rl.task.base import get_task, task_ids
+from nasbench_rl.task import get_task, task_ids
 from nasbench_rl.testing import MethodContract, watch
 from nasbench_rl.testing.watch import FREE_VISITS, WatchedRun
 

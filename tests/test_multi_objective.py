@@ -44,7 +44,7 @@ from nasbench_rl.leaderboard.pareto_page import (
     shown_fronts,
 )
 from nasbench_rl.tables.parquet import read_frame
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 WHOLE = 1_000_000
 METHODS = ["random_search", "local_search", "mnas", "rena:objective=latency"]

@@ -30,7 +30,7 @@ from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.kernel_choice import KERNEL_SPACES
 from nasbench_rl.spaces.nsc.space import NscChain, NscMultiBranch, NscSpace, load_space
 from nasbench_rl.tables.results import Cost, Evaluation
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 CHAIN, BRANCH = NscChain(), NscMultiBranch()
 CONV1, CONV3, CONV5, MAX2, MAX3, AVG2, AVG3, TERMINAL, ADD, CONCAT, P1_UP, P1_DOWN, P2_UP, P2_DOWN = range(14)

@@ -38,7 +38,7 @@ from nasbench_rl.papers.meta_rl.trials import (
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.manifest import FOLD_LOCK, register
 from nasbench_rl.tables.parquet import read_frame
-from nasbench_rl.task.base import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 from nasbench_rl.task.images import STAND_IN_INTENSE
 
 SMALL = preset.Protocol((400, 300, 300), (300, 250, 300), 200, 400)

@@ -21,7 +21,7 @@ from nasbench_rl.papers.rl_agents.experiment import RANDOM_REPEATS
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.manifest import register
 from nasbench_rl.tables.parquet import read_frame
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 
 def add_published(tables: Path) -> None:

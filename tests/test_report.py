@@ -28,7 +28,7 @@ from nasbench_rl.leaderboard.summary import EXACT, final_rows
 from nasbench_rl.leaderboard.table_stats import agreement, table_facts
 from nasbench_rl.leaderboard.verdict import compare_methods, difference, verdict
 from nasbench_rl.tables import table_io
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 BOUNDS = ["regret_mean", "regret_iqm", "regret_low", "regret_high"]
 

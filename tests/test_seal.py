@@ -20,7 +20,7 @@ from nasbench_rl.tables.manifest import read_manifest
 from nasbench_rl.tables.merge import merge
 from nasbench_rl.tables.parquet import read_parquet
 from nasbench_rl.tables.schemas import SCHEMAS
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 SCHEMA = SCHEMAS["rl"]

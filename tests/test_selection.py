@@ -15,7 +15,7 @@ from nasbench_rl.build.todo import missing_cells
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.tables import table_io
-from nasbench_rl.task.base import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 
 TASK = get_task("nsc-chain/digits@lite")
 assert isinstance(TASK, ImageTask)

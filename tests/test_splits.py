@@ -39,7 +39,7 @@ from nasbench_rl.tables.locate import MANIFEST
 from nasbench_rl.tables.manifest import present_sha256
 from nasbench_rl.tables.results import Evaluation, Split
 from nasbench_rl.tables.score_table import ScoreTable
-from nasbench_rl.task.base import GameTask, Task, get_task
+from nasbench_rl.task import GameTask, Task, get_task
 from nasbench_rl.task.splits import SPLITS
 from nasbench_rl.training import workers
 

@@ -44,7 +44,7 @@ from nasbench_rl.tables.manifest import (
 )
 from nasbench_rl.tables.parquet import read_frame, read_parquet
 from nasbench_rl.tables.schemas import SCHEMAS
-from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 OTHER = get_task("minatar-ss1/freeway@smoke")

@@ -29,7 +29,7 @@ from nasbench_rl.errors import (
 )
 from nasbench_rl.tables.manifest import read_manifest, register
 from nasbench_rl.tables.schemas import KEY
-from nasbench_rl.task.base import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 
 VANISHES = "maxpool3 maxpool3"
 DEEPER = ["conv3 conv1 conv1 maxpool2", "maxpool2 conv1 conv3 conv1", "conv1 conv5 conv1 conv1"]

@@ -21,7 +21,7 @@ from nasbench_rl.compare.command import main as compare_main
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, TableError, UnknownNameError
 from nasbench_rl.leaderboard.summary import Tables
 from nasbench_rl.tables.parquet import read_frame
-from nasbench_rl.task.base import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 
 ID = "nsc-chain/digits@lite"
 KNOWN, NEW, INVALID = "conv3 maxpool2", "conv1 conv3 conv1 conv1", "conv5 conv3 conv5"

@@ -26,7 +26,7 @@ from nasbench_rl.build.surrogate_quality import (
 from nasbench_rl.errors import InvalidValueError, NasbenchError, UnknownNameError
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.manifest import read_manifest
-from nasbench_rl.task.base import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 
 
 def held_out(rows: pd.DataFrame, grouping: str = "layers") -> HeldOut:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nasbench_rl.errors import InvalidArchitectureError, UnknownNameError
-from nasbench_rl.task.base import Environment, GameTask, ImageTask, get_task, task_ids
+from nasbench_rl.task import Environment, GameTask, ImageTask, get_task, task_ids
 from nasbench_rl.task.recipes import FIDELITIES, PPORecipe
 from nasbench_rl.training.games.make import games_class
 

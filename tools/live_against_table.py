@@ -37,7 +37,7 @@ from nasbench_rl.leaderboard.stats.bootstrap import bootstrap_interval, interqua
 from nasbench_rl.leaderboard.summary import distinct, final_rows, table_note
 from nasbench_rl.tables.results import Split
 from nasbench_rl.tables.score_table import SPLITS
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 TABLES, PAGE, LIVE_RUNS = ROOT / "tables", BASELINES / "README.md", BASELINES / "live_runs.parquet"
 RUNS_MARKS = "<!-- live runs: made by tools/live_against_table.py -->", "<!-- end of live runs -->"

@@ -10,7 +10,7 @@ from baselines_readme import ROOT
 from nasbench_rl._utils.text import markdown_table
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.manifest import read_manifest
-from nasbench_rl.task.base import get_task, task_ids
+from nasbench_rl.task import get_task, task_ids
 
 BEGIN, END = "<!-- coverage: made by tools/readme_coverage.py -->", "<!-- end of coverage -->"
 

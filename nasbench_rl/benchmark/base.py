@@ -27,7 +27,7 @@ from nasbench_rl.tables.latencies import Latencies, read_latencies
 from nasbench_rl.tables.one_shot_scores import OneShot, OneShotScores, read_supernets
 from nasbench_rl.tables.results import RESOURCES, Evaluation, Resource, Split
 from nasbench_rl.tables.score_table import ScoreTable
-from nasbench_rl.task.base import Task
+from nasbench_rl.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from nasbench_rl.tables import table_io
 from nasbench_rl.tables.locate import find_tables
 from nasbench_rl.tables.manifest import read_manifest
 from nasbench_rl.tables.score_table import ScoreTable
-from nasbench_rl.task.base import Task, get_task, task_ids
+from nasbench_rl.task import Task, get_task, task_ids
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,7 +25,8 @@ from nasbench_rl.tables.locate import table_folders, user_tables
 from nasbench_rl.tables.manifest import read_manifest
 from nasbench_rl.tables.one_shot_scores import OneShot, OneShotScores
 from nasbench_rl.tables.results import Evaluation, Source, Split
-from nasbench_rl.task.base import Task, get_task, task_ids
+from nasbench_rl.task import Task, get_task, task_ids
+from nasbench_rl.task.games import with_weight_sharing
 from nasbench_rl.training import workers
 from nasbench_rl.training.cell import Cell
 
@@ -260,7 +261,7 @@ class LiveBenchmark(Benchmark):
         self._ready()
         from nasbench_rl.training.supernet import fit_supernet
 
-        task = self.task.with_weight_sharing("supernet")
+        task = with_weight_sharing(self.task, "supernet")
         fidelities = [task.max_fidelity] if score_all else []
         with self.training_slot():
             fitted = fit_supernet(

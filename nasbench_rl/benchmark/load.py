@@ -11,7 +11,7 @@ from nasbench_rl.benchmark.tabular import TabularBenchmark
 from nasbench_rl.errors import unknown
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.tables.results import Evaluation, Split
-from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 
 def load(

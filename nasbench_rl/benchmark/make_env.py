@@ -16,7 +16,7 @@ from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc.space import NscSpace
 from nasbench_rl.tables.results import Evaluation
-from nasbench_rl.task.base import Task, get_task, task_ids
+from nasbench_rl.task import Task, get_task, task_ids
 
 
 class TaskScores:

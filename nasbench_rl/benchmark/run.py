@@ -26,7 +26,7 @@ from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.spaces.nsc.space import NscSpace
 from nasbench_rl.tables.one_shot_scores import OneShot
 from nasbench_rl.tables.results import Evaluation, Resource, Split, TrajectoryPoint
-from nasbench_rl.task.base import Task
+from nasbench_rl.task import Task
 
 if TYPE_CHECKING:
     import gymnasium

@@ -17,7 +17,7 @@ from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, Miss
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.tables.locate import find_tables
 from nasbench_rl.tables.results import Cost, Evaluation, Split
-from nasbench_rl.task.base import Task
+from nasbench_rl.task import Task
 
 
 class SurrogateBenchmark(Benchmark):

@@ -9,7 +9,7 @@ from nasbench_rl.errors import TableError, tables_option
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.tables.advice import how_to_train
 from nasbench_rl.tables.results import Evaluation, Split
-from nasbench_rl.task.base import Task
+from nasbench_rl.task import Task
 
 
 class TabularBenchmark(Benchmark):

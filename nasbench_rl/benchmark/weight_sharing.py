@@ -12,7 +12,8 @@ from nasbench_rl.errors import BudgetExhausted, InvalidValueError, MissingCellEr
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.tables.one_shot_scores import OneShot, OneShotScores
 from nasbench_rl.tables.results import PathUpdate
-from nasbench_rl.task.base import Task
+from nasbench_rl.task import Task
+from nasbench_rl.task.games import with_weight_sharing
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 SamplePath = Callable[[int, np.random.Generator], ArchLike]
@@ -81,7 +82,7 @@ class WeightSharing:
         Raises:
             UnsuitedSpaceError: the space has no such network.
         """
-        self.task = task.with_weight_sharing("supernet" if family == "supernet" else "mixed operations")
+        self.task = with_weight_sharing(task, "supernet" if family == "supernet" else "mixed operations")
         self.approximation, self.replays = "", 0
         self._budget, self._bench, self._seed, self._rng, self._family = budget, benchmark, seed, rng, family
         self._proxies: Floats | None = None

@@ -10,7 +10,7 @@ from nasbench_rl.build.status import status_command
 from nasbench_rl.build.surrogate_report import surrogate_command
 from nasbench_rl.build.train import train_command
 from nasbench_rl.errors import InvalidValueError, nearest, unknown
-from nasbench_rl.task.base import task_ids
+from nasbench_rl.task import task_ids
 
 COMMANDS = {
     "status": status_command,

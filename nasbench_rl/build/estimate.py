@@ -9,7 +9,7 @@ from typing import Any
 
 from nasbench_rl.build import selection
 from nasbench_rl.tables import table_io
-from nasbench_rl.task.base import GameTask, ImageTask, Task, get_task
+from nasbench_rl.task import GameTask, ImageTask, Task, get_task
 from nasbench_rl.training import workers
 from nasbench_rl.training.cell import SUPERNET, WHOLE_SPACE, Cell
 

@@ -11,7 +11,7 @@ from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.locate import add_tables_option, folder_to_fill
-from nasbench_rl.task.base import ImageTask, Task, get_task, task_ids
+from nasbench_rl.task import ImageTask, Task, get_task, task_ids
 from nasbench_rl.training.cell import WHOLE_SPACE, Cell
 from nasbench_rl.training.onednn_kernels import Layer, Report, layers_of, report
 from nasbench_rl.training.workers import check_device

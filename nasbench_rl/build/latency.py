@@ -16,7 +16,7 @@ from nasbench_rl.errors import TableError, missing_extra
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.advice import how_to_train
-from nasbench_rl.task.base import Task
+from nasbench_rl.task import Task
 from nasbench_rl.task.side_tables import LATENCY_BATCHES
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from nasbench_rl.benchmark.coverage import split_rules
 from nasbench_rl.build.train import say_new_rules
 from nasbench_rl.tables.locate import add_tables_option, check_kept, folder_to_fill
 from nasbench_rl.tables.merge import merge
-from nasbench_rl.task.base import get_task, task_ids
+from nasbench_rl.task import get_task, task_ids
 
 
 def merge_command(arguments: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from nasbench_rl._utils import cli
 from nasbench_rl._utils.text import show
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 from nasbench_rl.training.cell import Cell
 
 FIRST_LINE_SECONDS = 10.0

@@ -14,7 +14,7 @@ from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.tables import shards, table_io
 from nasbench_rl.tables.manifest import writing
 from nasbench_rl.tables.schemas import SCHEMAS
-from nasbench_rl.task.base import ImageTask, get_task, task_ids
+from nasbench_rl.task import ImageTask, get_task, task_ids
 
 
 def chain_task(task: ImageTask) -> ImageTask | None:

@@ -13,7 +13,7 @@ from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc import isomorphism
 from nasbench_rl.spaces.nsc.space import NscSpace
-from nasbench_rl.task.base import ImageTask
+from nasbench_rl.task import ImageTask
 
 if TYPE_CHECKING:
     from nasbench_rl.envs.design_mdp import NscMdp

@@ -12,7 +12,7 @@ from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.tables import shards, table_io
 from nasbench_rl.tables.locate import add_tables_option, folder_to_fill
 from nasbench_rl.tables.manifest import read_manifest
-from nasbench_rl.task.base import Task, get_task, task_ids
+from nasbench_rl.task import Task, get_task, task_ids
 from nasbench_rl.task.side_tables import TableSpec
 
 

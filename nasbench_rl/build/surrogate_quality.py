@@ -17,7 +17,7 @@ from nasbench_rl.errors import InvalidValueError, unknown
 from nasbench_rl.leaderboard.stats.ranks import kendall_tau, sparse_kendall_tau
 from nasbench_rl.spaces.nsc.isomorphism import predecessors
 from nasbench_rl.tables.results import Split
-from nasbench_rl.task.base import ImageTask, Task
+from nasbench_rl.task import ImageTask, Task
 from nasbench_rl.task.splits import SPLITS
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]

@@ -18,7 +18,7 @@ from nasbench_rl.leaderboard import plots
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.locate import add_tables_option, check_kept, folder_to_fill
 from nasbench_rl.tables.results import Split
-from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task import Task, get_task
 from nasbench_rl.task.splits import SPLITS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from nasbench_rl.build import reuse_chains, selection
 from nasbench_rl.errors import InvalidValueError, TableError
 from nasbench_rl.tables import shards, table_io
-from nasbench_rl.task.base import GameTask, ImageTask, Task
+from nasbench_rl.task import GameTask, ImageTask, Task
 from nasbench_rl.training.cell import SUPERNET, Cell
 
 

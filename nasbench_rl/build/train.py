@@ -19,7 +19,7 @@ from nasbench_rl.build.todo import missing_cells, missing_supernets
 from nasbench_rl.errors import InvalidValueError, MissingExtraError, TableError
 from nasbench_rl.tables import shards, table_io
 from nasbench_rl.tables.locate import add_tables_option, check_kept, folder_to_fill
-from nasbench_rl.task.base import ImageTask, Task, get_task
+from nasbench_rl.task import ImageTask, Task, get_task
 from nasbench_rl.training import memory, workers
 from nasbench_rl.training.cell import DARTS, SUPERNET, Cell
 

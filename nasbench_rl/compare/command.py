@@ -39,7 +39,7 @@ from nasbench_rl.tables.locate import find_tables
 from nasbench_rl.tables.manifest import read_manifest
 from nasbench_rl.tables.parquet import write_frame
 from nasbench_rl.tables.results import RESOURCES
-from nasbench_rl.task.base import get_task, task_ids
+from nasbench_rl.task import get_task, task_ids
 from nasbench_rl.training import workers
 
 DEFAULT_BUDGET = {"tabular": "10x", "surrogate": "10x", "live": "4x"}

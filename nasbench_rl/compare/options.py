@@ -10,7 +10,7 @@ from nasbench_rl.leaderboard.summary import Tables
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.locate import find_tables
 from nasbench_rl.tables.manifest import read_manifest
-from nasbench_rl.task.base import Task, get_task, task_ids
+from nasbench_rl.task import Task, get_task, task_ids
 
 
 def shipped_tasks(tables: Tables | str | None = None) -> list[str]:

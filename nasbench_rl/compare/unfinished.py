@@ -29,7 +29,7 @@ from nasbench_rl.tables import table_io
 from nasbench_rl.tables.locate import find_tables
 from nasbench_rl.tables.manifest import read_manifest
 from nasbench_rl.tables.parquet import parquet_bytes, read_frame
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 FOLDER = ".unfinished"
 DIGITS = 32

@@ -12,7 +12,7 @@ from nasbench_rl.errors import UncopiedError
 from nasbench_rl.spaces.base import Architecture, ArchLike, SearchSpace
 from nasbench_rl.spaces.nsc.space import NscSpace
 from nasbench_rl.tables.results import TrajectoryPoint
-from nasbench_rl.task.base import Task
+from nasbench_rl.task import Task
 
 
 class EnvRun(Protocol):

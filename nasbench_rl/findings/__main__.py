@@ -31,7 +31,7 @@ from nasbench_rl.findings.searches import Searches, record, search, snapshot
 from nasbench_rl.leaderboard.runs import runs_file
 from nasbench_rl.leaderboard.runs_schema import read_runs
 from nasbench_rl.tables.locate import add_tables_option, find_tables
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 BUDGETS = ("3x", "10x")
 SEEDS = 100

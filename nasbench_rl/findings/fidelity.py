@@ -12,7 +12,7 @@ from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.leaderboard.stats import ranks
 from nasbench_rl.leaderboard.stats.bootstrap import Array, tails
 from nasbench_rl.leaderboard.stats.rank_agreement import FEWEST, halves, is_luck, kendall_draws
-from nasbench_rl.task.base import GameTask
+from nasbench_rl.task import GameTask
 
 HOLDS = 0.9
 """A ranking holds from where τ stays at or above this share of what whole trainings reach."""

@@ -9,7 +9,7 @@ import pandas as pd
 from nasbench_rl.leaderboard.stats.ranks import kendall_tau
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.manifest import read_manifest
-from nasbench_rl.task.base import get_task, task_ids
+from nasbench_rl.task import get_task, task_ids
 
 FEWEST = 5
 """Networks; fewer are not ranked."""

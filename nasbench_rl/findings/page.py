@@ -11,7 +11,7 @@ from nasbench_rl._utils.text import NONE, estimate, percent, show
 from nasbench_rl.findings import fidelity, spread
 from nasbench_rl.findings.results import Results, ranked_by_chance
 from nasbench_rl.leaderboard.ranking import ALL
-from nasbench_rl.task.base import GameTask, get_task
+from nasbench_rl.task import GameTask, get_task
 
 HELD_OUT = "layers"
 """The grouping of held-out networks that the page shows: all networks of the same layers together."""

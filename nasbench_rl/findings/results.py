@@ -17,7 +17,7 @@ from nasbench_rl.findings.random_search import Comparison, compare_task, frame_o
 from nasbench_rl.findings.searches import Chosen, Searches
 from nasbench_rl.tables.manifest import read_manifest
 from nasbench_rl.tables.table_io import table_name
-from nasbench_rl.task.base import get_task, task_ids
+from nasbench_rl.task import get_task, task_ids
 
 DIGITS = "%.6g"
 """Of numbers in CSV files; processors that add in another order agree on so many."""

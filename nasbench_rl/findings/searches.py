@@ -19,7 +19,7 @@ from nasbench_rl.leaderboard.summary import distinct, final_rows
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.locate import MANIFEST
 from nasbench_rl.tables.manifest import present_sha256, read_manifest
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 FAMILIES = ("rl", "nsc", "supernet", "darts", "surrogate", "latency")
 """Of the tables that a page reads."""

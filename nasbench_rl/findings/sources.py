@@ -18,7 +18,7 @@ from nasbench_rl.tables import table_io
 from nasbench_rl.tables.advice import how_to_make
 from nasbench_rl.tables.manifest import read_checked, read_manifest
 from nasbench_rl.tables.one_shot_scores import OneShot, OneShotScores
-from nasbench_rl.task.base import GameTask, ImageTask, get_task, task_ids
+from nasbench_rl.task import GameTask, ImageTask, get_task, task_ids
 
 SHALLOW, DEEP = 3, 7
 """Layers: networks of up to ``SHALLOW``, and of more than ``DEEP``, are counted."""

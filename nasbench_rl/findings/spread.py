@@ -9,7 +9,7 @@ from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.leaderboard.stats.bootstrap import Array
 from nasbench_rl.leaderboard.stats.rank_agreement import FEWEST, trained_scores
 from nasbench_rl.leaderboard.stats.variance import Components, one_way, two_way
-from nasbench_rl.task.base import GameTask
+from nasbench_rl.task import GameTask
 
 RELIABLE = 0.9
 """The share of architecture in a mean over repeats that ``repeats`` asks for."""

@@ -16,7 +16,7 @@ from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.leaderboard.stats.random_search import Outcome, Reference
 from nasbench_rl.leaderboard.stats.rank_agreement import ranks_by_luck
 from nasbench_rl.leaderboard.summary import Tables, final_rows, random_search_chances, references
-from nasbench_rl.task.base import Task
+from nasbench_rl.task import Task
 
 RANDOM_SEARCH = "random_search"
 RANKS_BY_LUCK = "where the rankings by validation and by test seeds agree no more than by luck"

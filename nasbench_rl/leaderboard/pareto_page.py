@@ -24,7 +24,7 @@ from nasbench_rl.leaderboard.pareto import (
     hypervolume_curves,
     reference_fronts,
 )
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -28,7 +28,7 @@ from nasbench_rl.leaderboard.stats.random_search import (
 )
 from nasbench_rl.leaderboard.summary import EXACT, Tables
 from nasbench_rl.leaderboard.verdict import compare_methods, verdict
-from nasbench_rl.task.base import task_ids
+from nasbench_rl.task import task_ids
 
 ALL = "all tasks"
 NORMALISED = "normalised"

@@ -14,7 +14,7 @@ from nasbench_rl.errors import InvalidValueError, NasbenchError, TableError
 from nasbench_rl.leaderboard.judge import Judge
 from nasbench_rl.leaderboard.runs_schema import ADDED_LATER, COLUMNS, RUN, read_runs
 from nasbench_rl.leaderboard.summary import Tables
-from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 RUNS = "runs.parquet"
 MANY = 8

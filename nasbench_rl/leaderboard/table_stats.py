@@ -16,7 +16,7 @@ from nasbench_rl.leaderboard.stats.rank_agreement import Halves, halves
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.locate import find_tables
 from nasbench_rl.tables.manifest import read_manifest
-from nasbench_rl.task.base import get_task, task_ids
+from nasbench_rl.task import get_task, task_ids
 
 
 @dataclass(frozen=True, eq=False)

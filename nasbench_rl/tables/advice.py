@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 
 from nasbench_rl.errors import UnknownNameError, tables_option
-from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 Folder = str | os.PathLike[str] | None
 """A folder of tables as its user named it; None where queries look."""

@@ -19,7 +19,7 @@ from nasbench_rl.tables.manifest import FOLD_LOCK, read_manifest, writing
 from nasbench_rl.tables.parquet import open_parquet, read_parquet
 from nasbench_rl.tables.schemas import KEY, SCHEMAS
 from nasbench_rl.tables.soundness import Rows
-from nasbench_rl.task.base import Task, get_task, task_ids
+from nasbench_rl.task import Task, get_task, task_ids
 from nasbench_rl.task.side_tables import TableSpec
 
 TRIES = 20

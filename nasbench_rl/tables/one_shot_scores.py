@@ -12,7 +12,7 @@ from nasbench_rl._utils.numeric import read_only
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from nasbench_rl.task.base import Task
+    from nasbench_rl.task import Task
     from nasbench_rl.task.side_tables import TableSpec
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from nasbench_rl.spaces.base import Architecture
-    from nasbench_rl.task.base import Task
+    from nasbench_rl.task import Task
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Bools = np.ndarray[Any, np.dtype[Any]]

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
-from nasbench_rl.errors import unknown
+from nasbench_rl.errors import (
+    unknown,
+)
+from nasbench_rl.spaces.base import ArchLike, Size
+from nasbench_rl.spaces.nsc.morphism import find_morphism
 from nasbench_rl.spaces.nsc.size import Shape
+from nasbench_rl.spaces.nsc.space import NscSpace
+from nasbench_rl.task.base import Task
+from nasbench_rl.task.recipes import (
+    digest,
+)
+from nasbench_rl.task.splits import ByColumn
 
 CLASSIFIER_PROTOCOL = 1
 """Raised whenever the classifier's arithmetic changes: it is part of every recipe digest, so old rows do not mix in."""
@@ -249,3 +260,60 @@ def nsc_recipes(space: str) -> Mapping[str, ClassifierRecipe]:
     """Recipes of ``nsc-chain`` or ``nsc-multibranch``, and of a space of one's own, by name."""
     paper = PAPER_MULTIBRANCH if space == "nsc-multibranch" else PAPER
     return MappingProxyType({recipe.name: recipe for recipe in (LITE, paper, INTENSE, INTENSE_AUTHORS)})
+
+
+@dataclass(frozen=True)
+class ImageTask(Task):
+    """A network of an NSC space learns to classify a data set (meta-RL paper, section 4.1.2)."""
+
+    space: NscSpace
+    environment: DatasetInfo
+    recipe: ClassifierRecipe
+    metric = "accuracy"
+    metrics = ("accuracy",)
+    fidelity_unit = "epochs"
+    family = "nsc"
+    splits = ByColumn()
+    exhaustive = False
+
+    @cached_property
+    def digest(self) -> str:
+        """See ``Task.digest``; which images the data set holds is told by its rows' ``data``."""
+        data = {"name": self.environment.name, "image": self.image, "classes": self.environment.classes}
+        definition = self.space.definition
+        return digest(recipe=self.recipe, data=data, definition=definition, protocol=CLASSIFIER_PROTOCOL)
+
+    @property
+    def built_by(self) -> str:
+        """Networks so shallow that all are trained, and deeper ones as an agent would draw them."""
+        return f"{self.id} --depth {2 if self.space.definition.chain else 1} --drawn 300"
+
+    @property
+    def image(self) -> Shape:
+        """(height, width, channels) of the images that the network sees."""
+        height, width, channels = self.environment.image
+        side = self.recipe.image_size
+        return (height, width, channels) if side is None else (side, side, channels)
+
+    def is_valid(self, arch: ArchLike) -> bool:
+        """Whether no map of the network vanishes on this data set's images."""
+        return self.space.is_valid(arch, *self.image[:2])
+
+    def keeps_function(self, parent: ArchLike, child: ArchLike) -> bool:
+        """See ``Task.keeps_function``: whether a network morphism is known."""
+        old, new = (self.space.parse(arch).choices for arch in (parent, child))
+        recipe, definition = self.recipe, self.space.definition
+        found = find_morphism(old, new, definition, self.image, recipe.filters, recipe.filter_growth)
+        return found is not None
+
+    def size(self, arch: ArchLike) -> Size:
+        """See ``Task.size``.
+
+        Raises:
+            InvalidArchitectureError: a map vanishes.
+        """
+        recipe = self.recipe
+        return self.space.size(
+            arch, self.image, self.environment.classes, filters=recipe.filters, growth=recipe.filter_growth,
+            dense=recipe.dense,
+        )  # fmt: skip

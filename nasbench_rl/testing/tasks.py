@@ -8,7 +8,7 @@ import pickle
 
 import numpy as np
 
-from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 
 class TaskContract:

@@ -34,7 +34,7 @@ from nasbench_rl.errors import (
 from nasbench_rl.spaces.base import ArchLike, size_of
 from nasbench_rl.tables.results import Evaluation, Split
 from nasbench_rl.tables.score_table import ScoreTable, View
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 SECONDS = 120
 """A search in tabular mode that takes longer counts as one that does not end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 from nasbench_rl.task.side_tables import TableSpec
 
 SUPERNET, DARTS = "supernet", "darts"

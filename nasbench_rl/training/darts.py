@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.task.base import GameTask
+from nasbench_rl.task import GameTask
 from nasbench_rl.training.games.make import make_games
 from nasbench_rl.training.networks import run_conv
 from nasbench_rl.training.ppo import Curve, fit, make_generator

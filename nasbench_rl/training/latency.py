@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from nasbench_rl.spaces.base import Architecture
-from nasbench_rl.task.base import GameTask, ImageTask, Task
+from nasbench_rl.task import GameTask, ImageTask, Task
 from nasbench_rl.training.networks import Agent
 from nasbench_rl.training.nsc_network import NscNetwork
 from nasbench_rl.training.process import tune_process

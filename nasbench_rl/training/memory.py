@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.spaces.nsc.size import node_shapes
-from nasbench_rl.task.base import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 from nasbench_rl.training.cell import Cell
 
 BYTES_A_PARAMETER, BYTES_A_ROUNDED_PARAMETER = 16, 10

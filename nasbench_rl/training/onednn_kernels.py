@@ -21,7 +21,7 @@ from nasbench_rl.errors import NasbenchError
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.kernel_network import Conv, same_padding
 from nasbench_rl.spaces.nsc.size import node_shapes
-from nasbench_rl.task.base import GameTask, ImageTask, Task
+from nasbench_rl.task import GameTask, ImageTask, Task
 
 BATCH = 16
 """Rows of a trial at most: from here on torch looks at the batch no more, and with 128 the same kernels ran (AVX2)."""

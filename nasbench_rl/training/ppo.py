@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nasbench_rl.spaces.base import ArchLike
-from nasbench_rl.task.base import GameTask
+from nasbench_rl.task import GameTask
 from nasbench_rl.task.recipes import PPORecipe
 from nasbench_rl.training.bfloat16 import fixed_parameters
 from nasbench_rl.training.games.base import Games

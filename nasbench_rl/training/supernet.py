@@ -23,7 +23,7 @@ from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.spaces.kernel_network import Network
 from nasbench_rl.tables.results import PathUpdate
-from nasbench_rl.task.base import GameTask
+from nasbench_rl.task import GameTask
 from nasbench_rl.training.bfloat16 import fixed_parameters
 from nasbench_rl.training.games.make import make_games
 from nasbench_rl.training.networks import Agent, make_conv, run_conv

@@ -15,7 +15,7 @@ from nasbench_rl._utils import provenance
 from nasbench_rl.errors import DatasetError
 from nasbench_rl.spaces.base import Architecture, ArchLike
 from nasbench_rl.tables import shards, table_io
-from nasbench_rl.task.base import GameTask, ImageTask, Task
+from nasbench_rl.task import GameTask, ImageTask, Task
 from nasbench_rl.training.cell import DARTS, SUPERNET, cell_name
 
 Rows = list[dict[str, Any]]

@@ -21,7 +21,7 @@ from nasbench_rl.data.load import load_dataset
 from nasbench_rl.spaces.base import Architecture
 from nasbench_rl.spaces.nsc.morphism import find_morphism
 from nasbench_rl.tables.results import Cost, Evaluation
-from nasbench_rl.task.base import GameTask, ImageTask, Task
+from nasbench_rl.task import GameTask, ImageTask, Task
 from nasbench_rl.training import ppo
 from nasbench_rl.training.classifier import Generators, fit_network
 from nasbench_rl.training.games.make import make_games

@@ -13,7 +13,7 @@ from typing import Literal
 from nasbench_rl._utils import files, processes
 from nasbench_rl.errors import missing_extra
 from nasbench_rl.tables import shards, table_io
-from nasbench_rl.task.base import GameTask, ImageTask, Task, get_task
+from nasbench_rl.task import GameTask, ImageTask, Task, get_task
 from nasbench_rl.training.cell import SUPERNET, WHOLE_SPACE, Cell
 
 REPORT_EVERY_SECONDS = 2.0

@@ -14,7 +14,7 @@ from nasbench_rl._utils import cli
 from nasbench_rl.build.command import main as build_main
 from nasbench_rl.errors import InvalidValueError, MissingCellError
 from nasbench_rl.tables import shards, table_io
-from nasbench_rl.task.base import ImageTask, get_task, task_ids
+from nasbench_rl.task import ImageTask, get_task, task_ids
 from nasbench_rl_baselines.darts import Darts
 
 WHOLE = 1_000_000

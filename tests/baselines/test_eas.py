@@ -16,7 +16,7 @@ from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.tables.results import Cost, Split
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 from nasbench_rl_baselines._chain_edits import GrownChain, Layers, grown_chain
 from nasbench_rl_baselines._child_training import HIGHEST, Children
 from nasbench_rl_baselines.eas import Eas, MetaController

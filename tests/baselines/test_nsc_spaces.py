@@ -12,7 +12,7 @@ from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.errors import NasbenchError, UnsuitedSpaceError
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.tables.results import Cost, Split
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 from nasbench_rl.testing.watch import global_state, other_global_state
 
 METHODS = (

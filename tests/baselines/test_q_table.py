@@ -14,7 +14,7 @@ from nasbench_rl.errors import BudgetExhausted
 from nasbench_rl.spaces import KERNEL_SPACES
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.tables.results import Cost, Source, Split
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 from nasbench_rl_baselines._choices import choices_of
 from nasbench_rl_baselines._q_table import QTable, epsilon_at
 from nasbench_rl_baselines.blockqnn import SCHEDULE as BLOCKS

@@ -11,7 +11,7 @@ from support.toy_task import ToyBenchmark
 
 from nasbench_rl import get_method, load
 from nasbench_rl.errors import InvalidValueError, UnknownNameError
-from nasbench_rl.task.base import Task
+from nasbench_rl.task import Task
 
 BAD_SCHEDULE = ((2.0, 5),)
 REFUSED = {

@@ -14,7 +14,7 @@ from nasbench_rl import BudgetExhausted, Run, load
 from nasbench_rl.benchmark.method import Method
 from nasbench_rl.errors import InvalidValueError
 from nasbench_rl.spaces.nsc.morphism import find_morphism
-from nasbench_rl.task.base import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 from nasbench_rl.task.images import ClassifierRecipe
 from nasbench_rl.testing import MethodContract
 from nasbench_rl.training.net2net import grow_layers

@@ -26,7 +26,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecFrameStack
 
 from nasbench_rl._utils.provenance import machine
-from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task import Task, get_task
 from nasbench_rl.training import ppo
 from nasbench_rl.training.games.make import make_games
 from nasbench_rl.training.networks import Agent, fit_to, make_conv, run_conv

@@ -14,7 +14,7 @@ from nasbench_rl.benchmark.surrogate_model.info import SurrogateOptions
 from nasbench_rl.build.surrogate_quality import hold_out, quality
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.locate import find_tables
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 CHOICES = (
     SurrogateOptions(leaves=6, learning_rate=0.08, feature_fraction=0.5),

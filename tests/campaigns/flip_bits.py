@@ -32,7 +32,7 @@ from nasbench_rl.tables.manifest import read_checked, read_manifest
 from nasbench_rl.tables.merge import merge
 from nasbench_rl.tables.parquet import read_parquet
 from nasbench_rl.tables.schemas import SCHEMAS
-from nasbench_rl.task.base import get_task, task_ids
+from nasbench_rl.task import get_task, task_ids
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 ARCHS = ("k1-k1", "k3-k2", "k5-k5")

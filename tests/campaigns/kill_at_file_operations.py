@@ -35,7 +35,7 @@ from nasbench_rl.tables.manifest import read_checked, read_manifest, write_liste
 from nasbench_rl.tables.merge import merge
 from nasbench_rl.tables.parquet import read_parquet
 from nasbench_rl.tables.schemas import SCHEMAS
-from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 TASKS = [get_task(f"minatar-ss1/{game}@smoke") for game in ("breakout", "freeway")]
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir")

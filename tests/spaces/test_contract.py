@@ -6,7 +6,7 @@ import pytest
 
 from nasbench_rl.spaces import KERNEL_SPACES, SearchSpace
 from nasbench_rl.spaces.nsc.space import nsc_space
-from nasbench_rl.task.base import Task, get_task, task_ids
+from nasbench_rl.task import Task, get_task, task_ids
 from nasbench_rl.testing import SpaceContract, TaskContract
 
 NSC = ("nsc-chain", "nsc-multibranch")

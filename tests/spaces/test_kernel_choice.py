@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nasbench_rl.errors import InvalidArchitectureError
 from nasbench_rl.spaces.kernel_choice import KERNEL_SPACES, NATURE_CNN, KernelSpace
 from nasbench_rl.spaces.kernel_network import Conv, same_padding
-from nasbench_rl.task.base import GameTask, get_task, task_ids
+from nasbench_rl.task import GameTask, get_task, task_ids
 from nasbench_rl.training.networks import Agent, fit_to, make_conv, run_conv
 
 SPACES = list(KERNEL_SPACES.values())

@@ -57,7 +57,7 @@ def refit(tables: str, bench: Any) -> Iterator[float]:
     import pickle
 
     from nasbench_rl.benchmark.surrogate_model.ensemble import Surrogate
-    from nasbench_rl.task.base import get_task
+    from nasbench_rl.task import get_task
     from support.images import QUICK, made_rows
 
     child = os.fork()

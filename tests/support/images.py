@@ -11,7 +11,7 @@ from nasbench_rl._utils.files import lock
 from nasbench_rl.benchmark.surrogate_model.info import SurrogateOptions
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.manifest import FOLD_LOCK
-from nasbench_rl.task.base import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 
 _TASK = get_task("nsc-chain/digits@lite")
 assert isinstance(_TASK, ImageTask)

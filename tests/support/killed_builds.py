@@ -16,7 +16,7 @@ from typing import Any, Literal
 from nasbench_rl._utils import files
 from nasbench_rl.tables import shards, table_io
 from nasbench_rl.tables.schemas import KEY
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 SCORES = (*KEY, "return_last100", "return_all", "games", "return_eval", "return_eval_std", "eval_games")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from nasbench_rl.spaces.kernel_choice import KernelSpace
-from nasbench_rl.task.base import GameTask, get_task
+from nasbench_rl.task import GameTask, get_task
 from nasbench_rl.training.games.make import make_games
 from nasbench_rl.training.networks import Agent
 

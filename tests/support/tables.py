@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_rl.tables import table_io
-from nasbench_rl.task.base import GameTask, ImageTask, Task, get_task
+from nasbench_rl.task import GameTask, ImageTask, Task, get_task
 from nasbench_rl.task.side_tables import LATENCY_BATCHES
 
 TWO_BY_SEED = "minatar-ss1/breakout@lite"

@@ -7,7 +7,7 @@ from nasbench_rl.benchmark.base import Benchmark
 from nasbench_rl.benchmark.method import Method
 from nasbench_rl.spaces.base import ArchLike
 from nasbench_rl.tables.results import Cost, Split
-from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task import Task, get_task
 
 BEST = (2, 4)
 

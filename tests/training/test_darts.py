@@ -11,7 +11,7 @@ import pytest
 import torch
 from support.networks import ALL_SPACES, agent_of_path, fingerprint_elsewhere, observations, tiny
 
-from nasbench_rl.task.base import GameTask, get_task
+from nasbench_rl.task import GameTask, get_task
 from nasbench_rl.training import darts, ppo, supernet
 from nasbench_rl.training.darts import DartsPoint, MixedNetwork, fit_darts
 

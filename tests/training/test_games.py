@@ -11,7 +11,7 @@ from ale_py import Action
 from ale_py.vector_env import AtariVectorEnv
 
 from nasbench_rl.errors import MissingExtraError, UnknownNameError
-from nasbench_rl.task.base import Environment, get_task
+from nasbench_rl.task import Environment, get_task
 from nasbench_rl.training.games import make as games_module
 from nasbench_rl.training.games.atari import AtariGames, to_blocks
 from nasbench_rl.training.games.base import Step

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nasbench_rl.task.base import GameTask, get_task
+from nasbench_rl.task import GameTask, get_task
 from nasbench_rl.training import latency
 
 TASKS = ("minatar-ss1/breakout@lite", "atari-ss1/breakout@lite", "nsc-chain/digits@lite", "nsc-multibranch/digits@lite")

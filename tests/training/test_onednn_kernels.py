@@ -15,7 +15,7 @@ from nasbench_rl._utils import cli
 from nasbench_rl.build import kernels as command
 from nasbench_rl.build.command import main
 from nasbench_rl.errors import NasbenchError
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 from nasbench_rl.training import bfloat16, networks, nsc_network
 from nasbench_rl.training.onednn_kernels import BATCH, MOST_INPUTS, Kernel, Layer, Report, layers_of, parse, report
 

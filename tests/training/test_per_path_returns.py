@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasbench_rl.task.base import GameTask, get_task
+from nasbench_rl.task import GameTask, get_task
 from nasbench_rl.training.games.base import Step
 from nasbench_rl.training.games.make import make_games
 from nasbench_rl.training.per_path_returns import ReturnsByPath

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from nasbench_rl.tables import shards
 from nasbench_rl.tables.parquet import read_parquet
 from nasbench_rl.tables.schemas import SCHEMAS
-from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task import Task, get_task
 from nasbench_rl.task.recipes import PPORecipe
 from nasbench_rl.training import darts, ppo, supernet
 from nasbench_rl.training.games.atari import to_blocks

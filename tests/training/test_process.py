@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 from nasbench_rl._utils import cli
 from nasbench_rl.build import train
 from nasbench_rl.errors import InvalidValueError
-from nasbench_rl.task.base import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 from nasbench_rl.training import memory, process, train_cell
 from nasbench_rl.training.cell import Cell
 

@@ -18,7 +18,7 @@ from nasbench_rl.errors import InvalidArchitectureError, InvalidValueError, Reci
 from nasbench_rl.tables import shards, table_io
 from nasbench_rl.tables.manifest import read_manifest
 from nasbench_rl.tables.results import PathUpdate
-from nasbench_rl.task.base import Task, get_task
+from nasbench_rl.task import Task, get_task
 from nasbench_rl.task.side_tables import SideTable
 from nasbench_rl.training import ppo, supernet
 from nasbench_rl.training.games.base import Games

@@ -13,7 +13,7 @@ pytest.importorskip("minatar")
 
 from nasbench_rl.data.images import ImageData
 from nasbench_rl.errors import InvalidArchitectureError
-from nasbench_rl.task.base import GameTask, ImageTask, get_task
+from nasbench_rl.task import GameTask, ImageTask, get_task
 from nasbench_rl.training import ppo, warm_start
 from nasbench_rl.training.classifier import Generators, fit_network
 from nasbench_rl.training.warm_start import TrainedNetworks

@@ -35,7 +35,7 @@ from nasbench_rl.tables.advice import how_to_make, how_to_train
 from nasbench_rl.tables.manifest import read_checked, register
 from nasbench_rl.tables.results import Split
 from nasbench_rl.tables.schemas import KEY
-from nasbench_rl.task.base import ImageTask, Task
+from nasbench_rl.task import ImageTask, Task
 from nasbench_rl.task.splits import SPLITS
 
 if TYPE_CHECKING:

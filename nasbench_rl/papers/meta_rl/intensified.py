@@ -25,7 +25,7 @@ from nasbench_rl.errors import InvalidValueError, RecipeMismatchError
 from nasbench_rl.tables import table_io
 from nasbench_rl.tables.advice import how_to_train
 from nasbench_rl.tables.manifest import read_checked, write_listed
-from nasbench_rl.task.base import ImageTask, get_task
+from nasbench_rl.task import ImageTask, get_task
 from nasbench_rl.training import memory, workers
 from nasbench_rl.training.cell import Cell
 

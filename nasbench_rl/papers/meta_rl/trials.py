@@ -30,7 +30,7 @@ from nasbench_rl.compare import unfinished
 from nasbench_rl.envs.design_mdp import Action, actions_of
 from nasbench_rl.errors import LostWorkerError, NasbenchError, TableError, tables_option
 from nasbench_rl.spaces.nsc.space import NscSpace
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 WINDOW = 50
 """Episodes a point of a curve stands for (Figures 9, 12, 14 and 15)."""

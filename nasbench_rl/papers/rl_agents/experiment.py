@@ -41,7 +41,7 @@ from nasbench_rl.papers.rl_agents.protocol import (
 from nasbench_rl.spaces import NATURE_CNN
 from nasbench_rl.tables.parquet import write_frame
 from nasbench_rl.tables.published import published
-from nasbench_rl.task.base import GameTask
+from nasbench_rl.task import GameTask
 
 
 def searches_for(task: str, methods: Sequence[str], tables: str | None) -> list[Search]:

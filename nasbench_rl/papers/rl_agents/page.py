@@ -20,7 +20,7 @@ from nasbench_rl.leaderboard.stats.rank_agreement import splits_agreement
 from nasbench_rl.leaderboard.summary import table_note
 from nasbench_rl.papers.rl_agents import protocol as protocol
 from nasbench_rl.papers.rl_agents.protocol import METRICS, PUBLISHED_ROWS
-from nasbench_rl.task.base import GameTask, Task
+from nasbench_rl.task import GameTask, Task
 
 FEWEST = 3
 """Values; of fewer no interval is given: Student's t of two is wider than all that τ can be."""

@@ -9,7 +9,7 @@ from nasbench_rl._utils import cli
 from nasbench_rl.compare.options import refuse_fixed, shipped_tasks
 from nasbench_rl.papers.rl_agents import experiment as rl_agents
 from nasbench_rl.spaces import KernelSpace
-from nasbench_rl.task.base import get_task
+from nasbench_rl.task import get_task
 
 
 def run(options: Any, out: Path) -> int:

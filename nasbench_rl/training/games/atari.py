@@ -8,7 +8,7 @@ import numpy as np
 from ale_py import Action
 from ale_py.vector_env import AtariVectorEnv
 
-from nasbench_rl.task.base import Environment
+from nasbench_rl.task import Environment
 from nasbench_rl.task.recipes import PPORecipe
 from nasbench_rl.training.games.base import Step, UInt8
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nasbench_rl.errors import missing_extra, unknown
-from nasbench_rl.task.base import Environment, GameTask
+from nasbench_rl.task import Environment, GameTask
 from nasbench_rl.task.recipes import PPORecipe
 from nasbench_rl.training.games.base import Games
 

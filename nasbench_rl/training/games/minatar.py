@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_rl._utils import interrupts
-from nasbench_rl.task.base import Environment
+from nasbench_rl.task import Environment
 from nasbench_rl.task.recipes import PPORecipe
 from nasbench_rl.training.games.base import Step, UInt8
 

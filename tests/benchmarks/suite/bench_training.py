@@ -19,7 +19,7 @@ class Update:
         try:
             import torch
 
-            from nasbench_rl.task.base import get_task
+            from nasbench_rl.task import get_task
             from nasbench_rl.training import ppo
             from nasbench_rl.training.games.make import make_games
             from nasbench_rl.training.networks import Agent
