@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from nasbench_rl._utils.numeric import EXACT, as_int, as_integers
-from nasbench_rl.benchmark.run import Inheritance, Run
+from nasbench_rl.benchmark.run import Run
+from nasbench_rl.benchmark.run_protocols import Inheritance
 from nasbench_rl.benchmark.weight_sharing import FreshSupernet, OnUpdate, SamplePath
 from nasbench_rl.errors import (
     InvalidArchitectureError,
