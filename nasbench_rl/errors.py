@@ -81,14 +81,14 @@ class TestDataError(NasbenchError):
 
 
 def nearest(value: object, allowed: Iterable[object]) -> str | None:
-    """The allowed name closest in spelling to ``value``, or None when nothing is close."""
+    """Return the allowed name closest in spelling to ``value``, or None when nothing is close."""
     by_lower = {str(name).lower(): str(name) for name in allowed}
     close = difflib.get_close_matches(str(value).lower(), list(by_lower), n=1, cutoff=0.5)
     return by_lower[close[0]] if close else None
 
 
 def describe_unknown(kind: str, value: object, allowed: Iterable[object], hint: str = "") -> str:
-    """One line: ``unknown task 'x'; did you mean 'y'? allowed: …. hint``."""
+    """Return one line: ``unknown task 'x'; did you mean 'y'? allowed: …. hint``."""
     names = [str(name) for name in allowed]
     close = nearest(value, names)
     parts = [f"unknown {kind} {value!r};" + (f" did you mean {close!r}?" if close is not None else "")]
@@ -100,7 +100,7 @@ def describe_unknown(kind: str, value: object, allowed: Iterable[object], hint: 
 
 
 def unknown(kind: str, value: object, allowed: Iterable[object], hint: str = "") -> UnknownNameError:
-    """The exception for an unknown name, ready to raise."""
+    """Return the exception for an unknown name, ready to raise."""
     return UnknownNameError(describe_unknown(kind, value, allowed, hint))
 
 
@@ -127,7 +127,7 @@ def check_whole(what: str, value: int, least: int = 0) -> None:
 
 
 def tables_option(folder: str | os.PathLike[str] | None) -> str:
-    """What a command in a message needs to reach the folder of tables that the user named; nothing when none was."""
+    """Return the option that a command in a message needs for the folder of tables that the user named, if any."""
     if folder is None:
         return ""
     import shlex  # late: `import nasbench_rl` brings this module along, and nothing else does that one
@@ -136,7 +136,7 @@ def tables_option(folder: str | os.PathLike[str] | None) -> str:
 
 
 def missing_extra(module: str, extra: str, purpose: str) -> MissingExtraError:
-    """The exception for an absent optional dependency, ready to raise.
+    """Return the exception for an absent optional dependency, ready to raise.
 
     Where the ImportError that is being handled says that it is there and does not load, so does this one.
     """

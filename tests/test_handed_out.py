@@ -41,25 +41,10 @@ FRAMES_AND_ARRAYS = {
     "Surrogate": {"curves", "predict"},
 }  # fmt: skip
 """What is known to hand out an array or a frame; the walk over all public names has to find these and no others."""
-CHANGES = {
-    "charge",
-    "fit",
-    "save",
-    "load",
-    "env",
-    "supernet",
-    "start",
-    "inheritance",
-    "fit_supernet",
-    "training_slot",
-    "prefetch",
-    "prepare",
-    "close",
-    "name_approximation",
-    "search_by_gradient",
-    "supernets",
-    "configspace",
-}
+CHANGES = set(
+    "charge fit save load env supernet start inheritance fit_supernet training_slot "
+    "prefetch prepare close name_approximation search_by_gradient supernets configspace".split()
+)
 """Methods that do something or hand out an object which the walk goes over by itself."""
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "proxies_of": ([(1, 1), (2, 2)],),

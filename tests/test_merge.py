@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.tables import made_rows, write_made_table
+from support.tables import made_rows, stored_cells, write_made_table
 
 from nasbench_rl._utils import cli, files
 from nasbench_rl.build.command import main
@@ -35,11 +35,6 @@ Rows = list[dict[str, Any]]
 def shard(folder: Path, rows: Rows | None = None, arch: str = "k1-k1", seed: int = 0, task: Task = TASK) -> Path:
     table = table_io.encode_rows(task, made_rows(task, arch, seed) if rows is None else rows)
     return shards.write_shard(folder, task, f"{arch}.seed{seed}", table)
-
-
-def cells(folder: Path, task: Task = TASK) -> set[tuple[str, int]]:
-    table = table_io.read_table(folder, task)
-    return set(zip(table["arch"].to_pylist(), table["seed"].to_pylist(), strict=True))
 
 
 def files_of(folder: Path) -> dict[Path, bytes]:
@@ -66,8 +61,12 @@ def test_shards_and_tables_of_several_tasks_are_found_wherever_they_lie(source: 
     before = files_of(source)
     merged, aside = merge(source, folder)
     assert merged == [Merged(TASK.id, 5, 0), Merged(OTHER.id, 1, 0)] and aside == []
-    assert cells(folder) == {("k5-k5", 0), ("k1-k2", 0), *((a, s) for a in ("k2-k2", "k3-k3") for s in (0, 1))}
-    assert cells(folder, OTHER) == {("k1-k1", 0)}
+    assert stored_cells(folder, TASK) == {
+        ("k5-k5", 0),
+        ("k1-k2", 0),
+        *((a, s) for a in ("k2-k2", "k3-k3") for s in (0, 1)),
+    }
+    assert stored_cells(folder, OTHER) == {("k1-k1", 0)}
     assert files_of(source) == before
     rows = table_io.read_table(folder, TASK).to_pylist()
     expected = table_io.encode_rows(TASK, made_rows(TASK, "k2-k2", 1)).to_pylist()
@@ -77,7 +76,7 @@ def test_shards_and_tables_of_several_tasks_are_found_wherever_they_lie(source: 
 def test_a_merge_into_an_empty_folder_makes_the_tables(source: Path, tmp_path: Path) -> None:
     shard(source)
     merge(source, tmp_path / "new")
-    assert cells(tmp_path / "new") == {("k1-k1", 0)}
+    assert stored_cells(tmp_path / "new", TASK) == {("k1-k1", 0)}
 
 
 def test_merging_again_changes_nothing_and_counts(source: Path, folder: Path) -> None:
@@ -111,7 +110,7 @@ def test_shards_that_wait_at_home_are_folded_first(source: Path, folder: Path) -
     shard(folder)
     shard(source)
     assert merge(source, folder)[0] == [Merged(TASK.id, 0, 1)]
-    assert cells(folder) == {("k1-k1", 0), ("k5-k5", 0)}
+    assert stored_cells(folder, TASK) == {("k1-k1", 0), ("k5-k5", 0)}
 
 
 def test_files_without_trainings_are_left_aside(source: Path, folder: Path) -> None:
@@ -189,7 +188,7 @@ def test_a_cell_with_other_scores_is_refused_where_the_manifest_was_lost_too(sou
     (folder / MANIFEST).unlink()
     with pytest.raises(TableError, match="4321"):
         merge(source, folder)
-    assert ("k5-k5", 0) in cells(folder), "and the table is listed again"
+    assert ("k5-k5", 0) in stored_cells(folder, TASK), "and the table is listed again"
 
 
 def test_two_files_that_disagree_are_refused(source: Path, folder: Path) -> None:
@@ -382,7 +381,7 @@ def test_a_folder_that_changes_while_it_is_read_is_listed_anew(
 
     monkeypatch.setattr(module, overtaken[0], then_fold)
     assert merge(source, folder)[0] == [Merged(TASK.id, 3, 0)]
-    assert {("k1-k1", 0), ("k1-k2", 0), ("k1-k3", 0)} < cells(folder)
+    assert {("k1-k1", 0), ("k1-k2", 0), ("k1-k3", 0)} < stored_cells(folder, TASK)
 
 
 def test_a_folder_that_never_rests_is_refused_with_the_reason(

@@ -28,55 +28,23 @@ def of(features: NscFeatures, arch: object) -> dict[str, float]:
     return dict(zip(features.names, row.tolist(), strict=True))
 
 
+def numbers(text: str) -> dict[str, float]:
+    """The numbers in ``"name=1 other=2"``."""
+    return {name: float(value) for name, _, value in (pair.partition("=") for pair in text.split())}
+
+
 def test_a_chain_by_hand() -> None:
     found = of(CHAIN, "conv3 maxpool2 conv5 conv1 avgpool3")
-    expected = {
-        "depth": 5,
-        "density": 5 / 6,
-        "count.conv": 3,
-        "count.conv3": 1,
-        "count.maxpool": 1,
-        "count.avgpool2": 0,
-        "first_pool": 2,
-        "last_pool": 5,
-        "pools": 2,
-        "adjacent_pools": 0,
-        "convs_before_first_pool": 1,
-        "convs_between_pools": 2,
-        "convs_after_last_pool": 0,
-        "ends_in_pool": 1,
-        "wide.before_first_pool": 1,
-        "wide.between_pools": 1,
-        "wide.after_last_pool": 0,
-        "reach.before_first_pool": 2,
-        "reach.between_pools": 4,
-        "wide_convs": 2,
-        "first_conv": 1,
-        "last_conv": 4,
-        "first_wide_conv": 1,
-        "first_kernel": 3,
-        "last_kernel": 1,
-        "layers_after_wide": 2,
-        "pooled_before_conv": 1,
-        "maxpools": 1,
-        "first_pool_is_max": 1,
-        "last_pool_is_max": 0,
-        "largest_kernel": 5,
-        "stride": 6,
-        "receptive_field": 1 + 2 + 1 + 4 * 2 + 0 + 2 * 2,
-        "path.convs": 3,
-        "path.length": 5,
-        "layer1.conv3": 1,
-        "layer1.conv5": 0,
-        "layer5.avgpool3": 1,
-        "height1": 26,
-        "height2": 13,
-        "height3": 9,
-        "height5": 3,
-        "height6": 0,
-        "final_height": 3,
-        "final_channels": 32,
-    }
+    expected = numbers(
+        "depth=5 count.conv=3 count.conv3=1 count.maxpool=1 count.avgpool2=0 first_pool=2 last_pool=5 pools=2 "
+        "adjacent_pools=0 convs_before_first_pool=1 convs_between_pools=2 convs_after_last_pool=0 ends_in_pool=1 "
+        "wide.before_first_pool=1 wide.between_pools=1 wide.after_last_pool=0 reach.before_first_pool=2 "
+        "reach.between_pools=4 wide_convs=2 first_conv=1 last_conv=4 first_wide_conv=1 first_kernel=3 last_kernel=1 "
+        "layers_after_wide=2 pooled_before_conv=1 maxpools=1 first_pool_is_max=1 last_pool_is_max=0 largest_kernel=5 "
+        "stride=6 path.convs=3 path.length=5 layer1.conv3=1 layer1.conv5=0 layer5.avgpool3=1 height1=26 height2=13 "
+        "height3=9 height5=3 height6=0 final_height=3 final_channels=32"
+    )
+    expected |= {"density": 5 / 6, "receptive_field": 1 + 2 + 1 + 4 * 2 + 0 + 2 * 2}
     assert {name: found[name] for name in expected} == pytest.approx(expected)
     assert found["log_largest_conv_area"] == pytest.approx(np.log10(1 + 26 * 26))
     assert found["log_conv_weights"] == pytest.approx(np.log10(1 + 9 * 32 + 25 * 32 * 32 + 32 * 32))
@@ -97,25 +65,11 @@ def test_a_chain_without_pools() -> None:
 
 def test_a_branched_network_by_hand() -> None:
     found = of(BRANCH, "conv3 | conv5 | maxpool2@0 | add(2,3) | conv1@0")
-    expected = {
-        "ends": 2,
-        "end.add": 1,
-        "end.conv1": 1,
-        "reads_of_image": 3,
-        "merge.all": 1,
-        "merge.same": 0,
-        "merge.with_image": 0,
-        "merge.padded": abs((28 - 2 - 4) - 14),
-        "log_ways": math.log10(3),
-        "forks": 1,
-        "path.convs": 2,
-        "path.fewest_convs": 0,
-        "path.length": 3,
-        "receptive_field": 7,
-        "stride": 2,
-        "count.add": 1,
-        "final_channels": 64,
-    }
+    expected = numbers(
+        "ends=2 end.add=1 end.conv1=1 reads_of_image=3 merge.all=1 merge.same=0 merge.with_image=0 forks=1 "
+        "path.convs=2 path.fewest_convs=0 path.length=3 receptive_field=7 stride=2 count.add=1 final_channels=64"
+    )
+    expected |= {"merge.padded": abs((28 - 2 - 4) - 14), "log_ways": math.log10(3)}
     assert {name: found[name] for name in expected} == expected
 
 

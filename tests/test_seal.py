@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.tables import made_rows
+from support.tables import made_rows, stored_cells
 
 from nasbench_rl.errors import TableError
 from nasbench_rl.tables import seal, shards, table_io
@@ -44,7 +44,7 @@ def refused(folder: Path, path: Path) -> str:
     with pytest.raises(TableError) as raised:
         shards.commit_shards(folder, TASK)
     assert str(path) in str(raised.value)
-    assert table_io.cells_of(table_io.read_table(folder, TASK)) == {("k2-k2", 0)}
+    assert stored_cells(folder, TASK) == {("k2-k2", 0)}
     with pytest.raises(TableError) as raised:
         read_parquet(path, SCHEMA)
     return str(raised.value)
@@ -139,7 +139,7 @@ def test_a_cell_that_is_not_whole_is_not_folded(tmp_path: Path, table: pa.Table,
     with pytest.raises(TableError, match=says) as raised:
         shards.commit_shards(tmp_path, TASK)
     assert str(path) in str(raised.value) and path.exists()
-    assert table_io.cells_of(table_io.read_table(tmp_path, TASK)) == {("k2-k2", 0)}
+    assert stored_cells(tmp_path, TASK) == {("k2-k2", 0)}
 
 
 def test_a_double_with_other_scores_is_not_folded(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write beside ``path``, which it replaces at the end of the block; gone when the block raises.
+    """Yield a file to write next to ``path``, which it replaces at the end of the block; removed if the block raises.
 
     What a killed process left in the folder goes, too (``leftovers.sweep``).
     """
@@ -65,7 +65,7 @@ def check_writable(folder: Path) -> None:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file.
+    """Return whether there is such a file.
 
     Raises:
         TableError: its folder cannot be looked into; ``Path.is_file`` calls that absence in some versions of Python.
@@ -79,7 +79,7 @@ def is_file(path: Path) -> bool:
 
 
 def read_file(path: Path) -> bytes:
-    """The file's bytes.
+    """Read the file's bytes.
 
     Raises:
         TableError: it cannot be read.
@@ -91,7 +91,7 @@ def read_file(path: Path) -> bytes:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Every file in ``folder`` and the folders below it, hidden ones too, sorted.
+    """Return every file in ``folder`` and below it, hidden ones too, sorted.
 
     Raises:
         TableError: one of the folders cannot be read, so that files would be missing.
@@ -134,7 +134,7 @@ def lock(folder: Path, name: str, wait: bool = True) -> Iterator[bool]:
 
 
 def _unreadable(path: Path, error: OSError) -> TableError:
-    """The exception for what cannot be read, ready to raise."""
+    """Return the exception for what cannot be read, ready to raise."""
     return TableError(f"cannot read {path}: {error.strerror}; make it readable, or name another folder")
 
 
@@ -143,17 +143,17 @@ def _unwritable(path: Path, error: OSError) -> TableError:
 
 
 def unwritable(path: Path, error: OSError) -> str:
-    """What to say of a file or folder that cannot be written: what failed, and what helps."""
+    """Return what to say of a file or folder that cannot be written: what failed, and what helps."""
     return f"cannot write {path}: {reason(error)}; {remedy(error)}"
 
 
 def reason(error: OSError) -> str:
-    """What the operating system says, in a line."""
+    """Return what the operating system says, in a line."""
     return error.strerror or " ".join(str(error).split()) or type(error).__name__
 
 
 def remedy(error: OSError) -> str:
-    """What helps against an error in writing."""
+    """Return what helps against an error in writing."""
     if error.errno in FULL:
         return "make room there, or choose a folder on another disk"
     if error.errno == errno.EFBIG:
@@ -164,7 +164,7 @@ def remedy(error: OSError) -> str:
 
 
 def has_working_directory() -> bool:
-    """Whether relative paths lead anywhere: not once the folder that the process works in was deleted."""
+    """Return whether relative paths lead anywhere: not once the folder that the process works in was deleted."""
     try:
         os.getcwd()
     except FileNotFoundError:

@@ -21,7 +21,7 @@ _numbers = itertools.count()
 
 
 def temporary_name() -> str:
-    """A new file name: ``.nasbench-rl.<host>.<process>.<its start>.<number>.tmp``."""
+    """Return a new file name: ``.nasbench-rl.<host>.<process>.<its start>.<number>.tmp``."""
     pid = os.getpid()
     return f".nasbench-rl.{_host()}.{pid}.{_started(pid)}.{next(_numbers)}{SUFFIX}"
 
@@ -34,7 +34,7 @@ def sweep(folder: Path) -> None:
 
 
 def dead(folder: Path) -> Iterator[Path]:
-    """Temporary files in ``folder`` whose writer is no more: its process here, or a day passed elsewhere."""
+    """Yield temporary files in ``folder`` whose writer has ended: its process here, or a day passed elsewhere."""
     with os.scandir(folder) as entries:
         for entry in entries:
             found = _NAME.fullmatch(entry.name)
@@ -51,7 +51,7 @@ def dead(folder: Path) -> Iterator[Path]:
 
 @functools.cache
 def _host() -> str:
-    """This machine, and on Linux its container, in which process numbers mean something."""
+    """Return this machine's name and, on Linux, its container, in which process numbers mean something."""
     try:
         space = re.sub(r"\D", "", os.readlink("/proc/self/ns/pid"))
     except OSError:
@@ -61,7 +61,7 @@ def _host() -> str:
 
 
 def _lives(pid: int, start: int) -> bool:
-    """Whether a process of this number runs that began then; the number may have been given to another since."""
+    """Return whether a process of this number runs that began then; numbers are given out again."""
     if os.name == "nt":
         return True  # os.kill would end it
     try:
@@ -75,7 +75,7 @@ def _lives(pid: int, start: int) -> bool:
 
 
 def _started(pid: int) -> int:
-    """Clock ticks from the machine's start to the process's; 0 where the system does not tell."""
+    """Return clock ticks from the machine's start to the process's; 0 where the system does not say."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         return int(fields[19])  # starttime, the 22nd of all; the third is the first behind the name in brackets

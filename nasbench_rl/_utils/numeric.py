@@ -25,7 +25,7 @@ EXACT = frozenset({type(None), str, int, *(np.dtype(code).type for code in np.ty
 
 
 def as_int(value: object) -> int | None:
-    """A whole number of any type as Python's own; None for everything else, True and 1.0 among it."""
+    """Return a whole number of any type as Python's own; None for everything else, True and 1.0 among it."""
     if type(value) is int:
         return value
     if isinstance(value, bool) or not hasattr(value, "__index__") or getattr(value, "shape", None):
@@ -39,7 +39,7 @@ def as_int(value: object) -> int | None:
 
 
 def whole_number(what: str, value: object, allowed: str, least: int | None = None) -> int:
-    """``value`` as a Python int.
+    """Return ``value`` as a Python int.
 
     Args:
         what: what the number is called in the error message.
@@ -62,7 +62,7 @@ def whole_number(what: str, value: object, allowed: str, least: int | None = Non
 
 
 def as_integers(given: object) -> Integers | None:
-    """An int64 array of what holds whole numbers alone, of any type and shape; None for everything else.
+    """Return an int64 array of what holds whole numbers alone, of any type and shape; None for everything else.
 
     Takes arrays and what turns into one (series and frames of pandas and polars, tensors), and flat sequences.
     """
@@ -87,7 +87,7 @@ def _from_items(items: list[Any], shape: tuple[int, ...] | None) -> Integers | N
 
 
 def whole_column(name: str, one: str, given: object, count: int) -> int | Integers | None:
-    """What is one number for all of ``count`` rows as a Python int, or one for each as (count,) int64; None is None.
+    """Return one number for all of ``count`` rows as a Python int, or one for each as (count,) int64; None for None.
 
     ``name`` is what the column is called in the error message, and ``one`` one of its numbers.
 
@@ -108,6 +108,6 @@ def whole_column(name: str, one: str, given: object, count: int) -> int | Intege
 
 
 def read_only(array: AnyArray) -> AnyArray:
-    """The array itself, which can no longer be written to."""
+    """Return the array itself, which can no longer be written to."""
     array.setflags(write=False)
     return array

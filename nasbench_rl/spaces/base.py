@@ -56,11 +56,11 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of architectures."""
+        """Return the number of architectures."""
 
     @abstractmethod
     def __getitem__(self, index: int) -> Architecture:
-        """The architecture at ``index``, a whole number of any integer type.
+        """Return the architecture at ``index``, a whole number of any integer type.
 
         Raises:
             IndexOutsideError: an IndexError, outside ``range(len(space))``.
@@ -69,7 +69,7 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def parse(self, arch: ArchLike) -> Architecture:
-        """The Architecture for choices, a canonical string or an Architecture.
+        """Return the Architecture for choices, a canonical string or an Architecture.
 
         Raises:
             InvalidArchitectureError: not a point of this space; the message says what is.
@@ -77,7 +77,7 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def index(self, arch: ArchLike) -> int:
-        """Position of ``arch`` in the space's order."""
+        """Return the position of ``arch`` in the space's order."""
 
     def indices(self, choices: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the positions of many architectures.
@@ -92,18 +92,18 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """One architecture, uniform over the space unless the space says otherwise."""
+        """Draw one architecture, uniformly unless the space says otherwise."""
 
     @abstractmethod
     def neighbours(self, arch: ArchLike) -> list[Architecture]:
-        """Every architecture one edit away, in a fixed order, without ``arch`` itself."""
+        """Return every architecture one edit away, in a fixed order, without ``arch`` itself."""
 
     @abstractmethod
     def encode(self, arch: ArchLike) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """A fixed-size float32 encoding for controllers and predictors."""
+        """Return a fixed-size float32 encoding for controllers and predictors."""
 
     def mutate(self, arch: ArchLike, rng: np.random.Generator) -> Architecture:
-        """One of the neighbours, drawn uniformly."""
+        """Draw one of the neighbours uniformly."""
         near = self.neighbours(arch)
         return near[int(rng.integers(len(near)))]
 
@@ -123,7 +123,7 @@ class SearchSpace(ABC):
 
 
 def place_in(space: SearchSpace, index: object) -> int:
-    """An index into a space as a Python int; raises as ``space[index]`` does."""
+    """Return an index into a space as a Python int; raises as ``space[index]`` does."""
     last = len(space) - 1
     place = whole_number(f"index into {space.name}", index, f"0 … {last}")
     if not 0 <= place <= last:
@@ -132,7 +132,7 @@ def place_in(space: SearchSpace, index: object) -> int:
 
 
 def size_of(space: SearchSpace) -> float:
-    """Number of architectures, infinite where they are not counted."""
+    """Return the number of architectures, infinite where they are not counted."""
     try:
         return len(space)
     except NotEnumerableError:

@@ -18,7 +18,7 @@ JOURNAL, LIST = ".journal", "list.json"
 
 
 def is_open(folder: Path) -> bool:
-    """Whether files of a killed process wait."""
+    """Return whether files of a killed process wait."""
     return (folder / JOURNAL).is_dir()
 
 

@@ -17,7 +17,7 @@ MANIFEST = "MANIFEST.json"
 
 
 def table_folders(tables: str | os.PathLike[str] | None = None) -> list[Path]:
-    """Folders where tables are looked for: the argument's or the variable's alone, or the package, then the checkout.
+    """Return where tables are looked for: in the folder named alone, or in the package, then the checkout.
 
     A folder that was named is never passed over for another, whose numbers its user did not ask for.
 
@@ -34,7 +34,7 @@ def table_folders(tables: str | os.PathLike[str] | None = None) -> list[Path]:
 
 
 def find_tables(tables: str | os.PathLike[str] | None = None) -> Path:
-    """The first folder that has a manifest.
+    """Return the first folder that has a manifest.
 
     Raises:
         TableError: none has; the message lists every place tried.
@@ -48,7 +48,7 @@ def find_tables(tables: str | os.PathLike[str] | None = None) -> Path:
 
 
 def folder_to_fill(tables: str | os.PathLike[str] | None = None) -> Path:
-    """Where trained cells go: the folder that was named, which may be empty or not there yet, or where queries look.
+    """Return where trained cells go: the folder named, which need not exist yet, or where queries look.
 
     Raises:
         TableError: none was named, and no folder has a manifest.
@@ -58,7 +58,7 @@ def folder_to_fill(tables: str | os.PathLike[str] | None = None) -> Path:
 
 
 def is_packaged(folder: Path) -> bool:
-    """Whether a folder of tables belongs to the installed package."""
+    """Return whether a folder of tables belongs to the installed package."""
     return folder == Path(__file__).resolve().parents[1] / "_tables"
 
 

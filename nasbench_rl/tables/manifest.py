@@ -55,7 +55,7 @@ class Entry:
 
 
 def read_manifest(folder: Path) -> dict[str, Entry]:
-    """Entries by table name; empty when the folder has no manifest yet.
+    """Read entries by table name; empty when the folder has no manifest yet.
 
     Raises:
         TableError: it cannot be read or is of another schema version.
@@ -113,7 +113,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def read_checked(folder: Path, name: str) -> bytes | None:
-    """A table's bytes, compared with the manifest; None when the manifest does not name it."""
+    """Read a table's bytes and compare them with the manifest; None when the manifest does not list it."""
     path, entry = folder / name, read_manifest(folder).get(name)
     while entry is not None:
         if not is_file(path):
@@ -132,7 +132,7 @@ def read_checked(folder: Path, name: str) -> bytes | None:
 
 
 def present_sha256(folder: Path, name: str) -> str:
-    """Of a listed file as it lies there: the manifest's, but where a fold was killed between the file and the manifest.
+    """Return the sha-256 of a listed file as it lies there: after a killed fold not yet the manifest's.
 
     Raises:
         TableError: as ``read_checked``.

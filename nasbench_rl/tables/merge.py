@@ -44,7 +44,7 @@ class Found:
         return self.table.label
 
     def name(self, cell: tuple[str, int]) -> str:
-        """A cell in words."""
+        """Return a cell in words."""
         return soundness.name(self.table, cell)
 
 
@@ -83,7 +83,7 @@ def merge(source: Path, folder: Path) -> tuple[list[Merged], list[Path]]:
 
 
 def find_cells(source: Path) -> tuple[list[Found], list[Path]]:
-    """Every cell under ``source``, checked, by task in the registry's order; and the files that hold no trainings.
+    """Return every cell under ``source``, checked, in the registry's order, and the files that hold no trainings.
 
     Where a file is refused and the folder has changed since it was listed, a build goes on in it: it is listed anew.
     """
@@ -114,7 +114,7 @@ def _folds_waiting(source: Path) -> Iterator[None]:
 
 
 def _state(source: Path) -> dict[Path, tuple[int, int, int]]:
-    """What tells whether a table, shard or manifest was written, replaced or folded."""
+    """Return what tells whether a table, shard or manifest was written, replaced or folded."""
     state = {}
     for path in files.files_below(source):
         if path.suffix == ".parquet" or path.name == MANIFEST:
@@ -159,7 +159,7 @@ def _check_sums(there: Sequence[Path]) -> None:
 
 
 def _digests(path: Path) -> list[str] | None:
-    """Recipe digests in a file; None when it is no table of trainings."""
+    """Return the recipe digests in a file; None for a file without trainings."""
     _, table = open_parquet(path, files.read_file(path))
     names = set(table.column_names)
     if not names & {*KEY, "recipe"}:
@@ -184,7 +184,7 @@ def _add(found: Found, path: Path) -> None:
 
 
 def _not_yet_in(folder: Path, found: Found) -> list[pa.Table]:
-    """The cells, one table each, that the folder's table lacks; those it has are compared and counted."""
+    """Return the cells, one table each, that the folder lacks; those it has are compared and counted."""
     schema, here = SCHEMAS[found.table.family], folder / table_io.table_name(found.table)
     known = soundness.by_cell(table_io.read_table(folder, found.table))
     fresh = []

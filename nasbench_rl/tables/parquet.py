@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_parquet(path: Path, schema: pa.Schema, content: bytes | None = None) -> pa.Table:
-    """A Parquet file whose columns must be ``schema``'s.
+    """Read a Parquet file whose columns must be ``schema``'s.
 
     Args:
         path: where it lies.
@@ -38,7 +38,7 @@ def read_parquet(path: Path, schema: pa.Schema, content: bytes | None = None) ->
 
 
 def open_parquet(path: Path, content: bytes) -> tuple[pq.ParquetFile, pa.Table]:
-    """A Parquet file, opened and read.
+    """Open and read a Parquet file.
 
     Raises:
         TableError: truncated, unreadable, or with text that is no UTF-8.
@@ -55,7 +55,7 @@ def open_parquet(path: Path, content: bytes) -> tuple[pq.ParquetFile, pa.Table]:
 
 
 def _select(path: Path, table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The schema's columns."""
+    """Return the schema's columns."""
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         close = nearest(missing[0], table.column_names)
@@ -68,7 +68,7 @@ def _select(path: Path, table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
-    """What is no task's table, as the content of a Parquet file."""
+    """Return a table that is not a task's as the content of a Parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", use_dictionary=True, write_page_checksum=True)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]

@@ -21,7 +21,7 @@ UNSEALED = b"0" * 64
 
 
 def sealed_bytes(table: pa.Table) -> bytes:
-    """A table as the content of a Parquet file with both digests and a checksum in every page."""
+    """Return a table as the content of a Parquet file with both digests and a checksum in every page."""
     table = table.replace_schema_metadata({ROWS: rows_digest(table), FILE: UNSEALED})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", use_dictionary=True, write_page_checksum=True)
@@ -55,7 +55,7 @@ def check_seal(path: Path, content: bytes, file: pq.ParquetFile, table: pa.Table
 
 
 def rows_digest(table: pa.Table) -> str:
-    """Sha-256 of column names, types and values, the same whatever encodings and versions a file was written with."""
+    """Return the sha-256 of column names, types and values, whatever encodings and versions wrote the file."""
     digest = hashlib.sha256()
     for name, column in zip(table.column_names, table.columns, strict=True):
         digest.update(f"{name} {column.type} {len(column)}\n".encode())

@@ -26,12 +26,12 @@ from nasbench_rl.task.side_tables import TableSpec
 
 
 def shard_folder(folder: Path, task: TableSpec) -> Path:
-    """Where the task's finished cells wait to be folded in: ``.shards/<task>``, or ``.shards/<family>/<task>``."""
+    """Return where the task's finished cells wait: ``.shards/<task>``, or ``.shards/<family>/<task>``."""
     return folder / ".shards" / table_io.table_name(task).removeprefix("rl/").removesuffix(".parquet")
 
 
 def file_stem(cell: str) -> str:
-    """A cell's name as a file name: NSC strings hold spaces and bars and may be long, so they are hashed."""
+    """Return a cell's name as a file name: NSC strings hold spaces and bars and may be long, so they are hashed."""
     if re.fullmatch(r"[\w.-]{1,80}", cell):
         return cell
     return hashlib.sha256(cell.encode()).hexdigest()[:32]
@@ -139,7 +139,7 @@ def read_shard(folder: Path, task: TableSpec, cell: str) -> pa.Table | None:
 
 
 def trained_cells(folder: Path, task: TableSpec) -> set[tuple[str, int]]:
-    """(architecture, train seed) of every cell in the table or waiting as a shard."""
+    """Return (architecture, train seed) of every cell in the table or waiting as a shard."""
     cells: set[tuple[str, int]] = set()
     # The shards first: one that is folded meanwhile is then found in the table.
     for path in shard_folder(folder, task).glob("*.parquet"):

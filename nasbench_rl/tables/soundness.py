@@ -28,12 +28,12 @@ Cells = dict[tuple[str, int], Rows]
 
 
 def name(table: TableSpec, cell: tuple[str, int]) -> str:
-    """A cell in words."""
+    """Return a cell in words."""
     return f"cell {cell[0]} train seed {cell[1]} of {table.label}"
 
 
 def by_cell(rows: pa.Table) -> Cells:
-    """The rows of each (architecture, train seed)."""
+    """Return the rows of each (architecture, train seed)."""
     cells: Cells = defaultdict(list)
     for row in rows.to_pylist():
         cells[row["arch"], row["seed"]].append(row)
@@ -41,7 +41,7 @@ def by_cell(rows: pa.Table) -> Cells:
 
 
 def check_cells(table: TableSpec, rows: pa.Table, path: Path) -> Cells:
-    """The cells that a file holds of one table, each of them whole.
+    """Return the cells that a file holds of one table, each of them whole.
 
     Raises:
         TableError: one is not.
@@ -72,7 +72,7 @@ def check_same(cell: str, one: Rows, here: Path, other: Rows, there: Path) -> No
 
 
 def _fault(task: TableSpec, cell: tuple[str, int], rows: Rows) -> str:
-    """What is wrong with a cell, or nothing."""
+    """Return what is wrong with a cell, or nothing."""
     arch, seed = cell
     try:
         if task.space.parse(arch).name != arch:
@@ -102,7 +102,7 @@ def _fault(task: TableSpec, cell: tuple[str, int], rows: Rows) -> str:
 
 
 def _unsound(row: Mapping[str, Any]) -> str:
-    """What no training measures: time that is not finite, a score that is no number though there was one to measure."""
+    """Return what no training measures in a row: time that is not finite, a score missing that was there to measure."""
     at, games = f"at fidelity {row['fidelity']}", row.get("games", 0)
     if games is None or games < 0:
         return f"it has finished {games} games {at}"

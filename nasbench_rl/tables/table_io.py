@@ -25,12 +25,12 @@ from nasbench_rl.task.side_tables import TableSpec
 
 
 def table_name(task: TableSpec) -> str:
-    """Path of a task's table inside a folder of tables."""
+    """Return the path of a task's table inside a folder of tables."""
     return f"{task.family}/{task.id.replace('/', '.').replace('@', '.')}.parquet"
 
 
 def read_table(folder: Path, task: TableSpec) -> pa.Table:
-    """A task's rows, checked against the manifest and the task's recipe; no row when the task has no table.
+    """Read a task's rows, checked against manifest and recipe; no row when the task has no table.
 
     Raises:
         TableError: the file is absent though listed, its checksum is wrong, it is truncated or of another schema.
@@ -40,7 +40,7 @@ def read_table(folder: Path, task: TableSpec) -> pa.Table:
 
 
 def read_with_digest(folder: Path, task: TableSpec) -> tuple[pa.Table, str]:
-    """As ``read_table``, and the sha-256 of the bytes that these rows were read from; empty when there is no table.
+    """Read as ``read_table``, and return the sha-256 of the bytes read too; empty when there is no table.
 
     The manifest may name another file by now: a build goes on, or one was killed before it wrote the manifest.
     """
@@ -54,12 +54,12 @@ def read_with_digest(folder: Path, task: TableSpec) -> tuple[pa.Table, str]:
 
 
 def is_unlisted(folder: Path, task: TableSpec) -> bool:
-    """Whether a task has a file that no manifest names: of a fold that was killed, or of a lost manifest."""
+    """Return whether a task has a file that no manifest lists: of a killed fold, or of a lost manifest."""
     return table_name(task) not in read_manifest(folder) and is_file(folder / table_name(task))
 
 
 def read_even_unlisted(folder: Path, task: TableSpec) -> pa.Table:
-    """As ``read_table``, and the rows of a file that no manifest names too: what is trained is not trained again."""
+    """Read as ``read_table``, and a file that no manifest lists too: what is trained is not trained again."""
     if not is_unlisted(folder, task):
         return read_table(folder, task)
     path = folder / table_name(task)
@@ -78,7 +78,7 @@ def check_recipe(table: pa.Table, task: TableSpec, path: Path) -> None:
 
 
 def encode_rows(task: TableSpec, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Rows as a table of the task's schema; the recipe's digest is filled in."""
+    """Return rows as a table of the task's schema, with the recipe's digest filled in."""
     return pa.Table.from_pylist([{**row, "recipe": task.digest} for row in rows], schema=SCHEMAS[task.family])
 
 
@@ -172,5 +172,5 @@ def _cell_column(table: pa.Table) -> list[tuple[str, int]]:
 
 
 def cells_of(table: pa.Table) -> set[tuple[str, int]]:
-    """(architecture, train seed) of every cell that has a row."""
+    """Return (architecture, train seed) of every cell that has a row."""
     return set(_cell_column(table))

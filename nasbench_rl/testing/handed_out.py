@@ -10,7 +10,7 @@ import numpy as np
 
 
 def check_own(name: str, ask: Callable[[], Any]) -> int:
-    """Fail unless ``ask()`` answers as before once its answer was edited in place; the number of arrays in it.
+    """Fail unless ``ask()`` answers as before once its answer was edited in place; returns the number of arrays in it.
 
     What cannot be written to is left as it is. ``name`` is what was asked, for the error message.
     """
@@ -31,7 +31,7 @@ def check_own(name: str, ask: Callable[[], Any]) -> int:
 
 
 def _arrays(answer: Any) -> list[np.ndarray[Any, Any]]:
-    """Every array in an answer: itself, a frame's columns with its labels, and those in mappings, lists and tuples."""
+    """Yield every array in an answer: itself, a frame's columns and labels, and those in mappings, lists and tuples."""
     if isinstance(answer, np.ndarray):
         return [answer]
     if hasattr(answer, "columns") and hasattr(answer, "index"):  # a frame; pandas itself loads with the first of them

@@ -69,7 +69,7 @@ class MethodContract:
     mode: Mode = "tabular"
 
     def make_method(self) -> Method:
-        """The method under test, a new one at each call."""
+        """Return the method under test, a new one at each call."""
         raise NotImplementedError("a MethodContract needs make_method()")
 
     def _method(self) -> Method:
@@ -88,7 +88,7 @@ class MethodContract:
         return or_skip(lambda: search(method, bench, trainings * bench.task.max_fidelity, seed))
 
     def _attempt(self, bench: Benchmark, budget: int) -> tuple[WatchedRun, NasbenchError | None]:
-        """A search, and how it ended: by itself, in BudgetExhausted, or in a line that says what the method needs."""
+        """Search, and return how it ended: by itself, in BudgetExhausted, or in a line with what the method needs."""
         run = WatchedRun(bench, budget, 0)
         return run, self._end_of(run)
 
@@ -102,7 +102,7 @@ class MethodContract:
         return None
 
     def _home(self) -> Benchmark:
-        """The task with the smallest space among those that the method does not refuse.
+        """Return the task with the smallest space among those that the method does not refuse.
 
         A method that wants data beside the tasks' tables, such as supernets, is skipped where no task has them.
         """

@@ -42,7 +42,7 @@ class _Account:
         self._read: dict[tuple[str, int | None], int] = {}
 
     def paying(self, owner: Any, name: str) -> Any:
-        """A patch inside which what is read is the run's own."""
+        """Return a patch inside which what is read is the run's own."""
         before = getattr(owner, name)
 
         def method(payer: Run | WeightSharing, *args: Any, **options: Any) -> Any:
@@ -56,7 +56,7 @@ class _Account:
         return patch.object(owner, name, method)
 
     def reading(self, owner: Any, name: str, what: str) -> Any:
-        """A patch that notes who reads past the run."""
+        """Return a patch that notes who reads past the run."""
         before = getattr(owner, name)
 
         def method(*args: Any, **options: Any) -> Any:
@@ -70,7 +70,7 @@ class _Account:
             self.free.append(what)
 
     def querying(self, kind: type[Benchmark]) -> Any:
-        """A patch that notes which trainings are read, and how far."""
+        """Return a patch that notes which trainings are read, and how far."""
         before = kind.query
 
         def query(bench: Benchmark, *args: Any, seed: int | None = None, **options: Any) -> Evaluation:
@@ -82,7 +82,7 @@ class _Account:
         return patch.object(kind, "query", query)
 
     def charging(self) -> Any:
-        """A patch that adds up what the run charges."""
+        """Return a patch that adds up what the run charges."""
         before = Budget.charge
 
         def charge(budget: Budget, amount: int, cpu_seconds: float = 0.0) -> None:
@@ -92,7 +92,7 @@ class _Account:
         return patch.object(Budget, "charge", charge)
 
     def columns(self) -> Any:
-        """A patch that notes who takes a table's arrays themselves."""
+        """Return a patch that notes who takes a table's arrays themselves."""
 
         def get(table: ScoreTable) -> Any:
             self._note("the arrays of its benchmark's table")
@@ -115,7 +115,7 @@ class _Account:
 
 @contextmanager
 def only_paid_scores(run: Run) -> Iterator[list[str]]:
-    """Inside, whoever reads a score past ``run`` is noted; yields the list of what was read, whole at the end.
+    """Note, inside the block, who reads a score past ``run``; yields the list of what was read, whole at the end.
 
     A score is read past the run by a copy of it, by another run, by a benchmark or table of one's own, and by the run's
     own benchmark; and by a run whose fields are written to, so that it charges less than it reads.

@@ -25,11 +25,11 @@ class SpaceContract:
     neighbours_symmetric = True
 
     def make_space(self) -> SearchSpace:
-        """The space under test."""
+        """Return the space under test."""
         raise NotImplementedError("a SpaceContract needs make_space()")
 
     def _some(self, space: SearchSpace) -> list[Architecture]:
-        """All architectures of a small space, some of a large one."""
+        """Return all architectures of a small space, some of a large one."""
         if size_of(space) <= self.samples:
             return list(space)
         return [space.sample(np.random.default_rng(i)) for i in range(self.samples)]

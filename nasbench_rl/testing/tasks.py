@@ -15,7 +15,7 @@ class TaskContract:
     """What every task keeps. Inherit, and give ``make_task``."""
 
     def make_task(self) -> Task:
-        """The task under test, registered."""
+        """Return the task under test, registered."""
         raise NotImplementedError("a TaskContract needs make_task()")
 
     def test_its_id_finds_it(self) -> None:

@@ -80,7 +80,7 @@ class WatchedRun(Run):
         inherit: ArchLike | None = None,
         split: Split = "validation",
     ) -> float:
-        """As ``Run.evaluate``; fails after too many evaluations in a row that charged nothing."""
+        """Evaluate as ``Run.evaluate`` does; fails after too many evaluations in a row that charged nothing."""
         limit = FREE_VISITS * min(size_of(self.space), 1000)
         self._watched.uncharged += 1
         if self._watched.uncharged > limit:  # by pytest.fail, as in time_limit
@@ -93,7 +93,7 @@ class WatchedRun(Run):
 
 
 def search(method: Method, benchmark: Benchmark, budget: int, seed: int) -> WatchedRun:
-    """One search, as ``compare`` runs it; ``BudgetExhausted`` is the normal end.
+    """Run one search, as ``compare`` does; ``BudgetExhausted`` is the normal end.
 
     Raises:
         pytest.fail.Exception: it does not end.
@@ -110,7 +110,7 @@ def search(method: Method, benchmark: Benchmark, budget: int, seed: int) -> Watc
 
 @contextmanager
 def sealed_test_split() -> Iterator[list[str]]:
-    """Inside, whoever reads the test split gets a TestDataError; yields the list of what was tried."""
+    """Raise a TestDataError for whoever reads the test split in the block; yields the list of what was tried."""
     tried: list[str] = []
     view_before = ScoreTable.view
     guess_before = Surrogate._guess
@@ -150,7 +150,7 @@ def sealed_test_split() -> Iterator[list[str]]:
 
 
 def complete_tasks(tables: str | os.PathLike[str] | None = None) -> list[str]:
-    """Of every search space the first task in the tables on which each architecture is trained."""
+    """Return, of every search space, the first task in the tables on which each architecture is trained."""
     frame = tasks(tables)
     chosen: dict[str, str] = {}
     for id_ in frame.loc[frame["trained"] == frame["architectures"], "task"]:
@@ -159,7 +159,7 @@ def complete_tasks(tables: str | os.PathLike[str] | None = None) -> list[str]:
 
 
 def or_skip(make: Callable[[], Made]) -> Made:
-    """What ``make`` gives; the test is skipped where an optional dependency is absent."""
+    """Return what ``make`` gives; skip the test where an optional dependency is absent."""
     try:
         return make()
     except MissingExtraError as error:
@@ -173,13 +173,13 @@ def search_in_child() -> None:
 
 
 def difference(one: Run, other: Run) -> str | None:
-    """Where two trajectories part, by their text, because NaN does not equal itself."""
+    """Return where two trajectories part, by their text, because NaN does not equal itself."""
     pairs = itertools.zip_longest(map(repr, one.points), map(repr, other.points))
     return next((f"step {i}: {a} the first time, {b} again" for i, (a, b) in enumerate(pairs) if a != b), None)
 
 
 def global_state() -> dict[str, Any]:
-    """The state of every global generator that is loaded, by name, comparable."""
+    """Return the state of every global generator that is loaded, by name, comparable."""
     state: dict[str, Any] = {"random": random.getstate()}
     state["NumPy"] = repr(np.random.get_state(legacy=False))  # noqa: NPY002
     torch = sys.modules.get("torch")
@@ -190,7 +190,7 @@ def global_state() -> dict[str, Any]:
 
 @contextmanager
 def other_global_state() -> Iterator[None]:
-    """Other seeds for whoever draws from the global state, and the old state afterwards."""
+    """Set other seeds for whoever draws from the global state; puts the old state back afterwards."""
     before, numpy_before = random.getstate(), np.random.get_state()  # noqa: NPY002
     torch = sys.modules.get("torch")
     torch_before = torch.random.get_rng_state() if torch is not None else None

@@ -11,9 +11,7 @@ code 1 if there is a fault.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import io
 import os
 import signal
 import subprocess
@@ -24,11 +22,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _campaign  # first: puts tests on the path
 from support.runs import made_runs, write_runs
 from support.tables import SINGLE_SEED, TWO_BY_SEED, write_made_table
 
-from nasbench_rl._utils import cli
 from nasbench_rl.build.command import main as build
 from nasbench_rl.compare import command as compare
 from nasbench_rl.data import command as data_command
@@ -82,23 +79,9 @@ def verdict_of_line(main: Main, arguments: Sequence[str], out: Path) -> str:
     given = list(arguments)
     if main in (compare.main, leaderboard, findings) and not any(one.startswith("--out") for one in given):
         given += ["--out", str(out / ("page.md" if main is findings else ""))]
-    error = io.StringIO()
-
-    def late(*_: object) -> None:
-        raise TimeoutError
-
-    signal.signal(signal.SIGALRM, late)
-    signal.alarm(PATIENCE)
-    try:
-        with contextlib.redirect_stderr(error), contextlib.redirect_stdout(io.StringIO()):
-            code = cli.run(main, given)
-    except TimeoutError:
-        return "hangs"
-    except BaseException as foreign:
-        return f"foreign exception: {type(foreign).__name__}: {foreign}"[:300]
-    finally:
-        signal.alarm(0)
-    said = error.getvalue()
+    code, said = _campaign.run_command(main, given, PATIENCE)
+    if isinstance(code, str):
+        return code
     if code == 0:
         return "done"
     if code == 2 and out.exists():
@@ -154,9 +137,7 @@ def verdict_of_environment(variables: dict[str, str | None], shell: str, command
 
 def verdict_of_signal(command: list[str], number: int, after: float) -> str:
     """Return how a command ends that gets a signal after some seconds."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     time.sleep(after)
     os.kill(process.pid, number)
     began = time.monotonic()
@@ -182,7 +163,7 @@ def verdict_of_signal(command: list[str], number: int, after: float) -> str:
 
 def main() -> int:
     """Run the campaign and print its counts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _campaign.parser(__doc__)
     parser.add_argument("--only", choices=("lines", "environments", "signals"), help="one of the three parts")
     only = parser.parse_args().only
     counts, faults = Counter[str](), []
@@ -191,7 +172,6 @@ def main() -> int:
         counts[found.partition(":")[0].partition(" (")[0]] += 1
         if found not in ("done", "refused", "ended"):
             faults.append(f"{what}: {found}")
-            print(f"  {what}: {found}", flush=True)
 
     with tempfile.TemporaryDirectory() as name:
         made = Path(name)
@@ -230,9 +210,7 @@ def main() -> int:
                     for after in (0.5, 1.5, 3.0, 6.0):
                         what = f"{command_line[0]} {signal.Signals(signal_number).name} after {after} s"
                         count(what, verdict_of_signal(whole, signal_number, after))
-    print(f"{counts.total()} cases: " + ", ".join(f"{number} {found}" for found, number in counts.most_common()))
-    print(f"{len(faults)} faults")
-    return bool(faults)
+    return _campaign.summed_up(counts, faults, "cases")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ where it holds trainings, through ``merge`` with its manifest and without. Exit 
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import tempfile
@@ -19,10 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import _campaign  # first: puts tests on the path
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from support.tables import made_rows, write_made_supernets, write_made_table
 
 from nasbench_rl.errors import NasbenchError
@@ -36,13 +33,6 @@ from nasbench_rl.task import get_task, task_ids
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 ARCHS = ("k1-k1", "k3-k2", "k5-k5")
-
-
-def flipped(content: bytes, rng: np.random.Generator) -> bytes:
-    """The same bytes but for one bit."""
-    damaged = bytearray(content)
-    damaged[int(rng.integers(len(damaged)))] ^= 1 << int(rng.integers(8))
-    return bytes(damaged)
 
 
 def outcome(action: Callable[..., Any], *arguments: Any) -> str:
@@ -65,7 +55,7 @@ def flip_shards(scratch: Path, count: int, rng: np.random.Generator, counts: Cou
             for arch in ARCHS
         ]
         victim = paths[number % len(paths)]
-        victim.write_bytes(flipped(victim.read_bytes(), rng))
+        victim.write_bytes(_campaign.flipped(victim.read_bytes(), rng))
         counts["shards, read", outcome(read_parquet, victim, SCHEMAS["rl"])] += 1
         counts["shards, merge", outcome(merge, source, merged)] += 1
         counts["shards, fold", outcome(shards.commit_shards, source, TASK)] += 1
@@ -89,7 +79,7 @@ def flip_files(scratch: Path, count: int, rng: np.random.Generator, counts: Coun
         copy, into = scratch / f"file{number}", scratch / f"into{number}"
         (copy / name).parent.mkdir(parents=True)
         shutil.copy(folder / MANIFEST, copy)
-        (copy / name).write_bytes(flipped((folder / name).read_bytes(), rng))
+        (copy / name).write_bytes(_campaign.flipped((folder / name).read_bytes(), rng))
         counts["listed files, read", outcome(read_checked, copy, name)] += 1
         if name in families:
             counts["listed files, read_table", outcome(table_io.read_table, copy, families[name])] += 1
@@ -102,7 +92,7 @@ def flip_files(scratch: Path, count: int, rng: np.random.Generator, counts: Coun
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _campaign.parser(__doc__)
     parser.add_argument("--shards", type=int, default=400, help="flips in shards")
     parser.add_argument("--files", type=int, default=400, help="flips in listed files")
     parser.add_argument("--seed", type=int, default=0, help="of which bits")

@@ -12,7 +12,6 @@ once the action was run again, all is in and no temporary file is left. Exit cod
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import shutil
@@ -25,8 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+import _campaign  # first: puts tests on the path
 import pandas as pd
 from support.tables import made_rows
 
@@ -173,7 +171,7 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _campaign.parser(__doc__)
     parser.add_argument("--actions", nargs="+", choices=ACTIONS, default=list(ACTIONS))
     parser.add_argument("--every", type=int, default=1, help="kill at every so-manieth operation only")
     parser.add_argument("--twice", action="store_true", help="kill the next writer at each of its operations, too")

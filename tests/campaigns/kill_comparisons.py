@@ -11,7 +11,6 @@ wrong, hung or left over.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import signal
@@ -23,10 +22,8 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+import _campaign  # first: puts tests on the path
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from support.killed_comparisons import alive, leftovers, parts, runs_of, start, wait_until, workers_of
 from support.tables import TWO_BY_SEED, write_made_table
 
@@ -128,7 +125,7 @@ class Campaign:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _campaign.parser(__doc__)
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--minutes", type=float, default=20, help="no kill after so many")
     parser.add_argument("--runs", type=int, default=1000, help="search seeds a method, a multiple of the chunk of 25")

@@ -9,29 +9,26 @@ exception (a fault). Exit code 1 if there is a fault, or if what no run can have
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+import _campaign  # first: puts tests on the path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.runs import made_runs, write_runs
 from support.tables import TWO_BY_SEED, write_made_table
 
-from nasbench_rl._utils import cli
-from nasbench_rl.compare.experiment import COLUMNS
 from nasbench_rl.leaderboard.command import main as leaderboard
+from nasbench_rl.leaderboard.runs_schema import COLUMNS
 
 Case = tuple[str, bytes, bool]
 """Name, content of the file, and whether no run can have it."""
+PATIENCE = 90
+"""Seconds until a command hangs."""
 TEXTS = ("", "x", "\N{SNOWMAN}", "a\nb", "x" * 10_000)
 NUMBERS = (-1, -(2**62), 2**62, 0.5, float("nan"), float("inf"), float("-inf"))
 
@@ -96,25 +93,18 @@ def strange(table: pa.Table) -> Iterator[Case]:
         yield f"first {share} bytes", whole[:share], True
 
 
-def flipped(whole: bytes, count: int) -> Iterator[Case]:
+def flips(whole: bytes, count: int) -> Iterator[Case]:
     """Yield copies with one bit flipped each."""
     rng = np.random.default_rng(1)
-    for at in rng.integers(8 * len(whole), size=count).tolist():
-        changed = bytearray(whole)
-        changed[at // 8] ^= 1 << at % 8
-        yield f"bit {at}", bytes(changed), False
+    for number in range(count):
+        yield f"flip {number}", _campaign.flipped(whole, rng), False
 
 
 def verdict(path: Path, tables: Path, out: Path) -> str:
     """Return what the command made of a file."""
-    error = io.StringIO()
-    run: Callable[[], int] = lambda: cli.run(leaderboard, [str(path), "--out", str(out), "--tables", str(tables)])  # noqa: E731
-    try:
-        with contextlib.redirect_stderr(error), contextlib.redirect_stdout(io.StringIO()):
-            code = run()
-    except BaseException as foreign:
-        return f"foreign exception ({type(foreign).__name__})"
-    said = error.getvalue()
+    code, said = _campaign.run_command(leaderboard, [str(path), "--out", str(out), "--tables", str(tables)], PATIENCE)
+    if isinstance(code, str):
+        return code
     if code == 0:
         return "accepted"
     return "refused" if code == 2 and said.count("\n") == 1 and path.name in said else f"badly refused: {said[:300]}"
@@ -122,9 +112,9 @@ def verdict(path: Path, tables: Path, out: Path) -> str:
 
 def main() -> int:
     """Run the campaign and print its counts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _campaign.parser(__doc__)
     parser.add_argument("--flips", type=int, default=150, help="single bits to flip (default 150)")
-    flips = parser.parse_args().flips
+    count = parser.parse_args().flips
     counts, faults = Counter[str](), []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -136,16 +126,14 @@ def main() -> int:
             for field in table.schema
         ]
         table = table.cast(pa.schema(plain))
-        for what, data, impossible in [*strange(table), *flipped(content(table), flips)]:
+        for what, data, impossible in [*strange(table), *flips(content(table), count)]:
             path = folder / "strange.parquet"
             path.write_bytes(data)
             found = verdict(path, folder / "tables", folder / "out")
             counts[found.partition(":")[0]] += 1
             if not (found == "refused" or (found == "accepted" and not impossible)):
                 faults.append(f"{what}: {found}")
-    print(f"{counts.total()} files: " + ", ".join(f"{count} {found}" for found, count in counts.most_common()))
-    print(f"{len(faults)} faults", *faults, sep="\n  ")
-    return bool(faults)
+    return _campaign.summed_up(counts, faults, "files")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from nasbench_rl.tables import table_io
+from nasbench_rl.tables import shards, table_io
 from nasbench_rl.task import GameTask, ImageTask, Task, get_task
 from nasbench_rl.task.side_tables import LATENCY_BATCHES
 
@@ -21,6 +22,18 @@ def made_return(task: Task, arch: str, seed: int, at: int) -> float:
     choices = task.space.parse(arch).choices
     noise = np.random.default_rng([seed, task.space.index(arch), at]).normal()
     return (10.0 + 2.0 * sum(choices)) * (at + 1) / len(task.fidelities) + noise
+
+
+def made_tail(at: int, cpu: float, params: int = 1, flops: int = 1) -> dict[str, Any]:
+    """The columns that every family has; seconds grow with the place of the fidelity."""
+    return {
+        "cpu_seconds": cpu * (at + 1),
+        "wall_seconds": (cpu + 1) * (at + 1),
+        "params": params,
+        "flops": flops,
+        "code_version": "made",
+        "machine": "made",
+    }
 
 
 def made_rows(task: Task, arch: str, seed: int) -> list[dict[str, Any]]:
@@ -40,15 +53,25 @@ def made_rows(task: Task, arch: str, seed: int) -> list[dict[str, Any]]:
                 "return_eval": last + 0.25 if end else None,
                 "return_eval_std": 1.0 if end else None,
                 "eval_games": 32 if end else None,
-                "cpu_seconds": 10.0 * (at + 1),
-                "wall_seconds": 11.0 * (at + 1),
-                "params": network.params,
-                "flops": network.flops,
-                "code_version": "made",
-                "machine": "made",
-            }  # fmt: skip
+                **made_tail(at, 10.0, network.params, network.flops),
+            }
         )
     return rows
+
+
+def made_cell(task: Task, arch: str = "k1-k1", seed: int = 0, **changes: Any) -> pa.Table:
+    """The rows of one cell as a table, with ``changes`` in each."""
+    return table_io.encode_rows(task, [{**row, **changes} for row in made_rows(task, arch, seed)])
+
+
+def write_made_shard(folder: Path, task: Task, arch: str = "k1-k1", seed: int = 0, **changes: Any) -> Path:
+    """Write one cell as a shard, which waits to be folded."""
+    return shards.write_shard(folder, task, f"{arch}.seed{seed}", made_cell(task, arch, seed, **changes))
+
+
+def stored_cells(folder: Path, task: Task) -> set[tuple[str, int]]:
+    """(architecture, train seed) of every cell in a task's table."""
+    return table_io.cells_of(table_io.read_table(folder, task))
 
 
 def write_made_table(folder: Path, id_: str, seeds: int, archs: list[str] | None = None) -> Task:
@@ -78,13 +101,8 @@ def write_made_supernets(folder: Path, id_: str, seeds: int) -> None:
                         "proxy_games": 64,
                         "proxy_env_steps": 1000,
                         "proxy_cpu_seconds": 3.0,
-                        "cpu_seconds": 10.0 * (at + 1),
-                        "wall_seconds": 11.0 * (at + 1),
-                        "params": 1,
-                        "flops": 1,
-                        "code_version": "made",
-                        "machine": "made",
-                    }  # fmt: skip
+                        **made_tail(at, 10.0),
+                    }
                 )
     table_io.write_table(folder, task.supernet, [table_io.encode_rows(task.supernet, rows)])
 
@@ -104,17 +122,13 @@ def write_made_accuracies(folder: Path, id_: str, archs: list[str], seeds: int) 
             "arch": task.space.parse(arch).name,
             "seed": seed,
             "fidelity": epoch,
+            "train_loss": 1.0 / epoch,
             "validation_accuracy": made_accuracy(arch, seed, epoch, 0),
             "test_accuracy": made_accuracy(arch, seed, epoch, 1),
-            "train_loss": 1.0 / epoch,
             "density": task.space.density(arch),
             "data": "made",
-            "cpu_seconds": 0.5 * epoch,
+            **made_tail(epoch - 1, 0.5, task.size(arch).params, task.size(arch).flops),
             "wall_seconds": 0.6 * epoch,
-            "params": task.size(arch).params,
-            "flops": task.size(arch).flops,
-            "code_version": "made",
-            "machine": "made",
         }
         for arch in archs
         for seed in range(seeds)
@@ -148,12 +162,7 @@ def write_made_darts(folder: Path, id_: str, seeds: int) -> None:
                         "probability": float(np.prod(mixture[range(task.space.depth), kernels])),
                         "return_last100": 1.0,
                         "games": 100,
-                        "cpu_seconds": 30.0 * (at + 1),
-                        "wall_seconds": 31.0 * (at + 1),
-                        "params": 1,
-                        "flops": 1,
-                        "code_version": "made",
-                        "machine": "made",
+                        **made_tail(at, 30.0),
                     }
                 )
     table_io.write_table(folder, task.darts, [table_io.encode_rows(task.darts, rows)])
@@ -166,14 +175,14 @@ def write_made_latencies(folder: Path, id_: str, factor: float = 1.0, archs: lis
         {
             "arch": arch.name,
             "batch": batch,
+            "repeats": 100,
+            "code_version": "made",
+            "machine": "made",
             "latency_median": 1e-9 * factor * batch * task.size(arch).flops,
             "latency_p10": 0.9e-9 * factor * batch * task.size(arch).flops,
             "latency_p90": 1.2e-9 * factor * batch * task.size(arch).flops,
-            "repeats": 100,
             "params": task.size(arch).params,
             "flops": task.size(arch).flops,
-            "code_version": "made",
-            "machine": "made",
         }
         for arch in (task.space if archs is None else map(task.space.parse, archs))
         for batch in LATENCY_BATCHES

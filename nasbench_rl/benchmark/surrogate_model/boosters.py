@@ -18,7 +18,7 @@ from nasbench_rl.errors import missing_extra
 
 
 def import_lightgbm() -> Any:
-    """The module.
+    """Import LightGBM.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -31,18 +31,18 @@ def import_lightgbm() -> Any:
 
 
 def read_booster(text: str) -> Any:
-    """The booster that a text describes."""
+    """Return the booster that a text describes."""
     return _on_one_thread().Booster(model_str=text)
 
 
 def booster_text(booster: Any) -> str:
-    """LightGBM's own text of a booster."""
+    """Return LightGBM's own text of a booster."""
     _on_one_thread()
     return str(booster.model_to_string())
 
 
 def _on_one_thread() -> Any:
-    """LightGBM, with one thread for the next call; 0.4 ms."""
+    """Return LightGBM, with one thread for the next call; 0.4 ms."""
     lightgbm = import_lightgbm()
     lightgbm.Dataset(np.zeros((2, 1)), params={"num_threads": 1, "verbose": -1}).construct()
     return lightgbm

@@ -65,12 +65,12 @@ class Surrogate:
         self._features = features_of(task)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a pickle or a copy keeps: the members as text, since LightGBM's own pickle begins threads."""
+        """Keep the members as text in a pickle or copy, since LightGBM's own pickle begins threads."""
         texts = {split: [*map(booster_text, members)] for split, members in self._members.items()}
         return {**self.__dict__, "_members": texts}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """The surrogate again, its members made of their texts."""
+        """Make the members of their texts again."""
         members = {split: [*map(read_booster, texts)] for split, texts in state["_members"].items()}
         self.__dict__.update(state, _members=members)
 
@@ -237,22 +237,22 @@ class Surrogate:
 
 
 def surrogate_folder(folder: Path, task: Task) -> Path:
-    """Where a task's surrogate lies in a folder of tables."""
+    """Return where a task's surrogate lies in a folder of tables."""
     return folder / "surrogate" / Path(table_io.table_name(task)).stem
 
 
 def surrogate_name(task: Task) -> str:
-    """The name under which the manifest lists a task's surrogate."""
+    """Return the name under which the manifest lists a task's surrogate."""
     return f"surrogate/{Path(table_io.table_name(task)).stem}/{METADATA}"
 
 
 def features_of(task: ImageTask) -> NscFeatures:
-    """The features of a task's networks."""
+    """Return the features of a task's networks."""
     return NscFeatures(task.space, task.image, task.environment.classes, task.recipe)
 
 
 def image_task(task: Task) -> ImageTask:
-    """The task itself, if it is one that a surrogate can learn.
+    """Return the task itself, if it is one that a surrogate can learn.
 
     Raises:
         InvalidValueError: it is not.
@@ -266,7 +266,7 @@ def image_task(task: Task) -> ImageTask:
 
 
 def not_chains(task: Task, archs: Iterable[str]) -> list[str]:
-    """Architectures that are no chains; all of them where the space has nothing else."""
+    """Return the architectures that are not chains; all of them where the space has nothing else."""
     space = image_task(task).space
     if space.definition.chain:
         return list(archs)
@@ -274,7 +274,7 @@ def not_chains(task: Task, archs: Iterable[str]) -> list[str]:
 
 
 def _how_to_fit(folder: Path, task: Task, named: str | os.PathLike[str] | None) -> str:
-    """The command, after the one that trains a table where there is none to fit on."""
+    """Return the command, after the one that trains a table where there is none to fit on."""
     return how_to_make(task, f"surrogate {task.id}", named, train=not (folder / table_io.table_name(task)).exists())
 
 
@@ -302,7 +302,7 @@ def _fit_member(
     rng: np.random.Generator,
     options: SurrogateOptions,
 ) -> Any:
-    """One booster on the rows that are ``kept``; the last column of ``inputs`` is the epoch, and the rows' weight."""
+    """Fit one booster on the rows ``kept``; the last column of ``inputs`` is the epoch, and the rows' weight."""
     parameters = {
         "objective": "cross_entropy",  # for targets from 0 to 1, so near 1 small differences count
         "num_leaves": options.leaves,

@@ -107,7 +107,7 @@ class NscFeatures:
 
 
 def _counts(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
-    """Layers of each name, and of each operation."""
+    """Return the layers of each name, and of each operation."""
     operations = [layer.name for layer in definition.layers if layer.arity]
     counts = {f"count.{name}": 0.0 for name in (*layer_names(definition), *operations)}
     for _, kind, kernel, _, _ in vectors:
@@ -119,7 +119,7 @@ def _counts(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
 
 
 def _order(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
-    """Where pools stand among the layers in canonical order; 0 and the whole length where there is none."""
+    """Return where pools stand in canonical order; 0 and the whole length where there is none."""
     operations = [definition.operation(vector[1]) for vector in vectors]
     pools = [place for place, operation in enumerate(operations) if operation in POOLS]
     first, last = (pools[0], pools[-1]) if pools else (len(operations), -1)
@@ -136,7 +136,7 @@ def _order(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
 
 
 def _kernels(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
-    """How wide kernels are and where they stand to the pools, in canonical order."""
+    """Return how wide kernels are and where they stand to the pools, in canonical order."""
     layers = [(definition.operation(kind), kernel) for _, kind, kernel, _, _ in vectors]
     pools = [place for place, (operation, _) in enumerate(layers) if operation in POOLS]
     convs = [place for place, (operation, _) in enumerate(layers) if operation == "conv"]
@@ -167,7 +167,7 @@ def _kernels(vectors: Vectors, definition: NscDefinition) -> dict[str, float]:
 
 
 def _convolution_maps(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shape]) -> dict[str, float]:
-    """Areas of the convolutions' maps, and their weights."""
+    """Return the areas of the convolutions' maps, and their weights."""
     areas, weights, widest = [], 0, 0
     for index, kind, kernel, source, _ in vectors:
         if definition.operation(kind) == "conv":
@@ -185,7 +185,7 @@ def _convolution_maps(vectors: Vectors, definition: NscDefinition, shapes: Seque
 
 
 def _paths(ends: Iterable[Signal], image: Shape) -> dict[str, float]:
-    """The longest and the shortest way from the image to the prediction module, and what its units see."""
+    """Return the longest and shortest way from image to prediction module, and what its units see."""
     length, convs, fewest_convs, field, stride = zip(
         *((end.length, end.convs, end.fewest_convs, end.field, end.stride) for end in ends), strict=True
     )
@@ -200,7 +200,7 @@ def _paths(ends: Iterable[Signal], image: Shape) -> dict[str, float]:
 
 
 def _positions(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shape]) -> dict[str, float]:
-    """A chain's layers one-hot by position, and the height of each map."""
+    """Return a chain's layers one-hot by position, and the height of each map."""
     names = layer_names(definition)
     features = {f"layer{place}.{name}": 0.0 for place in range(1, definition.depth + 1) for name in names}
     features.update((f"height{place}", 0.0) for place in range(1, definition.depth + 1))
@@ -211,7 +211,7 @@ def _positions(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Sha
 
 
 def _branches(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shape]) -> dict[str, float]:
-    """The layers that the prediction module reads, how branched the graph is, and what its merges join."""
+    """Return the layers that the prediction module reads, how branched the graph is, and what its merges join."""
     ends = isomorphism.leaves(vectors, definition)
     features = {f"end.{name}": 0.0 for name in layer_names(definition)}
     for end in ends:
@@ -236,7 +236,7 @@ def _branches(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shap
 
 
 def _inputs(ends: Mapping[frozenset[Signal], int], shape: Shape) -> dict[str, float]:
-    """What the inputs of the prediction module carry, padding left out: means and shares over them.
+    """Return means and shares over what the prediction module's inputs carry, padding left out.
 
     An input that is a sum counts for each of its summands. The main signal is the one with the most inputs.
 

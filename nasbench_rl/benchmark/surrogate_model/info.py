@@ -82,12 +82,12 @@ class SurrogateInfo:
     format: int = field(default=FORMAT)
 
     def to_json(self) -> bytes:
-        """The content of ``surrogate.json``."""
+        """Return the content of ``surrogate.json``."""
         return (json.dumps(asdict(self), indent=1, allow_nan=False) + "\n").encode()
 
 
 def read_info(content: bytes, path: Path, remedy: str) -> SurrogateInfo:
-    """The metadata in a file's content.
+    """Return the metadata in a file's content.
 
     Raises:
         TableError: it is none, or of another format; the message ends with ``remedy``.
@@ -107,7 +107,7 @@ def read_info(content: bytes, path: Path, remedy: str) -> SurrogateInfo:
 
 
 def read_model(path: Path, sha256: str, remedy: str) -> str:
-    """The text of a member's file.
+    """Return the text of a member's file.
 
     Raises:
         TableError: absent or changed; the message ends with ``remedy``.

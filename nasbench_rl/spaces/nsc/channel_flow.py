@@ -50,7 +50,7 @@ Channels: TypeAlias = "list[frozenset[Signal]]"
 
 
 def signals(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shape]) -> list[Channels]:
-    """What the channels of the image and of each layer carry.
+    """Return what the channels of the image and of each layer carry.
 
     A convolution makes one signal of all that it reads: of each attribute the largest, as the longest way has it.
 
@@ -76,7 +76,7 @@ def signals(vectors: Vectors, definition: NscDefinition, shapes: Sequence[Shape]
 
 
 def _convolved(channels: Channels, kernel: int, shape: Shape) -> Signal:
-    """One picture as large as the map: some channel of what is read is always without padding."""
+    """Return one picture as large as the map: some channel of what is read is always without padding."""
     mixed = Signal(*map(max, zip(*(signal for carried in set(channels) for signal in carried), strict=True)))
     return mixed._replace(
         height=shape[0],
@@ -102,7 +102,7 @@ def _pooled(signal: Signal, kernel: int, shape: Shape) -> Signal:
 
 
 def _added(first: Channels, second: Channels) -> Channels:
-    """Channel by channel; the fewer channels go to the middle ones of the more, as ``nsc_network.fit`` puts them."""
+    """Add channel by channel; the fewer channels go to the middle of the more, as ``nsc_network.fit`` puts them."""
     fewer, more = sorted((first, second), key=len)
     before = (len(more) - len(fewer)) // 2
     middle = [one | other for one, other in zip(fewer, more[before:], strict=False)]

@@ -131,13 +131,13 @@ class NscDefinition:
         return (self.max_type + 1) + (self.max_kernel + 1) + predecessors * (self.depth + 1)
 
     def options(self, arity: int) -> tuple[tuple[int, int], ...]:
-        """Every (type, kernel) of the layers with ``arity`` predecessors, in definition order (kernel 0 for none)."""
+        """Return every (type, kernel) of the layers with ``arity`` predecessors, in definition order (no kernel: 0)."""
         return tuple(
             (layer.type, kernel) for layer in self.layers if layer.arity == arity for kernel in layer.kernels or (0,)
         )
 
     def layer(self, number: int) -> LayerType | None:
-        """The layer type whose number is ``number``."""
+        """Return the layer type whose number is ``number``."""
         return next((layer for layer in self.layers if layer.type == number), None)
 
     def operation(self, number: int) -> str:
@@ -169,7 +169,7 @@ def load_definition(path: str | Path) -> NscDefinition:
 
 
 def builtin_definition(name: str) -> NscDefinition:
-    """The definition that ships as ``nsc_chain.toml`` or ``nsc_multibranch.toml``."""
+    """Return the definition that ships as ``nsc_chain.toml`` or ``nsc_multibranch.toml``."""
     return load_definition(Path(__file__).with_name(name.replace("-", "_") + ".toml"))
 
 
@@ -203,7 +203,7 @@ def _from_mapping(raw: Mapping[str, Any]) -> NscDefinition:
 
 
 def _from_nasgym(raw: Mapping[str, Any]) -> NscDefinition:
-    """The original's form: ``layers`` is a list of one-entry mappings from a name to id and kernel_size.
+    """Read the original's form: ``layers`` is a list of one-entry mappings from a name to id and kernel_size.
 
     Fields that mean nothing here, such as version and encoding, are passed over, as the original does with its own.
     """

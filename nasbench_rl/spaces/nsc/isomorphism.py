@@ -20,18 +20,18 @@ _CHANNELWISE = frozenset({"maxpool", "avgpool", "identity", "concat"})
 
 
 def predecessors(vector: Vector, definition: NscDefinition) -> tuple[int, ...]:
-    """Indices of the layers that feed this one, one or two of them."""
+    """Return the indices of the layers that feed this one, one or two of them."""
     return vector[3 : 3 + ARITY[definition.operation(vector[1])]]
 
 
 def leaves(vectors: Vectors, definition: NscDefinition) -> tuple[int, ...]:
-    """Indices of the layers that no other layer uses; two or more get concatenated (section 4.1.1, third rule)."""
+    """Return the indices of the layers that no other uses; two or more get concatenated (section 4.1.1, third rule)."""
     used = {source for vector in vectors for source in predecessors(vector, definition)}
     return tuple(vector[0] for vector in vectors if vector[0] not in used)
 
 
 def density(vectors: Vectors, definition: NscDefinition) -> float:
-    """Edges divided by nodes of the graph, as in BlockQNN's early-stop reward (Zhong et al., CVPR 2018).
+    """Return the edges divided by nodes of the graph, as in BlockQNN's early-stop reward (Zhong et al., CVPR 2018).
 
     Nodes are the input, the layers and, where there are several leaves, the concatenation that joins them.
     """
@@ -44,13 +44,13 @@ def density(vectors: Vectors, definition: NscDefinition) -> float:
 
 
 def is_chain(vectors: Vectors, definition: NscDefinition) -> bool:
-    """Whether each layer's one predecessor is the layer before it."""
+    """Return whether each layer's one predecessor is the layer before it."""
     return all(predecessors(vector, definition) == (vector[0] - 1,) for vector in vectors)
 
 
 @lru_cache(maxsize=1 << 16)
 def canonical(vectors: Vectors, definition: NscDefinition) -> Vectors:
-    """The same network in canonical order, numbering and operand order.
+    """Return the same network in canonical order, numbering and operand order.
 
     Which operands may be exchanged: those of add always. Exchanging those of concat permutes channels, which a later
     convolution or dense layer absorbs by permuting its weights; an add does not, because it pairs channels by position.
@@ -77,7 +77,7 @@ class _Graph:
         self.colours = self._refine()
 
     def _order_sensitive(self) -> list[bool]:
-        """For each node, whether the order of its channels reaches an add."""
+        """Return, for each node, whether the order of its channels reaches an add."""
         sensitive = [False] * len(self.sources)
         for node in range(len(self.sources) - 1, 0, -1):
             operation = self.operations[node]
@@ -87,12 +87,12 @@ class _Graph:
         return [flag and operation == "concat" for flag, operation in zip(sensitive, self.operations, strict=True)]
 
     def _operands(self, node: int, values: list[int] | dict[int, int]) -> tuple[int, ...]:
-        """Values of a node's predecessors, in their own order if that matters, sorted otherwise."""
+        """Return the values of a node's predecessors, in their own order if that matters, sorted otherwise."""
         operands = tuple(values[source] for source in self.sources[node])
         return operands if self.ordered[node] else tuple(sorted(operands))
 
     def _refine(self) -> list[int]:
-        """Weisfeiler-Lehman colours: a number per node that isomorphic networks share."""
+        """Return Weisfeiler-Lehman colours: a number per node that isomorphic networks share."""
         colours = _ranks([(*label, flag) for label, flag in zip(self.labels, self.ordered, strict=True)])
         for _ in self.sources:
             below: list[list[tuple[int, int]]] = [[] for _ in self.sources]
@@ -111,7 +111,7 @@ class _Graph:
         return colours
 
     def smallest_order(self, placed: dict[int, int], left: frozenset[int]) -> tuple[tuple[int, int, int, int], ...]:
-        """The smallest sequence (type, kernel, p1, p2) of the nodes ``left``, given new numbers of those ``placed``."""
+        """Return the smallest (type, kernel, p1, p2) sequence of the nodes ``left``, given those of ``placed``."""
         if not left:
             return ()
         keys = {
@@ -130,7 +130,7 @@ class _Graph:
         return (head, *min(tails, key=_order_key))
 
     def _twins(self, one: int, other: int) -> bool:
-        """Whether exchanging two nodes of equal key leaves the network as it is."""
+        """Return whether exchanging two nodes of equal key leaves the network as it is."""
         swap = {one: other, other: one}
         for node, sources in enumerate(self.sources):
             if one in sources or other in sources:
@@ -145,6 +145,6 @@ def _order_key(layers: tuple[tuple[int, int, int, int], ...]) -> tuple[Any, ...]
 
 
 def _ranks(signatures: list[Any]) -> list[int]:
-    """Each signature's rank among the distinct ones."""
+    """Return each signature's rank among the distinct ones."""
     rank = {signature: place for place, signature in enumerate(sorted(set(signatures)))}
     return [rank[signature] for signature in signatures]

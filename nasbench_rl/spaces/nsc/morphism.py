@@ -53,11 +53,11 @@ class View:
         return counts
 
     def covers(self, channels: int) -> bool:
-        """Whether every one of the parent node's channels occurs."""
+        """Return whether every one of the parent node's channels occurs."""
         return len(np.unique(self.index)) == channels
 
     def like(self, other: View) -> bool:
-        """Whether another view differs in nothing but the scale."""
+        """Return whether another view differs in nothing but the scale."""
         return (
             self.node == other.node
             and np.array_equal(self.index, other.index)
@@ -92,7 +92,7 @@ class Morphism:
 def find_morphism(
     parent: Vectors, child: Vectors, definition: NscDefinition, image: Shape, filters: int = 32, growth: int = 1
 ) -> Morphism | None:
-    """A way for ``child`` to compute the function of ``parent`` on images of this shape; None if none is known.
+    """Return a way for ``child`` to compute the function of ``parent`` on images of this shape, or None.
 
     Args:
         parent: vectors of the smaller network.
@@ -132,7 +132,7 @@ class _Solver:
                 self.reads[source] += 1
 
     def solve(self, roles: tuple[Role, ...]) -> Morphism | None:
-        """The morphism that begins with ``roles``."""
+        """Return the morphism that begins with ``roles``."""
         if len(roles) == len(self.child):
             joined = self._joined(roles)
             return Morphism(roles, tuple(self._views(roles)), joined) if joined is not None else None
@@ -149,7 +149,7 @@ class _Solver:
         return View(node, np.arange(channels), np.full(channels, scale), np.zeros(channels, dtype=bool))
 
     def _longer(self, roles: tuple[Role, ...]) -> list[tuple[Role, ...]]:
-        """``roles`` with each role that the next layer can have."""
+        """Return ``roles`` with each role that the next layer can have."""
         views, vector = self._views(roles), self.child[len(roles)]
         operation = self.definition.operation(vector[1])
         sources = predecessors(vector, self.definition)
@@ -181,7 +181,7 @@ class _Solver:
         return View(source.node, np.resize(distinct, channels), np.ones(channels), np.full(channels, behind))
 
     def _merged(self, operation: str, sources: tuple[int, ...], inputs: list[View]) -> list[View]:
-        """Views of a merge that the parent has too."""
+        """Return the views of a merge that the parent has too."""
         found = []
         for vector in self.parent:
             if self.definition.operation(vector[1]) != operation:
@@ -199,11 +199,11 @@ class _Solver:
         return found
 
     def _whole(self, node: int, view: View) -> bool:
-        """Whether the map has the parent's height and width: a merge pads on all sides what is smaller."""
+        """Return whether the map has the parent's height and width: a merge pads on all sides what is smaller."""
         return self.child_shapes[node][:2] == self.parent_shapes[view.node][:2]
 
     def _in_order(self, view: View) -> bool:
-        """Whether these are all the parent's channels, once each, with one scale and as they are."""
+        """Return whether these are all the parent's channels, once each, with one scale and as they are."""
         channels = self.parent_shapes[view.node][2]
         plain = len(view.index) == channels and np.array_equal(view.index, np.arange(channels))
         return plain and not view.relu.any() and bool((view.scale == view.scale[0]).all())
@@ -211,7 +211,7 @@ class _Solver:
     def _replicas(
         self, roles: tuple[Role, ...], operation: str, sources: tuple[int, ...], inputs: list[View]
     ) -> list[tuple[Role, ...]]:
-        """The merge of two nodes that carry the same node of the parent."""
+        """Return the merge of two nodes that carry the same node of the parent."""
         one, other = inputs
         if one.node != other.node or self.child_shapes[sources[0]][:2] != self.child_shapes[sources[1]][:2]:
             return []
@@ -232,7 +232,7 @@ class _Solver:
         return self.definition.operation(self.child[node - 1][1]) == "conv"
 
     def _joined(self, roles: tuple[Role, ...]) -> View | None:
-        """What the prediction module reads, if that is all the parent's reads."""
+        """Return what the prediction module reads, if that is all the parent's reads."""
         views, offsets, total = self._views(roles), {}, 0
         for leaf in leaves(self.parent, self.definition):
             offsets[leaf], total = total, total + self.parent_shapes[leaf][2]
@@ -247,7 +247,7 @@ class _Solver:
 
 
 def _concat(node: int, parts: list[tuple[View, int]]) -> View:
-    """Views one after another, the channels of each shifted."""
+    """Return the views one after another, the channels of each shifted."""
     return View(
         node,
         np.concatenate([view.index + shift for view, shift in parts]),

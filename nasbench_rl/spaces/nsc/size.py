@@ -30,7 +30,7 @@ class NetworkSize:
 
 
 def conv_filters(count: int, filters: int, growth: int = 1) -> int:
-    """Filters of the ``count``-th convolution (from 1): ``filters`` x ``growth`` ** (count - 1).
+    """Return the filters of the ``count``-th convolution (from 1): ``filters`` x ``growth`` ** (count - 1).
 
     Experiment 2 doubles them: 2 ** (4 + i), so ``filters`` 32 and ``growth`` 2 (section 6.1).
     """
@@ -40,7 +40,7 @@ def conv_filters(count: int, filters: int, growth: int = 1) -> int:
 def node_shapes(
     vectors: Vectors, definition: NscDefinition, image: Shape, filters: int = 32, growth: int = 1
 ) -> tuple[Shape, ...]:
-    """Shape of the map at each node: the input, layers 1 … n, and last the map the prediction module reads.
+    """Return the shape of the map at each node: the input, layers 1 … n, and last the map the prediction module reads.
 
     Convolutions use valid padding and stride 1, pooling uses valid padding and a stride equal to its size. Add and
     concat zero-pad the smaller map to the larger height and the larger width; add also pads the channels of the
@@ -83,13 +83,13 @@ def node_shapes(
 
 
 def joined_shape(shapes: list[Shape], operation: str) -> Shape:
-    """Shape after adding or concatenating maps of these shapes."""
+    """Return the shape after adding or concatenating maps of these shapes."""
     heights, widths, channels = zip(*shapes, strict=True)
     return max(heights), max(widths), max(channels) if operation == "add" else sum(channels)
 
 
 def is_valid(vectors: Vectors, definition: NscDefinition, height: int, width: int) -> bool:
-    """Whether no map vanishes for images of this size; channels and filters do not matter."""
+    """Return whether no map vanishes for images of this size; channels and filters do not matter."""
     try:
         node_shapes(vectors, definition, (height, width, 1), filters=1)
     except InvalidArchitectureError:
@@ -107,7 +107,7 @@ def network_size(
     growth: int = 1,
     dense: int = 1024,
 ) -> NetworkSize:
-    """Parameters and FLOPs of a network with its prediction module (section 4.1.2).
+    """Return the parameters and FLOPs of a network with its prediction module (section 4.1.2).
 
     A convolution has no bias: the batch norm after it has one. It counts kernel² x inputs x outputs weights, plus a
     scale and a shift per output.

@@ -39,7 +39,7 @@ class NscSpace(SearchSpace):
     # -- reading and writing
 
     def parse(self, arch: ArchLike) -> Architecture:
-        """The canonical Architecture for vectors, a string, a list of layer names or an Architecture.
+        """Return the canonical Architecture for vectors, a string, a list of layer names or an Architecture.
 
         Raises:
             InvalidArchitectureError: not a point of this space; the message says what is.
@@ -68,18 +68,18 @@ class NscSpace(SearchSpace):
     # -- encodings
 
     def state(self, arch: ArchLike) -> Integers:
-        """NSC vectors as the environment's state: int64 (d, 5), sorted by index, so empty rows first (Figure 4)."""
+        """Return NSC vectors as the environment's state: int64 (d, 5) by index, so empty rows first (Figure 4)."""
         vectors = self.parse(arch).choices
         rows = np.zeros((self.definition.depth, 5), dtype=np.int64)
         rows[len(rows) - len(vectors) :] = vectors
         return rows
 
     def encode(self, arch: ArchLike) -> Floats:
-        """Figure 5's encoding of ``state(arch)``: float32 (d, d + k + 10) for chains, (d, 2d + k + 11) otherwise."""
+        """Return Figure 5's encoding of ``state(arch)``: float32 (d, d + k + 10) for chains, else (d, 2d + k + 11)."""
         return self.encode_state(self.state(arch))
 
     def encode_state(self, state: np.ndarray[Any, Any] | Sequence[Sequence[int]]) -> Floats:
-        """Figure 5's encoding of states: integers (…, d, 5) to float32 (…, d, width).
+        """Return Figure 5's encoding of states: integers (…, d, 5) to float32 (…, d, width).
 
         A row becomes one-hot type (8 wide), kernel size (k + 1), predecessor 1 (d + 1) and, unless the space is a
         chain, predecessor 2 (d + 1). The layer's index is left out: the order of the rows says it.
@@ -112,12 +112,12 @@ class NscSpace(SearchSpace):
     # -- properties of a network
 
     def is_valid(self, arch: ArchLike, height: int, width: int) -> bool:
-        """Whether the network exists for images of this size, decided without building it."""
+        """Return whether the network exists for images of this size, decided without building it."""
         height, width, _ = _image((height, width, 1))
         return nsc_cost.is_valid(self.parse(arch).choices, self.definition, height, width)
 
     def shapes(self, arch: ArchLike, image: Shape, filters: int = 32, growth: int = 1) -> tuple[Shape, ...]:
-        """(height, width, channels) at the input, at each layer, and before the prediction module.
+        """Return (height, width, channels) at the input, at each layer, and before the prediction module.
 
         Raises:
             InvalidArchitectureError: a map vanishes; the message names the layer.
@@ -128,7 +128,7 @@ class NscSpace(SearchSpace):
     def size(
         self, arch: ArchLike, image: Shape, classes: int, *, filters: int = 32, growth: int = 1, dense: int = 1024
     ) -> NetworkSize:
-        """Parameters and FLOPs, see ``nsc_cost.network_size``."""
+        """Return the parameters and FLOPs, see ``nsc_cost.network_size``."""
         classes, filters, growth, dense = _counts(classes=classes, filters=filters, growth=growth, dense=dense)
         return nsc_cost.network_size(
             self.parse(arch).choices, self.definition, _image(image), classes,
@@ -136,14 +136,14 @@ class NscSpace(SearchSpace):
         )  # fmt: skip
 
     def density(self, arch: ArchLike) -> float:
-        """Edges divided by nodes, as in BlockQNN."""
+        """Return the edges divided by nodes, as in BlockQNN."""
         return isomorphism.density(self.parse(arch).choices, self.definition)
 
     # -- enumeration and drawing
 
     @abstractmethod
     def up_to_depth(self, depth: int) -> Iterator[Architecture]:
-        """Every architecture of at most ``depth`` layers, shallow ones first."""
+        """Return every architecture of at most ``depth`` layers, shallow ones first."""
 
     def __bool__(self) -> bool:
         return True  # ``if space`` must not ask for a length that does not exist
@@ -152,7 +152,7 @@ class NscSpace(SearchSpace):
         return f"<{type(self).__name__} {self.name}: depth up to {self.definition.depth}>"
 
     def _unique(self, candidates: Iterable[Vectors], without: Vectors) -> list[Architecture]:
-        """Canonical architectures in order of first appearance, without one."""
+        """Return the canonical architectures in order of first appearance, without one."""
         found = dict.fromkeys(isomorphism.canonical(vectors, self.definition) for vectors in candidates)
         found.pop(without, None)
         return [_architecture(vectors, self.definition) for vectors in found]
@@ -178,7 +178,7 @@ class NscChain(NscSpace):
         return sum(self._of_depth(depth) for depth in range(1, self.definition.depth + 1))
 
     def __getitem__(self, index: int) -> Architecture:
-        """The chain at ``index`` of the depth-lexicographic order."""
+        """Return the chain at ``index`` of the depth-lexicographic order."""
         depth, rest = 1, place_in(self, index)
         while rest >= self._of_depth(depth):
             rest -= self._of_depth(depth)
@@ -187,7 +187,7 @@ class NscChain(NscSpace):
         return self._chain([self._options[place] for place in places])
 
     def index(self, arch: ArchLike) -> int:
-        """Position in the depth-lexicographic order."""
+        """Return the position in the depth-lexicographic order."""
         vectors = self.parse(arch).choices
         number = 0
         for _, kind, kernel, _, _ in vectors:
@@ -195,12 +195,12 @@ class NscChain(NscSpace):
         return number + sum(self._of_depth(depth) for depth in range(1, len(vectors)))
 
     def up_to_depth(self, depth: int) -> Iterator[Architecture]:
-        """Every chain of at most ``depth`` layers, in the space's order."""
+        """Return every chain of at most ``depth`` layers, in the space's order."""
         last = min(*_counts(depth=depth), self.definition.depth)
         return (self[index] for index in range(sum(self._of_depth(layers) for layers in range(1, last + 1))))
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """A depth drawn uniformly from 1 … d, then each layer uniformly.
+        """Draw a depth from 1 … d uniformly, then each layer uniformly.
 
         Not uniform over the space: six of seven chains have the full depth, where most maps have vanished.
         """
@@ -208,7 +208,7 @@ class NscChain(NscSpace):
         return self._chain([self._options[place] for place in rng.integers(len(self._options), size=depth)])
 
     def neighbours(self, arch: ArchLike) -> list[Architecture]:
-        """Every chain with one layer replaced, inserted or removed."""
+        """Return every chain with one layer replaced, inserted or removed."""
         vectors = self.parse(arch).choices
         layers = [(vector[1], vector[2]) for vector in vectors]
         edits = [layers[:at] + [option] + layers[at + 1 :] for at in range(len(layers)) for option in self._options]
@@ -256,7 +256,7 @@ class NscMultiBranch(NscSpace):
         raise self._refuse("index")
 
     def up_to_depth(self, depth: int) -> Iterator[Architecture]:
-        """Every network of at most ``depth`` layers, once each. There are 9, 144 and 3 027 of depth 1, 2 and 3."""
+        """Return every network of at most ``depth`` layers once: 9, 144 and 3 027 of depth 1, 2 and 3."""
         level: list[Vectors] = [()]
         for _ in range(min(*_counts(depth=depth), self.definition.depth)):
             grown = (vectors + (layer,) for vectors in level for layer in self._next_layers(len(vectors)))
@@ -265,7 +265,7 @@ class NscMultiBranch(NscSpace):
                 yield _architecture(vectors, self.definition)
 
     def _next_layers(self, present: int) -> Iterator[Vector]:
-        """Every layer that can follow ``present`` layers."""
+        """Return every layer that can follow ``present`` layers."""
         for kind, kernel in self._single:
             for source in range(present + 1):
                 yield (present + 1, kind, kernel, source, 0)
@@ -275,7 +275,7 @@ class NscMultiBranch(NscSpace):
                     yield (present + 1, kind, kernel, first, second)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """A depth from 1 … d, then for each layer its choice and its predecessors, each drawn uniformly."""
+        """Draw a depth from 1 … d, then for each layer its choice and its predecessors, each uniformly."""
         options = (*self._single, *self._merge)
         vectors: list[Vector] = []
         for index in range(1, int(rng.integers(1, self.definition.depth + 1)) + 1):
@@ -286,7 +286,7 @@ class NscMultiBranch(NscSpace):
         return _architecture(tuple(vectors), self.definition)
 
     def neighbours(self, arch: ArchLike) -> list[Architecture]:
-        """Every network one edit away.
+        """Return every network one edit away.
 
         An edit replaces a layer by another with as many predecessors, moves one connection to another earlier layer,
         removes a layer (what it fed is fed by its first predecessor) or appends one.
@@ -309,7 +309,7 @@ class NscMultiBranch(NscSpace):
 
 
 def nsc_space(name: str) -> NscSpace:
-    """One of the two spaces of the paper by its name."""
+    """Return one of the two spaces of the paper by its name."""
     spaces = {"nsc-chain": NscChain, "nsc-multibranch": NscMultiBranch}
     if name not in spaces:
         raise unknown("NSC space", name, spaces, "A space of your own: load_space('my_space.toml').")
@@ -317,13 +317,13 @@ def nsc_space(name: str) -> NscSpace:
 
 
 def load_space(path: str | Path) -> NscSpace:
-    """A space defined by a TOML or YAML file of one's own; see ``nsc_chain.toml`` for the fields."""
+    """Load a space from a TOML or YAML file of one's own; see ``nsc_chain.toml`` for the fields."""
     definition = load_definition(path)
     return NscChain(definition) if definition.chain else NscMultiBranch(definition)
 
 
 def _counts(**counts: object) -> tuple[int, ...]:
-    """Whole numbers from 0 on as Python ints, in their order; small types would wrap around in a product."""
+    """Return whole numbers from 0 on as Python ints, in their order; small types would wrap around in a product."""
     return tuple(whole_number(name, count, "0, 1, 2, …", least=0) for name, count in counts.items())
 
 
@@ -348,7 +348,7 @@ def _chain_vectors(layers: Sequence[tuple[int, int]]) -> Vectors:
 
 
 def _without(vectors: Vectors, gone: int) -> Vectors:
-    """The network without one layer, its users fed by its first predecessor."""
+    """Return the network without one layer, its users fed by its first predecessor."""
     heir = vectors[gone - 1][3]
 
     def renumber(source: int) -> int:

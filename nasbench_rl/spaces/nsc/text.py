@@ -22,18 +22,18 @@ _TOKEN = re.compile(r"^(?P<name>[a-z]+)(?P<kernel>\d{0,9})(?:@(?P<pred>\d{1,9}))
 
 
 def layer_name(kind: int, kernel: int, definition: NscDefinition) -> str:
-    """``conv3``, ``maxpool2``, ``add``."""
+    """Return ``conv3``, ``maxpool2``, ``add``."""
     return definition.operation(kind) + (str(kernel) if kernel else "")
 
 
 def layer_names(definition: NscDefinition) -> list[str]:
-    """Every layer one can write, in definition order."""
+    """Return every layer one can write, in definition order."""
     options = [option for arity in (1, 2) for option in definition.options(arity)]
     return [layer_name(kind, kernel, definition) for kind, kernel in options]
 
 
 def to_text(vectors: Vectors, definition: NscDefinition) -> str:
-    """The string of a network; ``from_text`` inverts it."""
+    """Return the string of a network; ``from_text`` inverts it."""
     words = []
     for vector in vectors:
         name = layer_name(vector[1], vector[2], definition)
@@ -101,7 +101,7 @@ def _check_index(vector: Vector, position: int) -> None:
 
 
 def _check_terminal(vector: Vector, position: int) -> None:
-    """It has neither size nor predecessors (Table 1); older files name the layers before it, which changes nothing."""
+    """Check the terminal row, which has neither size nor predecessors (Table 1); older files name predecessors."""
     _check_index(vector, position)
     if vector[2] != 0 or not all(0 <= source < position for source in vector[3:]):
         raise InvalidArchitectureError(f"layer {list(vector)}: a terminal layer is [{position}, {vector[1]}, 0, 0, 0]")
@@ -157,7 +157,7 @@ def _vector(index: int, word: str, definition: NscDefinition) -> Vector:
 
 
 def _printed_rows(text: str) -> list[list[int | float]]:
-    """Rows of numbers in brackets, with or without brackets around all of them."""
+    """Return the rows of numbers in brackets, with or without brackets around all of them."""
     if re.search(r"[^\d\s,.\[\]-]", text):
         raise InvalidArchitectureError(f"{text!r} holds more than numbers and brackets")
     flat = text.strip()
