@@ -28,7 +28,7 @@ METHODS, TRAINING, ENVS = "baselines/nasbench_rl_baselines", "nasbench_rl/traini
 UPDATES, SHARING, PPO = "tests/baselines/test_updates.py", "tests/test_weight_sharing.py", "tests/training/test_ppo.py"
 ENAS = "tests/baselines/test_enas.py"
 CONTROLLERS, GAMES = "tests/baselines/test_controllers.py", "tests/training/test_games.py"
-CLASSIFIER, KERNELS = "tests/training/test_classifier.py", "tests/spaces/test_kernels.py"
+CLASSIFIER, KERNELS = "tests/training/test_classifier.py", "tests/spaces/test_kernel_choice.py"
 SUPERNET, DARTS = "tests/training/test_supernet.py", "tests/training/test_darts.py"
 Q_TABLE, EVOLUTION = "tests/baselines/test_q_table.py", "tests/baselines/test_regularized_evolution.py"
 HYPERBAND, HALVING = "tests/baselines/test_hyperband.py", "tests/baselines/test_successive_halving.py"
@@ -68,7 +68,7 @@ MUTATIONS = (
              " * torch.tensor(goes_on, dtype=DTYPE)", "", UPDATES, "dqn"),
     Mutation("a2c: gamma is 1", f"{METHODS}/_actor_critic.py",
              "self.method.discount * following", "following", UPDATES, "discounted"),
-    Mutation("a2c and meta-a2c: gamma is 1 by default", f"{METHODS}/meta_a2c.py",
+    Mutation("a2c and meta-a2c: gamma is 1 by default", f"{METHODS}/_actor_critic.py",
              "discount: float = 0.9", "discount: float = 1.0", UPDATES, "discounted"),
     Mutation("a2c: returns run over an episode's end", f"{METHODS}/_actor_critic.py",
              "(0.0 if done else self.method.discount * following)", "self.method.discount * following",
@@ -96,9 +96,9 @@ MUTATIONS = (
              "rows = torch.ones_like(rollout.policy_acted).flatten().nonzero()", PPO, "masked"),
     Mutation("agents' ppo: the learning rate stays", f"{TRAINING}/ppo.py",
              "recipe.learning_rate * cosine(i / recipe.updates)", "recipe.learning_rate", PPO, "anneals"),
-    Mutation("atari: the last frame alone, not the maximum of two", f"{TRAINING}/atari.py",
+    Mutation("atari: the last frame alone, not the maximum of two", f"{TRAINING}/games/atari.py",
              "life_loss_info=True,", "life_loss_info=True,\n            maxpool=False,", GAMES, "maximum"),
-    Mutation("atari: returns of clipped rewards", f"{TRAINING}/atari.py",
+    Mutation("atari: returns of clipped rewards", f"{TRAINING}/games/atari.py",
              "reward_clipping=False", "reward_clipping=True", GAMES, "clipped or raw"),
     Mutation("agents: maps are padded and cut at one corner", f"{TRAINING}/networks.py",
              "(gap // 2, gap - gap // 2) * 2", "(0, gap) * 2", KERNELS, "centre"),
@@ -115,7 +115,7 @@ MUTATIONS = (
              "if self.training and self.dropout > 0:", "if self.dropout > 0:", CLASSIFIER, "dropout"),
     Mutation("nsc environment: an episode may have tau + 1 actions", f"{ENVS}/nsc_env.py",
              "self._steps == self.mdp.tau", "self._steps > self.mdp.tau", "tests/test_nsc_env.py", "maximum"),
-    Mutation("nsc environment: a shift is rewarded like a layer", f"{ENVS}/nsc_mdp.py",
+    Mutation("nsc environment: a shift is rewarded like a layer", f"{ENVS}/design_mdp.py",
              "self.sigma * accuracy if taken.kind == \"shift\" else accuracy", "accuracy",
              "tests/test_nsc_env.py", "sigma"),
     Mutation("q-learning: the mean of what follows, not the best", f"{METHODS}/_q_table.py",
