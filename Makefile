@@ -27,7 +27,7 @@ leaderboard: install
 	$(BIN)/python -m nasbench_rl.compare --no-page --out results
 	$(BIN)/python -m nasbench_rl.compare --no-page --out results/nsc --mode surrogate --runs 10 --budget 100x --tasks $(NSC_TASKS)
 	$(BIN)/python -m nasbench_rl.leaderboard results results/nsc
-	cp results/leaderboard.md results/leaderboard.csv results/leaderboard.html baselines/
+	cp results/leaderboard.md results/leaderboard.csv baselines/
 	$(BIN)/python tools/readme_picture.py results
 	$(BIN)/python tools/baselines_readme.py
 	$(BIN)/python tools/readme_coverage.py
@@ -71,6 +71,9 @@ format: install
 
 # The guide as pages in build/docs; a broken link is an error. Figures are drawn here and not committed.
 docs: install
+	$(BIN)/python -m nasbench_rl.findings --redraw
+	$(BIN)/python -m nasbench_rl.compare --preset rl-agents-paper --out build/rl-agents
+	cp build/rl-agents/*.png docs/rl_agents/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 install: $(INSTALLED)
