@@ -239,7 +239,8 @@ def test_an_extra_that_only_the_report_needs_is_asked_for_before_the_searches(
 def test_a_preset_without_the_extra_of_its_report_is_one_line(missing: str, made_tables: Path, tmp_path: Path) -> None:
     """In a process of its own, where no earlier test has loaded the preset."""
     code = (
-        f"import sys; sys.modules[{missing!r}] = None; from nasbench_rl import cli, compare; "
+        f"import sys; sys.modules[{missing!r}] = None; from nasbench_rl._utils import cli; "
+        f"from nasbench_rl.compare import command as compare; "
         f"sys.exit(cli.run(compare.main, ['--preset', 'rl-agents-paper', '--tables', {str(made_tables)!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)

@@ -81,7 +81,7 @@ def test_only_what_the_budget_reaches_is_trained_ahead(tmp_path: Path, monkeypat
 
 
 def _hold(folder: Path, taken: object) -> None:
-    with workers.turn(folder, 1):
+    with workers.training_slot(folder, 1):
         taken.put("held")  # type: ignore[attr-defined]
         time.sleep(600)
 
@@ -91,7 +91,7 @@ def test_a_turn_waits_for_another_process_and_outlives_its_death(tmp_path: Path)
     taken = context.Queue()
     other = context.Process(target=_hold, args=(tmp_path, taken))
     other.start()
-    assert taken.get(timeout=600) == "held"
+    assert taken.get(timeout=60) == "held"
     asked = 0
 
     def waiting() -> None:
@@ -100,10 +100,10 @@ def test_a_turn_waits_for_another_process_and_outlives_its_death(tmp_path: Path)
         if asked == 2:
             other.kill()
 
-    with workers.turn(tmp_path, 1, waiting):
+    with workers.training_slot(tmp_path, 1, waiting):
         assert asked >= 2
     other.join()
-    with workers.turn(tmp_path, 0), workers.turn(tmp_path, 0):
+    with workers.training_slot(tmp_path, 0), workers.turn(tmp_path, 0):
         pass  # no limit
 
 

@@ -57,7 +57,7 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
     Args:
         search: what to run.
         seeds: search seeds.
-        progress: told how far a live search is, every few seconds; a tabular one is over before that.
+        progress: called every few seconds of a live search; a tabular one is over before that.
 
     Raises:
         NasbenchError: bad input, or the method failed; the message names it and the search seed.
@@ -114,10 +114,10 @@ def run_search(search: Search, seeds: range, progress: Progress | None = None) -
 
 
 def _is_repetition(run: Run, first_seed: int) -> bool:
-    """Whether an earlier search seed had the same stored outcome.
+    """Return whether an earlier search seed had the same stored outcome.
 
     A hundred replays of one stored search are one search: counted as a hundred they would look like certainty. So would
-    a hundred controllers that all heard the proxies of one supernet, whose luck they share.
+    a hundred controllers that all learned from the proxies of one supernet, whose luck they share.
     """
     return bool(run.replays) and run.seed - run.replays >= first_seed
 
@@ -139,7 +139,7 @@ def _search_once(run: Run, method: Method, search: Search) -> float:
     if not run.points:
         one = run.task.max_fidelity
         raise SmallBudgetError(
-            f"method {search.label!r} evaluated nothing on {search.task}: a budget of {search.budget:,} "
+            f"{search.label}: evaluated nothing on {search.task}: a budget of {search.budget:,} "
             f"{run.task.fidelity_unit} ({search.budget / one:.3g} whole trainings) does not reach its first "
             "evaluation; give it a larger --budget"
         )
