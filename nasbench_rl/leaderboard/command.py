@@ -12,7 +12,7 @@ from nasbench_rl.leaderboard.figures import page_figures, save_figures
 from nasbench_rl.leaderboard.page import html
 from nasbench_rl.leaderboard.runs import RUNS, read_all, runs_file
 from nasbench_rl.leaderboard.summary import Tables
-from nasbench_rl.tables.locate import add_tables_option
+from nasbench_rl.tables.locate import add_tables_option, find_tables
 from nasbench_rl.tables.results import RESOURCES, Resource
 
 
@@ -48,6 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         raise unknown("resource", options.resource, RESOURCES)
     paths = [runs_file(path) for path in [*options.results, *options.add]]
     out: Path = options.out or paths[0].parent
+    find_tables(options.tables)  # before anything is made for a folder without tables
     tables = Tables(options.tables)
     runs = read_all(list(dict.fromkeys(paths)), tables)
     files.check_writable(out)
