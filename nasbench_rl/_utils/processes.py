@@ -198,7 +198,7 @@ def _start(work: Work, daemon: bool) -> _Worker[Any]:
 
 
 def _serve(pipe: Connection, work: Work) -> None:
-    """A worker process: does the jobs it is sent, until there is none left or its parent is gone."""
+    """Do the jobs that are sent to this worker, until there are none left or its parent is gone."""
     interrupts.end_with_parent()  # nobody would read what it works on
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which ends the workers
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: there is a process a core already

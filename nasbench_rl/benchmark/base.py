@@ -185,7 +185,7 @@ class Benchmark(ABC):
         return self.table.gather(self._rows_of(archs), fidelities, seeds, split, metric)
 
     def parse_many(self, archs: Sequence[ArchLike] | np.ndarray[Any, Any]) -> list[Architecture]:
-        """The architectures of indices into the space, or of anything ``query`` takes."""
+        """Return the architectures of indices into the space, or of anything that ``query`` takes."""
         self._check_many(archs)
         rows: Any = np.asarray(archs) if hasattr(archs, "__array__") else archs  # a frame would give its columns
         places = [as_int(one) for one in rows]
@@ -227,7 +227,7 @@ class Benchmark(ABC):
         return self.table.curve(self.space.parse(arch), seed, split, metric)
 
     def optimum(self, split: Split = "test", metric: str | None = None, partial: bool = False) -> Evaluation:
-        """The best architecture by its mean score over the split's seeds; of an NSC space, of those trained.
+        """Return the best architecture by its mean score over the split's seeds; in an NSC space, of those trained.
 
         Args:
             split: as in ``query``.

@@ -24,7 +24,7 @@ def load(
     searches: int = 1,
     on_progress: Callable[[int], None] | None = None,
 ) -> Benchmark:
-    """The benchmark of a task.
+    """Return the benchmark of a task.
 
     Args:
         task: ``"<space>/<environment>@<recipe>"``.
@@ -61,7 +61,7 @@ def query(
     task: str | Task, arch: ArchLike, *, fidelity: int | None = None, seed: int | None = None, split: Split = "test",
     metric: str | None = None,
 ) -> Evaluation:  # fmt: skip
-    """What a network scores, from the shipped tables; see ``Benchmark.query``. The table is read once a process.
+    """Return what a network scores in the shipped tables; see ``Benchmark.query``. A process reads a table once.
 
     >>> query("minatar-ss1/breakout@lite", (5, 5)).arch
     'k5-k5'

@@ -48,7 +48,7 @@ class TaskScores:
         self._made_by = (task, mode, folder, device, fidelity)
 
     def evaluate(self, arch: Architecture) -> Evaluation:
-        """The mean over the validation seeds."""
+        """Return the mean over the validation seeds."""
         return self._bench.query(arch, fidelity=self._fidelity, split="validation")
 
     def is_valid(self, arch: Architecture) -> bool:

@@ -70,7 +70,7 @@ def method_version(name: str) -> str:
 
 
 def get_method(name: str, **hyperparameters: Any) -> Method:
-    """An installed method, ready to be called with a run.
+    """Return an installed method, ready to be called with a run.
 
     Raises:
         UnknownNameError: no such method.
@@ -132,7 +132,7 @@ _WORDS: dict[Any, str] = {
 
 
 def _load(point: EntryPoint) -> Any:
-    """What an entry point names; an error says whether a package is missing, or the method's own code is at fault."""
+    """Load what an entry point names; an error says whether a package is missing or the method's own code is at fault."""
     try:
         return point.load()
     except NasbenchError:
@@ -157,13 +157,13 @@ def _unloadable(point: EntryPoint, error: Exception) -> str:
 
 
 def objective_of(method: Method) -> str:
-    """The resource that a multi-objective method weighs against the score: its attribute ``objective``; else empty."""
+    """Return the resource that a multi-objective method weighs (its attribute ``objective``), or an empty string."""
     declared = getattr(method, "objective", "")
     return declared if declared in RESOURCES else ""
 
 
 def configuration(method: Method) -> dict[str, Any]:
-    """The method's hyperparameters, when it is a dataclass."""
+    """Return the hyperparameters of a method that is a dataclass."""
     if dataclasses.is_dataclass(method) and not isinstance(method, type):
         return dataclasses.asdict(method)
     return {}

@@ -131,7 +131,7 @@ class Run:
         inherit: ArchLike | None = None,
         split: Split = "validation",
     ) -> float:
-        """The validation score of one training, charged to the budget.
+        """Return the validation score of one training, charged to the budget.
 
         A first evaluation trains with the first validation seed. Raising the fidelity goes on with the same training
         and charges the difference. Evaluating again at a fidelity already paid for trains anew with the next
@@ -264,7 +264,7 @@ class Run:
         )
 
     def resource(self, arch: ArchLike, resource: Resource) -> float:
-        """What an architecture costs to use, which costs no budget to know; see ``Benchmark.resource``."""
+        """Return what an architecture costs to use, free of charge; see ``Benchmark.resource``."""
         return self._benchmark.resource(arch, resource)
 
     def curve(self, arch: ArchLike) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -335,7 +335,7 @@ class Run:
         return best
 
     def env(self, **options: Any) -> gymnasium.Env[Any, Any]:
-        """A Gymnasium view of this run: an episode designs an architecture, the reward is its validation score.
+        """Return a Gymnasium view of this run: an episode designs an architecture, the reward is its validation score.
 
         ``ArchitectureEnv`` for kernel-choice spaces, ``NscEnv`` for NSC spaces; ``options`` are the environment's.
         """

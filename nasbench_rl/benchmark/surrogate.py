@@ -70,7 +70,7 @@ class SurrogateBenchmark(Benchmark):
         return self._guess(architecture, fidelity, split)
 
     def _guess(self, arch: Architecture, fidelity: int | None, split: Split) -> Evaluation:
-        """A guess, or 0 for a network that does not exist."""
+        """Return a guess, or 0 for a network that does not exist."""
         effort = int(self.table.fidelities[self.task.fidelity_at(fidelity)])
         mean, spread = self.surrogate.predict([arch], effort, split)
         size = self.task.size(arch) if self.task.is_valid(arch) else None

@@ -36,7 +36,7 @@ DIGITS = 32
 
 
 def key(*content: Any) -> str:
-    """A digest of what decides a result; values that JSON has no word for are taken as their text."""
+    """Return a digest of what decides a result; values that JSON does not know are taken as their text."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:DIGITS]
 
 
@@ -82,7 +82,7 @@ def search_key(search: Search) -> tuple[str, str]:
 
 
 def trials_key(trials: Sequence[Any], seed: int, tables: str | None, scratch: Path | None = None) -> str:
-    """A digest of all that decides trials (dataclasses with a task and a method) that follow each other.
+    """Return a digest of all that decides trials (dataclasses with a task and a method) that follow each other.
 
     Args:
         trials: in turn.
@@ -98,7 +98,7 @@ def trials_key(trials: Sequence[Any], seed: int, tables: str | None, scratch: Pa
 
 
 def surroundings(method: str, device: str = "cpu") -> str:
-    """A digest of the code that runs a method, this package's and its own, of the machine and of what is installed."""
+    """Return a digest of the code that runs a method, of the machine and of the installed packages."""
     code = methods().set_index("method")["code"][method]
     of = sorted({"nasbench_rl", code.split(":")[0].split(".")[0]})
     return key([_sources(name) for name in of], provenance.code_version(), provenance.machine(device), _installed())

@@ -103,7 +103,7 @@ class Design:
         return (*self.vectors, (len(self.vectors) + 1, self.end, 0, 0, 0)) if self.end else self.vectors
 
     def after(self, action: Action) -> Design:
-        """The design that an action makes of this one, its pointers possibly out of bounds."""
+        """Return the design that an action makes of this one; its pointers may be out of bounds."""
         if action.kind == "terminal":
             return replace(self, end=action.type)
         if action.kind == "shift":
@@ -207,7 +207,7 @@ class NscMdp:
         return Transition(after, reward, arch, accuracy, source, ended)
 
     def check_action(self, action: object) -> int:
-        """The action's number.
+        """Return the action's number.
 
         Raises:
             InvalidValueError: it is no action of this space.

@@ -76,7 +76,7 @@ class NscEnv(gymnasium.Env[Observation, np.int64]):
         cls, run: EnvRun, fidelity: int | None = None, *, sigma: float = 0.0, tau: int | None = None,
         render_mode: str | None = None,
     ) -> NscEnv:  # fmt: skip
-        """The environment of a run on an NSC task; each network is charged to the run once, an invalid one too.
+        """Make the environment of a run on an NSC task; each network, valid or not, is charged to the run once.
 
         So it is over all copies of the environment together. It cannot be pickled. ``BudgetExhausted`` ends a search
         from inside ``step``. Steps that meet known networks cost nothing, so a method bounds the number of steps itself

@@ -54,7 +54,7 @@ class _Tree:
         return self
 
     def follow(self, nodes: Array, actions: Array) -> Array:
-        """The node behind each (node, action), worked out where it is new."""
+        """Return the node that each (node, action) leads to, worked out where it is new."""
         following: Array = self.child[nodes, actions]
         for place in np.flatnonzero(following < 0):
             node, action = int(nodes[place]), int(actions[place])

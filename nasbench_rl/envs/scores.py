@@ -39,7 +39,7 @@ class RunScores:
     """
 
     def __init__(self, run: EnvRun, fidelity: int | None) -> None:
-        """Raises InvalidValueError for a fidelity that the task has not: before an episode begins."""
+        """Raise InvalidValueError for a fidelity that the task does not have, before an episode begins."""
         run.task.fidelity_at(fidelity)
         self.run, self.fidelity = run, fidelity
 

@@ -14,7 +14,7 @@ Folder = str | os.PathLike[str] | None
 
 
 def how_to_train(task: Task, options: str = "", tables: Folder = None) -> str:
-    """What trains cells, supernets or differentiable searches of a task.
+    """Return the command that trains cells, supernets or differentiable searches of a task.
 
     Args:
         task: whose they are.
@@ -29,7 +29,7 @@ def how_to_train(task: Task, options: str = "", tables: Folder = None) -> str:
 
 
 def how_to_make(task: Task, arguments: str, tables: Folder = None, train: bool = False) -> str:
-    """What measures latencies (``TASK --latency``) or fits a surrogate (``surrogate TASK``), which live mode does not.
+    """Return the command that measures latencies (``TASK --latency``) or fits a surrogate (``surrogate TASK``).
 
     Args:
         task: whose they are.

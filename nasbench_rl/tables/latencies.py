@@ -59,12 +59,12 @@ class Latencies:
         return float(found)
 
     def _all(self) -> str:
-        """What the command measures; a network that no table holds has to be trained before it."""
+        """Name what the command measures; a network that no table holds has to be trained first."""
         return "all its networks" if self.task.exhaustive else "those that its table holds (build --archs adds one)"
 
 
 def read_latencies(folder: Path, task: Task, named: str | os.PathLike[str] | None = None) -> Latencies:
-    """The stored latencies of a task; none when it has no such table.
+    """Return the stored latencies of a task; none if it has no such table.
 
     Args:
         folder: of tables.

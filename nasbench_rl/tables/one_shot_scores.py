@@ -69,7 +69,7 @@ class OneShotScores:
 
 
 def read_supernets(folder: Path, task: Task, family: OneShot = "supernet") -> OneShotScores:
-    """The stored supernets of a task, or its differentiable searches; none when it has no such table."""
+    """Return the stored supernets of a task, or its differentiable searches; none if it has no such table."""
     from nasbench_rl.tables import table_io  # late, as in benchmark.py
 
     return OneShotScores(task, table_io.read_table(folder, task.one_shot[family]), family)

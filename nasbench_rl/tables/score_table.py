@@ -154,7 +154,7 @@ class ScoreTable:
         return self.task.splits.needs_fresh_games(self.seeds[self.full_seeds].tolist())
 
     def seeds_behind(self, split: Split) -> tuple[int, ...]:
-        """The train seeds of a score that no seed was named for, in the table or not.
+        """Return the train seeds of a score for which no seed was named, in the table or not.
 
         Those of the split that are complete over the space, and train seed 0 while none is: seeds that only some
         architectures have would compare means over different seeds, and would move a score with every cell. So it is
@@ -171,7 +171,7 @@ class ScoreTable:
         return tuple(seed for seed in full if rule.is_scored(seed, split, self.single_seed)) or (0,)
 
     def split_seeds(self, split: Split) -> tuple[int, ...]:
-        """The table's train seeds that may be asked for by number.
+        """Return the table's train seeds that may be asked for by number.
 
         Of the test split of a table that tests on fresh games those are the even seeds, by their fresh games, and the
         odd ones by what they are once complete: their own metric.
@@ -199,7 +199,7 @@ class ScoreTable:
         return "; ".join(f"{split}: {scores[split]} of train seed {seeds[split]}" for split in SPLITS)
 
     def view(self, split: Split, metric: str | None = None) -> View:
-        """The values behind a split and metric.
+        """Return the values of a split and metric.
 
         Raises:
             UnknownNameError: no such metric.
@@ -226,11 +226,11 @@ class ScoreTable:
         return self._views[key]
 
     def column(self, metric: str, split: Split) -> str:
-        """The stored column of a metric, before the single-seed rule."""
+        """Return the stored column of a metric, before the single-seed rule."""
         return self.task.splits.column(metric, split)
 
     def row(self, arch: Architecture) -> int:
-        """The row of an architecture.
+        """Return the row of an architecture.
 
         Raises:
             MissingCellError: the table holds only a part of its space, and not this.
@@ -261,7 +261,7 @@ class ScoreTable:
         return [at]
 
     def _check_seed(self, seed: int, split: Split) -> int:
-        """A train seed as a Python int; raises InvalidValueError for none of the split, trained or not."""
+        """Return a train seed as a Python int; raise InvalidValueError for one that is not of the split."""
         allowed = ", ".join(map(str, self.split_seeds(split))) or "none"
         seed = whole_number(f"train seed of {self.task.id}", seed, allowed)
         if seed < 0:
@@ -295,7 +295,7 @@ class ScoreTable:
         self, arch: Architecture, fidelity: int | None, seed: int | None, split: Split, metric: str | None,
         source: Source = "table",
     ) -> Evaluation:  # fmt: skip
-        """The record of one architecture; see ``Benchmark.query``."""
+        """Return the record of one architecture; see ``Benchmark.query``."""
         row = self.row(arch)
         view, at = self.view(split, metric), self.task.fidelity_at(fidelity)
         seeds = self.seeds_at(row, view, seed, split)

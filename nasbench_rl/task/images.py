@@ -175,7 +175,7 @@ DATASETS = MappingProxyType({**STAND_INS, **PAPER_DATASETS})
 
 
 def get_dataset_info(name: str) -> DatasetInfo:
-    """The data set of this name.
+    """Return the data set of this name.
 
     Raises:
         UnknownNameError: there is none; the message lists those that exist.

@@ -111,7 +111,7 @@ class DartsRecipe:
 
 
 def supernet_recipe(suite: str, environment: str, recipe: str) -> SupernetRecipe:
-    """The supernet recipe of a task, by the suite and name of its environment and the name of its recipe."""
+    """Return the supernet recipe of a task, by the suite and name of its environment and the name of its recipe."""
     if recipe == "smoke":
         return SupernetRecipe(proxy_games=2, final_games=4, game_steps=250)
     return _SUPERNETS.get((suite, environment), _SUPERNETS[suite, ""])

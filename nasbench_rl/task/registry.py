@@ -69,7 +69,7 @@ def task_ids() -> tuple[str, ...]:
 
 
 def get_task(task: str | Task) -> Task:
-    """The task of an id.
+    """Return the task of an id.
 
     Raises:
         UnknownNameError: no such task; a bare ``space/environment`` is refused with the recipes that exist, because a
