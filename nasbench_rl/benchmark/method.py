@@ -132,7 +132,7 @@ _WORDS: dict[Any, str] = {
 
 
 def _load(point: EntryPoint) -> Any:
-    """Load what an entry point names; an error says whether a package is missing or the method's own code is at fault."""
+    """Load what an entry point names; an error says whether a package is missing or the method is at fault."""
     try:
         return point.load()
     except NasbenchError:
