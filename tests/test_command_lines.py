@@ -150,7 +150,7 @@ def test_a_budget_that_no_file_holds_is_refused(
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to CPUs")
 def test_cores_are_those_that_the_process_may_use() -> None:
     one = min(os.sched_getaffinity(0))
-    code = f"import os; os.sched_setaffinity(0, {{{one}}}); from nasbench_rl import cores; print(cores.usable())"
+    code = f"import os; os.sched_setaffinity(0, {{{one}}}); from nasbench_rl._utils import cores; print(cores.usable())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "1\n"
 
 
@@ -204,7 +204,8 @@ def test_a_working_directory_that_was_deleted_is_named(tmp_path: Path, made_tabl
     gone = tmp_path / "gone"
     gone.mkdir()
     code = (
-        "import os, sys; os.rmdir(os.getcwd()); from nasbench_rl import cli, compare; "
+        "import os, sys; os.rmdir(os.getcwd()); from nasbench_rl._utils import cli; "
+        "from nasbench_rl.compare import command as compare; "
         "sys.exit(cli.run(compare.main, ['--help']))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=gone, capture_output=True, text=True, timeout=60)

@@ -86,7 +86,7 @@ def test_whoever_interrupts_the_command_alone_ends_its_trainings_too(tmp_path: P
 POOL = """
 import multiprocessing as mp, os, sys
 from concurrent.futures import ProcessPoolExecutor
-from nasbench_rl import interrupts
+from nasbench_rl._utils import interrupts
 if __name__ == "__main__":
     with ProcessPoolExecutor(1, mp.get_context("spawn"), interrupts.end_with_parent) as pool:
         print(pool.submit(os.getpid).result(), flush=True)

@@ -43,7 +43,7 @@ def test_what_was_half_written_goes_when_writing_fails(
 def test_dead_writers_files_are_swept_by_the_next_write(tmp_path: Path) -> None:
     code = (
         "import os, pathlib, signal\n"
-        "from nasbench_rl import files\n"
+        "from nasbench_rl._utils import files\n"
         "os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"files.replace_file(pathlib.Path({str(tmp_path)!r}) / 'table', b'new')\n"
     )

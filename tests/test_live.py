@@ -103,7 +103,7 @@ def test_a_turn_waits_for_another_process_and_outlives_its_death(tmp_path: Path)
     with workers.training_slot(tmp_path, 1, waiting):
         assert asked >= 2
     other.join()
-    with workers.training_slot(tmp_path, 0), workers.turn(tmp_path, 0):
+    with workers.training_slot(tmp_path, 0), workers.training_slot(tmp_path, 0):
         pass  # no limit
 
 

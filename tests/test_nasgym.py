@@ -115,7 +115,7 @@ def test_a_space_of_its_own_file_reads_what_the_built_in_ones_lack(
 ) -> None:
     """nasgym's own nasenv.yml has pools of size 1, which neither space of this package has."""
     space = tmp_path / "theirs.toml"
-    built_in = (resources.files("nasbench_rl.spaces") / "nsc_multibranch.toml").read_text()
+    built_in = (resources.files("nasbench_rl.spaces.nsc") / "nsc_multibranch.toml").read_text()
     space.write_text(built_in.replace("[2, 3]", "[1, 3]").replace('"nsc-multibranch"', '"theirs"'))
     path, out = nasgym_file(tmp_path / "db.csv", [[[1, 1, 3, 0, 0], [2, 2, 1, 1, 0]]]), tmp_path / "out.parquet"
     assert cli.run(main, [str(path), "--out", str(out)]) == 2

@@ -37,7 +37,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("first\n")
     git(tmp_path, "init", "--quiet")
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "nasbench_rl" / "provenance.py"))
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "nasbench_rl" / "_utils" / "provenance.py"))
     return tmp_path
 
 
@@ -144,14 +144,16 @@ def test_without_a_git_that_answers_the_package_s_version_stands_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[pytest.MonkeyPatch, Path], None]
 ) -> None:
     (tmp_path / ".git").mkdir()
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "nasbench_rl" / "provenance.py"))
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "nasbench_rl" / "_utils" / "provenance.py"))
     trouble(monkeypatch, tmp_path)
     version = asked_anew()
     assert version and "+" not in version
 
 
 def test_an_installed_package_asks_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "site-packages" / "nasbench_rl" / "provenance.py"))
+    monkeypatch.setattr(
+        provenance, "__file__", str(tmp_path / "site-packages" / "nasbench_rl" / "_utils" / "provenance.py")
+    )
     monkeypatch.setattr(subprocess, "run", None)
     assert "+" not in asked_anew()
 

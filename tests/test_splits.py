@@ -34,7 +34,7 @@ from nasbench_rl.compare.experiment import Judge, Search, run_search
 from nasbench_rl.errors import InvalidValueError, MissingCellError, NasbenchError
 from nasbench_rl.leaderboard.summary import references, table_note
 from nasbench_rl.spaces.base import Architecture
-from nasbench_rl.tables import advice, locate, table_io
+from nasbench_rl.tables import locate, table_io
 from nasbench_rl.tables.locate import MANIFEST
 from nasbench_rl.tables.manifest import present_sha256
 from nasbench_rl.tables.results import Evaluation, Split
@@ -275,7 +275,7 @@ def test_a_message_of_the_installed_package_copies_its_tables_first(
 ) -> None:
     add(tmp_path, get_task(SINGLE_SEED), every(FEW, 0))
     monkeypatch.setattr(locate, "table_folders", lambda tables=None: [tmp_path])
-    monkeypatch.setattr(advice, "is_packaged", lambda folder: folder == tmp_path)
+    monkeypatch.setattr(locate, "is_packaged", lambda folder: folder == tmp_path)
     with pytest.raises(MissingCellError, match=rf"cp -r {tmp_path} my-tables && python -m .* --tables my-tables"):
         load(SINGLE_SEED).query("k3-k3")
 

@@ -212,7 +212,7 @@ def test_the_command_measures_draws_and_keeps(tmp_path: Path, capsys: pytest.Cap
 def test_without_repeated_trainings_the_ceiling_is_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = made_folder(tmp_path, made_rows(depth=2))
     assert surrogate_report.surrogate_command([TASK.id, "--tables", str(folder), "--folds", "2"]) == 0
-    assert "?" in capsys.readouterr().out
+    assert "–" in capsys.readouterr().out
     assert Surrogate.load(folder, TASK).info.quality[0]["r2_ceiling"] is None
 
 

@@ -79,17 +79,6 @@ class SearchSpace(ABC):
     def index(self, arch: ArchLike) -> int:
         """Return the position of ``arch`` in the space's order."""
 
-    def indices(self, choices: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Return the positions of many architectures.
-
-        Args:
-            choices: (n, depth), a row of choices for each architecture.
-
-        Raises:
-            InvalidArchitectureError: a row is no point of this space.
-        """
-        return np.array([self.index(tuple(row)) for row in choices.tolist()], dtype=np.int64)
-
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Draw one architecture, uniformly unless the space says otherwise."""

@@ -30,7 +30,7 @@ def flipped(content: bytes, rng: np.random.Generator) -> bytes:
 
 def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str], seconds: int) -> tuple[int | str, str]:
     """Run a command in this process; returns its exit code, or what it did instead of ending, and its stderr."""
-    from nasbench_rl import cli
+    from nasbench_rl._utils import cli
 
     error = io.StringIO()
 
