@@ -25,7 +25,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 METHODS, TRAINING, ENVS = "baselines/nasbench_rl_baselines", "nasbench_rl/training", "nasbench_rl/envs"
-UPDATES, SHARING, PPO = "tests/baselines/test_updates.py", "tests/test_weight_sharing.py", "tests/training/test_ppo.py"
+UPDATES, SHARING, PPO = (
+    "tests/baselines/test_updates.py",
+    "tests/benchmark/test_weight_sharing.py",
+    "tests/training/test_ppo.py",
+)
 ENAS = "tests/baselines/test_enas.py"
 CONTROLLERS, GAMES = "tests/baselines/test_controllers.py", "tests/training/test_games.py"
 CLASSIFIER, KERNELS = "tests/training/test_classifier.py", "tests/spaces/test_kernel_choice.py"
@@ -114,10 +118,10 @@ MUTATIONS = (
     Mutation("nsc networks: dropout while measuring", f"{TRAINING}/nsc_network.py",
              "if self.training and self.dropout > 0:", "if self.dropout > 0:", CLASSIFIER, "dropout"),
     Mutation("nsc environment: an episode may have tau + 1 actions", f"{ENVS}/nsc_env.py",
-             "self._steps == self.mdp.tau", "self._steps > self.mdp.tau", "tests/test_nsc_env.py", "maximum"),
+             "self._steps == self.mdp.tau", "self._steps > self.mdp.tau", "tests/envs/test_nsc_env.py", "maximum"),
     Mutation("nsc environment: a shift is rewarded like a layer", f"{ENVS}/design_mdp.py",
              "self.sigma * accuracy if taken.kind == \"shift\" else accuracy", "accuracy",
-             "tests/test_nsc_env.py", "sigma"),
+             "tests/envs/test_nsc_env.py", "sigma"),
     Mutation("q-learning: the mean of what follows, not the best", f"{METHODS}/_q_table.py",
              "max(row[start:stop])", "sum(row[start:stop]) / (stop - start)", Q_TABLE, "bellman"),
     Mutation("q-learning: epsilon never falls", f"{METHODS}/_q_table.py",

@@ -25,7 +25,7 @@ from nasbench_rl.task import get_task
 
 
 def add_published(tables: Path) -> None:
-    shutil.copy(Path(__file__).parents[1] / "tables" / "published.csv", tables)
+    shutil.copy(Path(__file__).parents[2] / "tables" / "published.csv", tables)
     register(tables, "published.csv", 256)
 
 

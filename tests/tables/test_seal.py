@@ -24,7 +24,7 @@ from nasbench_rl.task import get_task
 
 TASK = get_task("minatar-ss1/breakout@smoke")
 SCHEMA = SCHEMAS["rl"]
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def cell(name: str = "k1-k1", **changes: Any) -> pa.Table:

@@ -1,7 +1,7 @@
 """The calls that a search makes thousands of times. In the suite each runs once; measured, and compared with last time:
 
-.venv/bin/pytest tests/test_hot_paths.py --benchmark-enable --benchmark-autosave
-.venv/bin/pytest tests/test_hot_paths.py --benchmark-enable --benchmark-compare
+.venv/bin/pytest tests/benchmark/test_hot_paths.py --benchmark-enable --benchmark-autosave
+.venv/bin/pytest tests/benchmark/test_hot_paths.py --benchmark-enable --benchmark-compare
 """
 
 from __future__ import annotations

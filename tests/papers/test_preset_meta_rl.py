@@ -43,7 +43,7 @@ from nasbench_rl.task.images import STAND_IN_INTENSE
 
 SMALL = preset.Protocol((400, 300, 300), (300, 250, 300), 200, 400)
 QUICK = SurrogateOptions(members=2, trees=10)
-PUBLISHED = Path(__file__).parents[1] / "tables" / "published.csv"
+PUBLISHED = Path(__file__).parents[2] / "tables" / "published.csv"
 
 
 def made_table(folder: Path, id_: str) -> None:

@@ -401,7 +401,7 @@ def test_a_folder_that_never_rests_is_refused_with_the_reason(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the campaign forks")
 def test_a_merge_of_two_tables_that_is_killed_goes_in_whole_or_not_at_all() -> None:
-    campaign = Path(__file__).parent / "campaigns" / "kill_at_file_operations.py"
+    campaign = Path(__file__).parents[1] / "campaigns" / "kill_at_file_operations.py"
     command = [sys.executable, campaign, "--actions", "merge", "--every", "4"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
